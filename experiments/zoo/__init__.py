@@ -1,0 +1,1 @@
+"""How the weights that ship in featalign/sources/zoo_weights were trained."""

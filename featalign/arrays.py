@@ -1,0 +1,72 @@
+"""Shared array names and the checks at the package's boundary."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+
+FLOATING = ("float16", "bfloat16", "float32", "float64")
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Labels as the scorers read them: class indices (N,), or float targets (N, K) for regression.
+
+    `classes` are the original values in the order of the indices; empty for regression.
+    """
+
+    values: np.ndarray
+    classes: tuple[str, ...]
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes that occur; 0 for regression."""
+        return len(self.classes)
+
+
+def check_features(features: object, *, name: str = "features") -> np.ndarray:
+    """Features as an array (N, D) of floats; integers become float32. Values are not looked at here.
+
+    Raises FeatalignError when the shape or the type cannot be used.
+    """
+    array = np.asarray(features)
+    if array.ndim != 2 or 0 in array.shape:
+        raise FeatalignError(f"{name}: expected an array of shape (N, D) with at least one row and one column, got shape {array.shape}; reshape it")
+    if array.dtype.kind in "iub":
+        return array.astype(np.float32)
+    if array.dtype.name not in FLOATING:
+        raise FeatalignError(f"{name}: expected numbers of type {', '.join(FLOATING)} or integers, got {array.dtype.name}; convert them")
+    return array
+
+
+def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labels:
+    """Labels as class indices 0..C-1 without gaps, or as float targets.
+
+    Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N, 1); floats are regression
+    targets, in shape (N,) or (N, K). Raises FeatalignError for other shapes, missing values or a length that differs.
+    """
+    array = np.asarray(labels)
+    if array.ndim == 2 and array.shape[1] == 1:
+        array = array[:, 0]
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.dtype.kind != "f"):
+        raise FeatalignError(
+            f"{name}: expected class labels of shape (N,), or float targets of shape (N,) or (N, K), got {array.dtype.name} of shape {array.shape}; "
+            "for one-hot labels pass their argmax"
+        )
+    if len(array) != num_rows:
+        raise FeatalignError(f"{name}: expected one label for each of the {num_rows} rows, got {len(array)}; check that both come from the same data")
+    if array.dtype.kind == "f":
+        if not np.isfinite(array).all():
+            bad = int(np.flatnonzero(~np.isfinite(array.reshape(num_rows, -1)).all(axis=1))[0])
+            raise FeatalignError(f"{name}: expected finite values, got {array[bad]} in row {bad}; drop the rows without a label")
+        return Labels(array.astype(np.float64).reshape(num_rows, -1), ())
+    if array.dtype.kind == "O":
+        missing = [row for row, value in enumerate(array) if value is None or value != value]
+        if missing:
+            raise FeatalignError(f"{name}: expected a label in every row, got none in row {missing[0]}; drop the rows without a label")
+        array = array.astype(str)
+    elif array.dtype.kind not in "iubU":
+        raise FeatalignError(f"{name}: expected integers, strings or floats, got {array.dtype.name}; convert them")
+    classes, values = np.unique(array, return_inverse=True)
+    return Labels(values.reshape(-1).astype(np.int64), tuple(str(value) for value in classes))

@@ -1,0 +1,132 @@
+"""The contract of a source: weights, preprocessing, and the layers it can emit."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+
+EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
+
+
+@dataclass(frozen=True)
+class Pretraining:
+    """What is known of a source's pretraining; None where it is not known."""
+
+    dataset: str | None = None
+    description: str | None = None
+    num_examples: int | None = None
+    num_classes: int | None = None
+    accuracy: float | None = None
+    num_parameters: int | None = None
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """Parameters and a pure function: what gradients, random twins and fine-tuning need.
+
+    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name, `initialise(seed)` draws fresh
+    parameters of the same shapes, `prepare(inputs)` is the preprocessing as an array.
+    """
+
+    parameters: Any
+    apply: Callable[[Any, Any], Mapping[str, Any]]
+    prepare: Callable[[Any], np.ndarray]
+    initialise: Callable[[int], Any] | None = None
+
+
+@dataclass(frozen=True)
+class Source:
+    """A candidate pretrained model.
+
+    `revision` is a digest of the weights (or what the user says identifies them), `preprocessing` the declared preprocessing
+    as plain data, `layers` the names of the layers from input to output (the head's logits left out), `default_layer` the one
+    that is scored unless asked otherwise, `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch of raw
+    inputs to features (B, D) for each layer asked for; call `embed`, which checks what comes back.
+    """
+
+    name: str
+    revision: str
+    embed_batch: EmbedFunction = field(repr=False)
+    layers: tuple[str, ...] = ("features",)
+    default_layer: str = "features"
+    logits_layer: str | None = None
+    preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
+    pretraining: Pretraining = Pretraining()
+    differentiable: Differentiable | None = field(default=None, repr=False)
+
+    @staticmethod
+    def from_function(
+        name: str,
+        function: Callable[[Any], Any],
+        *,
+        revision: str,
+        preprocessing: Callable[[Any], Any] | None = None,
+        layer: str = "features",
+    ) -> "Source":
+        """A source from any callable that maps a batch of inputs to features (B, D).
+
+        `revision` says which weights these are: change it whenever the function would give other features, because the cache
+        is keyed by it. `preprocessing`, when given, is applied to each batch before the function; it counts as part of what `revision` names.
+
+        >>> import numpy as np
+        >>> source = Source.from_function("sums", lambda batch: np.stack([[x.sum(), x.max()] for x in batch]), revision="1")
+        >>> source.embed(np.ones((3, 4)))["features"].shape
+        (3, 2)
+        """
+        if not callable(function):
+            raise FeatalignError(f"function: expected a callable that maps a batch of inputs to features (B, D), got {type(function).__name__}")
+        if not revision or not isinstance(revision, str):
+            raise FeatalignError(f"revision: expected a non-empty string that names the weights, got {revision!r}; the cache is keyed by it")
+
+        def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+            del layers
+            return {layer: np.asarray(function(inputs if preprocessing is None else preprocessing(inputs)))}
+
+        declared = {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)} if preprocessing else {}
+        return Source(name, revision, embed_batch, (layer,), layer, preprocessing=declared)
+
+    @property
+    def all_layers(self) -> tuple[str, ...]:
+        """Every name `embed` accepts: the layers, then the logits where there are some."""
+        return self.layers if self.logits_layer is None else (*self.layers, self.logits_layer)
+
+    def embed(self, inputs: Sequence[Any] | np.ndarray, layers: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+        """Features (B, D) of a batch of raw inputs, for each layer asked for (default: the default layer).
+
+        Raises FeatalignError for a layer the source does not have, or when what it returns is not (B, D).
+        """
+        wanted = tuple(layers) if layers is not None else (self.default_layer,)
+        for layer in wanted:
+            if layer not in self.all_layers:
+                raise FeatalignError(f"layer: {self.name} has no layer {layer!r}; it has {', '.join(self.all_layers)}")
+        emitted = self.embed_batch(inputs, wanted)
+        return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
+
+    def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
+        if layer not in emitted:
+            raise FeatalignError(f"{self.name}: expected features for layer {layer!r}, got only {', '.join(emitted) or 'nothing'}; mend its embed function")
+        features = np.asarray(emitted[layer])
+        if features.ndim != 2 or features.shape[0] != num_rows or features.shape[1] == 0:
+            raise FeatalignError(f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, got {features.shape}; pool or flatten them")
+        if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
+            features = features.astype(np.float32)
+        return features
+
+    def with_name(self, name: str) -> "Source":
+        """The same source under another name."""
+        return replace(self, name=name)
+
+
+def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
+    """SHA-256 of named arrays: names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        digest.update(f"{name}|{array.dtype.str}|{array.shape}|".encode())
+        digest.update(array.tobytes())
+    return digest.hexdigest()
