@@ -1,0 +1,68 @@
+"""featalign: will this pretrained model help on my data, by how much, and would training from scratch be better?"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featalign.api import embed, load_source, load_target, rank, score
+    from featalign.errors import FeatalignError
+    from featalign.ranking import Interval, Ranking, RankingRow
+    from featalign.scorers.cka import cka_between
+    from featalign.scorers.scorer import ScoreResult, Status
+    from featalign.sources.flax_modules import flax_source
+    from featalign.sources.preprocessing import ImagePreprocessing
+    from featalign.sources.source import Pretraining, Source
+    from featalign.targets.target import Target
+
+__version__ = "0.1.0"
+
+# public name -> module; loaded when first used, so that `import featalign` stays fast and loads no jax
+_HOMES = {
+    "FeatalignError": "featalign.errors",
+    "ImagePreprocessing": "featalign.sources.preprocessing",
+    "Interval": "featalign.ranking",
+    "Pretraining": "featalign.sources.source",
+    "Ranking": "featalign.ranking",
+    "RankingRow": "featalign.ranking",
+    "ScoreResult": "featalign.scorers.scorer",
+    "Source": "featalign.sources.source",
+    "Status": "featalign.scorers.scorer",
+    "Target": "featalign.targets.target",
+    "cka_between": "featalign.scorers.cka",
+    "embed": "featalign.api",
+    "flax_source": "featalign.sources.flax_modules",
+    "load_source": "featalign.api",
+    "load_target": "featalign.api",
+    "rank": "featalign.api",
+    "score": "featalign.api",
+}
+
+__all__ = [  # noqa: RUF022  (the order of _HOMES)
+    "FeatalignError",
+    "ImagePreprocessing",
+    "Interval",
+    "Pretraining",
+    "Ranking",
+    "RankingRow",
+    "ScoreResult",
+    "Source",
+    "Status",
+    "Target",
+    "cka_between",
+    "embed",
+    "flax_source",
+    "load_source",
+    "load_target",
+    "rank",
+    "score",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'featalign' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -164,6 +164,7 @@ def write_source(recipe: Recipe, arrays: Arrays, flat: dict[str, np.ndarray], pr
         },
     }
     save_file(flat, WEIGHTS / f"{recipe.name}.safetensors")
+    (WEIGHTS / f"{recipe.name}.safetensors").chmod(0o644)
     (WEIGHTS / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n")
 
 

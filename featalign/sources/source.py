@@ -71,7 +71,7 @@ class Source:
         """A source from any callable that maps a batch of inputs to features (B, D).
 
         `revision` says which weights these are: change it whenever the function would give other features, because the cache
-        is keyed by it. `preprocessing`, when given, is applied to each batch before the function; it counts as part of what `revision` names.
+        is keyed by it (and the name). `preprocessing`, when given, is applied to each batch before the function; it counts as part of what `revision` names.
 
         >>> import numpy as np
         >>> source = Source.from_function("sums", lambda batch: np.stack([[x.sum(), x.max()] for x in batch]), revision="1")
@@ -88,7 +88,8 @@ class Source:
             return {layer: np.asarray(function(inputs if preprocessing is None else preprocessing(inputs)))}
 
         declared = {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)} if preprocessing else {}
-        return Source(name, revision, embed_batch, (layer,), layer, preprocessing=declared)
+        # the name too: two functions whose users both say "1" must not share an embedding
+        return Source(name, hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest(), embed_batch, (layer,), layer, preprocessing=declared)
 
     @property
     def all_layers(self) -> tuple[str, ...]:
@@ -104,7 +105,12 @@ class Source:
         for layer in wanted:
             if layer not in self.all_layers:
                 raise FeatalignError(f"layer: {self.name} has no layer {layer!r}; it has {', '.join(self.all_layers)}")
-        emitted = self.embed_batch(inputs, wanted)
+        try:
+            emitted = self.embed_batch(inputs, wanted)
+        except FeatalignError:
+            raise
+        except Exception as error:
+            raise FeatalignError(f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with {type(error).__name__}: {error}") from error
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:

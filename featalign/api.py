@@ -1,0 +1,202 @@
+"""The whole package in one file: score arrays, embed a target, rank sources."""
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featalign.arrays import Labels, check_features, check_labels
+from featalign.embeddings.extract import extract
+from featalign.embeddings.location import default_cache
+from featalign.embeddings.store import Embedding, Store
+from featalign.errors import FeatalignError
+from featalign.progress import Report, progress_bar
+from featalign.ranking import Ranking, RankingRow
+from featalign.scorers.registry import select
+from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
+from featalign.sources import catalogue
+from featalign.sources.source import Source
+from featalign.statistics.gather import gather
+from featalign.statistics.precision import double_precision
+from featalign.targets import loaders
+from featalign.targets.target import Target
+
+ORDER = "linear_probe"  # until the forecast exists
+
+
+def score(
+    features: Any,
+    labels: Any,
+    scorers: Iterable[str] | None = None,
+    source_probabilities: Any = None,
+    seed: int = 0,
+) -> dict[str, ScoreResult]:
+    """Scores of features (N, D) against labels (N,), by scorer name.
+
+    Labels are integers or strings for classes, floats (N,) or (N, K) for regression. `scorers` are names; by default all but the
+    variants. `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers use. Degenerate input gives
+    a status, not an exception. `source_probabilities` is taken for scorers that compare labels with the source's classes.
+    Raises FeatalignError for shapes that do not fit or an unknown scorer.
+
+    >>> import numpy as np
+    >>> labels = np.arange(60) % 3
+    >>> features = np.random.default_rng(0).normal(size=(60, 5)) + labels[:, None]
+    >>> score(features, labels, ["knn", "dead_fraction"])["dead_fraction"].value
+    0.0
+    """
+    del source_probabilities
+    rows = check_features(features)
+    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed)
+
+
+def load_target(address: str | os.PathLike[str], *, subset: int | None = None, seed: int = 0, label: str | None = None, text: str | None = None) -> Target:
+    """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), or sklearn:NAME.
+
+    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label` and `text` name the columns of a
+    table where they are not obvious. Raises FeatalignError, naming file and line, for data that cannot be used.
+
+    >>> load_target("sklearn:digits", subset=300)
+    Target('digits', 300 images, 10 classes)
+    """
+    return loaders.load_target(address, subset=subset, seed=seed, label=label, text=text)
+
+
+def load_source(address: str) -> Source:
+    """The source at an address such as zoo/resnet_cifar10.
+
+    Raises FeatalignError for an address that does not exist, with those that do.
+
+    >>> load_source("zoo/resnet_cifar10").layers
+    ('stem', 'stage_1', 'stage_2', 'features')
+    """
+    return catalogue.load(address)
+
+
+def embed(
+    source: Source | str,
+    target: Target | str,
+    layers: Sequence[str] | str | None = None,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    dtype: str = "float32",
+    batch_size: int = 256,
+    progress: bool | None = None,
+) -> dict[str, Embedding]:
+    """The target's embeddings under a source by layer, computed only as far as the cache does not have them.
+
+    `layers`: names, "all", or None for the source's default. Read them with `blocks()` or `read_all()`. Raises FeatalignError for a layer that
+    does not exist, or when source and target do not fit; what was computed before an error is in the cache.
+    """
+    loaded, data = _source(source), _target(target)
+    with progress_bar(show=progress) as report:
+        return _embedded(loaded, data, layers, Store(Path(cache or default_cache())), dtype, batch_size, report)
+
+
+def rank(
+    sources: Sequence[Source | str] | Source | str,
+    target: Target | str,
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    scorers: Iterable[str] | None = None,
+    layers: Sequence[str] | str | None = None,
+    effort: str = "cache",
+    engine: str = "local",
+    seed: int = 0,
+    batch_size: int = 256,
+    progress: bool | None = None,
+) -> Ranking:
+    """Candidate sources ranked on a target, best first; ordered by the linear probe until the forecast exists.
+
+    `sources` are addresses (with wildcards: "zoo/*") or Source records, `target` an address or a Target, `cache` a folder (default:
+    FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. A
+    source that cannot be scored is listed in `failures` with the reason and does not stop the others. Raises FeatalignError when
+    the target, a name or an address is bad, or when no source could be scored.
+    """
+    if effort != "cache" or engine != "local":
+        raise FeatalignError(f'effort, engine: expected effort="cache" and engine="local", got {effort!r} and {engine!r}; there are no others yet')
+    data, chosen, store = _target(target), select(scorers), Store(Path(cache or default_cache()))
+    scored_by = chosen if any(scorer.name == ORDER for scorer in chosen) or not data.num_classes else (*select([ORDER]), *chosen)
+    candidates = _unique(sources)
+    rows: list[RankingRow] = []
+    failures: dict[str, str] = {}
+    with progress_bar(show=progress) as report:
+        for candidate in candidates:
+            name = candidate if isinstance(candidate, str) else candidate.name
+            try:
+                rows += _ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report)
+            except FeatalignError as error:
+                failures[name] = str(error)
+    if not rows:
+        raise FeatalignError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
+    order = ORDER if data.num_classes else scored_by[0].name
+    direction = -1.0 if select([order])[0].larger_is_better is False else 1.0
+    rows.sort(key=lambda row: (not row.scores[order].ok, -direction * row.scores[order].value if row.scores[order].ok else 0.0, row.source))
+    return Ranking(data.name, data.num_rows, data.num_classes, order, tuple(rows), failures)
+
+
+def _ranked(
+    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, scorers: tuple[Scorer, ...], seed: int, batch_size: int, report: Report
+) -> Iterator[RankingRow]:
+    labels = Labels(target.labels, target.class_names)
+    for layer, embedding in _embedded(source, target, layers, store, "float32", batch_size, report).items():
+        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed)
+        yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
+
+
+def _embedded(
+    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, dtype: str, batch_size: int, report: Report
+) -> dict[str, Embedding]:
+    if source.input_kind not in (None, target.kind):
+        raise FeatalignError(f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s")
+    wanted = source.layers if layers == "all" else (layers,) if isinstance(layers, str) else layers
+    return extract(
+        source,
+        target,
+        wanted,
+        store,
+        dtype=dtype,
+        batch_size=batch_size,
+        progress=lambda found, done, total: report(source.name, found, done, total),
+    )
+
+
+def _scored(features: np.ndarray | Iterator[np.ndarray], labels: Labels, scorers: tuple[Scorer, ...], seed: int) -> dict[str, ScoreResult]:
+    needs = frozenset().union(*(scorer.needs for scorer in scorers))
+    statistics = gather(features, labels, needs, seed=seed)
+    with double_precision():
+        return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}
+
+
+def _warnings(embedding: Embedding) -> tuple[str, ...]:
+    survey = embedding.survey
+    if survey is None:
+        return ()
+    counts = (("not finite", survey.nonfinite_count), ("too large for the type they are kept in", survey.overflow_count))
+    return tuple(f"{count} values are {what}" for what, count in counts if count)
+
+
+def _source(source: Source | str) -> Source:
+    return load_source(source) if isinstance(source, str) else source
+
+
+def _target(target: Target | str) -> Target:
+    return target if isinstance(target, Target) else load_target(target)
+
+
+def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str]:
+    """Sources with wildcards expanded; one name stands for one source only."""
+    given = [sources] if isinstance(sources, Source | str) else list(sources)
+    expanded: list[Source | str] = []
+    for source in given:
+        expanded += catalogue.expand([source]) if isinstance(source, str) else [source]
+    if not expanded:
+        raise FeatalignError('sources: expected at least one source, got none; try ["zoo/*"]')
+    names: dict[str, Source | str] = {}
+    for source in expanded:
+        name = source if isinstance(source, str) else source.name
+        if name in names and not (isinstance(source, str) and isinstance(names[name], str)):
+            raise FeatalignError(f"sources: two sources are called {name!r}; give one of them another name")
+        names[name] = source
+    return list(names.values())

@@ -1,0 +1,52 @@
+"""Rankings as pictures."""
+
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from featalign.ranking import Ranking
+from featalign.reporting.tables import format_score
+from featalign.scorers.registry import select
+
+
+def ranking_figure(ranking: Ranking) -> Figure:
+    """All scores per source: one line a source, one column a score, shaded by the place within the column (dark is better)."""
+    names = [name for name in ranking.rows[0].scores if any(row.scores[name].ok for row in ranking.rows)]
+    values = np.array([[row.scores[name].value for name in names] for row in ranking.rows])
+    several_layers = len({row.layer for row in ranking.rows}) > 1
+    labels = [f"{row.source} {row.layer}" if several_layers else row.source for row in ranking.rows]
+    figure = Figure(figsize=(2.6 + 0.82 * len(names), 1.6 + 0.34 * len(labels)), layout="constrained")
+    axes = figure.subplots()
+    shades = np.stack([_places(values[:, column], name) for column, name in enumerate(names)], axis=1)
+    axes.imshow(shades, cmap=matplotlib.colormaps["Blues"], vmin=-0.15, vmax=1.6, aspect="auto")
+    for (row, column), shade in np.ndenumerate(shades):
+        text = format_score(names[column], ranking.rows[row].scores[names[column]])
+        axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if shade > 1.05 else "black")
+    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
+    axes.xaxis.tick_top()
+    axes.set_yticks(range(len(labels)), labels, fontsize=9)
+    axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.set_title(f"{ranking.target}, {ranking.num_rows} rows: scores per source, ordered by {ranking.ordered_by.replace('_', ' ')}", fontsize=10)
+    figure.supxlabel("shade: place among these sources (dark is better; grey-blue: no direction is better)", fontsize=8)
+    return figure
+
+
+def _places(column: np.ndarray, name: str) -> np.ndarray:
+    """0 (last) to 1 (first) within a column; a constant where neither direction is better or the value is missing."""
+    direction = select([name])[0].larger_is_better
+    usable = np.isfinite(column)
+    places = np.where(usable, 0.35, 0.0)
+    if direction is None or usable.sum() < 2:
+        return places
+    signed = column[usable] if direction else -column[usable]
+    places[usable] = [(signed < value).sum() / (len(signed) - 1) for value in signed]
+    return places
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure; the ending of the name says the format."""
+    figure.savefig(path, dpi=150)

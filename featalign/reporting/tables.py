@@ -1,0 +1,72 @@
+"""Rankings, scores and the cache as tables on the terminal."""
+
+from collections.abc import Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from featalign.ranking import Ranking
+from featalign.scorers.scorer import ScoreResult
+
+NARROW = ("linear_probe", "knn", "logme", "h_score_shrunk", "cka", "rankme", "active_fraction")
+ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5"})
+
+
+def format_score(name: str, result: ScoreResult) -> str:
+    """A score for people: accuracies in percent, others to three or four digits, a dash where there is none.
+
+    >>> format_score("knn", ScoreResult(0.957)), format_score("logme", ScoreResult(0.12345))
+    ('95.7%', '0.123')
+    """
+    if not result.ok:
+        return "-"
+    if name in ACCURACIES:
+        return f"{100 * result.value:.1f}%"
+    return f"{result.value:.3f}" if abs(result.value) < 1000 else f"{result.value:.4g}"
+
+
+def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
+    """The ranking with as many scores as the width allows; all of them are in the JSON."""
+    classes = f"{ranking.num_classes} classes" if ranking.num_classes else "regression"
+    table = Table(
+        title=f"{ranking.target}: {ranking.num_rows} rows, {classes}",
+        caption=f"ordered by {ranking.ordered_by}; there is no forecast of the gain over training from scratch yet",
+    )
+    layers = {row.layer for row in ranking.rows}
+    names = list(ranking.rows[0].scores)
+    shown = [name for name in names if name in NARROW or name == ranking.ordered_by] if width < 260 else names
+    shown = (shown or names)[: max(1, (width - 34) // 12)]
+    table.add_column("", justify="right")
+    table.add_column("source", no_wrap=True)
+    if len(layers) > 1:
+        table.add_column("layer", no_wrap=True)
+    for name in shown:
+        table.add_column(name.replace("_", " "), justify="right")
+    for place, row in enumerate(ranking.rows, 1):
+        cells = [format_score(name, row.scores[name]) for name in shown]
+        table.add_row(str(place), row.source, *([row.layer] if len(layers) > 1 else []), *cells)
+    return table
+
+
+def print_ranking(ranking: Ranking, console: Console) -> None:
+    """The table, then what could not be scored and why, and the warnings."""
+    console.print(ranking_table(ranking, width=console.width))
+    for source, reason in ranking.failures.items():
+        console.print(f"{source} could not be scored: {reason}", style="red", markup=False)
+    for row in ranking.rows:
+        for warning in row.warnings:
+            console.print(f"{row.source}: {warning}", style="yellow", markup=False)
+    statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
+    for name, explanation in sorted(statuses):
+        console.print(f"{name}: {explanation}", style="dim", markup=False)
+
+
+def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
+    """One line per scorer: value, or why there is none."""
+    table = Table()
+    table.add_column("scorer")
+    table.add_column("value", justify="right")
+    table.add_column("")
+    for name, result in scores.items():
+        table.add_row(name, format_score(name, result), result.note if result.ok else result.status.value)
+    return table

@@ -1,0 +1,132 @@
+"""Linear centred kernel alignment: of features with the label kernel, and between two embeddings."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from featalign.arrays import check_features
+from featalign.errors import FeatalignError
+from featalign.scorers.scorer import Scorer, Status
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.gather import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.precision import double_precision
+from featalign.statistics.spectrum import Spectrum
+
+
+def compute(statistics: Statistics) -> jax.Array | Status:
+    """Debiased linear CKA of the features with the one-hot labels: HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)).
+
+    HSIC₁ is the unbiased estimator of Song et al. (JMLR 2012), so independent features score about 0 (the biased form gives
+    0.705 at n = 32 and D = 64); it can be slightly negative. At most 1, larger is better, at least 4 rows. Kornblith et al., "Similarity of
+    Neural Network Representations Revisited", ICML 2019; the debiased form Nguyen, Raghu and Kornblith, ICLR 2021.
+    """
+    assert statistics.spectrum is not None
+    assert statistics.moments is not None
+    if statistics.num_rows < 4:
+        return Status.TOO_FEW_ROWS
+    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    return _debiased(statistics.spectrum, statistics.moments, statistics.class_moments)
+
+
+def compute_biased(statistics: Statistics) -> jax.Array | Status:
+    """Biased linear CKA of the features with the one-hot labels: |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. In [0, 1], inflated at small n."""
+    assert statistics.spectrum is not None
+    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    return _biased(statistics.spectrum, statistics.class_moments.counts)
+
+
+def _label_norm(counts: jax.Array) -> jax.Array:
+    """|Yᵀ Y|² of centred one-hot labels: the Frobenius norm of diag(n) - n nᵀ / N, squared."""
+    total = counts.sum()
+    return (counts**2).sum() - 2 * (counts**3).sum() / total + ((counts**2).sum() / total) ** 2
+
+
+@jax.jit
+def _biased(spectrum: Spectrum, counts: jax.Array) -> jax.Array:
+    aligned = (spectrum.eigenvalues[:, None] * spectrum.label_projections**2).sum()
+    return aligned / jnp.sqrt((spectrum.eigenvalues**2).sum() * _label_norm(counts))
+
+
+@jax.jit
+def _debiased(spectrum: Spectrum, moments: Moments, classes: ClassMoments) -> jax.Array:
+    count, shares = spectrum.count, classes.counts / spectrum.count
+    aligned = (spectrum.eigenvalues[:, None] * spectrum.label_projections**2).sum()
+    # squared norms of the centred one-hot rows, which depend on the class alone, and of the features of each class
+    label_squares = 1 - 2 * shares + (shares**2).sum()
+    offsets = classes.means - moments.mean
+    feature_squares = classes.spreads + classes.counts * (offsets * offsets).sum(axis=1)
+    trace, label_trace = spectrum.eigenvalues.sum(), (classes.counts * label_squares).sum()
+    mixed = (feature_squares * label_squares).sum()
+    label_quartic = (classes.counts * label_squares**2).sum()
+    features_labels = hsic(aligned, mixed, trace, label_trace, count)
+    features_features = hsic((spectrum.eigenvalues**2).sum(), moments.quartic, trace, trace, count)
+    labels_labels = hsic(_label_norm(classes.counts), label_quartic, label_trace, label_trace, count)
+    return features_labels / jnp.sqrt(features_features * labels_labels)
+
+
+def hsic(aligned: jax.Array, mixed: jax.Array, trace_1: jax.Array, trace_2: jax.Array, count: jax.Array | float) -> jax.Array:
+    """HSIC₁ of two centred Gram matrices K, L from tr(K L), Σ K_ii L_ii, tr K and tr L.
+
+    With zeroed diagonals K̃, L̃: [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1 / ((n-1)(n-2)) - 2 1ᵀK̃L̃1 / (n-2)] / (n (n-3)); because the rows of a centred
+    Gram sum to zero, 1ᵀK̃1 = -tr K and 1ᵀK̃L̃1 = Σ K_ii L_ii.
+    """
+    return ((aligned - mixed) + trace_1 * trace_2 / ((count - 1) * (count - 2)) - 2 * mixed / (count - 2)) / (count * (count - 3))
+
+
+def cka_between(features: object, other: object, *, debiased: bool = True) -> float:
+    """Linear CKA between two embeddings (N, D₁) and (N, D₂) of the same rows.
+
+    1 for embeddings equal up to rotation and scale; about 0 for unrelated ones when `debiased` (the default), else inflated at small N.
+    Raises FeatalignError for shapes that differ, fewer than 4 rows, or values that are not finite.
+
+    >>> import numpy as np
+    >>> features = np.random.default_rng(0).normal(size=(50, 8))
+    >>> round(cka_between(features, 3 * features[:, ::-1]), 6)
+    1.0
+    """
+    first, second = check_features(features), check_features(other, name="other")
+    if len(first) != len(second) or len(first) < 4:
+        raise FeatalignError(f"other: expected the same rows as features and at least 4, got {len(first)} and {len(second)}; embed the same target")
+    for name, array in (("features", first), ("other", second)):
+        if not np.isfinite(array.astype(np.float64)).all():
+            raise FeatalignError(f"{name}: expected finite values, got NaN or infinity; drop those rows in both embeddings")
+    with double_precision():
+        centred = [(rows - rows.mean(axis=0)) / max(np.abs(rows - rows.mean(axis=0)).max(), 1e-300) for rows in map(np.float64, (first, second))]
+        a, b = (jnp.asarray(rows) for rows in centred)
+        if debiased:
+            value = _between_debiased(a, b)
+        else:
+            value = jnp.sum((a.T @ b) ** 2) / jnp.sqrt(jnp.sum((a.T @ a) ** 2) * jnp.sum((b.T @ b) ** 2))
+        return float(value)
+
+
+@jax.jit
+def _between_debiased(a: jax.Array, b: jax.Array) -> jax.Array:
+    def pair(first: jax.Array, second: jax.Array) -> jax.Array:
+        squares, others = (first**2).sum(axis=1), (second**2).sum(axis=1)
+        return hsic(((first.T @ second) ** 2).sum(), squares @ others, squares.sum(), others.sum(), float(len(first)))
+
+    return pair(a, b) / jnp.sqrt(pair(a, a) * pair(b, b))
+
+
+_INVARIANCES = frozenset({"rotation", "scale", "shift"})
+CKA = Scorer(
+    "cka",
+    compute,
+    frozenset({"spectrum", "moments", "label_moments"}),
+    "alignment of the features with the labels, debiased",
+    True,
+    invariances=_INVARIANCES,
+)
+CKA_BIASED = Scorer(
+    "cka_biased",
+    compute_biased,
+    frozenset({"spectrum", "label_moments"}),
+    "alignment of the features with the labels, biased",
+    True,
+    invariances=_INVARIANCES | {"duplication"},
+    variant=True,
+)

@@ -1,0 +1,66 @@
+"""How many directions the features use: RankMe, participation ratio, stable rank."""
+
+import jax
+import jax.numpy as jnp
+
+from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.statistics.gather import Statistics
+from featalign.statistics.spectrum import Spectrum, largest_uncentred_eigenvalue, uncentred_eigenvalues
+
+
+def rankme(statistics: Statistics) -> jax.Array | Status:
+    """RankMe: exp(-Σ p log p), p = s/Σs + 1e-7, s the min(N, D) singular values of the features as they are.
+
+    About 1 (one direction) to min(N, D) (all alike); larger is better in the paper. Garrido et al., "RankMe: Assessing the Downstream
+    Performance of Pretrained Self-Supervised Representations by Their Rank", ICML 2023.
+    """
+    if not float(statistics.activity.largest) > 0:
+        return Status.CONSTANT
+    assert statistics.spectrum is not None
+    return _rankme(statistics.spectrum)
+
+
+@jax.jit
+def _rankme(spectrum: Spectrum) -> jax.Array:
+    values = jnp.sqrt(uncentred_eigenvalues(spectrum))
+    shares = values / values.sum() + 1e-7
+    return jnp.exp(-(shares * jnp.log(shares)).sum())
+
+
+def participation_ratio(statistics: Statistics) -> jax.Array | Status:
+    """Participation ratio: (Σ λ)² / Σ λ², λ the eigenvalues of the centred scatter.
+
+    1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal dimensionality, dynamics and measurement", 2017.
+    """
+    assert statistics.spectrum is not None
+    values = statistics.spectrum.eigenvalues
+    if not float(values[0]) > 0:
+        return Status.CONSTANT
+    values = values / values[0]
+    return values.sum() ** 2 / (values**2).sum()
+
+
+def stable_rank(statistics: Statistics) -> jax.Array | Status:
+    """Stable rank: |F|² / |F|₂², squared Frobenius over squared spectral norm, of the features as they are.
+
+    1 (one direction) to min(N, D). Rudelson and Vershynin, "Sampling from large matrices", 2007.
+    """
+    if not float(statistics.activity.largest) > 0:
+        return Status.CONSTANT
+    assert statistics.spectrum is not None
+    return _stable_rank(statistics.spectrum)
+
+
+@jax.jit
+def _stable_rank(spectrum: Spectrum) -> jax.Array:
+    total = spectrum.eigenvalues.sum() + spectrum.count * ((spectrum.mean_projections**2).sum() + spectrum.mean_remainder)
+    return total / largest_uncentred_eigenvalue(spectrum)
+
+
+_SPECTRUM = frozenset({"spectrum"})
+_INVARIANCES = frozenset({"rotation", "scale", "duplication"})
+RANKME = Scorer("rankme", rankme, _SPECTRUM, "effective number of directions (entropy of singular values)", True, BOTH, False, _INVARIANCES)
+PARTICIPATION_RATIO = Scorer(
+    "participation_ratio", participation_ratio, _SPECTRUM, "effective number of directions (variances)", None, BOTH, False, _INVARIANCES | {"shift"}
+)
+STABLE_RANK = Scorer("stable_rank", stable_rank, _SPECTRUM, "squared Frobenius over squared spectral norm", None, BOTH, False, _INVARIANCES)

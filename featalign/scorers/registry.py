@@ -1,0 +1,55 @@
+"""All scorers, in the order in which they are shown."""
+
+from collections.abc import Iterable
+
+from featalign.errors import FeatalignError
+from featalign.scorers.cka import CKA, CKA_BIASED
+from featalign.scorers.h_score import H_SCORE, H_SCORE_SHRUNK
+from featalign.scorers.knn import KNN, KNN_1, KNN_5
+from featalign.scorers.linear_probe import LINEAR_PROBE
+from featalign.scorers.logme import LOGME
+from featalign.scorers.rank_measures import PARTICIPATION_RATIO, RANKME, STABLE_RANK
+from featalign.scorers.ridge_probe import RIDGE_PROBE
+from featalign.scorers.scorer import Scorer
+from featalign.scorers.sparsity import ACTIVE_FRACTION, DEAD_FRACTION, HOYER, TREVES_ROLLS
+
+SCORERS: tuple[Scorer, ...] = (
+    LINEAR_PROBE,
+    RIDGE_PROBE,
+    KNN,
+    KNN_1,
+    KNN_5,
+    LOGME,
+    H_SCORE,
+    H_SCORE_SHRUNK,
+    CKA,
+    CKA_BIASED,
+    RANKME,
+    PARTICIPATION_RATIO,
+    STABLE_RANK,
+    ACTIVE_FRACTION,
+    DEAD_FRACTION,
+    HOYER,
+    TREVES_ROLLS,
+)
+
+if len({scorer.name for scorer in SCORERS}) != len(SCORERS):
+    raise RuntimeError("two scorers in featalign/scorers/registry.py have the same name")
+
+
+def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
+    """The scorers of these names, in their order; without names all but the variants.
+
+    Raises FeatalignError for a name that does not exist.
+
+    >>> [scorer.name for scorer in select(["logme", "knn_1"])]
+    ['logme', 'knn_1']
+    """
+    if names is None:
+        return tuple(scorer for scorer in SCORERS if not scorer.variant)
+    known = {scorer.name: scorer for scorer in SCORERS}
+    wanted = [names] if isinstance(names, str) else list(names)
+    for name in wanted:
+        if name not in known:
+            raise FeatalignError(f"scorers: there is no scorer {name!r}; choose from {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(wanted))

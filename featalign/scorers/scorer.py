@@ -1,0 +1,99 @@
+"""What a scorer is, what it answers, and how failure is said."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Literal
+
+from featalign.statistics.gather import Need, Statistics
+
+Task = Literal["classification", "regression"]
+BOTH: tuple[Task, ...] = ("classification", "regression")
+
+
+class Status(Enum):
+    """Whether a score means something; each value is the explanation."""
+
+    OK = "ok"
+    NOT_FINITE = "the features hold NaN or infinite values; find them with `featalign cache verify` or embed in float32"
+    ONE_CLASS = "all labels are of one class; at least two are needed"
+    TOO_FEW_ROWS = "too few rows for this score"
+    CONSTANT = "the features are the same on every row"
+    OUT_OF_RANGE = "the features are so large that their squares leave the range of float64; scale them"
+    NOT_FOR_REGRESSION = "not defined for regression targets"
+    NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities)"
+    UNDEFINED = "not defined for this input"
+
+
+@dataclass(frozen=True)
+class ScoreResult:
+    """One score: `value` (NaN unless `status` is OK), `status`, `interval` (low, high) where there is one, and a `note`."""
+
+    value: float
+    status: Status = Status.OK
+    interval: tuple[float, float] | None = None
+    note: str = ""
+
+    @property
+    def ok(self) -> bool:
+        """Whether the value can be used."""
+        return self.status is Status.OK
+
+    def to_record(self) -> dict[str, Any]:
+        """Plain data for JSON; a value that cannot be used is None."""
+        return {
+            "value": self.value if self.ok else None,
+            "status": "ok" if self.ok else self.status.name.lower(),
+            "explanation": "" if self.ok else self.status.value,
+            "interval": list(self.interval) if self.interval else None,
+            "note": self.note,
+        }
+
+
+@dataclass(frozen=True)
+class Scorer:
+    """A named pure function of statistics.
+
+    `compute` gives the number or a Status; `needs` names the statistics it reads beside the activity; `larger_is_better` is None where
+    neither direction is better as such. `invariances` (of "rotation", "scale", "shift", "duplication") are properties
+    that the tests check. `variant` marks another form of a scorer that is computed only when asked for by name.
+    """
+
+    name: str
+    compute: Callable[[Statistics], Any]
+    needs: frozenset[Need]
+    summary: str
+    larger_is_better: bool | None
+    tasks: tuple[Task, ...] = ("classification",)
+    uses_labels: bool = True
+    invariances: frozenset[str] = frozenset()
+    variant: bool = False
+
+
+def evaluate(scorer: Scorer, statistics: Statistics) -> ScoreResult:
+    """The scorer's result; degenerate input gives a status, never an exception or a NaN with status OK."""
+    status = _unfit(scorer, statistics)
+    value = scorer.compute(statistics) if status is None else status
+    if isinstance(value, Status):
+        return ScoreResult(math.nan, value)
+    if not math.isfinite(float(value)):
+        return ScoreResult(math.nan, Status.UNDEFINED)
+    sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
+    note = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
+    return ScoreResult(float(value), note=note)
+
+
+def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
+    if float(statistics.activity.not_finite) > 0:
+        return Status.NOT_FINITE
+    # fourth powers, summed over rows and columns, must stay in range; they are formed after centring, so at most twice as large
+    if 4 * math.log10(max(2 * float(statistics.activity.largest), 1e-300)) + 2 * math.log10(statistics.num_rows * statistics.num_features) > 307:
+        return Status.OUT_OF_RANGE
+    if not scorer.uses_labels:
+        return None
+    if statistics.num_classes == 0:
+        return None if "regression" in scorer.tasks else Status.NOT_FOR_REGRESSION
+    if statistics.num_classes == 1:
+        return Status.ONE_CLASS
+    return None

@@ -1,0 +1,129 @@
+"""Flax modules, NNX or Linen, as sources: differentiable, and re-initialisable when they say how."""
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.source import Differentiable, Pretraining, Source, digest_arrays
+
+
+def flax_source(
+    name: str,
+    module: Any,
+    *,
+    variables: Any = None,
+    preprocessing: Any = None,
+    input_kind: str | None = None,
+    default_layer: str = "features",
+    logits_layer: str | None = None,
+    example: Any = None,
+    initialise: Callable[[int], Any] | None = None,
+    revision: str | None = None,
+    pretraining: Pretraining = Pretraining(),
+) -> Source:
+    """A source from a Flax module: an NNX module, or a Linen module with its `variables`.
+
+    Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers in order from input to output; what
+    has more than two axes is averaged over the middle ones. `preprocessing` maps raw inputs to an array (default: float32 of
+    the inputs as they are); its `identity()`, if it has one, enters the cache key. `example` is one raw input, needed to learn the
+    layers' names. `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
+    The revision is a digest of the parameters and of the computation, unless given.
+
+    >>> from flax import nnx
+    >>> source = flax_source("mine", nnx.Linear(4, 3, rngs=nnx.Rngs(0)), example=np.ones(4, np.float32))
+    >>> source.embed(np.ones((2, 4), np.float32))["features"].shape
+    (2, 3)
+    """
+    import jax
+
+    parameters, apply = _split(name, module, variables)
+    prepare = preprocessing if preprocessing is not None else _as_float
+    if example is None:
+        raise FeatalignError(f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]")
+    inputs = np.asarray(prepare([example]))
+    names: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
+    jax.eval_shape(lambda p, x: names.extend(_named(apply(p, x), default_layer)), parameters, inputs)
+    layers = tuple(layer for layer in names if layer != logits_layer)
+    if default_layer not in layers:
+        raise FeatalignError(f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}")
+
+    def emit(parameters: Any, prepared: Any) -> dict[str, Any]:
+        return _named(apply(parameters, prepared), default_layer)
+
+    compiled = jax.jit(lambda parameters, prepared, wanted: _chosen(emit(parameters, prepared), wanted), static_argnums=2)
+
+    def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        return {layer: np.asarray(features) for layer, features in compiled(parameters, prepare(inputs), wanted).items()}
+
+    def fresh(seed: int) -> Any:
+        assert initialise is not None
+        made = initialise(seed)
+        return _split(name, made if variables is None else module, None if variables is None else made)[0]
+
+    return Source(
+        name,
+        revision or digest_arrays(flat_parameters(parameters) | {"computation": _computation(apply, parameters, inputs)}),
+        embed_batch,
+        layers,
+        default_layer,
+        logits_layer,
+        preprocessing.identity() if hasattr(preprocessing, "identity") else {},
+        input_kind,
+        pretraining,
+        Differentiable(parameters, emit, prepare, fresh if initialise is not None else None),
+    )
+
+
+def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
+    """A tree of arrays as a dictionary of dotted names, the form in which weights are saved."""
+    import jax
+
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {".".join(str(getattr(part, "key", getattr(part, "idx", part))) for part in path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _computation(apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray) -> np.ndarray:
+    """What is computed, as bytes: equal weights in another architecture are another revision."""
+    import jax
+
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(jax.make_jaxpr(apply)(parameters, inputs)))
+    return np.frombuffer(text.encode(), np.uint8)
+
+
+def _as_float(inputs: Any) -> np.ndarray:
+    return np.stack([np.asarray(one, np.float32) for one in inputs])
+
+
+def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, Any], Any]]:
+    """Trainable parameters as nested dictionaries of arrays, and the pure function of parameters and inputs."""
+    from flax import nnx
+
+    if variables is not None:
+        held = {key: value for key, value in variables.items() if key != "params"}
+        return variables["params"], lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
+    if not isinstance(module, nnx.Module):
+        raise FeatalignError(
+            f"module: expected an NNX module, or a Linen module with its variables, for {name}, got {type(module).__name__}; "
+            "for other callables use Source.from_function"
+        )
+    module.eval()
+    definition, state, rest = nnx.split(module, nnx.Param, ...)
+
+    def apply(parameters: Any, inputs: Any) -> Any:
+        filled = nnx.clone(state)
+        nnx.replace_by_pure_dict(filled, parameters)
+        return nnx.merge(definition, filled, rest)(inputs)
+
+    return nnx.to_pure_dict(state), apply
+
+
+def _named(emitted: Any, default_layer: str) -> dict[str, Any]:
+    layers = emitted if isinstance(emitted, Mapping) else {default_layer: emitted}
+    return {layer: values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values for layer, values in layers.items()}
+
+
+def _chosen(layers: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+    return {layer: layers[layer] for layer in wanted}

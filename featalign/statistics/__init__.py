@@ -1,0 +1,1 @@
+"""Sufficient statistics of features and labels, gathered in one pass and merged associatively."""

@@ -1,0 +1,207 @@
+"""The one pass: streams features once and collects what the chosen scorers need."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from featalign.arrays import Labels, check_features
+from featalign.errors import FeatalignError
+from featalign.statistics.activity import Activity
+from featalign.statistics.class_moments import ClassMoments, TargetMoments
+from featalign.statistics.moments import Moments
+from featalign.statistics.precision import double_precision
+from featalign.statistics.spectrum import Spectrum, spectrum_from_rows, spectrum_from_scatter
+
+Need = Literal["moments", "label_moments", "spectrum", "rows"]
+BATCH_ROWS = 2048
+MAX_ROWS = 20_000
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Features and labels held row by row, for scorers that no moments suffice for; `sampled` when they are a seeded sample."""
+
+    features: np.ndarray  # (M, D)
+    labels: np.ndarray  # (M,) or (M, K)
+    sampled: bool
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What the scorers read. `activity` is always there; the others when a scorer asked for them and the values are finite."""
+
+    num_rows: int
+    num_features: int
+    num_classes: int  # 0 for regression
+    seed: int
+    activity: Activity
+    moments: Moments | None = None
+    label_moments: ClassMoments | TargetMoments | None = None
+    spectrum: Spectrum | None = None
+    rows: Rows | None = None
+
+    @property
+    def class_moments(self) -> ClassMoments:
+        """The label moments of a classification target."""
+        assert isinstance(self.label_moments, ClassMoments)
+        return self.label_moments
+
+
+def gather(
+    features: np.ndarray | Iterable[np.ndarray],
+    labels: Labels,
+    needs: frozenset[Need],
+    *,
+    seed: int = 0,
+    batch_rows: int = BATCH_ROWS,
+    max_rows: int = MAX_ROWS,
+) -> Statistics:
+    """Statistics of features (N, D), given whole or as an iterable of blocks of rows in order.
+
+    Memory holds one batch, the moments, and at most `max_rows` rows where a scorer needs rows or N <= D. Shapes are static: batches
+    have `batch_rows` rows (fewer for small N), the last one padded and masked, so that each D is compiled once.
+    Raises FeatalignError when the blocks do not fit each other or the labels.
+    """
+    num_rows = len(labels.values)
+    blocks = iter([features] if isinstance(features, np.ndarray) else features)
+    first = next(blocks, None)
+    if first is None:
+        raise FeatalignError(f"features: expected {num_rows} rows, got none; check that the embedding is complete")
+    first = check_features(first)
+    width = first.shape[1]
+    wide = num_rows <= width and bool(needs & {"moments", "spectrum"})
+    held = _HeldRows(num_rows, num_rows if wide else max_rows, seed) if wide or "rows" in needs else None
+    labels_moved = labels.values if labels.num_classes == 0 else labels.values.astype(np.int32)
+    with double_precision():
+        state = _empty_state(needs, labels, width, wide)
+        size = min(batch_rows, _power_of_two(num_rows))
+        for batch, start in _batches(first, blocks, width, size):
+            if start + len(batch) > num_rows:
+                raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got more; check that both come from the same data")
+            if held is not None:
+                held.take(batch, start)
+            padded, padded_labels, valid = _padded(batch, labels_moved[start : start + len(batch)], size)
+            state = _update(state, padded, padded_labels, valid, num_classes=labels.num_classes)
+            seen = start + len(batch)
+        if seen != num_rows:
+            raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got {seen}; check that both come from the same data")
+        rows = held.finish(labels.values) if held is not None else None
+        return _finished(state, labels, needs, width, seed, wide, rows)
+
+
+def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
+    """Labels as columns (N, K): one-hot for classes, themselves for regression (`num_classes` 0)."""
+    return np.eye(num_classes)[labels] if num_classes else labels
+
+
+def _empty_state(needs: frozenset[Need], labels: Labels, width: int, wide: bool) -> dict:
+    state: dict = {"activity": Activity.empty(width)}
+    if needs & {"moments", "spectrum"} and not wide:
+        state["moments"] = Moments.empty(width)
+    if needs & {"label_moments", "spectrum"}:
+        classes = labels.num_classes
+        state["label_moments"] = ClassMoments.empty(classes, width) if classes else TargetMoments.empty(labels.values.shape[1], width)
+    return jax.tree.map(jnp.copy, state)  # each buffer its own, because the update donates them
+
+
+@partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)
+def _update(state: dict, features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> dict:
+    """The state after one more batch."""
+    features = jnp.where(valid[:, None], features.astype(jnp.float64), 0.0)
+    merged = {"activity": state["activity"].merge(Activity.from_batch(features, valid))}
+    if "moments" in state:
+        merged["moments"] = state["moments"].merge(Moments.from_batch(features, valid))
+    if "label_moments" in state:
+        moments = (
+            ClassMoments.from_batch(features, labels, valid, num_classes=num_classes)
+            if num_classes
+            else TargetMoments.from_batch(features, labels, valid)
+        )
+        merged["label_moments"] = state["label_moments"].merge(moments)
+    return merged
+
+
+def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, seed: int, wide: bool, rows: Rows | None) -> Statistics:
+    count = len(labels.values)
+    moments, label_moments, spectrum = state.get("moments"), state.get("label_moments"), None
+    usable = float(state["activity"].not_finite) == 0
+    if usable and wide and rows is not None:
+        features = jnp.asarray(rows.features).astype(jnp.float64)
+        moments = _moments_of_rows(features)
+        spectrum = spectrum_from_rows(features, jnp.asarray(label_columns(labels.values, labels.num_classes))) if "spectrum" in needs else None
+    elif usable and "spectrum" in needs:
+        cross, label_means, label_squares = _against_labels(moments, label_moments)
+        spectrum = spectrum_from_scatter(moments.count, moments.mean, moments.scatter, cross, label_means, label_squares)
+    return Statistics(count, width, labels.num_classes, seed, state["activity"], moments, label_moments, spectrum, rows if "rows" in needs else None)
+
+
+@jax.jit
+def _moments_of_rows(features: jax.Array) -> Moments:
+    return Moments.from_batch(features, jnp.ones(len(features), bool), with_scatter=False)
+
+
+@jax.jit
+def _against_labels(moments: Moments, label_moments: ClassMoments | TargetMoments) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Yᵀ Z (K, D), the means and the centred squares of the label columns."""
+    if isinstance(label_moments, TargetMoments):
+        return label_moments.cross, label_moments.mean, jnp.diag(label_moments.scatter)
+    shares = label_moments.counts / moments.count
+    cross = label_moments.counts[:, None] * (label_moments.means - moments.mean)
+    return cross, shares, label_moments.counts * (1 - shares)
+
+
+def _batches(first: np.ndarray, blocks: Iterator[np.ndarray], width: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Rows in batches of `size` (the last may be smaller) with the number of the first row, whatever the sizes of the blocks."""
+    start, rest = 0, first[:0]
+    block: np.ndarray | None = first
+    while block is not None:
+        block = check_features(block)
+        if block.shape[1] != width:
+            raise FeatalignError(f"features: expected {width} columns in every block, got {block.shape[1]}; all rows must come from one layer of one source")
+        if len(rest):
+            block, rest = np.concatenate([rest, block]), first[:0]
+        offset = 0
+        while offset + size <= len(block):
+            yield block[offset : offset + size], start
+            offset, start = offset + size, start + size
+        rest = block[offset:]
+        block = next(blocks, None)
+    if len(rest):
+        yield rest, start
+
+
+def _padded(batch: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    missing = size - len(batch)
+    valid = np.arange(size) < len(batch)
+    if not missing:
+        return batch, labels, valid
+    grown = [np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)]) for part in (batch, labels)]
+    return grown[0], grown[1], valid
+
+
+def _power_of_two(number: int) -> int:
+    return max(8, 1 << (number - 1).bit_length())
+
+
+class _HeldRows:
+    """Collects the rows to hold while they stream by."""
+
+    def __init__(self, num_rows: int, max_rows: int, seed: int):
+        self.sampled = num_rows > max_rows
+        self.wanted = np.sort(np.random.default_rng(seed).choice(num_rows, max_rows, replace=False)) if self.sampled else np.arange(num_rows)
+        self.parts: list[np.ndarray] = []
+
+    def take(self, batch: np.ndarray, start: int) -> None:
+        low, high = np.searchsorted(self.wanted, [start, start + len(batch)])
+        self.parts.append(batch[self.wanted[low:high] - start] if self.sampled else batch)
+
+    def finish(self, labels: np.ndarray) -> Rows:
+        features = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
+        if features.dtype.name in ("float16", "bfloat16"):
+            features = features.astype(np.float32)
+        return Rows(features, labels[self.wanted], self.sampled)

@@ -1,0 +1,1 @@
+"""Targets: the user's labelled datasets, how they are loaded, split and read in batches."""

@@ -1,0 +1,25 @@
+"""The data sets that come with scikit-learn, by name: nothing is downloaded."""
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.targets.target import Target
+
+NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
+
+
+def load_bundled(name: str, address: str) -> Target:
+    """A target from scikit-learn's bundled sets: `digits` as 8x8 images, the others as plain arrays, `diabetes` and `linnerud` for regression.
+
+    >>> load_bundled("wine", "sklearn:wine")
+    Target('sklearn:wine', 178 arrays, 3 classes)
+    """
+    if name not in NAMES:
+        raise FeatalignError(f"{address}: scikit-learn has no bundled set {name!r}; there are {', '.join(f'sklearn:{known}' for known in NAMES)}")
+    from sklearn import datasets
+
+    bundle = getattr(datasets, f"load_{name}")()
+    if name in ("diabetes", "linnerud"):
+        return Target.from_arrays(address, bundle.data, np.asarray(bundle.target, np.float64))
+    inputs = np.round(bundle.images * (255 / 16)).astype(np.uint8) if name == "digits" else bundle.data
+    return Target.from_arrays(address, inputs, bundle.target, [str(class_name) for class_name in bundle.target_names])

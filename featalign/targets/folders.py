@@ -1,0 +1,69 @@
+"""Targets from a folder of class folders of images."""
+
+from pathlib import Path
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.targets.inputs import ImageFiles
+from featalign.targets.target import Target, build_target
+
+EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+HELD_OUT_FOLDERS = ("test", "val", "valid", "validation")
+
+
+def load_folder(path: Path, name: str) -> Target:
+    """A target from a folder with one folder of images per class; the class names are the sorted folder names.
+
+    Where there is a `train` folder of class folders, it holds the rows, and `test` (or else `val`, `valid` or `validation`)
+    beside it, if it has class folders too, the held-out rows. Hidden files and files that are not images by their extension
+    are passed over. Only names are read here: the images stay on disk.
+    """
+    held_folder = next((path / folder for folder in HELD_OUT_FOLDERS if _class_folders(path / folder)), None)
+    if not _class_folders(path / "train") or (held_folder is None and len(_class_folders(path)) > 1):
+        paths, labels = _listed(path)  # a folder `train` among others, or with images directly in it, is a class
+        return build_target(name, ImageFiles(paths), labels)
+    paths, labels = _listed(path / "train")
+    held_out = None
+    if held_folder is not None:
+        held_paths, held_labels = _listed(held_folder, may_lack_images=True)
+        held_out = (ImageFiles(held_paths), held_labels)
+    return build_target(name, ImageFiles(paths), labels, held_out=held_out)
+
+
+def _class_folders(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))]
+
+
+def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path, ...], np.ndarray]:
+    """The image files of the class folders and their class names, in sorted order."""
+    class_folders = _class_folders(folder)
+    if not class_folders:
+        loose = sum(map(_is_image, _visible_files(folder)))
+        found = f"{loose} images directly in it; put them in one folder per class" if loose else "none; check the path"
+        raise FeatalignError(f"{folder}: expected one folder of images for each class, got {found}")
+    paths: list[Path] = []
+    names: list[str] = []
+    for class_folder in class_folders:
+        files = _visible_files(class_folder)
+        images = [file for file in files if _is_image(file)]
+        if not images and not may_lack_images:
+            others = f"{len(files)} other files such as {files[0].name}" if files else "nothing"
+            raise FeatalignError(
+                f"{class_folder}: expected images in every class folder ({', '.join(EXTENSIONS)}), got {others}; add images or remove the folder"
+            )
+        paths += images
+        names += [class_folder.name] * len(images)
+    if not paths:
+        raise FeatalignError(f"{folder}: expected images in its class folders, got none; add images or remove the folder")
+    return tuple(paths), np.array(names)
+
+
+def _is_image(file: Path) -> bool:
+    return file.suffix.lower() in EXTENSIONS
+
+
+def _visible_files(folder: Path) -> list[Path]:
+    return [file for file in sorted(folder.rglob("*")) if not any(part.startswith(".") for part in file.relative_to(folder).parts) and file.is_file()]

@@ -1,0 +1,165 @@
+"""The raw inputs of a target: rows that are read when asked for, and a content digest of each."""
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar
+
+import numpy as np
+
+from featalign.targets.images import check_image_header, decode_image
+
+Kind = Literal["image", "text", "array"]
+_Result = TypeVar("_Result")
+
+
+class Inputs(Protocol):
+    """Rows of raw inputs, in memory or on disk.
+
+    `read(rows)` gives a batch: uniform arrays as one array (B, ...), images of differing sizes as a list of arrays (H, W) or
+    (H, W, C), texts as a list of strings. `row_digests()` is SHA-256 of each row's content as uint8 (N, 32), computed once.
+    """
+
+    @property
+    def kind(self) -> Kind:
+        """What a row is."""
+        ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, rows: np.ndarray) -> np.ndarray | list:
+        """A batch of raw inputs."""
+        ...
+
+    def row_digests(self) -> np.ndarray:
+        """SHA-256 of each row, uint8 (N, 32)."""
+        ...
+
+    def take(self, rows: np.ndarray) -> "Inputs":
+        """These rows alone."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class ArrayInputs:
+    """Arrays in memory: one array (N, ...), or a tuple of images of differing sizes. Not copied: do not change them afterwards."""
+
+    kind: Kind
+    values: np.ndarray | tuple[np.ndarray, ...] = field(repr=False)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def read(self, rows: np.ndarray) -> np.ndarray | list:
+        """The rows as one array, or as a list where their sizes differ."""
+        if isinstance(self.values, np.ndarray):
+            return self.values[rows]
+        return _stacked([self.values[row] for row in rows])
+
+    def row_digests(self) -> np.ndarray:
+        """SHA-256 of each row, uint8 (N, 32)."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> np.ndarray:
+        return _as_rows(_array_digest(self.kind, value) for value in self.values)
+
+    def take(self, rows: np.ndarray) -> "ArrayInputs":
+        """These rows alone."""
+        picked = self.values[rows] if isinstance(self.values, np.ndarray) else tuple(self.values[row] for row in rows)
+        return _with_digests_of(self, ArrayInputs(self.kind, picked), rows)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageFiles:
+    """Image files, decoded when they are read; never held in memory all at once."""
+
+    paths: tuple[Path, ...] = field(repr=False)
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def read(self, rows: np.ndarray) -> np.ndarray | list:
+        """The rows as one uint8 array, or as a list where their sizes differ."""
+        return _stacked(_in_threads(decode_image, [self.paths[row] for row in rows]))
+
+    def row_digests(self) -> np.ndarray:
+        """SHA-256 of each image's decoded pixels and shape, uint8 (N, 32): how and where it is stored does not matter."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> np.ndarray:
+        return _as_rows(_in_threads(lambda path: _array_digest(self.kind, decode_image(path)), self.paths))
+
+    def take(self, rows: np.ndarray) -> "ImageFiles":
+        """These rows alone."""
+        return _with_digests_of(self, ImageFiles(tuple(self.paths[row] for row in rows)), rows)
+
+    def check_headers(self) -> None:
+        """Open every file without decoding it. Raises FeatalignError naming the first that is no image or too large."""
+        for path in self.paths:
+            check_image_header(path)
+
+
+@dataclass(frozen=True, eq=False)
+class TextInputs:
+    """Texts in memory."""
+
+    texts: tuple[str, ...] = field(repr=False)
+    kind: Kind = "text"
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+    def read(self, rows: np.ndarray) -> list[str]:
+        """The rows as a list of strings."""
+        return [self.texts[row] for row in rows]
+
+    def row_digests(self) -> np.ndarray:
+        """SHA-256 of each text, uint8 (N, 32)."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> np.ndarray:
+        # surrogatepass: JSON may hold half a surrogate pair, which plain UTF-8 refuses
+        return _as_rows(hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest() for text in self.texts)
+
+    def take(self, rows: np.ndarray) -> "TextInputs":
+        """These rows alone."""
+        return _with_digests_of(self, TextInputs(tuple(self.texts[row] for row in rows)), rows)
+
+
+def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
+    return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+
+def _array_digest(kind: Kind, value: np.ndarray) -> bytes:
+    if kind == "image" and value.ndim == 3 and value.shape[-1] == 1:
+        value = value[..., 0]  # (H, W, 1) and (H, W) are one image
+    little_endian = value.astype(value.dtype.newbyteorder("<"), copy=False)
+    return hashlib.sha256(f"{kind}|{value.dtype.name}|{value.shape}|".encode() + little_endian.tobytes()).digest()
+
+
+def _as_rows(digests: Iterable[bytes]) -> np.ndarray:
+    return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
+
+
+_AnyInputs = TypeVar("_AnyInputs", ArrayInputs, ImageFiles, TextInputs)
+
+
+def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _AnyInputs:
+    """Hand on digests that are known already, so that nothing is decoded twice for them."""
+    if "_digests" in whole.__dict__:
+        part.__dict__["_digests"] = whole.row_digests()[rows]
+    return part
+
+
+def _in_threads(function: Callable[[Path], _Result], paths: Sequence[Path]) -> list[_Result]:
+    """Results in order; Pillow decodes outside the interpreter lock."""
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        return list(pool.map(function, paths))
