@@ -47,6 +47,8 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
     targets, in shape (N,) or (N, K). Raises FeatalignError for other shapes, missing values or a length that differs.
     """
     array = np.asarray(labels)
+    if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
+        array = np.asarray(labels, dtype=object)  # else numpy writes a missing value among strings out as the class "nan" or "None"
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if array.ndim not in (1, 2) or (array.ndim == 2 and array.dtype.kind != "f"):
@@ -62,7 +64,7 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
             raise FeatalignError(f"{name}: expected finite values, got {array[bad]} in row {bad}; drop the rows without a label")
         return Labels(array.astype(np.float64).reshape(num_rows, -1), ())
     if array.dtype.kind == "O":
-        missing = [row for row, value in enumerate(array) if value is None or value != value]
+        missing = [row for row, value in enumerate(array) if _is_missing(value)]
         if missing:
             raise FeatalignError(f"{name}: expected a label in every row, got none in row {missing[0]}; drop the rows without a label")
         array = array.astype(str)
@@ -70,3 +72,8 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
         raise FeatalignError(f"{name}: expected integers, strings or floats, got {array.dtype.name}; convert them")
     classes, values = np.unique(array, return_inverse=True)
     return Labels(values.reshape(-1).astype(np.int64), tuple(str(value) for value in classes))
+
+
+def _is_missing(value: object) -> bool:
+    """None, NaN, NaT or pandas.NA, which is equal to nothing and has no truth."""
+    return value is None or type(value).__name__ == "NAType" or bool(value != value)

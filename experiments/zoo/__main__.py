@@ -1,8 +1,8 @@
 """Trains the zoo: python -m experiments.zoo [NAME ...] [--data FOLDER].
 
 A source that already has its weights is left alone; one that was interrupted goes on from its last epoch. The learning
-rate starts at 1e-3 (AdamW, weight decay 1e-2) and falls to a fifth whenever the validation accuracy has not risen for
-4 epochs (an epoch has at least 50 steps); after the third such fall the training ends, so each source has had the budget after
+rate starts at 1e-3 (AdamW, weight decay 1e-2) and falls to a fifth whenever the validation accuracy has not risen by
+0.1 points for 4 epochs (an epoch has at least 50 steps); after the third such fall the training ends, so each source has had the budget after
 which its own validation accuracy stops rising. The best epoch's weights are kept, and their accuracy on the set's test images,
 which had no part in this, goes into the card. Validation images are a tenth of the training images; where labels are random
 there is nothing to generalise, and the training images stand in for both.
@@ -22,27 +22,13 @@ from safetensors.numpy import save_file
 
 from experiments.zoo.datasets import Arrays, load_arrays
 from experiments.zoo.recipes import RECIPES, Recipe
-from featalign.sources.preprocessing import ImagePreprocessing
-from featalign.sources.zoo_networks import ARCHITECTURES, IMAGE_SIZE
+from featalign.sources.flax_modules import flat_parameters
+from featalign.sources.zoo_networks import ARCHITECTURES
 
 HERE = Path(__file__).parent
 CHECKPOINTS = HERE / "checkpoints"
 WEIGHTS = HERE.parent.parent / "featalign" / "sources" / "zoo_weights"
 BATCH, MIN_STEPS, PATIENCE, FALLS, MAX_EPOCHS, LEARNING_RATE, SEED = 128, 50, 4, 3, 100, 1e-3, 0
-
-
-def flat_parameters(parameters: nnx.State) -> dict[str, np.ndarray]:
-    """Parameters as dotted names, the form they are shipped in."""
-    flat = _flatten(nnx.to_pure_dict(parameters))
-    return {name: np.asarray(value) for name, value in sorted(flat.items())}
-
-
-def _flatten(tree: dict, prefix: str = "") -> dict:
-    flat = {}
-    for key, value in tree.items():
-        name = f"{prefix}{key}"
-        flat.update(_flatten(value, f"{name}.") if isinstance(value, dict) else {name: value})
-    return flat
 
 
 def augmented(images: np.ndarray, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
@@ -111,7 +97,7 @@ def train(recipe: Recipe, data: Path) -> None:
         progress["curve"].append(round(validation, 4))
         progress["epoch"] += 1
         progress["seconds"] += time.time() - start
-        if validation > progress["best"] + 1e-4:
+        if validation > progress["best"] + 1e-3:
             progress.update(best=validation, best_epoch=progress["epoch"], since=0)
             best = parameters
         else:
@@ -127,7 +113,8 @@ def train(recipe: Recipe, data: Path) -> None:
         part.replace(checkpoint)
         print(f"{recipe.name} epoch {progress['epoch']} loss {total / steps_per_epoch:.3f} validation {validation:.4f} rate {rate:.1e}", flush=True)
     test_accuracy = accuracy(best, arrays.test_images, arrays.test_labels)
-    write_source(recipe, arrays, flat_parameters(best), progress, test_accuracy)
+    layers = [layer for layer in network(arrays.test_images[:1]) if layer != "logits"]
+    write_source(recipe, arrays, layers, flat_parameters(nnx.to_pure_dict(best)), progress, test_accuracy)
 
 
 def _leaves(tree) -> list[np.ndarray]:
@@ -138,12 +125,13 @@ def _restored(like, leaves: list[np.ndarray]):
     return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(leaf) for leaf in leaves])
 
 
-def write_source(recipe: Recipe, arrays: Arrays, flat: dict[str, np.ndarray], progress: dict, test_accuracy: float) -> None:
+def write_source(recipe: Recipe, arrays: Arrays, layers: list[str], flat: dict[str, np.ndarray], progress: dict, test_accuracy: float) -> None:
     """Writes NAME.safetensors and NAME.json."""
     WEIGHTS.mkdir(exist_ok=True)
     card = {
         "name": recipe.name,
         "architecture": recipe.architecture,
+        "layers": layers,
         "num_parameters": sum(value.size for value in flat.values()),
         "pretraining": {
             "dataset": recipe.dataset,

@@ -148,7 +148,7 @@ def _compute(
             layer = plan.identity.layer
             if layer not in wanted:
                 continue
-            features = emitted[layer][batch.valid]
+            features = emitted[layer][: len(row_id)]  # the padding is at the end
             if layer not in writers:
                 writers[layer] = _writer(store, plan, source, target, labels, features.shape[1], committer)
             writers[layer].add(int(start), row_id, features)

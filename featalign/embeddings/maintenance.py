@@ -54,7 +54,7 @@ def entries(store: Store) -> tuple[Entry, ...]:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     entries(Store(folder))
+    ...     entries(Store(Path(folder)))
     ()
     """
     found = [_entry(store.root / key, manifest) for key in store.keys() if (manifest := read_manifest(store.root / key))]

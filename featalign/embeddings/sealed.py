@@ -8,6 +8,7 @@ itself is compared byte by byte with the one that digest and size would give, so
 import errno
 import hashlib
 import io
+import itertools
 import os
 import stat
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from featalign.embeddings.durable import NO_FOLLOW
 BLOCK = 512
 PIECE = 1 << 20  # read and digest a piece while it is in the processor's cache
 ALIGNMENT = 64
+_numbers = itertools.count()
 
 
 class Damaged(Exception):
@@ -31,7 +33,7 @@ class Damaged(Exception):
 def build_image(fill: Callable[[h5py.File], None]) -> tuple[bytes, memoryview]:
     """The bytes of an HDF5 file that `fill` writes, as header and body. The same content gives the same bytes."""
     with h5py.File(
-        "image",
+        f"featalign image {next(_numbers)}",  # two threads may not have files of one name open; it is not part of the bytes
         "w",
         driver="core",
         backing_store=False,

@@ -149,7 +149,7 @@ class Store:
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     Store(folder).keys()
+    ...     Store(Path(folder)).keys()
     ()
     """
 

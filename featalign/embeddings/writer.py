@@ -1,5 +1,6 @@
 """From rows to shards: rows are gathered until a shard is whole, then it is put on disk while the next rows are computed."""
 
+from collections import deque
 from collections.abc import Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
@@ -11,29 +12,34 @@ from featalign.embeddings.store import Embedding
 from featalign.embeddings.stored_type import numpy_type, to_stored
 from featalign.errors import FeatalignError
 
+WAITING_BYTES = 64 << 20
+
 
 class Committer:
-    """Puts shards on disk in one background thread, never more than one at a time; its errors come up at the next call.
+    """Puts shards on disk in one background thread; its errors come up at the next call.
 
-    Leaving the block waits for the last shard, also after an error or Ctrl-C: what was computed is kept.
+    At most 64 MiB of shards wait for it, or one: the layers of a source finish their shards with the same batch, and small ones
+    need not hold up the next. Leaving the block waits for all of them, also after an error or Ctrl-C: what was computed is kept.
     """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="featalign-commit")
-        self._running: Future | None = None
+        self._waiting: deque[tuple[Future[Counts], int]] = deque()
 
     def submit(self, embedding: Embedding, index: int, shard: Shard) -> "Future[Counts]":
-        """Start committing a shard, after the one before it is done; the result is the counts of the shard that is on disk then."""
-        self.wait()
+        """Commit a shard when its turn comes; the result is the counts of the shard that is on disk then."""
+        self._wait_until(max(WAITING_BYTES - shard.features.nbytes, 0))
         future = self._pool.submit(_commit, embedding, index, shard)
-        self._running = future
+        self._waiting.append((future, shard.features.nbytes))
         return future
 
     def wait(self) -> None:
-        """Wait for the shard in flight; raises what went wrong with it."""
-        if self._running is not None:
-            running, self._running = self._running, None
-            running.result()
+        """Wait for all shards; raises what went wrong with one."""
+        self._wait_until(0)
+
+    def _wait_until(self, num_bytes: int) -> None:
+        while self._waiting and (self._waiting[0][0].done() or sum(size for _, size in self._waiting) > num_bytes):
+            self._waiting.popleft()[0].result()
 
     def __enter__(self) -> "Committer":
         return self

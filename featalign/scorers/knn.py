@@ -32,9 +32,15 @@ def compute(statistics: Statistics, *, neighbours: int = 5) -> float | Status:
 
 @jax.jit
 def _centred(features: jax.Array) -> jax.Array:
-    """Features about their mean, in float64: distances stay the same, cancellation does not."""
+    """Features about their mean, in float64: distances stay the same, cancellation does not.
+
+    The mean is rounded to a power of two near the spread, so that whole numbers stay whole and equal distances stay equal.
+    """
     features = features.astype(jnp.float64)
-    return features - features.mean(axis=0)
+    mean = features.mean(axis=0)
+    _, exponent = jnp.frexp(jnp.abs(features - mean).max())
+    step = jnp.ldexp(1.0, exponent - 1)
+    return features - jnp.round(mean / step) * step
 
 
 @partial(jax.jit, static_argnames=("neighbours", "num_classes", "size"))

@@ -25,8 +25,8 @@ def log_evidence(spectrum: Spectrum) -> jax.Array:
     """The evidence per row of each label column (K,).
 
     In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c = √(NΛ) Vᵀμ, whose
-    resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) = log s + Σ log(Λ+t). All sums below have
-    terms of one sign, so nothing cancels.
+    resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) = log s + Σ log(Λ+t). The sums below are
+    arranged so that no large terms cancel, whatever the scale.
     """
     count, values, means = spectrum.count, spectrum.eigenvalues, spectrum.mean_projections
     coupling = jnp.sqrt(count * values) * means
@@ -39,7 +39,7 @@ def log_evidence(spectrum: Spectrum) -> jax.Array:
             head = (first - jnp.sum(coupling * projections / shifted)) / pivot
             tail = (projections - coupling * head) / shifted
             residual = ratio**2 * (head**2 + tail @ tail) + outside
-            weights = jnp.sqrt(values) * tail + jnp.sqrt(count) * means * head
+            weights = (jnp.sqrt(values) * projections + jnp.sqrt(count) * means * (ratio * head)) / shifted
             size = weights @ weights + count * spectrum.mean_remainder * head**2
             effective = jnp.sum(values / shifted) + count * (spectrum.mean_remainder + ratio**2 * jnp.sum((means / shifted) ** 2)) / pivot
             return effective, size, residual, pivot

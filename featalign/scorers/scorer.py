@@ -20,7 +20,7 @@ class Status(Enum):
     ONE_CLASS = "all labels are of one class; at least two are needed"
     TOO_FEW_ROWS = "too few rows for this score"
     CONSTANT = "the features are the same on every row"
-    OUT_OF_RANGE = "the features are so large that their squares leave the range of float64; scale them"
+    OUT_OF_RANGE = "the features are so large or so small that their squares leave the range of float64; scale them"
     NOT_FOR_REGRESSION = "not defined for regression targets"
     NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities)"
     UNDEFINED = "not defined for this input"
@@ -88,7 +88,9 @@ def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
     if float(statistics.activity.not_finite) > 0:
         return Status.NOT_FINITE
     # fourth powers, summed over rows and columns, must stay in range; they are formed after centring, so at most twice as large
-    if 4 * math.log10(max(2 * float(statistics.activity.largest), 1e-300)) + 2 * math.log10(statistics.num_rows * statistics.num_features) > 307:
+    largest = float(statistics.activity.largest)
+    fourth = 4 * math.log10(2 * largest) if largest > 0 else 0.0
+    if fourth < -280 or fourth + 2 * math.log10(statistics.num_rows * statistics.num_features) > 307:
         return Status.OUT_OF_RANGE
     if not scorer.uses_labels:
         return None

@@ -1,7 +1,7 @@
 """Flax modules, NNX or Linen, as sources: differentiable, and re-initialisable when they say how."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ def flax_source(
     default_layer: str = "features",
     logits_layer: str | None = None,
     example: Any = None,
+    layers: Sequence[str] | None = None,
     initialise: Callable[[int], Any] | None = None,
     revision: str | None = None,
     pretraining: Pretraining = Pretraining(),
@@ -29,7 +30,7 @@ def flax_source(
     Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers in order from input to output; what
     has more than two axes is averaged over the middle ones. `preprocessing` maps raw inputs to an array (default: float32 of
     the inputs as they are); its `identity()`, if it has one, enters the cache key. `example` is one raw input, needed to learn the
-    layers' names. `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
+    layers' names; without it say both `layers` and `revision`. `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
     The revision is a digest of the parameters and of the computation, unless given.
 
     >>> from flax import nnx
@@ -41,12 +42,14 @@ def flax_source(
 
     parameters, apply = _split(name, module, variables)
     prepare = preprocessing if preprocessing is not None else _as_float
-    if example is None:
-        raise FeatalignError(f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]")
-    inputs = np.asarray(prepare([example]))
-    names: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
-    jax.eval_shape(lambda p, x: names.extend(_named(apply(p, x), default_layer)), parameters, inputs)
-    layers = tuple(layer for layer in names if layer != logits_layer)
+    if layers is None or revision is None:
+        if example is None:
+            raise FeatalignError(f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]")
+        inputs = np.asarray(prepare([example]))
+        emitted: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
+        jax.eval_shape(lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs)
+        layers = layers or [layer for layer in emitted if layer != logits_layer]
+        revision = revision or digest_arrays(flat_parameters(parameters) | {"computation": _computation(apply, parameters, inputs)})
     if default_layer not in layers:
         raise FeatalignError(f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}")
 
@@ -65,9 +68,9 @@ def flax_source(
 
     return Source(
         name,
-        revision or digest_arrays(flat_parameters(parameters) | {"computation": _computation(apply, parameters, inputs)}),
+        revision,
         embed_batch,
-        layers,
+        tuple(layers),
         default_layer,
         logits_layer,
         preprocessing.identity() if hasattr(preprocessing, "identity") else {},

@@ -47,7 +47,7 @@ def load_zoo_source(name: str) -> Source:
     pretraining, preprocessing = card["pretraining"], card["preprocessing"]
     num_classes = pretraining["num_classes"]
     architecture = ARCHITECTURES[card["architecture"]]
-    network = architecture(num_classes, rngs=nnx.Rngs(0))
+    network = nnx.eval_shape(lambda: architecture(num_classes, rngs=nnx.Rngs(0)))
     weights = load_file(WEIGHTS / f"{name}.safetensors")
     nnx.update(network, _nested(weights))
     return flax_source(
@@ -56,7 +56,7 @@ def load_zoo_source(name: str) -> Source:
         preprocessing=ImagePreprocessing(preprocessing["size"], tuple(preprocessing["mean"]), tuple(preprocessing["std"])),
         input_kind="image",
         logits_layer="logits",
-        example=np.zeros((preprocessing["size"], preprocessing["size"], 3), np.uint8),
+        layers=card["layers"],
         initialise=lambda seed: architecture(num_classes, rngs=nnx.Rngs(seed)),
         revision=digest_arrays(weights | {f"architecture {card['architecture']}": np.zeros(0)}),
         pretraining=Pretraining(

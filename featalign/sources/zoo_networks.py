@@ -98,7 +98,7 @@ class TransformerBlock(nnx.Module):
 class VisionTransformer(nnx.Module):
     """A small vision transformer on 4x4 patches with mean pooling."""
 
-    def __init__(self, num_classes: int, *, width: int = 64, depth: int = 3, num_heads: int = 2, patch: int = 4, rngs: nnx.Rngs):
+    def __init__(self, num_classes: int, *, width: int = 64, depth: int = 2, num_heads: int = 2, patch: int = 4, rngs: nnx.Rngs):
         self.patches = nnx.Conv(3, width, (patch, patch), strides=patch, rngs=rngs)
         num_tokens = (IMAGE_SIZE // patch) ** 2
         self.positions = nnx.Param(0.02 * jax.random.normal(rngs.params(), (num_tokens, width)))

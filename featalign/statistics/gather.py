@@ -1,7 +1,7 @@
 """The one pass: streams features once and collects what the chosen scorers need."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Literal
 
@@ -79,6 +79,7 @@ def gather(
     labels_moved = labels.values if labels.num_classes == 0 else labels.values.astype(np.int32)
     with double_precision():
         state = _empty_state(needs, labels, width, wide)
+        origin = _origin(first)
         size = min(batch_rows, _power_of_two(num_rows))
         for batch, start in _batches(first, blocks, width, size):
             if start + len(batch) > num_rows:
@@ -86,12 +87,12 @@ def gather(
             if held is not None:
                 held.take(batch, start)
             padded, padded_labels, valid = _padded(batch, labels_moved[start : start + len(batch)], size)
-            state = _update(state, padded, padded_labels, valid, num_classes=labels.num_classes)
+            state = _update(state, padded, padded_labels, valid, origin, num_classes=labels.num_classes)
             seen = start + len(batch)
         if seen != num_rows:
             raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got {seen}; check that both come from the same data")
         rows = held.finish(labels.values) if held is not None else None
-        return _finished(state, labels, needs, width, seed, wide, rows)
+        return _finished(_from_zero(state, origin), labels, needs, width, seed, wide, rows)
 
 
 def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -110,10 +111,11 @@ def _empty_state(needs: frozenset[Need], labels: Labels, width: int, wide: bool)
 
 
 @partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)
-def _update(state: dict, features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> dict:
-    """The state after one more batch."""
+def _update(state: dict, features: jax.Array, labels: jax.Array, valid: jax.Array, origin: jax.Array, *, num_classes: int) -> dict:
+    """The state after one more batch, moments about `origin`."""
     features = jnp.where(valid[:, None], features.astype(jnp.float64), 0.0)
     merged = {"activity": state["activity"].merge(Activity.from_batch(features, valid))}
+    features = jnp.where(valid[:, None], features - origin, 0.0)
     if "moments" in state:
         merged["moments"] = state["moments"].merge(Moments.from_batch(features, valid))
     if "label_moments" in state:
@@ -140,9 +142,30 @@ def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, s
     return Statistics(count, width, labels.num_classes, seed, state["activity"], moments, label_moments, spectrum, rows if "rows" in needs else None)
 
 
+def _origin(features: np.ndarray) -> np.ndarray:
+    """The first row (D,). Differences to it are nearly exact, so a constant column has exactly no variance and an offset costs no digits."""
+    row = features[0].astype(np.float64)
+    return np.where(np.isfinite(row), row, 0.0)
+
+
+@jax.jit
+def _from_zero(state: dict, origin: jax.Array) -> dict:
+    """The state with its means counted from zero again; nothing else depends on the origin."""
+    moved = dict(state)
+    if "moments" in state:
+        moved["moments"] = replace(state["moments"], mean=state["moments"].mean + origin)
+    match state.get("label_moments"):
+        case ClassMoments() as moments:
+            moved["label_moments"] = replace(moments, means=moments.means + origin)
+        case TargetMoments() as moments:
+            moved["label_moments"] = replace(moments, feature_mean=moments.feature_mean + origin)
+    return moved
+
+
 @jax.jit
 def _moments_of_rows(features: jax.Array) -> Moments:
-    return Moments.from_batch(features, jnp.ones(len(features), bool), with_scatter=False)
+    moments = Moments.from_batch(features - features[0], jnp.ones(len(features), bool), with_scatter=False)
+    return replace(moments, mean=moments.mean + features[0])
 
 
 @jax.jit

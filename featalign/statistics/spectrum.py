@@ -68,8 +68,9 @@ def spectrum_from_scatter(
 def spectrum_from_rows(features: jax.Array, labels: jax.Array) -> Spectrum:
     """The spectrum from the N x N Gram of all rows (N, D) and label columns (N, K): for N <= D."""
     count, width = features.shape
-    mean, label_means = features.mean(axis=0), labels.mean(axis=0)
-    centred, residuals = features - mean, labels - label_means
+    differences, label_means = features - features[0], labels.mean(axis=0)  # nearly exact, so that constant columns vanish
+    centred, residuals = differences - differences.mean(axis=0), labels - label_means
+    mean = features[0] + differences.mean(axis=0)
     ascending, vectors = jnp.linalg.eigh(centred @ centred.T, symmetrize_input=False)
     eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
     live = eigenvalues > _cutoff(eigenvalues, max(count, width))

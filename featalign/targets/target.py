@@ -175,10 +175,7 @@ def check_rows(rows: object, num_rows: int) -> np.ndarray:
 def _encoded(labels: Any, num_rows: int, class_names: Sequence[str] | None, argument: str) -> Labels:
     if labels is None:
         raise FeatalignError(f"{argument}: expected one label for each of the {num_rows} rows, got None; a target without labels cannot be judged")
-    # a list with strings as objects: otherwise numpy writes a missing value out as the class "nan" or "None"
-    has_strings = isinstance(labels, list | tuple) and any(isinstance(label, str) for label in labels)
-    raw = np.asarray(labels, dtype=object if has_strings else None)
-    checked = check_labels(raw, num_rows, name=argument)
+    checked = check_labels(labels, num_rows, name=argument)
     if class_names is None:
         return checked
     names = tuple(str(name) for name in class_names)
@@ -189,7 +186,7 @@ def _encoded(labels: Any, num_rows: int, class_names: Sequence[str] | None, argu
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)
         raise FeatalignError(f"class_names: expected every name once, got {repeated!r} more than once; rename one")
-    named = _named(checked, raw.dtype.kind in "iub", names, argument)
+    named = _named(checked, np.asarray(labels).dtype.kind in "iub", names, argument)
     occurring = tuple(name for name in names if name in set(named))
     return Labels(np.array([occurring.index(name) for name in named], np.int64)[checked.values], occurring)
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from featalign.embeddings import exchange as exchange_module
 from featalign.embeddings import extract as extract_module
 from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Embedding, Store
@@ -39,7 +40,8 @@ def make_target(num_rows: int = NUM_ROWS, *, seed: int = 0) -> Target:
 @pytest.fixture
 def small_shards(monkeypatch):
     """Shards of 16 rows, so that a hundred rows make seven of them."""
-    monkeypatch.setattr(extract_module, "rows_per_shard", lambda num_features, dtype: SHARD_ROWS)
+    for module in (extract_module, exchange_module):
+        monkeypatch.setattr(module, "rows_per_shard", lambda num_features, dtype: SHARD_ROWS)
 
 
 def filled(root: Path, *, layers=("deep",), revision: str = "1", dtype: str = "float32") -> dict[str, Embedding]:

@@ -1,5 +1,6 @@
 """Damage of each kind to a cache of two embeddings: noticed, set aside, and mended by the next extraction."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -35,7 +36,7 @@ def truncate(path: Path, other: Path, generator: np.random.Generator) -> None:
 
 
 def append(path: Path, other: Path, generator: np.random.Generator) -> None:
-    path.write_bytes(path.read_bytes() + generator.bytes(generator.integers(1, 600)))
+    path.write_bytes(path.read_bytes() + generator.bytes(int(generator.integers(1, 600))))
 
 
 def swap(path: Path, other: Path, generator: np.random.Generator) -> None:
@@ -56,7 +57,7 @@ def pristine(tmp_path_factory):
 
 @pytest.mark.parametrize("name", FILES)
 @pytest.mark.parametrize("damage", [flip_bit, zero_block, truncate, append, swap])
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_damage_is_noticed_and_mended(tmp_path, small_shards, pristine, name, damage, seed):
     root, keys = pristine
     shutil.copytree(root, tmp_path / "cache")
@@ -103,8 +104,6 @@ def test_what_is_no_regular_file_is_set_aside(tmp_path, small_shards):
     second.unlink()
     second.mkdir()
     third.unlink()
-    import os
-
     os.mkfifo(third)
     survey = embedding.verify()
     assert [index for index, _ in survey.damaged] == [0, 1, 2]

@@ -15,8 +15,8 @@ def rows_of(counting: CountingSource) -> list[int]:
     return sorted({int(row) for _, rows in counting.calls for row in rows})
 
 
-def direct(layer: str, rows=slice(None)) -> np.ndarray:
-    inputs = np.asarray(make_target().inputs.read(np.arange(NUM_ROWS)))[rows]
+def direct(layer: str, rows: np.ndarray | None = None) -> np.ndarray:
+    inputs = np.asarray(make_target().inputs.read(np.arange(NUM_ROWS) if rows is None else rows))
     return CountingSource().source.embed(inputs, [layer])[layer]
 
 

@@ -1,6 +1,8 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import h5py
 import numpy as np
@@ -46,7 +48,7 @@ def test_plain_h5py_opens_it(tmp_path, dtype):
     shard = make_shard(manifest)
     commit_shard(tmp_path, manifest, 0, shard)
     with h5py.File(tmp_path / "shard-00000.h5") as file:
-        features = file["features"]
+        features: Any = file["features"]
         assert file.userblock_size == BLOCK
         assert features.attrs["dtype"] == dtype.encode()
         assert features.dtype == (np.uint16 if dtype == "bfloat16" else np.dtype(dtype))
@@ -62,6 +64,14 @@ def test_images_repeat_here_and_in_another_process():
     manifest = make_manifest()
     images = {header + bytes(body) for header, body in (build_shard(manifest, 0, make_shard(manifest)) for _ in range(3))}
     assert len(runs) == len(images) == 1
+
+
+def test_threads_build_and_read_at_the_same_time(tmp_path):
+    manifest = make_manifest(num_rows=400)
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda index: commit_shard(tmp_path, manifest, index, make_shard(manifest, index)), range(100)))
+        found = list(pool.map(lambda index: read_shard(tmp_path, manifest, index).row_id.tolist(), range(100)))
+    assert [row for rows in found for row in rows] == list(range(100, 500))
 
 
 def test_the_first_writer_wins(tmp_path):
