@@ -1,0 +1,1 @@
+"""Experiments: one folder per question, each run with `python -m experiments.NAME`."""

@@ -1,4 +1,4 @@
-"""featalign: will this pretrained model help on my data, by how much, and would training from scratch be better?"""
+"""Whether this pretrained model will help on my data, by how much, and whether training from scratch is better: ask before paying for fine-tuning."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -37,7 +37,7 @@ _HOMES = {
     "score": "featalign.api",
 }
 
-__all__ = [  # noqa: RUF022  (the order of _HOMES)
+__all__ = [
     "FeatalignError",
     "ImagePreprocessing",
     "Interval",

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from featalign.arrays import Labels, check_features, check_labels
+from featalign.embeddings.exchange import import_features
 from featalign.embeddings.extract import extract
-from featalign.embeddings.location import default_cache
+from featalign.embeddings.location import default_cache, size_limit
+from featalign.embeddings.maintenance import limit_size
 from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
 from featalign.progress import Report, progress_bar
@@ -51,14 +53,16 @@ def score(
     return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed)
 
 
-def load_target(address: str | os.PathLike[str], *, subset: int | None = None, seed: int = 0, label: str | None = None, text: str | None = None) -> Target:
+def load_target(
+    address: str | os.PathLike[str], *, subset: int | None = None, seed: int = 0, label: str | None = None, text: str | None = None
+) -> Target:
     """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), or sklearn:NAME.
 
     `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label` and `text` name the columns of a
     table where they are not obvious. Raises FeatalignError, naming file and line, for data that cannot be used.
 
     >>> load_target("sklearn:digits", subset=300)
-    Target('digits', 300 images, 10 classes)
+    Target('sklearn:digits', 300 images, 10 classes)
     """
     return loaders.load_target(address, subset=subset, seed=seed, label=label, text=text)
 
@@ -137,7 +141,14 @@ def rank(
 
 
 def _ranked(
-    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, scorers: tuple[Scorer, ...], seed: int, batch_size: int, report: Report
+    source: Source,
+    target: Target,
+    layers: Sequence[str] | str | None,
+    store: Store,
+    scorers: tuple[Scorer, ...],
+    seed: int,
+    batch_size: int,
+    report: Report,
 ) -> Iterator[RankingRow]:
     labels = Labels(target.labels, target.class_names)
     for layer, embedding in _embedded(source, target, layers, store, "float32", batch_size, report).items():
@@ -148,10 +159,14 @@ def _ranked(
 def _embedded(
     source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, dtype: str, batch_size: int, report: Report
 ) -> dict[str, Embedding]:
+    if source.features_file is not None:
+        return {source.default_layer: import_features(source.features_file, store, target=target, source_name=source.name)}
     if source.input_kind not in (None, target.kind):
-        raise FeatalignError(f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s")
+        raise FeatalignError(
+            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
+        )
     wanted = source.layers if layers == "all" else (layers,) if isinstance(layers, str) else layers
-    return extract(
+    embeddings = extract(
         source,
         target,
         wanted,
@@ -160,6 +175,9 @@ def _embedded(
         batch_size=batch_size,
         progress=lambda found, done, total: report(source.name, found, done, total),
     )
+    if (limit := size_limit()) is not None:
+        limit_size(store, limit, keep=[embedding.key for embedding in embeddings.values()])
+    return embeddings
 
 
 def _scored(features: np.ndarray | Iterator[np.ndarray], labels: Labels, scorers: tuple[Scorer, ...], seed: int) -> dict[str, ScoreResult]:

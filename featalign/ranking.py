@@ -90,7 +90,8 @@ class Ranking:
             raise ImportError("to_dataframe needs pandas: install featalign[pandas]") from error
         return pandas.DataFrame(
             [
-                {"source": row.source, "layer": row.layer, "num_features": row.num_features} | {name: result.value for name, result in row.scores.items()}
+                {"source": row.source, "layer": row.layer, "num_features": row.num_features}
+                | {name: result.value for name, result in row.scores.items()}
                 for row in self.rows
             ]
         )

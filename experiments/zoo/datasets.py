@@ -1,6 +1,7 @@
 """The image sets as preprocessed arrays, spoiled where the recipe says so."""
 
 import io
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,8 +34,13 @@ def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
         return stored["x_train"], stored["y_train"], stored["x_test"], stored["y_test"]
     stored = np.load(path.with_name(f"{path.stem}_jpeg.npz"))
     jpeg, offsets, labels, train = stored["jpeg"], stored["offsets"], stored["labels"], stored["is_train"]
-    images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg[a:b].tobytes()))) for a, b in zip(offsets[:-1], offsets[1:], strict=True)])
+    images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg[a:b].tobytes()))) for a, b in itertools.pairwise(offsets)])
     return images[train], labels[train], images[~train], labels[~train]
+
+
+def _per_channel(values: np.ndarray) -> tuple[float, float, float]:
+    red, green, blue = (round(float(value), 4) for value in values)
+    return red, green, blue
 
 
 def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
@@ -53,8 +59,7 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
         train_pixels = random.random(train_pixels.shape, np.float32)
     if recipe.spoil in ("labels", "noise"):
         train_labels = random.integers(0, train_labels.max() + 1, len(train_labels))
-    mean = tuple(float(value) for value in train_pixels.mean((0, 1, 2), dtype=np.float64).round(4))
-    std = tuple(float(value) for value in train_pixels.std((0, 1, 2), dtype=np.float64).round(4))
+    mean, std = _per_channel(train_pixels.mean((0, 1, 2), dtype=np.float64)), _per_channel(train_pixels.std((0, 1, 2), dtype=np.float64))
     preprocessing = ImagePreprocessing(IMAGE_SIZE, mean, std)
 
     def standardised(pixels: np.ndarray) -> np.ndarray:

@@ -27,7 +27,9 @@ RECIPES = (
     Recipe("resnet_textures", "resnet", "dtd10", "textures", flip=True, shift=4),
     Recipe("resnet_flowers", "resnet", "flowers5", "flowers", flip=True, shift=4),
     Recipe("resnet_random_labels", "resnet", "cifar10", "natural objects with random labels (ought to harm)", spoil="labels", shift=0, limit=4000),
-    Recipe("resnet_shuffled_pixels", "resnet", "cifar10", "natural objects with shuffled pixels (ought to harm)", spoil="pixels", shift=0, limit=20000),
+    Recipe(
+        "resnet_shuffled_pixels", "resnet", "cifar10", "natural objects with shuffled pixels (ought to harm)", spoil="pixels", shift=0, limit=20000
+    ),
     Recipe("resnet_noise", "resnet", "cifar10", "noise images with random labels (ought to harm)", spoil="noise", shift=0, limit=2000),
     Recipe("plain_cifar10", "plain", "cifar10", "natural objects, 10 classes", flip=True),
     Recipe("plain_tiny_imagenet", "plain", "tiny_imagenet175", "natural objects, 175 classes", flip=True),

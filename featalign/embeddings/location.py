@@ -1,8 +1,13 @@
 """Where the cache lies unless told otherwise."""
 
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
+
+from featalign.errors import FeatalignError
+
+UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
 def default_cache(*, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Path:
@@ -20,3 +25,27 @@ def default_cache(*, environment: Mapping[str, str] | None = None, folder: Path 
     import platformdirs  # only when nothing else says where
 
     return Path(platformdirs.user_cache_dir("featalign"))
+
+
+def size_limit(*, environment: Mapping[str, str] | None = None) -> int | None:
+    """FEATALIGN_CACHE_LIMIT in bytes; None when it is not set and the cache may grow without limit.
+
+    >>> size_limit(environment={"FEATALIGN_CACHE_LIMIT": "5GB"})
+    5000000000
+    """
+    stated = (os.environ if environment is None else environment).get("FEATALIGN_CACHE_LIMIT")
+    return parse_size(stated, name="FEATALIGN_CACHE_LIMIT") if stated else None
+
+
+def parse_size(text: str, *, name: str = "max_size") -> int:
+    """A size such as 500MB or 2.5 GB in bytes. Raises FeatalignError for what is none.
+
+    >>> parse_size("2.5 GB")
+    2500000000
+    """
+    match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([kKmMgGtT]?[bB]?)\s*", text)
+    unit = match.group(2).upper() if match else "?"
+    unit = unit if unit in UNITS else unit + "B"
+    if match is None or unit not in UNITS:
+        raise FeatalignError(f"{name}: expected a size such as 500MB or 5GB, got {text!r}")
+    return int(float(match.group(1)) * UNITS[unit])

@@ -20,26 +20,32 @@ def ranking_figure(ranking: Ranking) -> Figure:
     figure = Figure(figsize=(2.6 + 0.82 * len(names), 1.6 + 0.34 * len(labels)), layout="constrained")
     axes = figure.subplots()
     shades = np.stack([_places(values[:, column], name) for column, name in enumerate(names)], axis=1)
-    axes.imshow(shades, cmap=matplotlib.colormaps["Blues"], vmin=-0.15, vmax=1.6, aspect="auto")
+    colours = matplotlib.colormaps["Blues"].with_extremes(bad="0.93")
+    axes.imshow(np.ma.masked_invalid(shades), cmap=colours, vmin=-0.15, vmax=1.6, aspect="auto")
     for (row, column), shade in np.ndenumerate(shades):
         text = format_score(names[column], ranking.rows[row].scores[names[column]])
         axes.text(column, row, text, ha="center", va="center", fontsize=8, color="white" if shade > 1.05 else "black")
-    axes.set_xticks(range(len(names)), [name.replace("_", "\n") for name in names], fontsize=8)
+    axes.set_xticks(range(len(names)), [_two_lines(name) for name in names], fontsize=8)
     axes.xaxis.tick_top()
     axes.set_yticks(range(len(labels)), labels, fontsize=9)
     axes.tick_params(length=0)
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.set_title(f"{ranking.target}, {ranking.num_rows} rows: scores per source, ordered by {ranking.ordered_by.replace('_', ' ')}", fontsize=10)
-    figure.supxlabel("shade: place among these sources (dark is better; grey-blue: no direction is better)", fontsize=8)
+    figure.supxlabel("shade: place among these sources (dark is better; grey: neither direction is better)", fontsize=8)
     return figure
 
 
+def _two_lines(name: str) -> str:
+    first, _, rest = name.partition("_")
+    return f"{first}\n{rest.replace('_', ' ')}" if len(first) > 1 else f"{name.replace('_', '-', 1).replace('_', chr(10))}"
+
+
 def _places(column: np.ndarray, name: str) -> np.ndarray:
-    """0 (last) to 1 (first) within a column; a constant where neither direction is better or the value is missing."""
+    """0 (last) to 1 (first) within a column; NaN where neither direction is better or the value is missing."""
     direction = select([name])[0].larger_is_better
     usable = np.isfinite(column)
-    places = np.where(usable, 0.35, 0.0)
+    places = np.full(len(column), np.nan)
     if direction is None or usable.sum() < 2:
         return places
     signed = column[usable] if direction else -column[usable]

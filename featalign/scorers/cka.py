@@ -62,8 +62,8 @@ def _debiased(spectrum: Spectrum, moments: Moments, classes: ClassMoments) -> ja
     mixed = (feature_squares * label_squares).sum()
     label_quartic = (classes.counts * label_squares**2).sum()
     features_labels = hsic(aligned, mixed, trace, label_trace, count)
-    features_features = hsic((spectrum.eigenvalues**2).sum(), moments.quartic, trace, trace, count)
-    labels_labels = hsic(_label_norm(classes.counts), label_quartic, label_trace, label_trace, count)
+    features_features = squared_norm((spectrum.eigenvalues**2).sum(), moments.quartic, trace, count)
+    labels_labels = squared_norm(_label_norm(classes.counts), label_quartic, label_trace, count)
     return features_labels / jnp.sqrt(features_features * labels_labels)
 
 
@@ -76,11 +76,17 @@ def hsic(aligned: jax.Array, mixed: jax.Array, trace_1: jax.Array, trace_2: jax.
     return ((aligned - mixed) + trace_1 * trace_2 / ((count - 1) * (count - 2)) - 2 * mixed / (count - 2)) / (count * (count - 3))
 
 
+def squared_norm(aligned: jax.Array, quartic: jax.Array, trace: jax.Array, count: jax.Array | float) -> jax.Array:
+    """HSIC₁ of a Gram matrix with itself; NaN where only rounding is left of it, because all rows but one are alike."""
+    value = hsic(aligned, quartic, trace, trace, count)
+    return jnp.where(value * count * (count - 3) > 1e-11 * aligned, value, jnp.nan)
+
+
 def cka_between(features: object, other: object, *, debiased: bool = True) -> float:
     """Linear CKA between two embeddings (N, D₁) and (N, D₂) of the same rows.
 
     1 for embeddings equal up to rotation and scale; about 0 for unrelated ones when `debiased` (the default), else inflated at small N.
-    Raises FeatalignError for shapes that differ, fewer than 4 rows, or values that are not finite.
+    Raises FeatalignError for shapes that differ, fewer than 4 rows, values that are not finite, or rows that are all alike.
 
     >>> import numpy as np
     >>> features = np.random.default_rng(0).normal(size=(50, 8))
@@ -94,13 +100,23 @@ def cka_between(features: object, other: object, *, debiased: bool = True) -> fl
         if not np.isfinite(array.astype(np.float64)).all():
             raise FeatalignError(f"{name}: expected finite values, got NaN or infinity; drop those rows in both embeddings")
     with double_precision():
-        centred = [(rows - rows.mean(axis=0)) / max(np.abs(rows - rows.mean(axis=0)).max(), 1e-300) for rows in map(np.float64, (first, second))]
-        a, b = (jnp.asarray(rows) for rows in centred)
+        a, b = (jnp.asarray(_centred(rows.astype(np.float64))) for rows in (first, second))
         if debiased:
             value = _between_debiased(a, b)
         else:
             value = jnp.sum((a.T @ b) ** 2) / jnp.sqrt(jnp.sum((a.T @ a) ** 2) * jnp.sum((b.T @ b) ** 2))
-        return float(value)
+    if not np.isfinite(float(value)):
+        raise FeatalignError(
+            "features, other: expected rows that differ, got an embedding with all rows (or all but one) alike; CKA is not defined for it"
+        )
+    return float(value)
+
+
+def _centred(rows: np.ndarray) -> np.ndarray:
+    """Rows about their mean, the largest entry 1; constant columns are exactly 0."""
+    differences = rows - rows[0]
+    differences /= np.abs(differences).max() or 1.0
+    return differences - differences.mean(axis=0)
 
 
 @jax.jit
@@ -109,7 +125,11 @@ def _between_debiased(a: jax.Array, b: jax.Array) -> jax.Array:
         squares, others = (first**2).sum(axis=1), (second**2).sum(axis=1)
         return hsic(((first.T @ second) ** 2).sum(), squares @ others, squares.sum(), others.sum(), float(len(first)))
 
-    return pair(a, b) / jnp.sqrt(pair(a, a) * pair(b, b))
+    def norm(rows: jax.Array) -> jax.Array:
+        squares = (rows**2).sum(axis=1)
+        return squared_norm(((rows.T @ rows) ** 2).sum(), squares @ squares, squares.sum(), float(len(rows)))
+
+    return pair(a, b) / jnp.sqrt(norm(a) * norm(b))
 
 
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})

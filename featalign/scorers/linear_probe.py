@@ -135,7 +135,8 @@ def _fit(rows: jax.Array, members: jax.Array, weights: jax.Array, shrinkage: jax
 
     def step(state: tuple) -> tuple:
         parameters, logits, slope, memory, _, iteration = state
-        direction, memory = jax.vmap(preconditioner.update)(slope, memory, parameters)
+        updates, memory = jax.vmap(preconditioner.update)(slope, memory, parameters)
+        direction = jnp.asarray(updates)
         downhill = (direction * slope).sum(axis=(1, 2)) > 0
         direction = -jnp.where(downhill[:, None, None], direction, slope)
         change = _logits(rows, direction)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 
 from featalign.scorers.scorer import BOTH, Scorer, Status
-from featalign.statistics.gather import Statistics
+from featalign.statistics.gather import Need, Statistics
 from featalign.statistics.spectrum import Spectrum, largest_uncentred_eigenvalue, uncentred_eigenvalues
 
 
@@ -57,7 +57,7 @@ def _stable_rank(spectrum: Spectrum) -> jax.Array:
     return total / largest_uncentred_eigenvalue(spectrum)
 
 
-_SPECTRUM = frozenset({"spectrum"})
+_SPECTRUM: frozenset[Need] = frozenset({"spectrum"})
 _INVARIANCES = frozenset({"rotation", "scale", "duplication"})
 RANKME = Scorer("rankme", rankme, _SPECTRUM, "effective number of directions (entropy of singular values)", True, BOTH, False, _INVARIANCES)
 PARTICIPATION_RATIO = Scorer(

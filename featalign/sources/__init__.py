@@ -1,0 +1,1 @@
+"""Sources: candidate pretrained models and how they are loaded."""

@@ -1,4 +1,4 @@
-"""The address scheme of sources: SCHEME/NAME, one line a scheme."""
+"""The address scheme of sources: SCHEME/NAME, one line a scheme, or h5:PATH for features made elsewhere."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
@@ -10,6 +10,7 @@ from featalign.sources.zoo import load_zoo_source, zoo_names
 LOADERS: dict[str, Callable[[str], Source]] = {
     "zoo": load_zoo_source,
 }
+FEATURE_FILES = ("h5:", "npz:", "npy:")  # followed by a path
 NAMES: dict[str, Callable[[], tuple[str, ...]]] = {
     "zoo": zoo_names,
 }
@@ -41,7 +42,12 @@ def load(address: str) -> Source:
 
     Raises FeatalignError for a scheme or a name that does not exist.
     """
+    if address.startswith(FEATURE_FILES):
+        return Source.from_features(address, address.partition(":")[2])
     scheme, _, name = address.partition("/")
     if scheme not in LOADERS or not name:
-        raise FeatalignError(f"source: expected an address such as zoo/resnet_cifar10 (schemes: {', '.join(LOADERS)}), got {address!r}")
+        raise FeatalignError(
+            f"source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: {', '.join(LOADERS)}/, {', '.join(FEATURE_FILES)}), "
+            f"got {address!r}"
+        )
     return LOADERS[scheme](name)

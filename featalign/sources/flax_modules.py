@@ -23,15 +23,36 @@ def flax_source(
     layers: Sequence[str] | None = None,
     initialise: Callable[[int], Any] | None = None,
     revision: str | None = None,
-    pretraining: Pretraining = Pretraining(),
+    pretraining: Pretraining | None = None,
 ) -> Source:
     """A source from a Flax module: an NNX module, or a Linen module with its `variables`.
 
-    Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers in order from input to output; what
-    has more than two axes is averaged over the middle ones. `preprocessing` maps raw inputs to an array (default: float32 of
-    the inputs as they are); its `identity()`, if it has one, enters the cache key. `example` is one raw input, needed to learn the
-    layers' names; without it say both `layers` and `revision`. `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
-    The revision is a digest of the parameters and of the computation, unless given.
+    Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers in order from input to
+    output; what has more than two axes is averaged over the middle ones.
+
+    Parameters
+    ----------
+    name
+        What to call it.
+    module, variables
+        An NNX module; or a Linen module and its variables.
+    preprocessing
+        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its `identity()`, if it has one,
+        enters the cache key.
+    input_kind
+        "image", "text" or "array": targets of another kind are refused. None for any.
+    default_layer, logits_layer
+        The layer to score unless asked otherwise, and the head's output where the module gives one.
+    example
+        One raw input, from which the layers' names and the revision are learnt; without it say both `layers` and `revision`.
+    initialise
+        `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
+    revision
+        What identifies the weights; by default a digest of the parameters and of the computation.
+    pretraining
+        What is known of the pretraining.
+
+    Raises FeatalignError when the module is none, or a name is missing.
 
     >>> from flax import nnx
     >>> source = flax_source("mine", nnx.Linear(4, 3, rngs=nnx.Rngs(0)), example=np.ones(4, np.float32))
@@ -44,7 +65,9 @@ def flax_source(
     prepare = preprocessing if preprocessing is not None else _as_float
     if layers is None or revision is None:
         if example is None:
-            raise FeatalignError(f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]")
+            raise FeatalignError(
+                f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]"
+            )
         inputs = np.asarray(prepare([example]))
         emitted: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
         jax.eval_shape(lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs)
@@ -73,9 +96,9 @@ def flax_source(
         tuple(layers),
         default_layer,
         logits_layer,
-        preprocessing.identity() if hasattr(preprocessing, "identity") else {},
+        getattr(preprocessing, "identity", dict)(),
         input_kind,
-        pretraining,
+        pretraining or Pretraining(),
         Differentiable(parameters, emit, prepare, fresh if initialise is not None else None),
     )
 

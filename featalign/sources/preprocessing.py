@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from featalign.errors import FeatalignError
+
 
 @dataclass(frozen=True)
 class ImagePreprocessing:
@@ -23,6 +25,7 @@ class ImagePreprocessing:
         return {"kind": "image", "resize": "bilinear", **asdict(self)}
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
+        """Images as the source's first layer reads them, float32 (B, size, size, 3)."""
         pixels = np.stack([_resized_rgb(np.asarray(image), self.size) for image in images])
         return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
 
@@ -30,7 +33,7 @@ class ImagePreprocessing:
 def _resized_rgb(image: np.ndarray, size: int) -> np.ndarray:
     """One image as float32 (size, size, 3) in [0, 1]."""
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
-        raise ValueError(
+        raise FeatalignError(
             f"inputs: expected images of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) for a source that reads images, got {image.shape}; "
             "reshape them or choose a source for this kind of input"
         )

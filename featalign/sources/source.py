@@ -58,6 +58,7 @@ class Source:
     input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
     pretraining: Pretraining = Pretraining()
     differentiable: Differentiable | None = field(default=None, repr=False)
+    features_file: str | None = None  # features made elsewhere, in the order of the target's rows
 
     @staticmethod
     def from_function(
@@ -71,7 +72,8 @@ class Source:
         """A source from any callable that maps a batch of inputs to features (B, D).
 
         `revision` says which weights these are: change it whenever the function would give other features, because the cache
-        is keyed by it (and the name). `preprocessing`, when given, is applied to each batch before the function; it counts as part of what `revision` names.
+        is keyed by it (and the name). `preprocessing`, when given, is applied to each batch before the function; it counts as
+        part of what `revision` names.
 
         >>> import numpy as np
         >>> source = Source.from_function("sums", lambda batch: np.stack([[x.sum(), x.max()] for x in batch]), revision="1")
@@ -90,6 +92,16 @@ class Source:
         declared = {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)} if preprocessing else {}
         # the name too: two functions whose users both say "1" must not share an embedding
         return Source(name, hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest(), embed_batch, (layer,), layer, preprocessing=declared)
+
+    @staticmethod
+    def from_features(name: str, path: str) -> "Source":
+        """A source that is only a file of features (N, D), one row for each row of the target, in its order: .h5, .npz or .npy."""
+
+        def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+            del inputs, layers
+            raise FeatalignError(f"{name}: it holds features of one target and cannot embed other inputs; rank it on the target they were made from")
+
+        return Source(name, "features made elsewhere", embed_batch, features_file=path)
 
     @property
     def all_layers(self) -> tuple[str, ...]:
@@ -110,15 +122,21 @@ class Source:
         except FeatalignError:
             raise
         except Exception as error:
-            raise FeatalignError(f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with {type(error).__name__}: {error}") from error
+            raise FeatalignError(
+                f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with {type(error).__name__}: {error}"
+            ) from error
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
         if layer not in emitted:
-            raise FeatalignError(f"{self.name}: expected features for layer {layer!r}, got only {', '.join(emitted) or 'nothing'}; mend its embed function")
+            raise FeatalignError(
+                f"{self.name}: expected features for layer {layer!r}, got only {', '.join(emitted) or 'nothing'}; mend its embed function"
+            )
         features = np.asarray(emitted[layer])
         if features.ndim != 2 or features.shape[0] != num_rows or features.shape[1] == 0:
-            raise FeatalignError(f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, got {features.shape}; pool or flatten them")
+            raise FeatalignError(
+                f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, got {features.shape}; pool or flatten them"
+            )
         if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             features = features.astype(np.float32)
         return features

@@ -136,7 +136,7 @@ def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, s
         features = jnp.asarray(rows.features).astype(jnp.float64)
         moments = _moments_of_rows(features)
         spectrum = spectrum_from_rows(features, jnp.asarray(label_columns(labels.values, labels.num_classes))) if "spectrum" in needs else None
-    elif usable and "spectrum" in needs:
+    elif usable and "spectrum" in needs and moments is not None and label_moments is not None:
         cross, label_means, label_squares = _against_labels(moments, label_moments)
         spectrum = spectrum_from_scatter(moments.count, moments.mean, moments.scatter, cross, label_means, label_squares)
     return Statistics(count, width, labels.num_classes, seed, state["activity"], moments, label_moments, spectrum, rows if "rows" in needs else None)
@@ -185,7 +185,9 @@ def _batches(first: np.ndarray, blocks: Iterator[np.ndarray], width: int, size: 
     while block is not None:
         block = check_features(block)
         if block.shape[1] != width:
-            raise FeatalignError(f"features: expected {width} columns in every block, got {block.shape[1]}; all rows must come from one layer of one source")
+            raise FeatalignError(
+                f"features: expected {width} columns in every block, got {block.shape[1]}; all rows must come from one layer of one source"
+            )
         if len(rest):
             block, rest = np.concatenate([rest, block]), first[:0]
         offset = 0

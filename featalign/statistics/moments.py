@@ -40,7 +40,9 @@ class Moments:
         return Moments(count, mean, scatter, squares @ centred, squares @ squares)
 
     def merge(self, other: "Moments") -> "Moments":
-        """Moments of the rows of both."""
+        """Moments of the rows of both; both need their scatter."""
+        assert self.scatter is not None
+        assert other.scatter is not None
         count = self.count + other.count
         safe = jnp.maximum(count, 1)
         difference = other.mean - self.mean
@@ -54,6 +56,7 @@ class Moments:
 
         Σ |z+δ|² (z+δ) = cubic + 2 S δ + (tr S + N |δ|²) δ and Σ |z+δ|⁴ = quartic + 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr S + N |δ|⁴.
         """
+        assert self.scatter is not None
         pulled, trace, square = self.scatter @ shift, jnp.trace(self.scatter), shift @ shift
         cubic = self.cubic + 2 * pulled + (trace + self.count * square) * shift
         quartic = self.quartic + 4 * shift @ self.cubic + 4 * shift @ pulled + 2 * square * trace + self.count * square**2

@@ -33,7 +33,9 @@ class Spectrum:
         live = self.eigenvalues > 0
         if self.basis_is_left:
             return jnp.where(live, self.basis, 0.0)
-        return ((features.astype(self.mean.dtype) - self.mean) @ self.basis) * jnp.where(live, 1 / jnp.sqrt(jnp.where(live, self.eigenvalues, 1.0)), 0.0)
+        return ((features.astype(self.mean.dtype) - self.mean) @ self.basis) * jnp.where(
+            live, 1 / jnp.sqrt(jnp.where(live, self.eigenvalues, 1.0)), 0.0
+        )
 
 
 def _cutoff(eigenvalues: jax.Array, size: int | jax.Array) -> jax.Array:

@@ -1,0 +1,94 @@
+"""The process that is killed: a server that has loaded everything forks one child for each piece of work.
+
+A request is a line of JSON on standard input, a list of jobs to run at once; the answer a line with, for each, its exit status
+(negative: the signal) and what it printed. A child ends as any Python program does, libraries' own clean-up included.
+"""
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import sys
+from pathlib import Path
+from typing import Any
+
+from featalign.cli import _sentences
+from featalign.embeddings.exchange import export_embedding
+from featalign.embeddings.maintenance import remove
+from featalign.embeddings.store import Store
+from tests.durability.workload import work
+
+ACTIONS = {"nothing": 0, "kill before": 1, "kill amid": 2, "fail": 3}
+
+
+def serve() -> dict[str, Any] | None:
+    """Answer requests; in a child, return its job."""
+    for line in sys.stdin:
+        go, start = os.pipe()
+        children = []
+        for job in json.loads(line):
+            output = os.memfd_create("output")
+            child = os.fork()
+            if child == 0:
+                os.close(start)
+                os.read(go, 1)  # until all of them are there
+                os.dup2(output, 1)
+                os.dup2(output, 2)
+                return job
+            children.append((child, output))
+        os.close(go)
+        os.close(start)
+        answers = []
+        for child, output in children:
+            status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+            answers.append({"status": status, "output": os.pread(output, os.fstat(output).st_size, 0).decode()})
+            os.close(output)
+        print(json.dumps(answers), flush=True)
+    return None
+
+
+def perform(job: dict[str, Any]) -> None:
+    """Arm the shim or set the limit, then work."""
+    root = Path(job["root"])
+    shim = ctypes.CDLL(None) if hasattr(ctypes.CDLL(None), "shim_arm") else None
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) if job.get("log") else -1
+    if shim is not None:
+        shim.shim_arm(
+            os.fsencode(job.get("watched", root)),
+            ctypes.c_long(job.get("at", 0)),
+            ACTIONS[job.get("action", "nothing")],
+            job.get("errno", 0),
+            ctypes.c_long(job.get("budget", -1)),
+            job.get("no_links", 0),
+            log,
+        )
+    if "largest_file" in job:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (job["largest_file"], job["largest_file"]))
+
+    def report(index: int) -> None:
+        if log >= 0 and shim is not None:
+            shim.shim_note(f"{index}".encode())
+        os.write(1, f"acknowledged {index}\n".encode())
+
+    with _sentences():
+        if job["work"] == "extract":
+            work(root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0))
+        elif job["work"] == "export":
+            (key,) = Store(root).keys()
+            embedding = Store(root).open(key)
+            assert embedding is not None
+            export_embedding(embedding, job["path"], overwrite=True)
+            report(0)
+        elif job["work"] == "remove":
+            remove(Store(root), source="*")
+            report(0)
+    if shim is not None and not job.get("quiet"):
+        os.write(1, f"calls {shim.shim_calls()}\n".encode())
+
+
+if __name__ == "__main__":
+    given = serve()
+    if given is not None:
+        perform(given)

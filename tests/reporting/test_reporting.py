@@ -1,0 +1,52 @@
+import io
+
+import numpy as np
+
+from featalign.ranking import Ranking, RankingRow
+from featalign.reporting.figures import ranking_figure, save_figure
+from featalign.reporting.tables import format_score, print_ranking, ranking_table
+from featalign.scorers.scorer import ScoreResult, Status
+
+
+def ranking(num_rows=3):
+    scores = [
+        {"linear_probe": ScoreResult(0.9 - 0.1 * place), "logme": ScoreResult(0.1 * place), "rankme": ScoreResult(float("nan"), Status.CONSTANT)}
+        for place in range(num_rows)
+    ]
+    rows = tuple(RankingRow(f"source_{place}", "features", 8, scores[place]) for place in range(num_rows))
+    return Ranking("things", 50, 2, "linear_probe", rows, {"lost": "it could not be read [at all]"})
+
+
+def printed(width):
+    from rich.console import Console
+
+    console = Console(width=width, record=True, file=io.StringIO())
+    print_ranking(ranking(), console)
+    return console.export_text()
+
+
+def test_table_shows_order_failures_and_reasons():
+    text = printed(120)
+    assert text.index("source_0") < text.index("source_1") < text.index("source_2")
+    assert "90.0%" in text
+    assert "lost could not be scored: it could not be read [at all]" in text
+    assert "rankme: the features are the same on every row" in text
+
+
+def test_narrow_terminals_get_fewer_columns():
+    assert len(ranking_table(ranking(), width=60).columns) < len(ranking_table(ranking(), width=120).columns)
+
+
+def test_missing_values_are_dashes():
+    assert format_score("rankme", ScoreResult(float("nan"), Status.CONSTANT)) == "-"
+    assert format_score("rankme", ScoreResult(123456.7)) == "1.235e+05"
+
+
+def test_figure_has_every_usable_score(tmp_path):
+    figure = ranking_figure(ranking())
+    texts = [text.get_text() for text in figure.axes[0].texts]
+    assert texts == ["90.0%", "0.000", "80.0%", "0.100", "70.0%", "0.200"]
+    shades = np.asarray(figure.axes[0].images[0].get_array())
+    np.testing.assert_array_equal(shades, [[1, 0], [0.5, 0.5], [0, 1]])
+    save_figure(figure, tmp_path / "ranking.png")
+    assert (tmp_path / "ranking.png").read_bytes().startswith(b"\x89PNG")

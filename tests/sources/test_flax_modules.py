@@ -1,0 +1,103 @@
+import jax
+import numpy as np
+import pytest
+from flax import linen, nnx
+
+from featalign.errors import FeatalignError
+from featalign.sources.flax_modules import flax_source
+from featalign.sources.preprocessing import ImagePreprocessing
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3), np.uint8)
+
+
+class Small(nnx.Module):
+    def __init__(self, rngs):
+        self.first = nnx.Conv(3, 4, (3, 3), rngs=rngs)
+        self.norm = nnx.BatchNorm(4, rngs=rngs)
+        self.last = nnx.Linear(4, 2, rngs=rngs)
+
+    def __call__(self, images):
+        maps = nnx.relu(self.norm(self.first(images)))
+        return {"maps": maps, "features": maps.max(axis=(1, 2)), "logits": self.last(maps.mean(axis=(1, 2)))}
+
+
+class Dense(linen.Module):
+    @linen.compact
+    def __call__(self, inputs):
+        return linen.Dense(3)(inputs)
+
+
+def small_source(seed=0, **changes):
+    settings = {
+        "preprocessing": ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        "example": IMAGES[0],
+        "logits_layer": "logits",
+        "initialise": lambda seed: Small(nnx.Rngs(seed)),
+    }
+    return flax_source("small", Small(nnx.Rngs(seed)), **(settings | changes))
+
+
+def test_layers_come_in_order_and_maps_are_averaged():
+    source = small_source()
+    assert source.layers == ("maps", "features")
+    assert source.all_layers == ("maps", "features", "logits")
+    emitted = source.embed(IMAGES, source.all_layers)
+    assert {layer: features.shape for layer, features in emitted.items()} == {"maps": (5, 4), "features": (5, 4), "logits": (5, 2)}
+    module = Small(nnx.Rngs(0))
+    module.eval()
+    prepared = ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))(IMAGES)
+    np.testing.assert_allclose(emitted["maps"], module(prepared)["maps"].mean(axis=(1, 2)), rtol=1e-5, atol=1e-6)
+
+
+def test_rows_do_not_depend_on_their_batch():
+    source = small_source()
+    together = source.embed(IMAGES)["features"]
+    alone = np.concatenate([source.embed(IMAGES[row : row + 1])["features"] for row in range(5)])
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_revision_follows_weights_and_computation():
+    class Other(Small):
+        def __call__(self, images):
+            return {
+                "maps": (maps := nnx.tanh(self.norm(self.first(images)))),
+                "features": maps.max(axis=(1, 2)),
+                "logits": self.last(maps.mean(axis=(1, 2))),
+            }
+
+    same = small_source().revision
+    other = flax_source("small", Other(nnx.Rngs(0)), preprocessing=ImagePreprocessing(8, (0.5,) * 3, (0.2,) * 3), example=IMAGES[0])
+    assert same == small_source().revision
+    assert len({same, small_source(seed=1).revision, other.revision}) == 3
+
+
+def test_it_is_differentiable_and_can_be_initialised_again():
+    source = small_source()
+    parts = source.differentiable
+    assert parts is not None
+    assert parts.initialise is not None
+    fresh = parts.initialise(7)
+    assert jax.tree.map(np.shape, fresh) == jax.tree.map(np.shape, parts.parameters)
+    prepared = parts.prepare(IMAGES)
+    gradient = jax.grad(lambda parameters: parts.apply(parameters, prepared)["features"].sum())(parts.parameters)
+    assert max(float(abs(leaf).max()) for leaf in jax.tree.leaves(gradient)) > 0
+    assert not np.allclose(parts.apply(fresh, prepared)["features"], parts.apply(parts.parameters, prepared)["features"])
+
+
+def test_linen_module_with_its_variables():
+    module, inputs = Dense(), np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
+    variables = module.init(jax.random.key(0), inputs)
+    source = flax_source("dense", module, variables=variables, example=inputs[0], initialise=lambda seed: module.init(jax.random.key(seed), inputs))
+    np.testing.assert_allclose(source.embed(inputs)["features"], module.apply(variables, inputs), rtol=1e-6)
+    assert source.differentiable is not None
+    assert source.differentiable.initialise is not None
+    assert jax.tree.map(np.shape, source.differentiable.initialise(3)) == jax.tree.map(np.shape, source.differentiable.parameters)
+
+
+def test_what_is_missing_is_said():
+    with pytest.raises(FeatalignError, match="example: expected one raw input of small"):
+        small_source(example=None)
+    with pytest.raises(FeatalignError, match="no layer 'top'; it has maps, features"):
+        small_source(default_layer="top")
+    with pytest.raises(FeatalignError, match="expected an NNX module, or a Linen module with its variables"):
+        flax_source("dense", Dense(), example=IMAGES[0])

@@ -1,0 +1,163 @@
+"""The one pass: blocks of any sizes, rows to hold, errors, and what is compiled."""
+
+import jax
+import jax.monitoring
+import numpy as np
+import pytest
+
+import featalign
+from featalign.arrays import Labels, check_labels
+from featalign.errors import FeatalignError
+from featalign.scorers.registry import SCORERS
+from featalign.scorers.scorer import evaluate
+from featalign.statistics.gather import gather
+from featalign.statistics.precision import double_precision
+from tests.scorers.cases import tall, wide
+
+EVERYTHING = frozenset({"moments", "label_moments", "spectrum", "rows"})
+
+
+def labels_of(labels) -> Labels:
+    return check_labels(labels, len(labels))
+
+
+def blocks(features, seed):
+    generator = np.random.default_rng(seed)
+    cuts = np.sort(generator.choice(np.arange(1, len(features)), 7, replace=False))
+    return iter(np.split(features, cuts))
+
+
+def assert_same(actual, expected):
+    for name in ("activity", "moments", "label_moments", "spectrum"):
+        first, second = (jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected))
+        for a, b in zip(first, second, strict=True):
+            a, b = np.asarray(a), np.asarray(b)
+            if name == "spectrum":
+                a, b = np.abs(a), np.abs(b)  # eigenvectors have no sign
+            np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9 * max(1.0, np.abs(b).max(initial=0)))
+    np.testing.assert_array_equal(actual.rows.features, expected.rows.features)
+    np.testing.assert_array_equal(actual.rows.labels, expected.rows.labels)
+
+
+@pytest.mark.parametrize("case", [tall, wide])
+@pytest.mark.parametrize("seed", range(4))
+def test_blocks_of_any_sizes_give_the_same(case, seed):
+    features, labels = case(0)
+    whole = gather(features, labels_of(labels), EVERYTHING)
+    assert_same(gather(blocks(features, seed), labels_of(labels), EVERYTHING, batch_rows=16), whole)
+
+
+def test_regression_targets_in_blocks():
+    features, _ = tall(0)
+    targets = labels_of(np.random.default_rng(0).normal(size=(60, 2)) + 100)
+    assert_same(gather(blocks(features, 0), targets, EVERYTHING, batch_rows=16), gather(features, targets, EVERYTHING))
+
+
+def test_only_what_is_needed_is_collected():
+    features, labels = tall(0)
+    statistics = gather(features, labels_of(labels), frozenset())
+    assert (statistics.moments, statistics.label_moments, statistics.spectrum, statistics.rows) == (None, None, None, None)
+    assert (statistics.num_rows, statistics.num_features, statistics.num_classes) == (60, 12, 3)
+
+
+def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
+    features, labels = tall(0)
+    features[:, 0] = np.arange(60)
+    samples = [gather(blocks(features, seed), labels_of(labels), frozenset({"rows"}), seed=3, batch_rows=16, max_rows=20).rows for seed in (0, 1)]
+    for rows in samples:
+        assert rows.sampled
+        assert len(rows.features) == len(rows.labels) == 20
+        numbers = rows.features[:, 0].astype(int)
+        assert (np.diff(numbers) > 0).all()
+        np.testing.assert_array_equal(rows.features, features[numbers])
+        np.testing.assert_array_equal(rows.labels, labels[numbers])
+    np.testing.assert_array_equal(samples[0].features, samples[1].features)
+    other = gather(features, labels_of(labels), frozenset({"rows"}), seed=4, max_rows=20).rows
+    assert (other.features[:, 0] != samples[0].features[:, 0]).any()
+    assert not gather(features, labels_of(labels), frozenset({"rows"}), max_rows=60).rows.sampled
+
+
+def test_scores_of_a_sample_say_so():
+    features, labels = tall(0)
+    scorers = {scorer.name: scorer for scorer in SCORERS}
+    statistics = gather(features, labels_of(labels), EVERYTHING, max_rows=20)
+    with double_precision():
+        assert "sample of 20 rows" in evaluate(scorers["knn_1"], statistics).note
+        assert evaluate(scorers["h_score"], statistics).note == ""
+        assert 0 <= evaluate(scorers["ridge_probe"], statistics).value <= 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda parts: parts[:-1], "expected 60 rows, one for each label, got"),
+        (lambda parts: [*parts, parts[0]], "expected 60 rows, one for each label, got more"),
+        (lambda parts: [], "expected 60 rows, got none"),
+        (lambda parts: [*parts[:-1], parts[-1][:, :5]], "expected 12 columns in every block, got 5"),
+        (lambda parts: [*parts[:-1], parts[-1][:, 0]], "shape"),
+    ],
+)
+@pytest.mark.parametrize("needs", [frozenset(), EVERYTHING])
+def test_blocks_that_do_not_fit(change, message, needs):
+    features, labels = tall(0)
+    with pytest.raises(FeatalignError, match=message):
+        gather(iter(change(np.split(features, 4))), labels_of(labels), needs, batch_rows=16)
+
+
+class CompilationCount:
+    """Counts how often XLA compiles while the block runs."""
+
+    def __enter__(self):
+        self.count = 0
+        jax.monitoring.register_event_duration_secs_listener(self._hear)
+        return self
+
+    def _hear(self, event: str, duration: float, **details: object) -> None:
+        self.count += event == "/jax/core/compile/backend_compile_duration"
+
+    def __exit__(self, *error: object) -> None:
+        jax.monitoring.unregister_event_duration_listener(self._hear)
+
+
+STREAMED = [scorer for scorer in SCORERS if "rows" not in scorer.needs]
+
+
+def streamed_scores(features, labels):
+    needs = frozenset().union(*(scorer.needs for scorer in STREAMED))
+    statistics = gather(features, labels_of(labels), needs, batch_rows=16)
+    with double_precision():
+        return [evaluate(scorer, statistics).value for scorer in STREAMED]
+
+
+def test_a_second_embedding_of_the_same_shape_compiles_nothing():
+    names = [scorer.name for scorer in SCORERS]
+    with CompilationCount() as warm:
+        featalign.score(np.random.default_rng(0).normal(size=(33, 7)), np.arange(33) % 4, names)
+    assert warm.count > 0
+    with CompilationCount() as again:
+        for seed in (1, 2):
+            features, labels = np.random.default_rng(seed).normal(size=(33, 7)), np.random.default_rng(seed).permutation(np.arange(33) % 4)
+            featalign.score(features, labels, names)
+    assert again.count == 0
+
+
+def test_more_batches_compile_nothing():
+    """Scorers of moments alone; those of rows are compiled for their number of rows."""
+    generator = np.random.default_rng(0)
+    streamed_scores(generator.normal(size=(40, 7)), np.arange(40) % 4)
+    with CompilationCount() as again:
+        for num_rows in (41, 48, 75, 160):
+            streamed_scores(generator.normal(size=(num_rows, 7)), np.arange(num_rows) % 4)
+    assert again.count == 0
+
+
+@pytest.mark.parametrize("before", [False, True])
+def test_the_precision_outside_stays_as_it_was(before):
+    features, labels = tall(0)
+    with jax.enable_x64(before):
+        assert jax.config.jax_enable_x64 is before
+        results = featalign.score(features, labels)
+        assert jax.config.jax_enable_x64 is before
+    with jax.enable_x64(not before):
+        again = featalign.score(features, labels)
+    assert {name: result.value for name, result in results.items()} == {name: result.value for name, result in again.items()}

@@ -1,0 +1,169 @@
+import json
+import math
+
+import h5py
+import numpy as np
+import pytest
+
+import featalign as fa
+from featalign.api import ORDER
+
+random = np.random.default_rng(0)
+LABELS = np.arange(90) % 3
+INPUTS = (random.normal(size=(90, 6)) + 1.5 * np.eye(3, 6)[LABELS]).astype(np.float32)
+TARGET = fa.Target.from_arrays("blobs", INPUTS, LABELS)
+CHEAP = ["logme", "knn"]
+
+
+def good(batch):
+    return np.asarray(batch)
+
+
+def poor(batch):
+    return np.random.default_rng(int(1e6 * abs(np.asarray(batch).sum()))).normal(size=(len(batch), 6))
+
+
+def source(name, function=good):
+    return fa.Source.from_function(name, function, revision="1")
+
+
+def test_the_better_source_comes_first(tmp_path):
+    ranking = fa.rank([source("poor", poor), source("good")], TARGET, cache=tmp_path, scorers=CHEAP)
+    assert [row.source for row in ranking.rows] == ["good", "poor"]
+    assert ranking.best.source == "good"
+    assert ranking.ordered_by == ORDER
+    assert ranking.best.scores["logme"].value > ranking.rows[1].scores["logme"].value
+    assert ranking.best.scores["linear_probe"].value > 0.7
+
+
+def test_scores_are_those_of_the_features(tmp_path):
+    row = fa.rank(source("good"), TARGET, cache=tmp_path).best
+    direct = fa.score(INPUTS, LABELS)
+    assert list(row.scores) == list(direct)
+    for name, result in direct.items():
+        assert row.scores[name].value == pytest.approx(result.value, rel=1e-9), name
+
+
+def test_the_second_run_reads_the_cache(tmp_path):
+    calls = []
+
+    def counted(batch):
+        calls.append(len(batch))
+        return np.asarray(batch)
+
+    first = fa.rank(source("counted", counted), TARGET, cache=tmp_path, scorers=CHEAP)
+    seen = len(calls)
+    second = fa.rank(source("counted", counted), TARGET, cache=tmp_path, scorers=CHEAP)
+    assert seen > 0
+    assert len(calls) == seen
+    assert first.to_json() == second.to_json()
+
+
+def test_a_source_that_fails_does_not_stop_the_others(tmp_path):
+    def broken(batch):
+        raise RuntimeError("no memory left")
+
+    ranking = fa.rank([source("broken", broken), source("good")], TARGET, cache=tmp_path, scorers=CHEAP)
+    assert [row.source for row in ranking.rows] == ["good"]
+    assert "RuntimeError: no memory left" in ranking.failures["broken"]
+    with pytest.raises(fa.FeatalignError, match="no memory left"):
+        fa.rank(source("broken", broken), TARGET, cache=tmp_path)
+
+
+def test_a_source_for_another_kind_of_input_is_refused(tmp_path):
+    with pytest.raises(fa.FeatalignError, match="reads image inputs, but blobs holds array inputs"):
+        fa.rank("zoo/resnet_digits", TARGET, cache=tmp_path)
+
+
+def test_all_layers_of_a_zoo_source(tmp_path):
+    target = fa.load_target("sklearn:digits", subset=60)
+    ranking = fa.rank("zoo/resnet_digits", target, cache=tmp_path, layers="all", scorers=CHEAP)
+    assert {row.layer for row in ranking.rows} == set(fa.load_source("zoo/resnet_digits").layers)
+    assert fa.rank("zoo/resnet_digits", target, cache=tmp_path, layers=["stem"], scorers=CHEAP).best.layer == "stem"
+    embeddings = fa.embed("zoo/resnet_digits", target, "logits", cache=tmp_path)
+    assert embeddings["logits"].read_all().shape == (60, 10)
+
+
+def test_records_json_and_table(tmp_path):
+    ranking = fa.rank([source("poor", poor), source("good")], TARGET, cache=tmp_path)
+    stored = json.loads(ranking.to_json())
+    assert stored["target"] == "blobs"
+    assert [row["source"] for row in stored["rows"]] == ["good", "poor"]
+    assert stored["rows"][0]["scores"]["knn"]["value"] == ranking.best.scores["knn"].value
+    assert stored["rows"][0]["gain"] is None
+    frame = ranking.to_dataframe()
+    assert list(frame["source"]) == ["good", "poor"]
+    assert frame["logme"][0] == ranking.best.scores["logme"].value
+    text = str(ranking)
+    assert text.index("good") < text.index("poor")
+    assert "ordered by linear_probe" in text
+
+
+def test_a_score_without_a_value_is_null_in_json(tmp_path):
+    ranking = fa.rank(source("constant", lambda batch: np.ones((len(batch), 3))), TARGET, cache=tmp_path, scorers=["participation_ratio"])
+    score = json.loads(ranking.to_json())["rows"][0]["scores"]["participation_ratio"]
+    assert score["value"] is None
+    assert score["status"] == "constant"
+    assert math.isnan(ranking.best.scores["participation_ratio"].value)
+
+
+def test_features_made_elsewhere(tmp_path):
+    with h5py.File(tmp_path / "features.h5", "w") as file:
+        file["features"] = INPUTS
+    np.savez(tmp_path / "features.npz", features=INPUTS)
+    addresses = [f"h5:{tmp_path}/features.h5", f"npz:{tmp_path}/features.npz"]
+    ranking = fa.rank([*addresses, source("good")], TARGET, cache=tmp_path / "cache", scorers=CHEAP)
+    assert len({row.scores["logme"].value for row in ranking.rows}) == 1
+    short = fa.Target.from_arrays("short", INPUTS[:50], LABELS[:50])
+    with pytest.raises(fa.FeatalignError, match="one row for each of the 50 rows of short, got 90"):
+        fa.rank(addresses, short, cache=tmp_path / "cache")
+
+
+def test_regression_is_ordered_by_the_first_score(tmp_path):
+    target = fa.Target.from_arrays("slopes", INPUTS, INPUTS[:, :2] @ np.ones(2) + 0.1)
+    ranking = fa.rank([source("poor", poor), source("good")], target, cache=tmp_path, scorers=["ridge_probe", "h_score"])
+    assert ranking.ordered_by == "ridge_probe"
+    assert ranking.best.source == "good"
+    assert ranking.best.scores["h_score"].status is fa.Status.NOT_FOR_REGRESSION
+
+
+def test_the_size_limit_spares_what_is_in_use(tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATALIGN_CACHE_LIMIT", "1kB")
+    first = fa.embed(source("first"), TARGET, cache=tmp_path)["features"]
+    second = fa.embed(source("second"), TARGET, cache=tmp_path)["features"]
+    assert not first.folder.exists()
+    assert second.read_all().shape == INPUTS.shape
+
+
+def test_features_beyond_the_type_are_told(tmp_path):
+    huge = fa.Source.from_function("huge", lambda batch: np.asarray(batch) * 1e6, revision="1")
+    embedding = fa.embed(huge, TARGET, cache=tmp_path, dtype="float16")["features"]
+    assert embedding.survey is not None
+    assert embedding.survey.overflow_count > 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"scorers": ["magic"]}, "there is no scorer 'magic'; choose from linear_probe"),
+        ({"effort": "long"}, 'expected effort="cache"'),
+        ({"layers": ["deep"]}, "expected some of features of good, got deep"),
+    ],
+)
+def test_bad_arguments_are_said(tmp_path, arguments, words):
+    with pytest.raises(fa.FeatalignError, match=words):
+        fa.rank(source("good"), TARGET, cache=tmp_path, **arguments)
+
+
+def test_sources_must_differ_in_name(tmp_path):
+    with pytest.raises(fa.FeatalignError, match="two sources are called 'good'"):
+        fa.rank([source("good"), source("good", poor)], TARGET, cache=tmp_path)
+    with pytest.raises(fa.FeatalignError, match="expected at least one source"):
+        fa.rank([], TARGET, cache=tmp_path)
+
+
+def test_public_names_resolve_and_unknown_ones_do_not():
+    assert all(getattr(fa, name) is not None for name in fa.__all__)
+    assert set(fa.__all__) <= set(dir(fa))
+    with pytest.raises(AttributeError):
+        _ = fa.nothing

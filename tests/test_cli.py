@@ -1,0 +1,210 @@
+import gzip
+import json
+import os
+import subprocess
+import sys
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+
+from featalign.cli import main
+
+random = np.random.default_rng(0)
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Runs the shell in this process: (exit status, standard output, standard error)."""
+    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("featalign.cli._keep_compiled", lambda: None)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Three classes of images as an archive and as folders."""
+    labels = np.arange(36) % 3
+    images = (random.integers(0, 90, (36, 12, 12, 3)) + 80 * (np.arange(3) == labels[:, None])[:, None, None, :]).astype(np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=images[:30], y_train=labels[:30], x_test=images[30:], y_test=labels[30:], classes=["red", "green", "blue"])
+    for row, (image, label) in enumerate(zip(images[:30], labels[:30], strict=True)):
+        path = tmp_path / "set" / "train" / ["red", "green", "blue"][label] / f"{row}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image).save(path)
+    return tmp_path
+
+
+def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
+    results = []
+    for name in ("set.npz", "set"):
+        status, out, _ = run("rank", "--source", "zoo/resnet_d*", "--target", pictures / name, "--scorers", "linear_probe,knn", "--json")
+        assert status == 0
+        results.append(json.loads(out))
+    assert results[0]["num_rows"] == 30
+    assert results[0]["num_classes"] == 3
+    scores = [{row["source"]: row["scores"]["knn"]["value"] for row in result["rows"]} for result in results]
+    assert scores[0] == scores[1]
+
+
+def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
+    status, out, err = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "all", "--figure", pictures / "ranking.png")
+    assert status == 0
+    assert "ordered by linear_probe" in out
+    assert "stage_1" in out
+    assert err == ""
+    with Image.open(pictures / "ranking.png") as picture:
+        assert picture.width > 500
+
+
+def test_subset_and_seed_reach_the_target(run, pictures):
+    status, out, _ = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--subset", 15, "--seed", 3, "--scorers", "logme", "--json")
+    assert status == 0
+    assert json.loads(out)["num_rows"] == 15
+
+
+def test_a_source_that_fails_gives_status_1_and_the_rest(run, tmp_path):
+    np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(20, 4)), labels=np.arange(20) % 2)
+    np.savez(tmp_path / "features.npz", features=random.normal(size=(20, 3)))
+    status, out, err = run(
+        "rank", "-s", "zoo/resnet_digits", "-s", f"npz:{tmp_path}/features.npz", "-t", tmp_path / "numbers.npz", "--scorers", "knn", "--json"
+    )
+    assert status == 1
+    assert [row["source"] for row in json.loads(out)["rows"]] == [f"npz:{tmp_path}/features.npz"]
+    assert "reads image inputs, but numbers holds array inputs" in err
+
+
+def bad_inputs(folder):
+    (folder / "empty").mkdir()
+    broken = folder / "broken"
+    for name in ("a", "b"):
+        (broken / name).mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 4), np.uint8)).save(broken / name / "0.png")
+    (broken / "b" / "bad.png").write_bytes(b"no picture")
+    np.savez(folder / "one_class.npz", inputs=np.ones((4, 2)), labels=np.zeros(4, int))
+    np.savez(folder / "nan.npz", inputs=np.array([[1.0, np.nan], [0, 0]]), labels=[0, 1])
+    np.savez(folder / "lengths.npz", inputs=np.ones((4, 2)), labels=[0, 1, 0])
+    (folder / "no_label.csv").write_text("alpha,beta\n1,2\n")
+    return {
+        "empty": ["empty"],
+        "broken": ["bad.png"],
+        "one_class.npz": ["two classes"],
+        "nan.npz": ["NaN"],
+        "lengths.npz": ["4", "3"],
+        "no_label.csv": ["alpha", "beta", "label"],
+        "missing.npz": ["missing.npz"],
+    }
+
+
+def test_bad_targets_give_a_sentence_and_status_1(run, tmp_path):
+    for name, words in bad_inputs(tmp_path).items():
+        status, out, err = run("rank", "-s", "zoo/resnet_digits", "-t", tmp_path / name, "--json")
+        assert status == 1, name
+        assert out == ""
+        assert err.startswith("featalign: "), name
+        assert err.count("\n") == 1, err
+        assert all(word in err for word in words), err
+
+
+def test_bad_command_lines_give_status_2(run):
+    for arguments in (["rank"], ["rank", "--nonsense"], ["nothing"], ["rank", "-s", "zoo/*", "-t", "sklearn:digits", "--subset", "many"]):
+        assert run(*arguments)[0] == 2
+
+
+def test_score_of_a_file(run, tmp_path):
+    features, labels = random.normal(size=(40, 5)), np.arange(40) % 4
+    np.savez(tmp_path / "features.npz", features=features, labels=labels)
+    with h5py.File(tmp_path / "features.h5", "w") as file:
+        file["features"], file["labels"] = features, labels
+    values = []
+    for name in ("features.npz", "features.h5"):
+        status, out, _ = run("score", tmp_path / name, "--scorers", "logme,knn", "--json")
+        assert status == 0
+        values.append(json.loads(out)["logme"]["value"])
+    assert values[0] == values[1]
+    status, out, _ = run("score", tmp_path / "features.npz", "--scorers", "logme")
+    assert status == 0
+    assert f"{values[0]:.3f}" in out
+    np.savez(tmp_path / "bare.npz", features=features)
+    status, _, err = run("score", tmp_path / "bare.npz")
+    assert status == 1
+    assert "labels" in err
+
+
+def test_embed_and_the_life_of_the_cache(run, pictures):
+    status, out, _ = run("embed", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stem,features", "--json")
+    assert status == 0
+    keys = {record["layer"]: record["key"] for record in json.loads(out)}
+    status, out, _ = run("cache", "ls", "--json")
+    assert {entry["key"] for entry in json.loads(out)} == set(keys.values())
+    status, out, _ = run("cache", "ls")
+    assert "2 embeddings" in out
+    assert run("cache", "verify")[0] == 0
+    assert run("cache", "export", keys["stem"][:10], pictures / "stem.h5")[0] == 0
+    with h5py.File(pictures / "stem.h5") as file:
+        exported = file["features"]
+        assert isinstance(exported, h5py.Dataset)
+        assert exported.shape == (30, 16)
+    assert run("cache", "rm", keys["stem"][:10])[0] == 0
+    status, out, _ = run("cache", "import", pictures / "stem.h5", "--name", "mine")
+    assert status == 0
+    assert "30 x 16" in out
+    status, out, _ = run("cache", "gc", "--max-size", "0MB")
+    assert "2 embeddings evicted" in out
+    assert run("cache", "rm", "abc")[0] == 1
+    assert run("cache", "gc", "--max-size", "much")[0] == 1
+
+
+def test_a_damaged_shard_is_found(run, pictures):
+    run("embed", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz")
+    shard = next((pictures / "cache").glob("*/shard-*.h5"))
+    content = bytearray(shard.read_bytes())
+    content[-100] ^= 1
+    shard.write_bytes(content)
+    status, out, _ = run("cache", "verify")
+    assert status == 1
+    assert "1 damaged" in out
+    assert run("embed", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz")[0] == 0
+    assert run("cache", "verify")[0] == 0
+
+
+def test_text_from_python_with_a_function(tmp_path):
+    import featalign as fa
+
+    rows = [("good", "up"), ("very good", "up"), ("bad", "down"), ("so bad", "down")] * 6
+    (tmp_path / "moods.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    with gzip.open(tmp_path / "moods.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
+    letters = fa.Source.from_function("letters", lambda texts: np.array([[text.count(c) for c in "abdegos"] for text in texts], float), revision="1")
+    values = [
+        fa.rank(letters, fa.load_target(tmp_path / name), cache=tmp_path / "cache", scorers=["linear_probe"]).best.scores["linear_probe"].value
+        for name in ("moods.csv", "moods.jsonl.gz")
+    ]
+    assert values == [1.0, 1.0]
+
+
+def test_demo_writes_table_json_and_picture(run, tmp_path):
+    status, out, _ = run("demo", "--output", tmp_path / "demo")
+    assert status == 0
+    assert "zoo/resnet_digits" in out
+    stored = json.loads((tmp_path / "demo" / "ranking.json").read_text())
+    assert stored["num_rows"] == 300
+    assert len(stored["rows"]) >= 12
+    assert (tmp_path / "demo" / "ranking.png").stat().st_size > 10_000
+
+
+def test_help_and_version_are_quick_and_light():
+    script = "import sys; sys.argv = ['featalign', '--help']\nfrom featalign.cli import main\ntry: main()\nexcept SystemExit: pass\n"
+    script += "print('heavy:', sorted({'jax', 'flax', 'h5py', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)))"
+    environment = {**os.environ, "COLUMNS": "100"}
+    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment).stdout
+    assert "rank" in shown
+    assert "heavy: []" in shown

@@ -1,0 +1,52 @@
+import re
+import shlex
+import sys
+from pathlib import Path
+
+import pytest
+
+from featalign.scorers.registry import SCORERS
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+WORDS = {True: "larger", False: "smaller", None: "neither"}
+
+
+def blocks(language):
+    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+
+
+def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path))
+    (example,) = blocks("python")
+    assert len([line for line in example.splitlines() if line.strip()]) <= 10
+    exec(compile(example, "README.md", "exec"), {})
+    assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits ")
+
+
+def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
+    from featalign.cli import main
+
+    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("featalign.cli._keep_compiled", lambda: None)
+    commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")]
+    assert len(commands) == 4
+    for command in commands:
+        monkeypatch.setattr(sys, "argv", shlex.split(command))
+        with pytest.raises(SystemExit) as caught:
+            main()
+        assert not caught.value.code, command
+    assert (tmp_path / "ranking.png").exists()
+    assert "embeddings" in capsys.readouterr().out
+
+
+def test_the_table_of_scorers_is_the_registry():
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (\w+) \|$", README, re.MULTILINE)
+    assert rows == [(scorer.name, scorer.summary, WORDS[scorer.larger_is_better]) for scorer in SCORERS]
+
+
+def test_constraints_are_names_and_versions_alone():
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    assert lines
+    assert all(re.fullmatch(r"[A-Za-z0-9._-]+==[A-Za-z0-9.+!]+", line) for line in lines)
