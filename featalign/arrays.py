@@ -26,15 +26,15 @@ class Labels:
 
 
 def check_features(features: object, *, name: str = "features") -> np.ndarray:
-    """Features as an array (N, D) of floats; integers become float32. Values are not looked at here.
+    """Features as an array (N, D) of floats; integers become the float type that holds them exactly. Values are not looked at here.
 
     Raises FeatalignError when the shape or the type cannot be used.
     """
-    array = np.asarray(features)
+    array = _as_array(features, name)
     if array.ndim != 2 or 0 in array.shape:
         raise FeatalignError(f"{name}: expected an array of shape (N, D) with at least one row and one column, got shape {array.shape}; reshape it")
     if array.dtype.kind in "iub":
-        return array.astype(np.float32)
+        return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
     if array.dtype.name not in FLOATING:
         raise FeatalignError(f"{name}: expected numbers of type {', '.join(FLOATING)} or integers, got {array.dtype.name}; convert them")
     return array
@@ -46,7 +46,7 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
     Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N, 1); floats are regression
     targets, in shape (N,) or (N, K). Raises FeatalignError for other shapes, missing values or a length that differs.
     """
-    array = np.asarray(labels)
+    array = _as_array(labels, name)
     if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
         array = np.asarray(labels, dtype=object)  # else numpy writes a missing value among strings out as the class "nan" or "None"
     if array.ndim == 2 and array.shape[1] == 1:
@@ -72,6 +72,13 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
         raise FeatalignError(f"{name}: expected integers, strings or floats, got {array.dtype.name}; convert them")
     classes, values = np.unique(array, return_inverse=True)
     return Labels(values.reshape(-1).astype(np.int64), tuple(str(value) for value in classes))
+
+
+def _as_array(values: object, name: str) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except ValueError:
+        raise FeatalignError(f"{name}: expected rows of one length, got rows of different lengths; pad or drop them") from None
 
 
 def _is_missing(value: object) -> bool:

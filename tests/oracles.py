@@ -118,12 +118,13 @@ def linear_probe(features, labels, *, seed=0):
         loss, hits = 0.0, 0
         for fold in range(NUM_FOLDS):
             training = folds != fold
+            classes = np.unique(labels[training])
             # mean loss + penalty/2 |W|² is C times the summed loss + 1/2 |W|²; with two classes scikit-learn keeps the one column w,
             # which stands for the columns w/2 and -w/2 and half the norm
-            strength = (2 if labels.max() == 1 else 1) / (penalty * training.sum())
+            strength = (2 if len(classes) == 2 else 1) / (penalty * training.sum())
             model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows[training], labels[training])
-            logarithms = model.predict_log_proba(rows[~training])
-            loss -= logarithms[np.arange((~training).sum()), labels[~training]].sum()
+            for row in np.flatnonzero(~training & np.isin(labels, classes)):  # a class without a training row has no finite loss
+                loss -= model.predict_log_proba(rows[row : row + 1])[0, np.searchsorted(classes, labels[row])]
             hits += (model.predict(rows[~training]) == labels[~training]).sum()
         best = min(best, (loss, -hits / len(labels)))
     return -best[1]

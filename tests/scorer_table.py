@@ -25,7 +25,7 @@ class ScorerRow:
 
 SCORER_ROWS = (
     # the solver of the probe works in float32 and stops at a gradient of 1e-4
-    ScorerRow("linear_probe", oracles.linear_probe, rows_off=2, order="folds"),
+    ScorerRow("linear_probe", oracles.linear_probe, rows_off=1, order="folds"),
     ScorerRow("ridge_probe", oracles.ridge_probe, 1e-8, regression=True),
     ScorerRow("knn", partial(oracles.knn, neighbours=5), 0.0, order="classes"),
     ScorerRow("knn_1", partial(oracles.knn, neighbours=1), 0.0),

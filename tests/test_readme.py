@@ -13,7 +13,7 @@ WORDS = {True: "larger", False: "smaller", None: "neither"}
 
 
 def blocks(language):
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+    return [content for name, content in re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if name == language]
 
 
 def test_the_python_example_runs(tmp_path, monkeypatch, capsys):

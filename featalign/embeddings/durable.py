@@ -58,13 +58,17 @@ def quarantine(path: Path, *, is_valid: Callable[[], bool]) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it; a symbolic link in the place of the last one is refused."""
+    """Make a folder and those above it, on disk for good; a symbolic link in the place of the last one is refused."""
     with in_sentences(path):
         if path.is_symlink():
             raise FeatalignError(f"cache: {path} is a symbolic link, and the cache follows none inside its folder; remove it and run again")
-        if not path.is_dir():
-            path.mkdir(parents=True, exist_ok=True)
-            sync_folder(path.parent)
+        missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
+        for folder in reversed(missing):
+            with suppress(PermissionError):  # a folder above the cache may be one we cannot read
+                sync_folder(folder.parent.parent)  # who made the folder above may have been killed before this
+            with suppress(FileExistsError):
+                _again(os.mkdir, folder)
+        sync_folder(path.parent)
 
 
 def remove_folder(path: Path) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from featalign.embeddings.durable import remove_stale
+from featalign.embeddings.durable import remove_stale, sync_folder
 from featalign.embeddings.key import Identity, digest_of_rows
 from featalign.embeddings.labels import StoredLabels
 from featalign.embeddings.manifest import Manifest, rows_per_shard
@@ -111,7 +111,11 @@ def _look(store: Store, identity: Identity) -> _Plan:
         return _Plan(identity, None, None)
     with suppress(FeatalignError):  # leftovers in a cache that cannot be written do no harm
         remove_stale(embedding.folder)
-    return _Plan(identity, embedding, embedding.verify())
+    survey = embedding.verify()
+    with suppress(OSError):  # what is found counts as kept, and who put it there may have been killed before this
+        sync_folder(embedding.folder)
+        sync_folder(store.root)
+    return _Plan(identity, embedding, survey)
 
 
 def _compute(

@@ -34,8 +34,8 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
-    shown = [name for name in names if name in NARROW or name == ranking.ordered_by] if width < 260 else names
-    shown = (shown or names)[: max(1, (width - 34) // 12)]
+    room = max(1, (width - 34) // 12)
+    shown = names if len(names) <= room else [name for name in names if name in NARROW or name == ranking.ordered_by][:room]
     table.add_column("", justify="right")
     table.add_column("source", no_wrap=True)
     if len(layers) > 1:

@@ -21,7 +21,7 @@ def compute(statistics: Statistics) -> float | Status:
 
     Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free) for penalties 1e-4 ... 1 by L-BFGS, all folds and
     penalties in one compiled call; the penalty is the one with the lowest held-out cross-entropy, and the value is the share of held-out
-    rows it gets right. In [0, 1], larger is better. With N < D the features are first rotated to their N directions, which changes nothing.
+    rows it gets right. Held-out rows of a class with no training row count as wrong and leave the choice of the penalty alone. In [0, 1], larger is better. With N < D the features are first rotated to their N directions, which changes nothing.
     """
     assert statistics.rows is not None
     features, labels = statistics.rows.features, statistics.rows.labels
@@ -81,7 +81,8 @@ def cross_validate(
     weights = (~held / (~held).sum(axis=1, keepdims=True)).astype(features.dtype)
     logits = _logits(rows, _fit(rows, members, weights.T, shrinkage))
     entropy = -(jax.nn.log_softmax(logits) * members[:, None, :]).sum(axis=-1)
-    losses = jnp.where(held.T, entropy, 0.0).sum(axis=0)
+    known = (weights @ members > 0)[:, labels]  # a class without a training row has no finite loss: such rows only count as misses
+    losses = jnp.where((held & known).T, entropy, 0.0).sum(axis=0)
     hits = (held.T & (logits.argmax(axis=-1) == labels[:, None])).sum(axis=0)
     return losses.reshape(NUM_FOLDS, -1).sum(axis=0) / len(labels), hits.reshape(NUM_FOLDS, -1).sum(axis=0)
 

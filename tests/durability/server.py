@@ -2,6 +2,7 @@
 
 import json
 import os
+import select
 import shutil
 import subprocess
 import sys
@@ -73,6 +74,10 @@ class Server:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(jobs) + "\n")
         self.process.stdin.flush()
+
+    def is_done(self) -> bool:
+        """Whether all of them have ended."""
+        return bool(select.select([self.process.stdout], [], [], 0)[0])
 
     def finish(self) -> list[Outcome]:
         """Wait for all of them."""

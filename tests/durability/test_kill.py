@@ -15,12 +15,13 @@ SIGKILL = -9
 SEEDS = range(size(3, 20))
 SCENARIOS = [("fresh", "kill before", seed) for seed in SEEDS]
 SCENARIOS += [(name, "kill amid", seed) for name in ("fresh", "damaged", "no links") for seed in (SEEDS if LONG else (0,))]
-SCENARIOS += [(name, "kill before", seed) for name in ("damaged", "no links") for seed in (SEEDS if LONG else (1,))]
+SCENARIOS += [(name, "kill before", seed) for name in ("damaged", "no links") for seed in SEEDS] if LONG else []
 
 
 def prepare(scenario: str, pristine: Path, root: Path) -> None:
     """What is there before the run that is killed."""
     shutil.rmtree(root, ignore_errors=True)
+    root.parent.mkdir(exist_ok=True)
     if scenario == "damaged":
         shutil.copytree(pristine, root)
         (folder,) = (path for path in root.iterdir() if path.is_dir())

@@ -28,21 +28,23 @@ def serve() -> dict[str, Any] | None:
         go, start = os.pipe()
         children = []
         for job in json.loads(line):
-            output = os.memfd_create("output")
+            output, printed = os.pipe()  # a pipe has no size that a limit could forbid; what is printed fits into it
             child = os.fork()
             if child == 0:
                 os.close(start)
                 os.read(go, 1)  # until all of them are there
-                os.dup2(output, 1)
-                os.dup2(output, 2)
+                os.close(output)
+                os.dup2(printed, 1)
+                os.dup2(printed, 2)
                 return job
+            os.close(printed)
             children.append((child, output))
         os.close(go)
         os.close(start)
         answers = []
         for child, output in children:
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
-            answers.append({"status": status, "output": os.pread(output, os.fstat(output).st_size, 0).decode()})
+            answers.append({"status": status, "output": os.read(output, 1 << 20).decode()})
             os.close(output)
         print(json.dumps(answers), flush=True)
     return None
@@ -52,7 +54,7 @@ def perform(job: dict[str, Any]) -> None:
     """Arm the shim or set the limit, then work."""
     root = Path(job["root"])
     shim = ctypes.CDLL(None) if hasattr(ctypes.CDLL(None), "shim_arm") else None
-    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600) if job.get("log") else -1
+    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if job.get("log") else -1
     if shim is not None:
         shim.shim_arm(
             os.fsencode(job.get("watched", root)),
@@ -74,7 +76,10 @@ def perform(job: dict[str, Any]) -> None:
 
     with _sentences():
         if job["work"] == "extract":
-            work(root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0))
+            embedding = work(root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0))
+            if log >= 0:  # what was found counts as kept, too
+                for index in range(embedding.manifest.num_shards):
+                    report(index)
         elif job["work"] == "export":
             (key,) = Store(root).keys()
             embedding = Store(root).open(key)
