@@ -12,6 +12,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -77,7 +78,7 @@ def train(recipe: Recipe, data: Path) -> None:
     best = parameters
     checkpoint = CHECKPOINTS / f"{recipe.name}.msgpack"
     if checkpoint.exists():
-        saved = serialization.msgpack_restore(checkpoint.read_bytes())
+        saved: Any = serialization.msgpack_restore(checkpoint.read_bytes())
         parameters, best, state = (_restored(like, saved[key]) for key, like in (("parameters", parameters), ("best", best), ("state", state)))
         progress = json.loads(saved["progress"])
     while progress["epoch"] < MAX_EPOCHS and progress["falls"] < FALLS:

@@ -63,7 +63,7 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
     preprocessing = ImagePreprocessing(IMAGE_SIZE, mean, std)
 
     def standardised(pixels: np.ndarray) -> np.ndarray:
-        return (pixels - np.float32(mean)) / np.float32(std)
+        return (pixels - np.asarray(mean, np.float32)) / np.asarray(std, np.float32)
 
     train, test = standardised(train_pixels), standardised(test_pixels)
     train_labels, test_labels = train_labels.astype(np.int32), test_labels.astype(np.int32)

@@ -66,7 +66,7 @@ def test_revision_follows_weights_and_computation():
             }
 
     same = small_source().revision
-    other = flax_source("small", Other(nnx.Rngs(0)), preprocessing=ImagePreprocessing(8, (0.5,) * 3, (0.2,) * 3), example=IMAGES[0])
+    other = flax_source("small", Other(nnx.Rngs(0)), preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
     assert same == small_source().revision
     assert len({same, small_source(seed=1).revision, other.revision}) == 3
 
@@ -88,7 +88,7 @@ def test_linen_module_with_its_variables():
     module, inputs = Dense(), np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     variables = module.init(jax.random.key(0), inputs)
     source = flax_source("dense", module, variables=variables, example=inputs[0], initialise=lambda seed: module.init(jax.random.key(seed), inputs))
-    np.testing.assert_allclose(source.embed(inputs)["features"], module.apply(variables, inputs), rtol=1e-6)
+    np.testing.assert_allclose(source.embed(inputs)["features"], np.asarray(module.apply(variables, inputs)), rtol=1e-6)
     assert source.differentiable is not None
     assert source.differentiable.initialise is not None
     assert jax.tree.map(np.shape, source.differentiable.initialise(3)) == jax.tree.map(np.shape, source.differentiable.parameters)

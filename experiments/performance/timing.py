@@ -1,0 +1,79 @@
+"""Timing as ratios within one run: both sides warmed up, taken in turn, medians of the pairs."""
+
+import json
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a table: seconds of ours and of what it is measured against, and the median of their ratios."""
+
+    name: str
+    ours: float
+    against: str
+    theirs: float
+    ratio: float
+    low: float
+    high: float
+    wanted: str
+    note: str = ""
+
+
+def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], *, against: str, wanted: str, repeats: int = 5, note: str = "") -> Line:
+    """Run both sides `repeats` times in turn after one warm-up each."""
+    ours(), theirs()
+    pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
+    ratios = sorted(first / second for first, second in pairs)
+    return Line(
+        name,
+        statistics.median(first for first, _ in pairs),
+        against,
+        statistics.median(second for _, second in pairs),
+        statistics.median(ratios),
+        ratios[0],
+        ratios[-1],
+        wanted,
+        note,
+    )
+
+
+def seconds(function: Callable[[], Any]) -> float:
+    """Wall time of one call."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def show_and_save(title: str, lines: list[Line], path: Path) -> None:
+    """Print the table and write it as JSON with the kind of machine."""
+    import jax
+    from rich.console import Console
+    from rich.table import Table
+
+    devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
+    table = Table(title=f"{title} ({devices})")
+    for column in ("case", "ours (s)", "against", "theirs (s)", "ratio", "low to high", "wanted", ""):
+        table.add_column(column)
+    for line in lines:
+        table.add_row(
+            line.name,
+            f"{line.ours:.3f}",
+            line.against,
+            f"{line.theirs:.3f}",
+            f"{line.ratio:.2f}",
+            f"{line.low:.2f} to {line.high:.2f}",
+            line.wanted,
+            line.note,
+        )
+    Console(width=160).print(table)
+    path.parent.mkdir(exist_ok=True)
+    content = {"title": title, "devices": devices, "processor": platform.machine(), "jax": jax.__version__, "lines": [asdict(line) for line in lines]}
+    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
