@@ -20,7 +20,7 @@ from experiments.performance import baselines
 from experiments.performance.timing import RESULTS, Line, compare, seconds, show_and_save
 from featalign.scorers.registry import SCORERS
 
-dsyrk = scipy.linalg.get_blas_funcs("syrk", dtype=np.float64)
+(dsyrk,) = scipy.linalg.get_blas_funcs(("syrk",), dtype=np.float64)
 CLOSED_FORM = tuple(scorer.name for scorer in SCORERS if "rows" not in scorer.needs and not scorer.variant)
 
 
