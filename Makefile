@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint durability clean
 
 demo: .venv/installed
 	$(BIN)/featalign demo
@@ -12,6 +12,9 @@ test: .venv/tested
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/pytest -n 2 --dist loadfile
+
+durability: .venv/tested  # hours: see tests/durability/README.md
+	FEATALIGN_DURABILITY=long $(BIN)/pytest tests/durability -n 2 --dist loadfile
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("featalign needs Python 3.11 or newer, this is " + sys.version.split()[0] + "; try make PYTHON=python3.12")'

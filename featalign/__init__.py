@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from featalign.ranking import Interval, Ranking, RankingRow
     from featalign.scorers.cka import cka_between
     from featalign.scorers.scorer import ScoreResult, Status
+    from featalign.scorers.spectral_alignment import spectral_curve
     from featalign.sources.flax_modules import flax_source
     from featalign.sources.preprocessing import ImagePreprocessing
     from featalign.sources.source import Pretraining, Source
@@ -35,6 +36,7 @@ _HOMES = {
     "load_target": "featalign.api",
     "rank": "featalign.api",
     "score": "featalign.api",
+    "spectral_curve": "featalign.scorers.spectral_alignment",
 }
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "load_target",
     "rank",
     "score",
+    "spectral_curve",
 ]
 
 

@@ -22,10 +22,12 @@ from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.source_outputs import SourceOutputs
 from featalign.targets import loaders
 from featalign.targets.target import Target
 
 ORDER = "linear_probe"  # until the forecast exists
+SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
 
 
 def score(
@@ -34,13 +36,15 @@ def score(
     scorers: Iterable[str] | None = None,
     source_probabilities: Any = None,
     seed: int = 0,
+    source_logits: Any = None,
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
     Labels are integers or strings for classes, floats (N,) or (N, K) for regression. `scorers` are names; by default all but the
     variants. `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers use. Degenerate input gives
-    a status, not an exception. `source_probabilities` is taken for scorers that compare labels with the source's classes.
-    Raises FeatalignError for shapes that do not fit or an unknown scorer.
+    a status, not an exception. Scorers that compare the labels with the source's own classes need its class probabilities (N, Z), whose rows
+    sum to 1, or its logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises FeatalignError for shapes that do not
+    fit, an unknown scorer, or probabilities that are none.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -48,9 +52,15 @@ def score(
     >>> score(features, labels, ["knn", "dead_fraction"])["dead_fraction"].value
     0.0
     """
-    del source_probabilities
     rows = check_features(features)
-    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed)
+    outputs = None
+    if source_probabilities is not None and source_logits is not None:
+        raise FeatalignError("source_probabilities, source_logits: expected one of the two, got both; the probabilities follow from the logits")
+    if source_probabilities is not None:
+        outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
+    elif source_logits is not None:
+        outputs = SourceOutputs.from_logits(source_logits, len(rows))
+    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed, outputs)
 
 
 def load_target(
@@ -150,10 +160,24 @@ def _ranked(
     batch_size: int,
     report: Report,
 ) -> Iterator[RankingRow]:
-    labels = Labels(target.labels, target.class_names)
-    for layer, embedding in _embedded(source, target, layers, store, "float32", batch_size, report).items():
-        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed)
+    labels, shown = Labels(target.labels, target.class_names), _names(source, layers)
+    wanted = shown
+    if source.logits_layer is not None and shown and any(scorer.needs & SOURCE_NEEDS for scorer in scorers):
+        wanted = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass of the source
+    embeddings = _embedded(source, target, wanted, store, "float32", batch_size, report)
+    logits = embeddings.get(source.logits_layer) if source.logits_layer is not None else None
+    outputs = None if logits is None else SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    for layer, embedding in embeddings.items():
+        if layer == source.logits_layer and layer not in shown:
+            continue
+        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs)
         yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
+
+
+def _names(source: Source, layers: Sequence[str] | str | None) -> tuple[str, ...]:
+    if layers is None:
+        return (source.default_layer,)
+    return source.layers if layers == "all" else (layers,) if isinstance(layers, str) else tuple(layers)
 
 
 def _embedded(
@@ -165,11 +189,10 @@ def _embedded(
         raise FeatalignError(
             f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
         )
-    wanted = source.layers if layers == "all" else (layers,) if isinstance(layers, str) else layers
     embeddings = extract(
         source,
         target,
-        wanted,
+        _names(source, layers),
         store,
         dtype=dtype,
         batch_size=batch_size,
@@ -180,9 +203,11 @@ def _embedded(
     return embeddings
 
 
-def _scored(features: np.ndarray | Iterator[np.ndarray], labels: Labels, scorers: tuple[Scorer, ...], seed: int) -> dict[str, ScoreResult]:
+def _scored(
+    features: np.ndarray | Iterator[np.ndarray], labels: Labels, scorers: tuple[Scorer, ...], seed: int, outputs: SourceOutputs | None
+) -> dict[str, ScoreResult]:
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
-    statistics = gather(features, labels, needs, seed=seed)
+    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs)
     with double_precision():
         return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}
 

@@ -312,9 +312,6 @@ def _sentences() -> Iterator[None]:
     except FeatalignError as error:
         print(f"featalign: {error}", file=sys.stderr)
         raise SystemExit(1) from None
-    except KeyboardInterrupt:
-        print("featalign: interrupted; what was computed is in the cache", file=sys.stderr)
-        raise SystemExit(130) from None
 
 
 def main() -> None:

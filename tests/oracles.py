@@ -6,12 +6,16 @@ Each takes features (N, D) and labels: class indices (N,), or float targets (N, 
 import math
 
 import numpy as np
-from scipy.stats import norm
+from scipy.linalg import eigh
+from scipy.special import logsumexp, softmax
+from scipy.stats import multivariate_normal, norm, spearmanr
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import StandardScaler
 
 from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
 from featalign.scorers.ridge_probe import RELATIVE_PENALTIES
+from featalign.scorers.spectral_alignment import RELATIVE_RIDGES
 
 
 def label_matrix(labels):
@@ -123,8 +127,9 @@ def linear_probe(features, labels, *, seed=0):
             # which stands for the columns w/2 and -w/2 and half the norm
             strength = (2 if len(classes) == 2 else 1) / (penalty * training.sum())
             model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows[training], labels[training])
+            logarithms = model.predict_log_proba(rows)
             for row in np.flatnonzero(~training & np.isin(labels, classes)):  # a class without a training row has no finite loss
-                loss -= model.predict_log_proba(rows[row : row + 1])[0, np.searchsorted(classes, labels[row])]
+                loss -= logarithms[row, np.searchsorted(classes, labels[row])]
             hits += (model.predict(rows[~training]) == labels[~training]).sum()
         best = min(best, (loss, -hits / len(labels)))
     return -best[1]
@@ -184,7 +189,7 @@ def hoyer(features, labels=None):
     for row in features:
         if row.any():
             measures.append((root - np.abs(row).sum() / math.sqrt((row**2).sum())) / (root - 1))
-    return np.mean(measures)
+    return float(np.mean(measures))
 
 
 def treves_rolls(features, labels=None):
@@ -192,4 +197,240 @@ def treves_rolls(features, labels=None):
     for column in features.T:
         if column.any():
             measures.append(1 - np.abs(column).mean() ** 2 / (column**2).mean())
-    return np.mean(measures)
+    return float(np.mean(measures))
+
+
+def lfc(features, labels):
+    """The cosine of two N x N matrices about their means."""
+    products = features @ features.T
+    agreement = np.where(labels[:, None] == labels[None, :], 1.0, -1.0)
+    products, agreement = products - products.mean(), agreement - agreement.mean()
+    return (products * agreement).sum() / (np.linalg.norm(products) * np.linalg.norm(agreement))
+
+
+def principal_components(features):
+    """All components that are not rounding, each with a third moment that is not negative, and their shares of the variance."""
+    left, values, _ = np.linalg.svd(centred(features), full_matrices=False)
+    live = values > max(features.shape) ** 0.5 * np.finfo(float).eps ** 0.5 * values[0]
+    components = (left * values)[:, live]
+    for column in components.T:
+        if (column**3).sum() < 0:
+            column *= -1
+    return components, values[live] ** 2 / (values[live] ** 2).sum()
+
+
+def parc(features, labels):
+    components, _ = principal_components(features)
+    standard = StandardScaler().fit_transform(components[:, :32])
+    pairs = np.triu_indices(len(labels), 1)
+    apart, differs = (np.round(1 - np.asarray(np.corrcoef(rows))[pairs], 10) for rows in (standard, label_matrix(labels)))
+    return 100 * float(spearmanr(apart, differs).statistic)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def pactran(features, labels):
+    """The bound at the weights that scikit-learn finds: λσ² = N, so that C = 1 (2 for the one column it keeps with two classes)."""
+    rows, count, classes = centred(features), len(labels), labels.max() + 1
+    model = LogisticRegression(C=2 if classes == 2 else 1, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(rows, labels)
+    weights = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2]) if classes == 2 else model.coef_
+    shares = model.predict_proba(rows)
+    loss = -np.log(shares[np.arange(count), labels]).mean() + (weights**2).sum() / (2 * count)
+    trace = sum(np.mean(shares[:, label] * (1 - shares[:, label]) * column**2) for label in range(classes) for column in rows.T)
+    size, width = classes * features.shape[1], features.shape[1]
+    return loss + size / (2 * count * width) * math.log(1 + count / size * trace)
+
+
+def nleep(features, labels):
+    """LEEP of a mixture of Gaussians with diagonal covariances, from clusters that were split at their means."""
+    components, shares = principal_components(features)
+    kept = next(number for number in range(1, len(shares) + 1) if shares[:number].sum() >= 0.8)
+    rows = components[:, :kept] / components[:, 0].std()
+    clusters = [np.arange(len(rows))]
+    while len(clusters) < max(1, min(5 * (labels.max() + 1), len(rows) // 5)):
+        members = clusters.pop(max(range(len(clusters)), key=lambda place: (centred(rows[clusters[place]]) ** 2).sum()))
+        column = rows[members, rows[members].var(axis=0).argmax()]
+        clusters += [members[column <= column.mean()], members[column > column.mean()]]
+    memberships = np.stack([np.isin(np.arange(len(rows)), members) for members in clusters], axis=1).astype(float)
+    before = -math.inf
+    for _ in range(100):
+        logarithms = np.empty(memberships.shape)
+        for place, weights in enumerate(memberships.T):
+            mean = np.average(rows, axis=0, weights=weights)
+            variance = np.average((rows - mean) ** 2, axis=0, weights=weights) + 1e-6 * rows.var(axis=0).mean()
+            logarithms[:, place] = math.log(weights.mean()) + norm.logpdf(rows, mean, np.sqrt(variance)).sum(axis=1)
+        totals = np.asarray(logsumexp(logarithms, axis=1))
+        memberships = np.exp(logarithms - totals[:, None])
+        if abs(totals.mean() - before) < 1e-3:
+            break
+        before = totals.mean()
+    return leep(memberships, labels)
+
+
+def leep(probabilities, labels):
+    """The log of each label's probability, by chance of the source's class and of the label given that class."""
+    total = 0.0
+    for row, label in zip(probabilities, labels, strict=True):
+        likelihood = 0.0
+        for source_class, share in enumerate(row):
+            column = probabilities[:, source_class]
+            likelihood += share * column[labels == label].sum() / column.sum() if share > 0 else 0.0
+        total += math.log(likelihood)
+    return total / len(labels)
+
+
+def nce(probabilities, labels):
+    """Minus the entropy of the labels within each source class."""
+    classes = probabilities.argmax(axis=1)
+    total = 0.0
+    for row, label in enumerate(labels):
+        total += math.log(np.mean(labels[classes == classes[row]] == label))
+    return total / len(labels)
+
+
+def energy(logits, labels=None):
+    return float(np.mean([math.log(sum(math.exp(value) for value in row)) for row in logits]))
+
+
+def class_rows(features, labels):
+    return [features[labels == label] for label in np.unique(labels)]
+
+
+def transrate(features, labels):
+    rows = centred(features)
+    return coding_rate(rows) - np.mean([coding_rate(members) for members in class_rows(rows, labels)])
+
+
+def coding_rate(rows):
+    values = np.linalg.svd(rows, compute_uv=False)
+    return np.log1p(values**2 / (len(rows) * 1e-4)).sum() / 2
+
+
+def gbc(features, labels, *, spherical=False):
+    """The Bhattacharyya coefficients of all ordered pairs of Gaussians, from their covariance matrices."""
+    gaussians = []
+    for members in class_rows(features, labels):
+        variances = np.full(features.shape[1], members.var(axis=0).mean()) if spherical else members.var(axis=0)
+        gaussians.append((members.mean(axis=0), np.diag(np.maximum(variances, 1e-4))))
+    total = 0.0
+    for first, (mean, covariance) in enumerate(gaussians):
+        for second, (other_mean, other_covariance) in enumerate(gaussians):
+            if first != second:
+                shared, apart = (covariance + other_covariance) / 2, mean - other_mean
+                logarithms = [np.linalg.slogdet(matrix)[1] for matrix in (shared, covariance, other_covariance)]
+                distance = apart @ np.linalg.solve(shared, apart) / 8 + (logarithms[0] - (logarithms[1] + logarithms[2]) / 2) / 2
+                total -= math.exp(-distance)
+    return total
+
+
+def within_covariance(features, labels):
+    residuals = features - class_mean_rows(features, labels)
+    return residuals.T @ residuals / len(features)
+
+
+def discriminant_posterior(features, labels, shrinkage):
+    """Posteriors (N, C) of Gaussian classes whose common covariance is shrunk towards its mean variance."""
+    covariance = within_covariance(features, labels)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    logits = []
+    for members in class_rows(features, labels):
+        apart = features - members.mean(axis=0)
+        logits.append(math.log(len(members) / len(features)) - (apart * np.linalg.solve(shrunk, apart.T).T).sum(axis=1) / 2)
+    return softmax(np.array(logits).T, axis=1)
+
+
+def sfda(features, labels):
+    rows = np.arange(len(labels))
+    shrinkage = max(math.exp(-5 * np.linalg.eigvalsh(within_covariance(features, labels))[-1]), 1e-10)
+    trust = softmax(discriminant_posterior(features, labels, shrinkage), axis=1)[rows, labels]
+    means = [members.mean(axis=0) for members in class_rows(features, labels)]
+    mixed = np.empty(features.shape)
+    for row, label in enumerate(labels):
+        others = np.mean([mean for other, mean in enumerate(means) if other != label], axis=0)
+        mixed[row] = trust[row] * features[row] + (1 - trust[row]) * others
+    return discriminant_posterior(mixed, labels, shrinkage)[rows, labels].mean()
+
+
+def lda(features, labels):
+    """The posterior of each row's class under the discriminant fitted to the other rows, with the shrinkage of all rows."""
+    count, width = features.shape
+    _, shrinkage = ledoit_wolf(features - class_mean_rows(features, labels), assume_centered=True)
+    average = np.trace(within_covariance(features, labels)) / width
+    total = 0.0
+    for row, label in enumerate(labels):
+        others = np.arange(count) != row
+        if label not in labels[others]:
+            continue
+        training, classes = features[others], labels[others]
+        # the target of the shrinkage is a sum of squares of all rows, shared out among those that are left
+        target = average * count / (count - 1) * np.eye(width)
+        covariance = (1 - shrinkage) * within_covariance(training, classes) + shrinkage * target
+        logits = [
+            math.log(np.mean(classes == other)) + multivariate_normal(training[classes == other].mean(axis=0), covariance).logpdf(features[row])
+            for other in np.unique(classes)
+        ]
+        total += softmax(logits)[np.unique(classes).tolist().index(label)]
+    return total / count
+
+
+def ncti(features, labels, *, terms=("confidence", "features", "classes")):
+    """The terms asked for; the third counts against the sum, and is positive when asked for alone."""
+    components, _ = principal_components(features)
+    rows = components[:, :64]
+    shrinkage = max(math.exp(-rows[:, :32].var(axis=0, ddof=1).sum()), 1e-10)
+    posterior = discriminant_posterior(rows, labels, shrinkage)
+    covariance = within_covariance(rows, labels)
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    means = class_mean_rows(rows, labels)
+    _, directions = eigh(means.T @ means / len(rows), shrunk)
+    number = min(labels.max(), rows.shape[1])
+    posteriors = class_rows(posterior, labels)
+    values = {
+        "confidence": posterior[np.arange(len(labels)), labels].mean(),
+        "features": math.log(np.linalg.norm(rows @ directions[:, ::-1][:, :number], "nuc") / (number * math.sqrt(len(rows)))),
+        "classes": math.log(sum(np.linalg.norm(part, "nuc") for part in posteriors) / sum(math.sqrt(len(part)) for part in posteriors)),
+    }
+    return values[terms[0]] if len(terms) == 1 else values["confidence"] + values["features"] - values["classes"]
+
+
+def neural_collapse(features, labels):
+    classes = class_rows(features, labels)
+    pairs = []
+    for first, members in enumerate(classes):
+        for others in classes[:first]:
+            variances = [((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean() for rows in (members, others)]
+            pairs.append(sum(variances) / (2 * ((members.mean(axis=0) - others.mean(axis=0)) ** 2).sum()))
+    return float(np.mean(pairs))
+
+
+def alpha_req(features, labels=None):
+    eigenvalues = np.linalg.svd(centred(features), compute_uv=False)[:100] ** 2
+    live = eigenvalues[eigenvalues > max(features.shape) * np.finfo(float).eps * eigenvalues[0]]
+    ranks = np.arange(1, len(live) + 1)
+    return -np.polyfit(np.log(ranks), np.log(live), 1, w=1 / np.sqrt(ranks))[0]
+
+
+def standardised_columns(labels):
+    """Centred label columns whose squares sum to 1 over all of them; float targets count alike."""
+    columns = centred(label_matrix(labels))
+    if labels.ndim == 2:
+        return columns / np.linalg.norm(columns, axis=0) / math.sqrt(labels.shape[1])
+    return columns / np.linalg.norm(columns)
+
+
+def label_overlap(features, labels):
+    left, values, _ = np.linalg.svd(centred(features - features[0]), full_matrices=False)
+    left = left[:, values**2 > max(features.shape) * np.finfo(float).eps * values[0] ** 2]
+    return ((left.T @ standardised_columns(labels)) ** 2).sum() - left.shape[1] / (len(features) - 1)
+
+
+def spectral_alignment(features, labels):
+    """Generalised cross-validation from the hat matrix itself, over the variance of the labels, at the best of the ridges and of none at all."""
+    rows, targets, degrees = centred(features), standardised_columns(labels), len(features) - 1
+    gram = rows @ rows.T
+    eigenvalues = np.linalg.eigvalsh(gram)
+    average = eigenvalues[eigenvalues > max(features.shape) * np.finfo(float).eps * eigenvalues[-1]].mean()
+    errors = [1.0]
+    for relative in RELATIVE_RIDGES:
+        hat = gram @ np.linalg.inv(gram + relative * average * np.eye(len(rows)))
+        residual = ((targets - hat @ targets) ** 2).sum()
+        errors.append(residual / ((degrees - np.trace(hat)) / degrees) ** 2)
+    return min(errors)

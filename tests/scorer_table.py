@@ -3,6 +3,8 @@
 `order` says on which order the value rests, so that the invariances are asked of the right scorers: "none" (permuting rows or classes changes
 nothing), "classes" (votes are tied to the smallest label: the order of the classes counts), or "folds" (the folds are drawn along rows and
 classes, so permuting either draws other folds, and only the names of the classes are free).
+
+`reads` says what the oracle takes beside the labels: the features, or the source's probabilities or logits.
 """
 
 from collections.abc import Callable
@@ -21,6 +23,7 @@ class ScorerRow:
     rows_off: int = 0  # for shares of rows: how many rows may be decided otherwise, because the value counts rows near a border
     regression: bool = False
     order: Literal["none", "classes", "folds"] = "none"
+    reads: Literal["features", "probabilities", "logits"] = "features"
 
 
 SCORER_ROWS = (
@@ -35,7 +38,28 @@ SCORER_ROWS = (
     ScorerRow("h_score_shrunk", oracles.h_score_shrunk),
     ScorerRow("cka", oracles.cka),
     ScorerRow("cka_biased", oracles.cka_biased),
+    ScorerRow("lda", oracles.lda, 1e-8),
+    ScorerRow("sfda", oracles.sfda, 1e-8),
+    ScorerRow("ncti", oracles.ncti, 1e-7),
+    ScorerRow("ncti_confidence", partial(oracles.ncti, terms=("confidence",)), 1e-7),
+    ScorerRow("ncti_features", partial(oracles.ncti, terms=("features",)), 1e-7),
+    ScorerRow("ncti_classes", partial(oracles.ncti, terms=("classes",)), 1e-7),
+    ScorerRow("transrate", oracles.transrate, 1e-8),
+    ScorerRow("gbc", oracles.gbc),
+    ScorerRow("gbc_diagonal", oracles.gbc),
+    ScorerRow("gbc_spherical", partial(oracles.gbc, spherical=True)),
+    ScorerRow("neural_collapse", oracles.neural_collapse),
+    ScorerRow("label_overlap", oracles.label_overlap, regression=True),
+    ScorerRow("spectral_alignment", oracles.spectral_alignment, regression=True),
+    ScorerRow("lfc", oracles.lfc),
+    ScorerRow("parc", oracles.parc),
+    ScorerRow("pactran", oracles.pactran, 1e-6),
+    ScorerRow("nleep", oracles.nleep, 1e-8),
+    ScorerRow("leep", oracles.leep, reads="probabilities"),
+    ScorerRow("nce", oracles.nce, reads="probabilities"),
+    ScorerRow("energy", oracles.energy, regression=True, reads="logits"),
     ScorerRow("rankme", oracles.rankme, 1e-8, regression=True),
+    ScorerRow("alpha_req", oracles.alpha_req, regression=True),
     ScorerRow("participation_ratio", oracles.participation_ratio, regression=True),
     ScorerRow("stable_rank", oracles.stable_rank, regression=True),
     ScorerRow("active_fraction", oracles.active_fraction, 1e-12, regression=True),
@@ -43,3 +67,5 @@ SCORER_ROWS = (
     ScorerRow("hoyer", oracles.hoyer, regression=True),
     ScorerRow("treves_rolls", oracles.treves_rolls, regression=True),
 )
+FEATURE_ROWS = tuple(row for row in SCORER_ROWS if row.reads == "features")
+SOURCE_ROWS = tuple(row for row in SCORER_ROWS if row.reads != "features")

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 
@@ -13,6 +14,7 @@ LABELS = np.arange(90) % 3
 INPUTS = (random.normal(size=(90, 6)) + 1.5 * np.eye(3, 6)[LABELS]).astype(np.float32)
 TARGET = fa.Target.from_arrays("blobs", INPUTS, LABELS)
 CHEAP = ["logme", "knn"]
+INPUTS_TO_LAYERS = {"features": lambda inputs: inputs, "head": lambda inputs: inputs @ np.linspace(-1, 1, 24).reshape(6, 4).astype(np.float32)}
 
 
 def good(batch):
@@ -41,7 +43,29 @@ def test_scores_are_those_of_the_features(tmp_path):
     direct = fa.score(INPUTS, LABELS)
     assert list(row.scores) == list(direct)
     for name, result in direct.items():
-        assert row.scores[name].value == pytest.approx(result.value, rel=1e-9), name
+        assert row.scores[name].value == pytest.approx(result.value, rel=1e-9, nan_ok=True), name
+        assert row.scores[name].status is result.status
+    assert [name for name, result in direct.items() if not result.ok] == ["leep", "nce", "energy"]  # the source has no head
+
+
+def test_the_logits_of_a_source_are_embedded_in_the_same_pass_and_not_shown(tmp_path):
+    layers_asked = []
+
+    def embed_batch(inputs, layers):
+        layers_asked.append(layers)
+        return {layer: INPUTS_TO_LAYERS[layer](np.asarray(inputs)) for layer in layers}
+
+    headed = dataclasses.replace(source("headed"), embed_batch=embed_batch, logits_layer="head")
+    ranking = fa.rank(headed, TARGET, cache=tmp_path, scorers=["leep", "nce", "energy"])
+    assert [row.layer for row in ranking.rows] == ["features"]
+    assert set(layers_asked) == {("features", "head")}
+    direct = fa.score(INPUTS, LABELS, ["leep", "nce", "energy"], source_logits=INPUTS_TO_LAYERS["head"](INPUTS))
+    for name, result in direct.items():
+        assert ranking.best.scores[name].value == pytest.approx(result.value, rel=1e-12), name
+    layers_asked.clear()
+    assert [row.layer for row in fa.rank(headed, TARGET, cache=tmp_path / "other", scorers=["nce"], layers=["head"]).rows] == ["head"]
+    fa.rank(headed, TARGET, cache=tmp_path / "third", scorers=CHEAP)
+    assert set(layers_asked) == {("head",), ("features",)}  # no logits where no scorer reads them
 
 
 def test_the_second_run_reads_the_cache(tmp_path):

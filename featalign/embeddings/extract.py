@@ -97,7 +97,8 @@ def extract(
         raise FeatalignError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
     rows_digest = None if np.array_equal(rows, np.arange(len(target))) else digest_of_rows(rows)
     plans = [
-        _look(store, Identity(source.revision, source.preprocessing, name, target.fingerprint, subset=rows_digest, dtype=dtype)) for name in names
+        _look(store, Identity(source.revision, source.preprocessing, name, target.fingerprint, subset=rows_digest, dtype=dtype), len(rows))
+        for name in names
     ]
     with Committer() as committer:
         writers = _compute(source, target, rows, plans, store, committer, batch_size=int(batch_size), progress=progress or _silent)
@@ -105,10 +106,15 @@ def extract(
         return {plan.identity.layer: _finished(plan, writers.get(plan.identity.layer)) for plan in plans}
 
 
-def _look(store: Store, identity: Identity) -> _Plan:
+def _look(store: Store, identity: Identity, num_rows: int) -> _Plan:
     embedding = store.open(identity)
     if embedding is None:
         return _Plan(identity, None, None)
+    if embedding.num_rows != num_rows:
+        raise FeatalignError(
+            f"cache: the manifest in {embedding.folder} is of {embedding.num_rows} rows, expected {num_rows}; "
+            f"remove it with `featalign cache rm {embedding.key}`"
+        )
     with suppress(FeatalignError):  # leftovers in a cache that cannot be written do no harm
         remove_stale(embedding.folder)
     survey = embedding.verify()

@@ -59,9 +59,12 @@ def main() -> None:
     total = sum(array.dtype.itemsize * int(np.prod(array.shape)) for array in found)
     _limit("RLIMIT_CPU", INSPECTION_SECONDS + 60 + total // (2 * MEGABYTE), soft_only=True)
     _answer(header)
-    for array in found:
-        for block in array.blocks:
-            _write(np.ascontiguousarray(block, dtype=array.dtype.newbyteorder("<")).tobytes())
+    try:
+        for array in found:
+            for block in array.blocks:
+                _write(np.ascontiguousarray(block, dtype=array.dtype.newbyteorder("<")).tobytes())
+    except Exception:  # the reader notices that bytes are missing; a traceback would go looking for source files
+        os._exit(1)
 
 
 def _inspect(request: dict[str, Any]) -> list[Found]:

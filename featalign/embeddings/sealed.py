@@ -21,6 +21,7 @@ import numpy as np
 from featalign.embeddings.durable import NO_FOLLOW
 
 BLOCK = 512
+DIGEST = slice(len("FEATALIGN-SHARD/1 sha256="), len("FEATALIGN-SHARD/1 sha256=") + 64)  # its place in the block
 PIECE = 1 << 20  # read and digest a piece while it is in the processor's cache
 ALIGNMENT = 64
 _numbers = itertools.count()
@@ -75,22 +76,33 @@ def _read_verified(descriptor: int) -> np.ndarray:
         raise Damaged("it is not a regular file")
     if status.st_size <= BLOCK:
         raise Damaged(f"it has only {status.st_size} bytes")
+    header = _read_header(descriptor)
+    promised = header[DIGEST].decode("latin-1")
+    if header != _header(promised, status.st_size):  # before memory is taken for a size that nobody wrote
+        raise Damaged("its content does not agree with its checksum")
     image = np.empty(status.st_size, np.uint8)
-    view, position, digest = image.data, 0, hashlib.sha256()
+    view, position, digest = image.data, BLOCK, hashlib.sha256()
+    view[:BLOCK] = header
     while position < len(image):
-        end = position + PIECE if position else BLOCK
-        count = os.readv(descriptor, [view[position:end]])
+        count = os.readv(descriptor, [view[position : position + PIECE]])
         if count == 0:
             raise Damaged("it became shorter while it was read")
-        if position >= BLOCK:
-            digest.update(view[position : position + count])
-        elif count < BLOCK:
-            raise Damaged("it became shorter while it was read")
+        digest.update(view[position : position + count])
         position += count
-    if image[:BLOCK].tobytes() != _header(digest.hexdigest(), len(image)):
+    if digest.hexdigest() != promised:
         raise Damaged("its content does not agree with its checksum")
     image.flags.writeable = False
     return image
+
+
+def _read_header(descriptor: int) -> bytes:
+    header = b""
+    while len(header) < BLOCK:
+        piece = os.read(descriptor, BLOCK - len(header))
+        if not piece:
+            raise Damaged("it became shorter while it was read")
+        header += piece
+    return header
 
 
 def open_image(image: np.ndarray) -> Any:

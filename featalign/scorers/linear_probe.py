@@ -21,7 +21,8 @@ def compute(statistics: Statistics) -> float | Status:
 
     Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free) for penalties 1e-4 ... 1 by L-BFGS, all folds and
     penalties in one compiled call; the penalty is the one with the lowest held-out cross-entropy, and the value is the share of held-out
-    rows it gets right. Held-out rows of a class with no training row count as wrong and leave the choice of the penalty alone. In [0, 1], larger is better. With N < D the features are first rotated to their N directions, which changes nothing.
+    rows it gets right. Held-out rows of a class with no training row count as wrong and leave the choice of the penalty alone. In [0, 1], larger is
+    better. With N < D the features are first rotated to their N directions, which changes nothing.
     """
     assert statistics.rows is not None
     features, labels = statistics.rows.features, statistics.rows.labels
@@ -41,7 +42,7 @@ def stratified_folds(labels: np.ndarray, num_folds: int, *, seed: int) -> np.nda
     """A fold number (N,) for each row; each class is dealt out evenly, in seeded random order.
 
     >>> stratified_folds(np.array([0, 0, 1, 1, 0, 1]), 3, seed=0).tolist()
-    [2, 1, 1, 0, 0, 2]
+    [1, 2, 1, 0, 0, 2]
     """
     random = np.random.default_rng(seed)
     shuffled = random.permutation(len(labels))
@@ -79,7 +80,7 @@ def cross_validate(
     held = jnp.repeat(folds[None, :] == jnp.arange(NUM_FOLDS)[:, None], len(penalties), axis=0)  # (B, N), B = folds x penalties
     shrinkage = jnp.tile(penalties, NUM_FOLDS)[:, None, None] * (jnp.arange(rows.shape[1]) < features.shape[1])[None, :, None]
     weights = (~held / (~held).sum(axis=1, keepdims=True)).astype(features.dtype)
-    logits = _logits(rows, _fit(rows, members, weights.T, shrinkage))
+    logits = _logits(rows, fit(rows, members, weights.T, shrinkage))
     entropy = -(jax.nn.log_softmax(logits) * members[:, None, :]).sum(axis=-1)
     known = (weights @ members > 0)[:, labels]  # a class without a training row has no finite loss: such rows only count as misses
     losses = jnp.where((held & known).T, entropy, 0.0).sum(axis=0)
@@ -92,11 +93,19 @@ def _logits(rows: jax.Array, parameters: jax.Array) -> jax.Array:
     return jnp.einsum("nd,bdc->nbc", rows, parameters)
 
 
-def _fit(rows: jax.Array, members: jax.Array, weights: jax.Array, shrinkage: jax.Array) -> jax.Array:
+def fit(
+    rows: jax.Array,
+    members: jax.Array,
+    weights: jax.Array,
+    shrinkage: jax.Array,
+    *,
+    tolerance: jax.Array | float = TOLERANCE,
+    max_steps: int = MAX_STEPS,
+) -> jax.Array:
     """The minimisers (B, D, C) of weighted cross-entropy + shrinkage/2 W², by L-BFGS from zero, all B models side by side.
 
     Logits are linear in the parameters, so a step costs two matrix products (one for the direction's logits, one for the gradient)
-    and the line search none. Ends when the largest gradient entry of every model is below TOLERANCE.
+    and the line search none. Ends when the largest gradient entry of every model is below `tolerance`.
     """
     preconditioner = optax.scale_by_lbfgs(memory_size=10)
 
@@ -151,7 +160,7 @@ def _fit(rows: jax.Array, members: jax.Array, weights: jax.Array, shrinkage: jax
     logits = _logits(rows, parameters)
     slope = gradient(parameters, logits)
     state = (parameters, logits, slope, jax.vmap(preconditioner.init)(parameters), jnp.abs(slope).max(), 0)
-    return jax.lax.while_loop(lambda state: (state[4] > TOLERANCE) & (state[5] < MAX_STEPS), step, state)[0]
+    return jax.lax.while_loop(lambda state: (state[4] > tolerance) & (state[5] < max_steps), step, state)[0]
 
 
 LINEAR_PROBE = Scorer(

@@ -3,15 +3,31 @@
 from collections.abc import Iterable
 
 from featalign.errors import FeatalignError
+from featalign.scorers.alpha_req import ALPHA_REQ
 from featalign.scorers.cka import CKA, CKA_BIASED
+from featalign.scorers.energy import ENERGY
+from featalign.scorers.gbc import GBC, GBC_DIAGONAL, GBC_SPHERICAL
 from featalign.scorers.h_score import H_SCORE, H_SCORE_SHRUNK
 from featalign.scorers.knn import KNN, KNN_1, KNN_5
+from featalign.scorers.label_overlap import LABEL_OVERLAP
+from featalign.scorers.lda import LDA
+from featalign.scorers.leep import LEEP
+from featalign.scorers.lfc import LFC
 from featalign.scorers.linear_probe import LINEAR_PROBE
 from featalign.scorers.logme import LOGME
+from featalign.scorers.nce import NCE
+from featalign.scorers.ncti import NCTI, NCTI_CLASSES, NCTI_CONFIDENCE, NCTI_FEATURES
+from featalign.scorers.neural_collapse import NEURAL_COLLAPSE
+from featalign.scorers.nleep import NLEEP
+from featalign.scorers.pactran import PACTRAN
+from featalign.scorers.parc import PARC
 from featalign.scorers.rank_measures import PARTICIPATION_RATIO, RANKME, STABLE_RANK
 from featalign.scorers.ridge_probe import RIDGE_PROBE
 from featalign.scorers.scorer import Scorer
+from featalign.scorers.sfda import SFDA
 from featalign.scorers.sparsity import ACTIVE_FRACTION, DEAD_FRACTION, HOYER, TREVES_ROLLS
+from featalign.scorers.spectral_alignment import SPECTRAL_ALIGNMENT
+from featalign.scorers.transrate import TRANSRATE
 
 SCORERS: tuple[Scorer, ...] = (
     LINEAR_PROBE,
@@ -24,7 +40,28 @@ SCORERS: tuple[Scorer, ...] = (
     H_SCORE_SHRUNK,
     CKA,
     CKA_BIASED,
+    LDA,
+    SFDA,
+    NCTI,
+    NCTI_CONFIDENCE,
+    NCTI_FEATURES,
+    NCTI_CLASSES,
+    TRANSRATE,
+    GBC,
+    GBC_DIAGONAL,
+    GBC_SPHERICAL,
+    NEURAL_COLLAPSE,
+    LABEL_OVERLAP,
+    SPECTRAL_ALIGNMENT,
+    LFC,
+    PARC,
+    PACTRAN,
+    NLEEP,
+    LEEP,
+    NCE,
+    ENERGY,
     RANKME,
+    ALPHA_REQ,
     PARTICIPATION_RATIO,
     STABLE_RANK,
     ACTIVE_FRACTION,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Any, Literal
 
@@ -22,7 +22,9 @@ class Status(Enum):
     CONSTANT = "the features are the same on every row"
     OUT_OF_RANGE = "the features are so large or so small that their squares leave the range of float64; scale them"
     NOT_FOR_REGRESSION = "not defined for regression targets"
-    NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities)"
+    NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities, or source_logits)"
+    NO_LOGITS = "needs the source's logits (source_logits)"
+    NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
     UNDEFINED = "not defined for this input"
 
 
@@ -55,9 +57,10 @@ class ScoreResult:
 class Scorer:
     """A named pure function of statistics.
 
-    `compute` gives the number or a Status; `needs` names the statistics it reads beside the activity; `larger_is_better` is None where
-    neither direction is better as such. `invariances` (of "rotation", "scale", "shift", "duplication") are properties
-    that the tests check. `variant` marks another form of a scorer that is computed only when asked for by name.
+    `compute` gives the number, a Status, or a ScoreResult where there is something to note; `needs` names the statistics it reads beside the
+    activity; `larger_is_better` is None where neither direction is better as such. `invariances` (of "rotation", "scale", "shift",
+    "duplication") are properties that the tests check. `variant` marks another form of a scorer that is computed only when asked for by name. A
+    scorer whose cost grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which the result's note says.
     """
 
     name: str
@@ -69,19 +72,23 @@ class Scorer:
     uses_labels: bool = True
     invariances: frozenset[str] = frozenset()
     variant: bool = False
+    max_rows: int | None = None
 
 
 def evaluate(scorer: Scorer, statistics: Statistics) -> ScoreResult:
     """The scorer's result; degenerate input gives a status, never an exception or a NaN with status OK."""
     status = _unfit(scorer, statistics)
+    if scorer.max_rows is not None and statistics.rows is not None:
+        statistics = replace(statistics, rows=statistics.rows.at_most(scorer.max_rows, seed=statistics.seed))
     value = scorer.compute(statistics) if status is None else status
+    value, remark = (value.value, value.note) if isinstance(value, ScoreResult) else (value, "")
     if isinstance(value, Status):
         return ScoreResult(math.nan, value)
     if not math.isfinite(float(value)):
         return ScoreResult(math.nan, Status.UNDEFINED)
     sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
-    note = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
-    return ScoreResult(float(value), note=note)
+    sample = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
+    return ScoreResult(float(value), note="; ".join(filter(None, (sample, remark))))
 
 
 def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:

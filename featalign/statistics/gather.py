@@ -13,11 +13,14 @@ from featalign.arrays import Labels, check_features
 from featalign.errors import FeatalignError
 from featalign.statistics.activity import Activity
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
+from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.spectrum import Spectrum, spectrum_from_rows, spectrum_from_scatter
 
-Need = Literal["moments", "label_moments", "spectrum", "rows"]
+Need = Literal["moments", "label_moments", "class_scatter", "spectrum", "rows", "source_probabilities", "source_logits"]
 BATCH_ROWS = 2048
 MAX_ROWS = 20_000
 
@@ -28,7 +31,24 @@ class Rows:
 
     features: np.ndarray  # (M, D)
     labels: np.ndarray  # (M,) or (M, K)
+    numbers: np.ndarray  # (M,) which rows of all these are
     sampled: bool
+
+    def at_most(self, max_rows: int, *, seed: int) -> "Rows":
+        """These rows, or a seeded sample of them in their order."""
+        if len(self.labels) <= max_rows:
+            return self
+        kept = np.sort(np.random.default_rng(seed).choice(len(self.labels), max_rows, replace=False))
+        return Rows(self.features[kept], self.labels[kept], self.numbers[kept], True)
+
+
+@dataclass(frozen=True)
+class AgainstSource:
+    """The source's outputs beside all labels (N,), and their joint table where a scorer asked for it."""
+
+    outputs: SourceOutputs
+    labels: np.ndarray
+    table: LabelTable | None
 
 
 @dataclass(frozen=True)
@@ -42,8 +62,10 @@ class Statistics:
     activity: Activity
     moments: Moments | None = None
     label_moments: ClassMoments | TargetMoments | None = None
+    class_scatter: ClassScatter | None = None
     spectrum: Spectrum | None = None
     rows: Rows | None = None
+    source: AgainstSource | None = None
 
     @property
     def class_moments(self) -> ClassMoments:
@@ -60,12 +82,13 @@ def gather(
     seed: int = 0,
     batch_rows: int = BATCH_ROWS,
     max_rows: int = MAX_ROWS,
+    source_outputs: SourceOutputs | None = None,
 ) -> Statistics:
     """Statistics of features (N, D), given whole or as an iterable of blocks of rows in order.
 
     Memory holds one batch, the moments, and at most `max_rows` rows where a scorer needs rows or N <= D. Shapes are static: batches
-    have `batch_rows` rows (fewer for small N), the last one padded and masked, so that each D is compiled once.
-    Raises FeatalignError when the blocks do not fit each other or the labels.
+    have `batch_rows` rows (fewer for small N), the last one padded and masked, so that each D is compiled once. `source_outputs` are read
+    on their own, in a pass of the same kind. Raises FeatalignError when the blocks do not fit each other or the labels.
     """
     num_rows = len(labels.values)
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
@@ -92,7 +115,12 @@ def gather(
         if seen != num_rows:
             raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got {seen}; check that both come from the same data")
         rows = held.finish(labels.values) if held is not None else None
-        return _finished(_from_zero(state, origin), labels, needs, width, seed, wide, rows)
+        statistics = _finished(_from_zero(state, origin), labels, needs, width, seed, wide, rows)
+        if source_outputs is None:
+            return statistics
+        tabled = "source_probabilities" in needs and labels.num_classes > 0
+        table = _label_table(source_outputs, labels_moved, labels.num_classes, size) if tabled else None
+        return replace(statistics, source=AgainstSource(source_outputs, labels.values, table))
 
 
 def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
@@ -107,6 +135,8 @@ def _empty_state(needs: frozenset[Need], labels: Labels, width: int, wide: bool)
     if needs & {"label_moments", "spectrum"}:
         classes = labels.num_classes
         state["label_moments"] = ClassMoments.empty(classes, width) if classes else TargetMoments.empty(labels.values.shape[1], width)
+    if "class_scatter" in needs and labels.num_classes:
+        state["class_scatter"] = ClassScatter.empty(labels.num_classes, width)
     return jax.tree.map(jnp.copy, state)  # each buffer its own, because the update donates them
 
 
@@ -125,6 +155,8 @@ def _update(state: dict, features: jax.Array, labels: jax.Array, valid: jax.Arra
             else TargetMoments.from_batch(features, labels, valid)
         )
         merged["label_moments"] = state["label_moments"].merge(moments)
+    if "class_scatter" in state:
+        merged["class_scatter"] = state["class_scatter"].merge(ClassScatter.from_batch(features, labels, valid, num_classes=num_classes))
     return merged
 
 
@@ -139,7 +171,32 @@ def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, s
     elif usable and "spectrum" in needs and moments is not None and label_moments is not None:
         cross, label_means, label_squares = _against_labels(moments, label_moments)
         spectrum = spectrum_from_scatter(moments.count, moments.mean, moments.scatter, cross, label_means, label_squares)
-    return Statistics(count, width, labels.num_classes, seed, state["activity"], moments, label_moments, spectrum, rows if "rows" in needs else None)
+    return Statistics(
+        num_rows=count,
+        num_features=width,
+        num_classes=labels.num_classes,
+        seed=seed,
+        activity=state["activity"],
+        moments=moments,
+        label_moments=label_moments,
+        class_scatter=state.get("class_scatter"),
+        spectrum=spectrum,
+        rows=rows if "rows" in needs else None,
+    )
+
+
+def _label_table(outputs: SourceOutputs, labels: np.ndarray, num_classes: int, size: int) -> LabelTable:
+    blocks = outputs.probabilities()
+    first = next(blocks)
+    table = jax.tree.map(jnp.copy, LabelTable.empty(num_classes, first.shape[1]))
+    for batch, start in _batches(first, blocks, first.shape[1], size):
+        table = _tabled(table, *_padded(batch, labels[start : start + len(batch)], size), num_classes=num_classes)
+    return table
+
+
+@partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)
+def _tabled(table: LabelTable, probabilities: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> LabelTable:
+    return table.merge(LabelTable.from_batch(probabilities, labels, valid, num_classes=num_classes))
 
 
 def _origin(features: np.ndarray) -> np.ndarray:
@@ -152,6 +209,8 @@ def _origin(features: np.ndarray) -> np.ndarray:
 def _from_zero(state: dict, origin: jax.Array) -> dict:
     """The state with its means counted from zero again; nothing else depends on the origin."""
     moved = dict(state)
+    if "class_scatter" in state:
+        moved["class_scatter"] = replace(state["class_scatter"], means=state["class_scatter"].means + origin)
     if "moments" in state:
         moved["moments"] = replace(state["moments"], mean=state["moments"].mean + origin)
     match state.get("label_moments"):
@@ -229,4 +288,4 @@ class _HeldRows:
         features = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
         if features.dtype.name in ("float16", "bfloat16"):
             features = features.astype(np.float32)
-        return Rows(features, labels[self.wanted], self.sampled)
+        return Rows(features, labels[self.wanted], self.wanted, self.sampled)

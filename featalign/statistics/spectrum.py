@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 
 @jax.tree_util.register_dataclass
@@ -36,6 +37,21 @@ class Spectrum:
         return ((features.astype(self.mean.dtype) - self.mean) @ self.basis) * jnp.where(
             live, 1 / jnp.sqrt(jnp.where(live, self.eigenvalues, 1.0)), 0.0
         )
+
+
+def principal_components(spectrum: Spectrum, features: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the features in their first `count` principal directions (M, count), each turned so that its third moment is not negative.
+
+    `numbers` (M,) say which rows of all these are. Decompositions leave the sign of a direction open; this choice does not depend on
+    the order of the rows or on a rotation of the features.
+    """
+    basis = np.asarray(spectrum.basis)[:, :count]
+    if spectrum.basis_is_left:
+        components = basis[numbers] * np.sqrt(np.asarray(spectrum.eigenvalues)[:count])
+    else:
+        components = (features.astype(np.float64) - np.asarray(spectrum.mean)) @ basis
+    scaled = components / np.maximum(np.abs(components).max(axis=0), np.finfo(np.float64).tiny)
+    return components * np.where((scaled**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
 def _cutoff(eigenvalues: jax.Array, size: int | jax.Array) -> jax.Array:

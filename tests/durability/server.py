@@ -6,6 +6,7 @@ import select
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -62,11 +63,13 @@ class Outcome:
 class Server:
     """A running `worker.py`."""
 
-    def __init__(self, shim: Path | None, *, prefix: tuple[str, ...] = ()) -> None:
-        environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+    def __init__(
+        self, shim: Path | None, *, prefix: tuple[str, ...] = (), modules: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+    ) -> None:
+        environment = {**os.environ, **(environment or {}), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
         if shim is not None:
             environment["LD_PRELOAD"] = str(shim)
-        command = [*prefix, sys.executable, "-m", "tests.durability.worker"]
+        command = [*prefix, sys.executable, "-m", "tests.durability.worker", *modules]
         self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
     def start(self, jobs: list[dict[str, Any]]) -> None:
@@ -77,7 +80,9 @@ class Server:
 
     def is_done(self) -> bool:
         """Whether all of them have ended."""
-        return bool(select.select([self.process.stdout], [], [], 0)[0])
+        stdout = self.process.stdout
+        assert stdout is not None
+        return bool(select.select([stdout], [], [], 0)[0])
 
     def finish(self) -> list[Outcome]:
         """Wait for all of them."""

@@ -104,6 +104,6 @@ def test_damage(quick_folder, folders, count, kind):
         mended += snapshot(quick_folder) == pristine
         for leftover in quick_folder.rglob("*.corrupt"):
             os.unlink(leftover)
-    count(f"R4 damage: {kind}, {trials} trials on shards, labels and manifests: {noticed} of {expected} damaged files noticed, {mended} of {trials} caches mended")
+    count(f"R4 damage: {kind}, {trials} trials: {noticed} of {expected} damaged files noticed, {mended} of {trials} caches mended to the same bytes")
     assert noticed == expected
     assert mended == trials

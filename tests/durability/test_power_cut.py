@@ -196,12 +196,17 @@ def test_replays(quick_folder, server, count, scenario):
     tally, other, num_calls = Tally(), 0, []
     trials = size(100, 3400)
     logs = size(20, 100) if scenario == "resumed" else 1
+    (quick_folder / "counted").mkdir()
+    job = {"work": "extract", "root": quick_folder / "counted" / "above" / "cache", "watched": quick_folder / "counted", "seed": 0}
+    total = server.run(**job).calls  # a run killed before the last of them has everything, and nobody has said so yet
     for number in range(logs):
         recorded = quick_folder / f"recorded-{number}"
-        calls, start = record(scenario, recorded, server, reference, at=1 + number * 100 // logs)
+        calls, start = record(scenario, recorded, server, reference, at=total - number * (total - 1) // logs)
         num_calls.append(len(calls))
-        old = {name.removeprefix("above/cache/"): content for name, content in
-               ((str(Path(path).relative_to(recorded)), content_of(file, None)) for path, file in start.items() if file is not None)}
+        old = {
+            name.removeprefix("above/cache/"): content
+            for name, content in ((str(Path(path).relative_to(recorded)), content_of(file, None)) for path, file in start.items() if file is not None)
+        }
         for seed in range(trials // logs):
             kind = ("prefix", "torn", "reordered", "reordered")[seed % 4]
             generator = np.random.default_rng([number, seed])

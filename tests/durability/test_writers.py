@@ -51,9 +51,8 @@ def test_writers(quick_folder, shim, count, num_writers, source):
                 path.write_bytes(b"damaged")
         noise = [0.0 if source == "deterministic" else 1.0 + writer for writer in range(num_writers)]
         delays = np.random.default_rng(run).random(num_writers) * 0.004
-        server.start(
-            [{"work": "extract", "root": str(root), "seed": 0, "noise": noise[writer], "delay": delays[writer], "quiet": True} for writer in range(num_writers)]
-        )
+        job = {"work": "extract", "root": str(root), "seed": 0, "quiet": True}
+        server.start([job | {"noise": noise[writer], "delay": delays[writer]} for writer in range(num_writers)])
         seen: dict[str, set[bytes]] = {}
         found: list[str] = []
         while not server.is_done():
@@ -69,8 +68,8 @@ def test_writers(quick_folder, shim, count, num_writers, source):
         assert leftovers(root) == []
     server.close()
     count(
-        f"R6 writers: {num_writers} writers, {source}, {runs} runs, {reads} reads meanwhile: {winners} of {runs * NUM_SHARDS} shards with one winner, "
-        f"{len(torn)} torn reads, {len(set(won))} writers won some shard"
+        f"R6 writers: {num_writers} writers, {source}, {runs} runs, {reads} reads meanwhile: {winners} of {runs * NUM_SHARDS} shards "
+        f"with one winner, {len(torn)} torn reads, {len(set(won))} writers won some shard"
     )
     assert torn == []
     assert winners == runs * NUM_SHARDS

@@ -1,19 +1,24 @@
 """The process that is killed: a server that has loaded everything forks one child for each piece of work.
 
 A request is a line of JSON on standard input, a list of jobs to run at once; the answer a line with, for each, its exit status
-(negative: the signal) and what it printed. A child ends as any Python program does, libraries' own clean-up included.
+(negative: the signal) and what it printed. A job with `kill_after` gets SIGKILL after so many seconds. A child ends as any
+Python program does, libraries' own clean-up included.
 """
 
 import ctypes
+import importlib
 import json
 import os
 import resource
 import signal
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
-from featalign.cli import _sentences
+from featalign.cli import _sentences, main
+from featalign.embeddings import manifest as manifest_module
+from featalign.embeddings import writer as writer_module
 from featalign.embeddings.exchange import export_embedding
 from featalign.embeddings.maintenance import remove
 from featalign.embeddings.store import Store
@@ -27,7 +32,8 @@ def serve() -> dict[str, Any] | None:
     for line in sys.stdin:
         go, start = os.pipe()
         children = []
-        for job in json.loads(line):
+        jobs = json.loads(line)
+        for job in jobs:
             output, printed = os.pipe()  # a pipe has no size that a limit could forbid; what is printed fits into it
             child = os.fork()
             if child == 0:
@@ -41,6 +47,10 @@ def serve() -> dict[str, Any] | None:
             children.append((child, output))
         os.close(go)
         os.close(start)
+        began = time.monotonic()
+        for seconds, child in sorted((job["kill_after"], child) for job, (child, _) in zip(jobs, children, strict=True) if "kill_after" in job):
+            time.sleep(max(began + seconds - time.monotonic(), 0))
+            os.kill(child, signal.SIGKILL)  # not waited for yet, so the number is still its own
         answers = []
         for child, output in children:
             status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -48,6 +58,21 @@ def serve() -> dict[str, Any] | None:
             os.close(output)
         print(json.dumps(answers), flush=True)
     return None
+
+
+def embed(job: dict[str, Any]) -> None:
+    """The program's own command line, with small shards, saying which ones it has committed."""
+    manifest_module.SHARD_ROWS = job["shard_rows"]
+    commit_shard = writer_module.commit_shard
+
+    def committing(folder, manifest, index, shard):
+        winner = commit_shard(folder, manifest, index, shard)
+        os.write(1, f"acknowledged {folder.name}/{manifest.shard_name(index)}\n".encode())
+        return winner
+
+    writer_module.commit_shard = committing
+    sys.argv = ["featalign", *job["arguments"]]
+    main()
 
 
 def perform(job: dict[str, Any]) -> None:
@@ -94,6 +119,8 @@ def perform(job: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
+    for module in sys.argv[1:]:  # load it once, for all children
+        importlib.import_module(module)
     given = serve()
     if given is not None:
-        perform(given)
+        (embed if given["work"] == "embed" else perform)(given)

@@ -1,6 +1,5 @@
 """The work that is disturbed: twelve small shards of a source that depends on a seed, and the check of what is left of it."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -157,11 +156,3 @@ def resume_and_check(root: Path, reference: Reference, acknowledged: Iterable[in
     tally.wrong += rows_of(wrong)
     tally.duplicated += rows_of(sound & set(computed)) + rows_of(computed) - rows_of(set(computed))
     tally.unequal += not equal
-
-
-def digest(files: dict[str, bytes]) -> str:
-    """One name for a state of the cache."""
-    content = hashlib.sha256()
-    for name, value in sorted(files.items()):
-        content.update(f"{name}\0{len(value)}\0".encode() + value)
-    return content.hexdigest()

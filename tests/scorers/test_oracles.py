@@ -7,10 +7,10 @@ from scipy.stats import multivariate_normal
 import featalign
 from featalign.scorers.registry import SCORERS
 from tests import oracles
-from tests.scorer_table import SCORER_ROWS, ScorerRow
+from tests.scorer_table import FEATURE_ROWS, SCORER_ROWS, ScorerRow
 from tests.scorers.cases import CASES, tall, wide
 
-NAMES = [row.name for row in SCORER_ROWS]
+NAMES = [row.name for row in FEATURE_ROWS]
 
 
 def assert_near(row: ScorerRow, actual: float, expected: float, num_rows: int) -> None:
@@ -18,7 +18,7 @@ def assert_near(row: ScorerRow, actual: float, expected: float, num_rows: int) -
 
 
 def test_every_scorer_has_one_row_and_every_row_a_scorer():
-    assert sorted(NAMES) == sorted(scorer.name for scorer in SCORERS)
+    assert sorted(row.name for row in SCORER_ROWS) == sorted(scorer.name for scorer in SCORERS)
 
 
 def test_the_rows_know_which_scorers_take_regression():
@@ -31,7 +31,7 @@ def test_equal_to_the_oracle(case, seed, dtype):
     features, labels = case(seed)
     features = features.astype(dtype)
     scores = featalign.score(features, labels, NAMES)
-    for row in SCORER_ROWS:
+    for row in FEATURE_ROWS:
         assert scores[row.name].ok, (row.name, scores[row.name])
         assert_near(row, scores[row.name].value, row.oracle(features.astype(np.float64), labels), len(labels))
 
@@ -52,7 +52,7 @@ def test_regression_equal_to_the_oracle(case):
     generator = np.random.default_rng(3)
     targets = features[:, :2] @ generator.normal(size=(2, 2)) + generator.normal(size=(len(features), 2)) + [10.0, 0.0]
     scores = featalign.score(features, targets, NAMES)
-    for row in SCORER_ROWS:
+    for row in FEATURE_ROWS:
         if row.regression:
             assert_near(row, scores[row.name].value, row.oracle(features, targets), len(labels))
         else:
@@ -66,14 +66,14 @@ def test_equal_distances_of_whole_numbers_are_equal():
     for _ in range(10):
         features = generator.integers(0, 3, size=(60, 12)).astype(np.float32)
         scores = featalign.score(features, labels, names)
-        for row in SCORER_ROWS:
+        for row in FEATURE_ROWS:
             if row.name in names:
                 assert scores[row.name].value == row.oracle(features.astype(np.float64), labels)
 
 
 def test_the_probe_draws_its_folds_from_the_seed():
     features, labels = tall(5)
-    row = next(row for row in SCORER_ROWS if row.name == "linear_probe")
+    row = next(row for row in FEATURE_ROWS if row.name == "linear_probe")
     for seed in (1, 2):
         value = featalign.score(features, labels, ["linear_probe"], seed=seed)["linear_probe"].value
         assert_near(row, value, row.oracle(features, labels, seed=seed), len(labels))

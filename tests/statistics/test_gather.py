@@ -10,15 +10,21 @@ from featalign.arrays import Labels, check_labels
 from featalign.errors import FeatalignError
 from featalign.scorers.registry import SCORERS
 from featalign.scorers.scorer import evaluate
-from featalign.statistics.gather import gather
+from featalign.statistics.gather import Need, Rows, gather
 from featalign.statistics.precision import double_precision
 from tests.scorers.cases import tall, wide
 
-EVERYTHING = frozenset({"moments", "label_moments", "spectrum", "rows"})
+EVERYTHING: frozenset[Need] = frozenset({"moments", "label_moments", "class_scatter", "spectrum", "rows"})
 
 
 def labels_of(labels) -> Labels:
     return check_labels(labels, len(labels))
+
+
+def rows_of(features, labels, **options) -> Rows:
+    rows = gather(features, labels_of(labels), frozenset({"rows"}), **options).rows
+    assert rows is not None
+    return rows
 
 
 def blocks(features, seed):
@@ -28,7 +34,7 @@ def blocks(features, seed):
 
 
 def assert_same(actual, expected):
-    for name in ("activity", "moments", "label_moments", "spectrum"):
+    for name in ("activity", "moments", "label_moments", "class_scatter", "spectrum"):
         first, second = (jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected))
         for a, b in zip(first, second, strict=True):
             a, b = np.asarray(a), np.asarray(b)
@@ -63,7 +69,7 @@ def test_only_what_is_needed_is_collected():
 def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
     features, labels = tall(0)
     features[:, 0] = np.arange(60)
-    samples = [gather(blocks(features, seed), labels_of(labels), frozenset({"rows"}), seed=3, batch_rows=16, max_rows=20).rows for seed in (0, 1)]
+    samples = [rows_of(blocks(features, seed), labels, seed=3, batch_rows=16, max_rows=20) for seed in (0, 1)]
     for rows in samples:
         assert rows.sampled
         assert len(rows.features) == len(rows.labels) == 20
@@ -72,9 +78,9 @@ def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
         np.testing.assert_array_equal(rows.features, features[numbers])
         np.testing.assert_array_equal(rows.labels, labels[numbers])
     np.testing.assert_array_equal(samples[0].features, samples[1].features)
-    other = gather(features, labels_of(labels), frozenset({"rows"}), seed=4, max_rows=20).rows
+    other = rows_of(features, labels, seed=4, max_rows=20)
     assert (other.features[:, 0] != samples[0].features[:, 0]).any()
-    assert not gather(features, labels_of(labels), frozenset({"rows"}), max_rows=60).rows.sampled
+    assert not rows_of(features, labels, max_rows=60).sampled
 
 
 def test_scores_of_a_sample_say_so():
@@ -98,7 +104,7 @@ def test_scores_of_a_sample_say_so():
     ],
 )
 @pytest.mark.parametrize("needs", [frozenset(), EVERYTHING])
-def test_blocks_that_do_not_fit(change, message, needs):
+def test_blocks_that_do_not_fit(change, message, needs: frozenset[Need]):
     features, labels = tall(0)
     with pytest.raises(FeatalignError, match=message):
         gather(iter(change(np.split(features, 4))), labels_of(labels), needs, batch_rows=16)
@@ -112,7 +118,7 @@ class CompilationCount:
         jax.monitoring.register_event_duration_secs_listener(self._hear)
         return self
 
-    def _hear(self, event: str, duration: float, **details: object) -> None:
+    def _hear(self, event: str, duration_secs: float, **kwargs: str | int) -> None:
         self.count += event == "/jax/core/compile/backend_compile_duration"
 
     def __exit__(self, *error: object) -> None:
@@ -131,14 +137,18 @@ def streamed_scores(features, labels):
 
 def test_a_second_embedding_of_the_same_shape_compiles_nothing():
     names = [scorer.name for scorer in SCORERS]
-    with CompilationCount() as warm:
-        featalign.score(np.random.default_rng(0).normal(size=(33, 7)), np.arange(33) % 4, names)
-    assert warm.count > 0
+    featalign.score(*tall(0), names)
     with CompilationCount() as again:
         for seed in (1, 2):
-            features, labels = np.random.default_rng(seed).normal(size=(33, 7)), np.random.default_rng(seed).permutation(np.arange(33) % 4)
-            featalign.score(features, labels, names)
+            features, labels = tall(seed)
+            featalign.score(features, np.random.default_rng(seed).permutation(labels), names)
     assert again.count == 0
+
+
+def test_compilations_are_counted():
+    with CompilationCount() as fresh:
+        jax.jit(lambda number: number + 1)(1.0)
+    assert fresh.count == 1
 
 
 def test_more_batches_compile_nothing():
@@ -155,9 +165,9 @@ def test_more_batches_compile_nothing():
 def test_the_precision_outside_stays_as_it_was(before):
     features, labels = tall(0)
     with jax.enable_x64(before):
-        assert jax.config.jax_enable_x64 is before
+        assert jax.config.read("jax_enable_x64") is before
         results = featalign.score(features, labels)
-        assert jax.config.jax_enable_x64 is before
+        assert jax.config.read("jax_enable_x64") is before
     with jax.enable_x64(not before):
         again = featalign.score(features, labels)
     assert {name: result.value for name, result in results.items()} == {name: result.value for name, result in again.items()}

@@ -6,12 +6,16 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.special import softmax
 
 from featalign.statistics import gather as gather_module
 from featalign.statistics.activity import Activity
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
+from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
 
@@ -40,6 +44,16 @@ STATISTIC_ROWS = (
         "target_moments",
         lambda: TargetMoments.empty(NUM_TARGETS, NUM_FEATURES),
         lambda features, labels, targets, valid: TargetMoments.from_batch(features, targets, valid),
+    ),
+    StatisticRow(
+        "class_scatter",
+        lambda: ClassScatter.empty(NUM_CLASSES, NUM_FEATURES),
+        lambda features, labels, targets, valid: ClassScatter.from_batch(features, labels, valid, num_classes=NUM_CLASSES),
+    ),
+    StatisticRow(
+        "label_table",
+        lambda: LabelTable.empty(NUM_CLASSES, NUM_FEATURES),
+        lambda features, labels, targets, valid: LabelTable.from_batch(jax.nn.softmax(features), labels, valid, num_classes=NUM_CLASSES),
     ),
 )
 each_statistic = pytest.mark.parametrize("row", STATISTIC_ROWS, ids=lambda row: row.name)
@@ -147,6 +161,16 @@ def test_the_moments_are_those_of_numpy(offset):
         assert int(classes.counts[label]) == len(members)
         close(classes.means[label], members.mean(axis=0))
         close(classes.spreads[label], ((members - members.mean(axis=0)) ** 2).sum())
+    scatter = statistics["class_scatter"]
+    close(scatter.counts, classes.counts)
+    close(scatter.means, classes.means)
+    close(scatter.squares.sum(axis=1), classes.spreads)
+    for label in range(NUM_CLASSES):
+        close(scatter.variances()[label], features[labels == label].var(axis=0))
+    table, shares = statistics["label_table"], softmax(features, axis=1)
+    for label in range(NUM_CLASSES):
+        close(table.soft[label], shares[labels == label].sum(axis=0))
+        close(table.hard[label], np.bincount(shares[labels == label].argmax(axis=1), minlength=NUM_FEATURES))
     regression = statistics["target_moments"]
     close(regression.feature_mean, features.mean(axis=0))
     close(regression.mean, targets.mean(axis=0))
@@ -156,7 +180,7 @@ def test_the_moments_are_those_of_numpy(offset):
 
 def test_activity_counts_what_is_there():
     features = np.array([[0.0, -2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, np.nan], [0.0, np.inf, 1.0]])
-    activity = Activity.from_batch(features, np.array([True, True, True, True]))
+    activity = Activity.from_batch(jnp.asarray(features), jnp.ones(4, bool))
     assert (float(activity.count), float(activity.not_finite), float(activity.largest), float(activity.active), float(activity.live_rows)) == (
         4,
         2,

@@ -62,7 +62,9 @@ def test_both_ways_give_the_same(num_rows, num_features, rank):
 
 def gathered(features):
     labels = np.arange(len(features)) % 3
-    return gather(features, check_labels(labels, len(features)), frozenset({"spectrum"})).spectrum
+    spectrum = gather(features, check_labels(labels, len(features)), frozenset({"spectrum"})).spectrum
+    assert spectrum is not None
+    return spectrum
 
 
 def spread_features(kind):

@@ -1,0 +1,49 @@
+"""α-ReQ: how fast the spectrum of the features decays."""
+
+import jax
+import jax.numpy as jnp
+
+from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.statistics.gather import Statistics
+
+LAST_RANK = 100
+
+
+def compute(statistics: Statistics) -> jax.Array | Status:
+    """The exponent α of λ_j ~ j^-α, λ the eigenvalues of the centred covariance.
+
+    Least squares of log λ_j on log j over the ranks j = 1 ... 100, or up to the rank of the features where that is smaller, each weighted by
+    1/j, so that every octave counts alike. Values differ from those of another range; compare features with more than 100 rows and columns. 0
+    for equal eigenvalues; in the paper features near α = 1 transfer best, so neither direction is better as such. Not defined for rank one.
+    Agrawal et al., "α-ReQ: Assessing Representation Quality in Self-Supervised Learning by Measuring Eigenspectrum Decay", NeurIPS 2022; the
+    weights after Stringer et al., "High-dimensional geometry of population responses in visual cortex", 2019.
+    """
+    assert statistics.spectrum is not None
+    eigenvalues = statistics.spectrum.eigenvalues[:LAST_RANK]
+    if not float(eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    if int((eigenvalues > 0).sum()) < 2:
+        return Status.UNDEFINED
+    return _decay(eigenvalues)
+
+
+@jax.jit
+def _decay(eigenvalues: jax.Array) -> jax.Array:
+    live = eigenvalues > 0
+    ranks = 1.0 + jnp.arange(len(eigenvalues))
+    weights = jnp.where(live, 1 / ranks, 0.0) / jnp.where(live, 1 / ranks, 0.0).sum()
+    heights = jnp.log(jnp.where(live, eigenvalues / eigenvalues[0], 1.0))
+    places = jnp.log(ranks) - weights @ jnp.log(ranks)
+    return -(weights * places) @ heights / ((weights * places) @ places)
+
+
+ALPHA_REQ = Scorer(
+    "alpha_req",
+    compute,
+    frozenset({"spectrum"}),
+    "decay of the spectrum (1 in good features)",
+    None,
+    BOTH,
+    False,
+    frozenset({"rotation", "scale", "shift", "duplication"}),
+)

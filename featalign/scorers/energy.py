@@ -1,0 +1,33 @@
+"""Energy: how strongly the source's own head answers to the target's inputs."""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.statistics.gather import Statistics
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """Mean over rows of log Σ_z exp(l_z), l (N, Z) the source's logits: the negative free energy.
+
+    Unbounded, larger is better (inputs like those the source was trained on); it looks at no label, and depends on the scale of the logits, so that
+    it compares sources with heads alike only. One pass over the logits. ETran adds this term, scaled to [0, 1] over the candidates, to a discriminant
+    score; here it is its value alone, since such scaling lets one candidate change the scores of the others. Gholami et al., "ETran: Energy-Based
+    Transferability Estimation", ICCV 2023; Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020.
+    """
+    source = statistics.source
+    if source is None or not source.outputs.are_logits:
+        return Status.NO_LOGITS
+    return sum(float(np.asarray(logsumexp(block, axis=1)).sum()) for block in source.outputs.logits()) / statistics.num_rows
+
+
+ENERGY = Scorer(
+    "energy",
+    compute,
+    frozenset({"source_logits"}),
+    "mean log-sum-exp of the source's logits",
+    True,
+    tasks=BOTH,
+    uses_labels=False,
+    invariances=frozenset({"rotation", "scale", "shift", "duplication"}),
+)

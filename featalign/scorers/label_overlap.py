@@ -1,0 +1,45 @@
+"""Label overlap: how much of the labels lies in the span of the features."""
+
+import jax
+import jax.numpy as jnp
+
+from featalign.scorers.scorer import BOTH, Scorer, ScoreResult, Status
+from featalign.statistics.gather import Statistics
+from featalign.statistics.spectrum import Spectrum
+
+
+def compute(statistics: Statistics) -> float | ScoreResult | Status:
+    """Share of the centred label matrix that lies in the span of the centred features, less the share that random features would hold.
+
+    |Uᵀ Y|² / |Y|² - r / (N - 1), U (N, r) an orthonormal basis of the span, r its rank: r random directions hold r / (N - 1) on average. In
+    [-r/(N-1), 1 - r/(N-1)], 0 on average for unrelated features, larger is better. Where the features span every direction (r = N - 1, as a
+    rule when N <= D) both shares are 1, the value is 0 and a note says that nothing can be told. Columns of float targets count alike, whatever
+    their units. The overlap of the target with the span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
+    theory of transfer learning in high-dimensional regression", ICML 2025.
+    """
+    assert statistics.spectrum is not None
+    if not bool((statistics.spectrum.label_squares > 0).all()):
+        return Status.UNDEFINED
+    rank = int((statistics.spectrum.eigenvalues > 0).sum())
+    if rank >= statistics.num_rows - 1:
+        return ScoreResult(0.0, note="the features span every direction, so that the overlap says nothing")
+    return float(label_shares(statistics.spectrum, statistics.num_classes).sum()) - rank / (statistics.num_rows - 1)
+
+
+def label_shares(spectrum: Spectrum, num_classes: int) -> jax.Array:
+    """The share of the labels' squares in each direction of U (R,): of the one-hot matrix, or the mean over columns of float targets."""
+    squares, projections = spectrum.label_squares, spectrum.label_projections
+    if num_classes:
+        return (projections**2).sum(axis=1) / squares.sum()
+    return ((projections / jnp.sqrt(squares)) ** 2).mean(axis=1)
+
+
+LABEL_OVERLAP = Scorer(
+    "label_overlap",
+    compute,
+    frozenset({"spectrum"}),
+    "share of the labels in the span of the features, above chance",
+    True,
+    BOTH,
+    invariances=frozenset({"rotation", "scale", "shift"}),
+)

@@ -1,0 +1,45 @@
+"""LFC: correlation of the features' inner products with whether labels agree."""
+
+import jax
+import jax.numpy as jnp
+
+from featalign.scorers.scorer import Scorer, Status
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.gather import Statistics
+from featalign.statistics.spectrum import Spectrum
+
+
+def compute(statistics: Statistics) -> jax.Array | Status:
+    """Label-feature correlation: the cosine of K = F Fᵀ and Y (1 where two labels agree, else -1), each about the mean of its entries.
+
+    In [-1, 1], larger is better. Features are not centred: only one number is taken from K, so a common offset of all rows lowers the value (CKA
+    removes it). Sums suffice: with q = Σ (n_c/N)², the parts are Σ(K-K̄)(Y-Ȳ) = 2 Σ n_c² (|μ_c|² - |μ|²), |K-K̄|² = Σ λ² + 2N μᵀ S μ, with S the
+    centred scatter and λ its eigenvalues, and |Y-Ȳ|² = 4 N² q (1-q). Deshpande et al., "A Linearized Framework and a New Benchmark for Model
+    Selection for Fine-Tuning", 2021. Copies of its code divide by spectral instead of Frobenius norms, which is no cosine.
+    """
+    assert statistics.spectrum is not None
+    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    return _correlation(statistics.spectrum, statistics.class_moments)
+
+
+@jax.jit
+def _correlation(spectrum: Spectrum, classes: ClassMoments) -> jax.Array:
+    count, scale = spectrum.count, jnp.sqrt(spectrum.eigenvalues[0])
+    shares = classes.counts / count
+    values, projections = spectrum.eigenvalues / scale**2, spectrum.mean_projections / scale
+    mean, offsets = spectrum.mean / scale, (classes.means - spectrum.mean) / scale
+    together = 2 * (shares**2 * (2 * offsets @ mean + (offsets**2).sum(axis=1))).sum()
+    features = jnp.sqrt((values**2).sum() / count**2 + 2 * (values * projections**2).sum() / count)
+    agreement = (shares**2).sum()
+    return together / (features * 2 * jnp.sqrt(agreement * (1 - agreement)))
+
+
+LFC = Scorer(
+    "lfc",
+    compute,
+    frozenset({"spectrum", "label_moments"}),
+    "correlation of inner products with agreeing labels",
+    True,
+    invariances=frozenset({"rotation", "scale", "duplication"}),
+)

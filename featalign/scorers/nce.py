@@ -1,0 +1,31 @@
+"""NCE: what the source's class leaves unknown of the label."""
+
+import numpy as np
+
+from featalign.scorers.leep import conditional
+from featalign.scorers.scorer import Scorer, Status
+from featalign.statistics.gather import Statistics
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """Negative conditional entropy of the labels given the source's arg-max class: -H(Y | Z) = Σ P(y, z) log P(y | z).
+
+    Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells without a row count 0 (peers add 1e-20 or 1e-5 inside).
+    Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
+    """
+    source = statistics.source
+    if source is None or source.table is None:
+        return Status.NO_PROBABILITIES
+    joint = np.asarray(source.table.hard)
+    shares = conditional(joint)
+    return float((joint * np.log(np.where(shares > 0, shares, 1.0))).sum() / joint.sum())
+
+
+NCE = Scorer(
+    "nce",
+    compute,
+    frozenset({"source_probabilities"}),
+    "negative entropy of the labels given the source's class",
+    True,
+    invariances=frozenset({"rotation", "scale", "shift", "duplication"}),
+)

@@ -1,0 +1,113 @@
+"""NCTI: how near the features are to neural collapse on the target's classes."""
+
+import math
+from dataclasses import dataclass
+from functools import partial
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from featalign.scorers.scorer import Scorer, Status
+from featalign.statistics.gather import Need, Statistics
+from featalign.statistics.moments import symmetric_product
+from featalign.statistics.spectrum import principal_components
+
+NUM_COMPONENTS = 64
+SHRINKAGE_COMPONENTS = 32
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The three terms of one source."""
+
+    confidence: float
+    features: float
+    classes: float
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """Confidence + feature term - class term of a shrunk discriminant in 64 principal directions.
+
+    The discriminant has S = (1 - s) S_w + s tr(S_w)/d I, s = max(exp(-sum of the first 32 variances), 1e-10), in the d first principal
+    directions, 64 or as many as there are. L (N, k), k = min(C - 1, d), are the centred rows in its directions with variance 1 within classes,
+    P_c (n_c, C) the posteriors of class c.
+
+    - confidence: mean posterior of the own class, in [0, 1]; of the rows that were fitted, as published.
+    - features: log(|L|_* / (k √N)): 0 where the classes do not differ (without shrinkage), larger the farther and the more evenly they are apart.
+    - classes: log(Σ_c |P_c|_* / Σ_c √n_c): 0 where all rows of a class have the same certain posterior, to ½ log C where they scatter.
+
+    |·|_* is the sum of singular values. Unbounded, larger is better; it depends on the scale of the features, through s. The authors add |L|_*,
+    the confidence and -log Σ_c |P_c|_*, each scaled to [0, 1] over the pool of candidates, so that a score changes with its company. Here the
+    terms are made comparable by what N, C and the class sizes alone imply. L is from the scatter of the class means, where the authors' solver
+    shrinks the total scatter too. Beyond 20,000 rows the discriminant and the terms are of the seeded sample, the directions of all rows. Not
+    defined where every class is a single point. Wang et al., "How Far Pre-trained Models Are from Neural Collapse on the Target Dataset Informs
+    their Transferability", ICCV 2023.
+    """
+    terms = _terms(statistics)
+    return terms if isinstance(terms, Status) else terms.confidence + terms.features - terms.classes
+
+
+def term(statistics: Statistics, *, name: Literal["confidence", "features", "classes"]) -> float | Status:
+    """One term of `ncti` alone."""
+    terms = _terms(statistics)
+    return terms if isinstance(terms, Status) else getattr(terms, name)
+
+
+def _terms(statistics: Statistics) -> Terms | Status:
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    spectrum, labels = statistics.spectrum, statistics.rows.labels
+    if not float(spectrum.eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    if len(np.unique(labels)) < 2:
+        return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
+    number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
+    rows = jnp.asarray(principal_components(spectrum, statistics.rows.features, statistics.rows.numbers, number))
+    variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
+    shrinkage = jnp.maximum(jnp.exp(-variances.sum()), 1e-10)
+    classes, compact = np.unique(labels, return_inverse=True)
+    posterior, singular_values = _discriminant(rows, jax.nn.one_hot(compact.reshape(-1), len(classes), dtype=rows.dtype), shrinkage)
+    members = np.asarray(posterior)
+    own = members[np.arange(len(labels)), compact.reshape(-1)].mean()
+    parts = [members[labels == label] for label in classes]
+    scatter = math.fsum(np.linalg.svd(part, compute_uv=False).sum() for part in parts)
+    directions = min(len(classes) - 1, number)
+    spread = float(singular_values.sum()) / (directions * math.sqrt(len(labels)))
+    return Terms(float(own), math.log(spread), math.log(scatter / math.fsum(math.sqrt(len(part)) for part in parts)))
+
+
+@jax.jit
+def _discriminant(rows: jax.Array, members: jax.Array, shrinkage: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Posteriors (M, C) of the rows (M, d), and the singular values of the rows in its directions; NaN where all classes are single points."""
+    count, size = rows.shape
+    rows = rows - rows.mean(axis=0)
+    counts = members.sum(axis=0)
+    means = (members.T @ rows) / counts[:, None]
+    residuals = rows - members @ means
+    within = symmetric_product(residuals) / count
+    spread = jnp.trace(within) / size
+    floor = jnp.finfo(rows.dtype).eps * (rows * rows).sum() / count
+    shrunk = (1 - shrinkage) * within + jnp.maximum(shrinkage * spread, floor) * jnp.eye(size)
+    factor = jnp.linalg.cholesky(shrunk)
+    whitened, centres = (jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (rows, means))
+    logits = whitened @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
+    # the class means span C - 1 directions; only these are kept
+    _, directions = jnp.linalg.eigh(centres.T @ (counts[:, None] * centres), symmetrize_input=False)
+    kept = whitened @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
+    return jax.nn.softmax(logits), jnp.where(spread > floor, jnp.linalg.svd(kept, compute_uv=False), jnp.nan)
+
+
+_NEEDS: frozenset[Need] = frozenset({"spectrum", "rows"})
+_INVARIANCES = frozenset({"rotation", "shift"})
+NCTI = Scorer("ncti", compute, _NEEDS, "nearness to neural collapse", True, invariances=_INVARIANCES)
+
+
+def _variant(name: Literal["confidence", "features", "classes"], summary: str, *, larger_is_better: bool) -> Scorer:
+    return Scorer(f"ncti_{name}", partial(term, name=name), _NEEDS, summary, larger_is_better, invariances=_INVARIANCES, variant=True)
+
+
+NCTI_CONFIDENCE = _variant("confidence", "posterior of the own class in NCTI", larger_is_better=True)
+NCTI_FEATURES = _variant("features", "spread of the classes in NCTI", larger_is_better=True)
+NCTI_CLASSES = _variant("classes", "scatter of the posteriors of a class in NCTI", larger_is_better=False)

@@ -1,0 +1,113 @@
+"""Spectral alignment: the generalisation error that the spectrum predicts for ridge regression on the features."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from featalign.arrays import check_features, check_labels
+from featalign.errors import FeatalignError
+from featalign.scorers.label_overlap import label_shares
+from featalign.scorers.scorer import BOTH, Scorer, Status, evaluate
+from featalign.statistics.gather import Statistics, gather
+from featalign.statistics.precision import double_precision
+
+RELATIVE_RIDGES = tuple(float(10.0**power) for power in np.arange(-6, 4.25, 0.25))
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """Predicted error of ridge regression on the labels at the target's own N: mean squared error over the variance of the labels.
+
+    The theory of kernel regression: with eigenvalues η_k, power c_k of the labels in direction k and power σ² outside all of them,
+
+        E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),  κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P) Σ η_k²/(η_k + κ)²
+
+    (κ over P in the papers' notation). η and c belong to the population; the sample's own in their place would predict 0 wherever D >= N. Both
+    sums are estimated consistently instead, from the eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels,
+    at each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n, and the bracket is Σ s_k (e_k + ℓ)⁻² /
+    mean (e_k + ℓ)⁻². At P = n that is the generalised cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no
+    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and infinity. In [0, 1], smaller is better, 1 says that
+    the mean does as well. Bordelon, Canatar and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural Networks",
+    ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment", NeurIPS 2023; the estimates Jacot et al., "Kernel
+    Alignment Risk Estimator", NeurIPS 2020.
+    """
+    status = _unfit(statistics)
+    return status if status is not None else float(_errors(statistics, np.array([statistics.num_rows]))[0])
+
+
+def spectral_curve(features: object, labels: object, sizes: Sequence[int] | None = None) -> dict[int, float]:
+    """The predicted error by number of training rows: the curve on which `spectral_alignment` is the point at N.
+
+    `sizes` are at least 2, by default about ten up to N; beyond N the curve extrapolates and sees no direction that N rows do not show. Errors
+    are mean squared errors over the variance of the labels, at the best ridge for each size: 1 is what the mean achieves.
+    Raises FeatalignError for shapes or sizes that cannot be used and where `spectral_alignment` has no value.
+
+    >>> import numpy as np
+    >>> labels = np.arange(60) % 3
+    >>> features = np.random.default_rng(0).normal(size=(60, 5)) + 2 * np.eye(3, 5)[labels]
+    >>> curve = spectral_curve(features, labels, [10, 60])
+    >>> 1 > curve[10] > curve[60] > 0
+    True
+    """
+    rows = check_features(features)
+    default = np.unique(np.geomspace(2, max(2, len(rows)), 10).astype(int)).tolist()
+    wanted = default if sizes is None else [int(size) for size in sizes]
+    if not wanted or min(wanted) < 2:
+        raise FeatalignError(f"sizes: expected numbers of rows of at least 2, got {wanted}; one row shows no direction")
+    statistics = gather(rows, check_labels(labels, len(rows)), SPECTRAL_ALIGNMENT.needs)
+    with double_precision():
+        result = evaluate(SPECTRAL_ALIGNMENT, statistics)
+        if not result.ok:
+            raise FeatalignError(f"features, labels: expected data with a spectral alignment; it has none: {result.status.value}")
+        return dict(zip(wanted, _errors(statistics, np.array(wanted)).tolist(), strict=True))
+
+
+def _unfit(statistics: Statistics) -> Status | None:
+    assert statistics.spectrum is not None
+    if statistics.num_rows < 3:
+        return Status.TOO_FEW_ROWS
+    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+        return Status.CONSTANT
+    return None if bool((statistics.spectrum.label_squares > 0).all()) else Status.UNDEFINED
+
+
+def _errors(statistics: Statistics, sizes: np.ndarray) -> np.ndarray:
+    """Predicted errors at numbers of rows (S,). One row of each goes into the mean."""
+    assert statistics.spectrum is not None
+    shares = label_shares(statistics.spectrum, statistics.num_classes)
+    return np.asarray(_curve(statistics.spectrum.eigenvalues, shares, statistics.num_rows - 1.0, jnp.asarray(sizes - 1.0)))
+
+
+@jax.jit
+def _curve(eigenvalues: jax.Array, shares: jax.Array, count: float, sizes: jax.Array) -> jax.Array:
+    values = eigenvalues / eigenvalues[0]
+    others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance
+    rank = (values > 0).sum()
+    outside = jnp.where(rank < count, jnp.maximum(1 - shares.sum(), 0.0), 0.0)  # nothing is outside of all directions, and no rounding either
+    present = jnp.arange(len(values)) < count  # with N <= D the last of the R = N directions is that of the mean
+    average = values.sum() / rank
+
+    def at(relative: jax.Array) -> jax.Array:
+        """Errors (S,) at one ridge, infinite where so few rows need none or a negative one."""
+        ridge = relative * average
+        shrink = jnp.where(present, ridge / (values + ridge), 0.0)  # ℓ/(e + ℓ)
+        first, second = (shrink.sum() + others) / count, ((shrink**2).sum() + others) / count
+        bracket = ((shares * shrink**2).sum() + outside) / second
+        used = count * (1 - first)  # Σ η/(η + κ)
+        variance = count * (1 - first**2 / second) / sizes
+        return jnp.where((sizes >= used) & (variance < 1), bracket / jnp.where(variance < 1, 1 - variance, 1.0), jnp.inf)
+
+    errors = jax.lax.map(at, jnp.asarray(RELATIVE_RIDGES))
+    return jnp.minimum(errors.min(axis=0), 1.0)
+
+
+SPECTRAL_ALIGNMENT = Scorer(
+    "spectral_alignment",
+    compute,
+    frozenset({"spectrum"}),
+    "predicted error of ridge regression (1: the mean does as well)",
+    False,
+    BOTH,
+    invariances=frozenset({"rotation", "scale", "shift"}),
+)

@@ -1,0 +1,53 @@
+"""TransRate: coding rate of all rows less that of the classes."""
+
+import math
+
+import jax.numpy as jnp
+import numpy as np
+from scipy.linalg import eigvalsh
+
+from featalign.scorers.scorer import Scorer, Status
+from featalign.statistics.gather import Statistics
+
+DISTORTION = 1e-4
+SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to about 1e-8
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """TransRate: R(Z) - mean over classes of R(Z_c), R(Z) = ½ log det(I + Zᵀ Z / (n ε)), ε = 1e-4, n the rows of the block.
+
+    Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded, larger is better; it grows with the scale of the
+    features. R(Z) comes from the spectrum, R(Z_c) from the rows of one class at a time, in their n_c x n_c Gram where n_c < D. Beyond
+    20,000 rows all of it is computed on the seeded sample, because R depends on the number of rows. Huang et al., "Frustratingly Easy Transferability
+    Estimation", ICML 2022. Classes count alike, as in the authors' code; some ports weight them by n_c / N.
+    """
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    rows, spectrum = statistics.rows, statistics.spectrum
+    mean = rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
+    whole = _rate(rows.features - mean) if rows.sampled else float(jnp.log1p(spectrum.eigenvalues / (len(rows.labels) * DISTORTION)).sum()) / 2
+    members = (rows.features[rows.labels == label] for label in np.unique(rows.labels))
+    return whole - float(np.mean([_rate(features - mean) for features in members]))
+
+
+def _rate(rows: np.ndarray) -> float:
+    """½ log det(I + Zᵀ Z / (n ε)) of centred rows (n, D)."""
+    count, width = rows.shape
+    product = rows @ rows.T if count < width else rows.T @ rows
+    product /= count * DISTORTION
+    if np.trace(product) < SAFE_CONDITION:
+        product[np.diag_indices_from(product)] += 1
+        return float(np.log(np.linalg.cholesky(product).diagonal()).sum())
+    eigenvalues = eigvalsh(product)
+    noise = max(count, width) * np.finfo(eigenvalues.dtype).eps * eigenvalues[-1]
+    return math.fsum(np.log1p(eigenvalues[eigenvalues > noise])) / 2
+
+
+TRANSRATE = Scorer(
+    "transrate",
+    compute,
+    frozenset({"spectrum", "rows"}),
+    "coding rate of all rows less that of the classes",
+    True,
+    invariances=frozenset({"rotation", "shift", "duplication"}),
+)
