@@ -2,7 +2,7 @@
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test lint durability clean
+.PHONY: demo test durability clean
 
 demo: .venv/installed
 	$(BIN)/featalign demo
@@ -10,7 +10,7 @@ demo: .venv/installed
 test: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/pyright
+	$(BIN)/basedpyright
 	$(BIN)/pytest -n 2 --dist loadfile
 
 durability: .venv/tested  # hours: see tests/durability/README.md

@@ -36,6 +36,20 @@ Label = Annotated[str | None, typer.Option(help="The label column of a table.")]
 Text = Annotated[str | None, typer.Option(help="The text column of a table.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 
+# few enough for one picture
+DEMO_SCORERS = (
+    "linear_probe",
+    "knn",
+    "logme",
+    "h_score_shrunk",
+    "cka",
+    "rankme",
+    "participation_ratio",
+    "active_fraction",
+    "dead_fraction",
+    "hoyer",
+)
+
 
 def _version(asked: bool) -> None:
     if asked:
@@ -162,7 +176,7 @@ def demo(
     from featalign.reporting.tables import print_ranking
 
     _keep_compiled()
-    ranking = api.rank("zoo/*", api.load_target("sklearn:digits", subset=300), cache=cache)
+    ranking = api.rank("zoo/*", api.load_target("sklearn:digits", subset=300), cache=cache, scorers=DEMO_SCORERS)
     output.mkdir(parents=True, exist_ok=True)
     (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
     save_figure(ranking_figure(ranking), output / "ranking.png")

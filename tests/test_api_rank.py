@@ -117,7 +117,7 @@ def test_records_json_and_table(tmp_path):
     assert stored["rows"][0]["gain"] is None
     frame = ranking.to_dataframe()
     assert list(frame["source"]) == ["good", "poor"]
-    assert frame["logme"][0] == ranking.best.scores["logme"].value
+    assert frame["logme"].tolist()[0] == ranking.best.scores["logme"].value
     text = str(ranking)
     assert text.index("good") < text.index("poor")
     assert "ordered by linear_probe" in text

@@ -178,7 +178,7 @@ def _read(folder: str, key: str) -> None:
     labels = embedding.labels()
 
     def run() -> None:
-        _scored((features for _, features in embedding.blocks()), Labels(labels.values, labels.class_names), select(CLOSED_FORM), 0)
+        _scored((features for _, features in embedding.blocks()), Labels(labels.values, labels.class_names), select(CLOSED_FORM), 0, None)
 
     run()
     taken = seconds(run)

@@ -29,7 +29,8 @@ class Line:
 
 def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], *, against: str, wanted: str, repeats: int = 5, note: str = "") -> Line:
     """Run both sides `repeats` times in turn after one warm-up each."""
-    ours(), theirs()
+    ours()
+    theirs()
     pairs = [(seconds(ours), seconds(theirs)) for _ in range(repeats)]
     ratios = sorted(first / second for first, second in pairs)
     return Line(

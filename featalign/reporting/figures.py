@@ -17,8 +17,11 @@ def ranking_figure(ranking: Ranking) -> Figure:
     values = np.array([[row.scores[name].value for name in names] for row in ranking.rows])
     several_layers = len({row.layer for row in ranking.rows}) > 1
     labels = [f"{row.source} {row.layer}" if several_layers else row.source for row in ranking.rows]
-    figure = Figure(figsize=(2.6 + 0.82 * len(names), 1.6 + 0.34 * len(labels)), layout="constrained")
-    axes = figure.subplots()
+    left, top, bottom = 0.25 + 0.085 * max(map(len, labels)), 0.95, 0.4  # inches; a layout engine would draw everything twice
+    width, height = 0.82 * len(names), 0.34 * len(labels)
+    figure = Figure(figsize=(left + width + 0.15, top + height + bottom))
+    total = figure.get_size_inches()
+    axes = figure.add_axes((left / total[0], bottom / total[1], width / total[0], height / total[1]))
     shades = np.stack([_places(values[:, column], name) for column, name in enumerate(names)], axis=1)
     colours = matplotlib.colormaps["Blues"].with_extremes(bad="0.93")
     axes.imshow(np.ma.masked_invalid(shades), cmap=colours, vmin=-0.15, vmax=1.6, aspect="auto")
@@ -55,4 +58,4 @@ def _places(column: np.ndarray, name: str) -> np.ndarray:
 
 def save_figure(figure: Figure, path: Path) -> None:
     """Write a figure; the ending of the name says the format."""
-    figure.savefig(path, dpi=150)
+    figure.savefig(path, dpi=110)

@@ -25,7 +25,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     assert statistics.moments is not None
     if statistics.num_rows < 4:
         return Status.TOO_FEW_ROWS
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _debiased(statistics.spectrum, statistics.moments, statistics.class_moments)
 
@@ -33,7 +33,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
     """Biased linear CKA of the features with the one-hot labels: |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. In [0, 1], inflated at small n."""
     assert statistics.spectrum is not None
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _biased(statistics.spectrum, statistics.class_moments.counts)
 

@@ -28,7 +28,7 @@ def compute_shrunk(statistics: Statistics) -> jax.Array | Status:
     """
     assert statistics.spectrum is not None
     assert statistics.moments is not None
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _h_score_shrunk(statistics.spectrum, statistics.moments, statistics.class_moments.counts, statistics.num_features)
 

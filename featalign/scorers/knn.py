@@ -4,6 +4,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from featalign.scorers.scorer import Scorer, Status
 from featalign.statistics.gather import Statistics
@@ -18,7 +19,7 @@ def compute(statistics: Statistics, *, neighbours: int = 5) -> float | Status:
     stays at a few blocks of N distances. Cover and Hart, "Nearest neighbor pattern classification", 1967.
     """
     assert statistics.rows is not None
-    features, labels = jnp.asarray(statistics.rows.features), jnp.asarray(statistics.rows.labels)
+    features, labels = statistics.rows.features, statistics.rows.labels
     if len(labels) <= neighbours:
         return Status.TOO_FEW_ROWS
     centred = _centred(features)
@@ -26,7 +27,7 @@ def compute(statistics: Statistics, *, neighbours: int = 5) -> float | Status:
     for start in range(0, len(labels), BLOCK):
         begin = min(start, max(len(labels) - BLOCK, 0))  # the last block reaches back, so that all have one shape
         correct = _correct(centred, labels, begin, neighbours=neighbours, num_classes=statistics.num_classes, size=min(BLOCK, len(labels)))
-        hits += int(correct[start - begin :].sum())
+        hits += int(np.asarray(correct)[start - begin :].sum())
     return hits / len(labels)
 
 

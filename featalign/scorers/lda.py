@@ -19,7 +19,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale of the features; a from Ledoit and Wolf 2004.
     """
     assert statistics.spectrum is not None
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _leave_one_out(class_coordinates(statistics), statistics.num_features)
 

@@ -18,7 +18,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     Selection for Fine-Tuning", 2021. Copies of its code divide by spectral instead of Frobenius norms, which is no cosine.
     """
     assert statistics.spectrum is not None
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _correlation(statistics.spectrum, statistics.class_moments)
 

@@ -2,13 +2,14 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from featalign.scorers.scorer import BOTH, Scorer, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
 
-def compute(statistics: Statistics) -> jax.Array | Status:
+def compute(statistics: Statistics) -> float | Status:
     """Logarithm of maximum evidence, per row: mean over label columns y of log N(y; 0, I/β + F Fᵀ/α) / N.
 
     Features are not centred, and all D terms of the determinant count, so that noise with D > N is not rewarded. α and β
@@ -17,7 +18,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021.
     """
     assert statistics.spectrum is not None
-    return log_evidence(statistics.spectrum).mean()
+    return float(np.mean(np.asarray(log_evidence(statistics.spectrum))))
 
 
 @jax.jit

@@ -59,7 +59,7 @@ def _terms(statistics: Statistics) -> Terms | Status:
     assert statistics.spectrum is not None
     assert statistics.rows is not None
     spectrum, labels = statistics.spectrum, statistics.rows.labels
-    if not float(spectrum.eigenvalues[0]) > 0:
+    if spectrum.is_constant:
         return Status.CONSTANT
     if len(np.unique(labels)) < 2:
         return Status.TOO_FEW_ROWS  # a sample that lost all classes but one

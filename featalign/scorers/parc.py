@@ -1,7 +1,6 @@
 """PARC: whether rows that are alike have like labels."""
 
 import numpy as np
-from scipy.stats import rankdata
 
 from featalign.scorers.scorer import Scorer, Status
 from featalign.statistics.gather import Statistics
@@ -38,6 +37,8 @@ def compute(statistics: Statistics) -> float | Status:
     first, second = np.triu_indices(len(about), 1)
     apart = 1 - (about @ about.T)[first, second]
     # rounded, so that equal distances tie; both ranks are about their means
+    from scipy.stats import rankdata  # half a second to import, and needed here alone
+
     ranks = rankdata(np.round(apart, 10)) - (len(first) + 1) / 2
     differs = (rows.labels[first] != rows.labels[second]).astype(np.float64)
     differs -= differs.mean()

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from featalign.scorers.scorer import BOTH, Scorer, Status
 from featalign.statistics.gather import Need, Statistics
@@ -27,17 +28,17 @@ def _rankme(spectrum: Spectrum) -> jax.Array:
     return jnp.exp(-(shares * jnp.log(shares)).sum())
 
 
-def participation_ratio(statistics: Statistics) -> jax.Array | Status:
+def participation_ratio(statistics: Statistics) -> float | Status:
     """Participation ratio: (Σ λ)² / Σ λ², λ the eigenvalues of the centred scatter.
 
     1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal dimensionality, dynamics and measurement", 2017.
     """
     assert statistics.spectrum is not None
-    values = statistics.spectrum.eigenvalues
-    if not float(values[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
+    values = np.asarray(statistics.spectrum.eigenvalues)
     values = values / values[0]
-    return values.sum() ** 2 / (values**2).sum()
+    return float(values.sum() ** 2 / (values**2).sum())
 
 
 def stable_rank(statistics: Statistics) -> jax.Array | Status:

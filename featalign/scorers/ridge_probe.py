@@ -23,7 +23,7 @@ def compute(statistics: Statistics) -> float | Status:
     assert statistics.rows is not None
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     targets = jnp.asarray(label_columns(statistics.rows.labels, statistics.num_classes))
     predictions = _leave_one_out(statistics.spectrum, jnp.asarray(statistics.rows.features), targets, jnp.asarray(RELATIVE_PENALTIES))

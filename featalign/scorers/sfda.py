@@ -26,7 +26,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     takes λ_max from six power steps, which here is converged (up to 1e-2 of the value). A variance that only rounding made is not inverted.
     """
     assert statistics.spectrum is not None
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return _sfda(class_coordinates(statistics), statistics.num_features)
 

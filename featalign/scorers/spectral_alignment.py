@@ -67,7 +67,7 @@ def _unfit(statistics: Statistics) -> Status | None:
     assert statistics.spectrum is not None
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if not float(statistics.spectrum.eigenvalues[0]) > 0:
+    if statistics.spectrum.is_constant:
         return Status.CONSTANT
     return None if bool((statistics.spectrum.label_squares > 0).all()) else Status.UNDEFINED
 

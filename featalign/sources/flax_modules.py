@@ -99,7 +99,7 @@ def flax_source(
         getattr(preprocessing, "identity", dict)(),
         input_kind,
         pretraining or Pretraining(),
-        Differentiable(parameters, emit, prepare, fresh if initialise is not None else None),
+        lambda: Differentiable(parameters, emit, prepare, fresh if initialise is not None else None),
     )
 
 

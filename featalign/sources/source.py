@@ -57,7 +57,7 @@ class Source:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
     pretraining: Pretraining = Pretraining()
-    differentiable: Differentiable | None = field(default=None, repr=False)
+    load_differentiable: Callable[[], Differentiable | None] | None = field(default=None, repr=False)
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
 
     @staticmethod
@@ -102,6 +102,11 @@ class Source:
             raise FeatalignError(f"{name}: it holds features of one target and cannot embed other inputs; rank it on the target they were made from")
 
         return Source(name, "features made elsewhere", embed_batch, features_file=path)
+
+    @property
+    def differentiable(self) -> Differentiable | None:
+        """Parameters and apply function; None for a black box."""
+        return None if self.load_differentiable is None else self.load_differentiable()
 
     @property
     def all_layers(self) -> tuple[str, ...]:

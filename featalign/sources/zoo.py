@@ -36,38 +36,59 @@ def read_card(name: str) -> dict[str, Any]:
 
 
 def load_zoo_source(name: str) -> Source:
-    """The source zoo/NAME."""
-    from flax import nnx
+    """The source zoo/NAME. The network is built when it first has to compute: ranking from the cache never needs it."""
     from safetensors.numpy import load_file
 
-    from featalign.sources.flax_modules import flax_source
-    from featalign.sources.zoo_networks import ARCHITECTURES
-
     card = read_card(name)
-    pretraining, preprocessing = card["pretraining"], card["preprocessing"]
-    num_classes = pretraining["num_classes"]
-    architecture = ARCHITECTURES[card["architecture"]]
-    network = nnx.eval_shape(lambda: architecture(num_classes, rngs=nnx.Rngs(0)))
+    pretraining = card["pretraining"]
     weights = load_file(WEIGHTS / f"{name}.safetensors")
-    nnx.update(network, _nested(weights))
-    return flax_source(
-        f"zoo/{name}",
-        network,
-        preprocessing=ImagePreprocessing(preprocessing["size"], tuple(preprocessing["mean"]), tuple(preprocessing["std"])),
-        input_kind="image",
+    built = cache(lambda: _build(name, card, weights))
+    return Source(
+        name=f"zoo/{name}",
+        revision=_revision(card, weights),
+        embed_batch=lambda inputs, layers: built().embed_batch(inputs, layers),
+        layers=tuple(card["layers"]),
         logits_layer="logits",
-        layers=card["layers"],
-        initialise=lambda seed: architecture(num_classes, rngs=nnx.Rngs(seed)),
-        revision=digest_arrays(weights | {f"architecture {card['architecture']}": np.zeros(0)}),
+        preprocessing=_preprocessing(card).identity(),
+        input_kind="image",
         pretraining=Pretraining(
             pretraining["dataset"],
             pretraining["description"],
             pretraining["num_examples"],
-            num_classes,
+            pretraining["num_classes"],
             card["accuracy"]["value"],
             card["num_parameters"],
         ),
+        load_differentiable=lambda: built().differentiable,
     )
+
+
+def _build(name: str, card: dict[str, Any], weights: dict[str, np.ndarray]) -> Source:
+    from flax import nnx
+
+    from featalign.sources.flax_modules import flax_source
+    from featalign.sources.zoo_networks import ARCHITECTURES
+
+    architecture, num_classes = ARCHITECTURES[card["architecture"]], card["pretraining"]["num_classes"]
+    network = nnx.eval_shape(lambda: architecture(num_classes, rngs=nnx.Rngs(0)))
+    nnx.update(network, _nested(weights))
+    return flax_source(
+        f"zoo/{name}",
+        network,
+        preprocessing=_preprocessing(card),
+        logits_layer="logits",
+        layers=card["layers"],
+        initialise=lambda seed: architecture(num_classes, rngs=nnx.Rngs(seed)),
+        revision=_revision(card, weights),
+    )
+
+
+def _preprocessing(card: dict[str, Any]) -> ImagePreprocessing:
+    return ImagePreprocessing(card["preprocessing"]["size"], tuple(card["preprocessing"]["mean"]), tuple(card["preprocessing"]["std"]))
+
+
+def _revision(card: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
+    return digest_arrays(weights | {f"architecture {card['architecture']}": np.zeros(0)})
 
 
 def _nested(flat: dict[str, np.ndarray]) -> Any:

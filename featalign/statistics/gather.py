@@ -101,7 +101,7 @@ def gather(
     held = _HeldRows(num_rows, num_rows if wide else max_rows, seed) if wide or "rows" in needs else None
     labels_moved = labels.values if labels.num_classes == 0 else labels.values.astype(np.int32)
     with double_precision():
-        state = _empty_state(needs, labels, width, wide)
+        state = _empty_state(needs, labels.num_classes, labels.values.shape[1] if labels.values.ndim > 1 else 0, width, wide)
         origin = _origin(first)
         size = min(batch_rows, _power_of_two(num_rows))
         for batch, start in _batches(first, blocks, width, size):
@@ -128,16 +128,17 @@ def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
     return np.eye(num_classes)[labels] if num_classes else labels
 
 
-def _empty_state(needs: frozenset[Need], labels: Labels, width: int, wide: bool) -> dict:
+@partial(jax.jit, static_argnames=("needs", "num_classes", "num_targets", "width", "wide"))
+def _empty_state(needs: frozenset[Need], num_classes: int, num_targets: int, width: int, wide: bool) -> dict:
+    """What every pass starts from; compiled, so that each buffer is its own and the updates may donate them."""
     state: dict = {"activity": Activity.empty(width)}
     if needs & {"moments", "spectrum"} and not wide:
         state["moments"] = Moments.empty(width)
     if needs & {"label_moments", "spectrum"}:
-        classes = labels.num_classes
-        state["label_moments"] = ClassMoments.empty(classes, width) if classes else TargetMoments.empty(labels.values.shape[1], width)
-    if "class_scatter" in needs and labels.num_classes:
-        state["class_scatter"] = ClassScatter.empty(labels.num_classes, width)
-    return jax.tree.map(jnp.copy, state)  # each buffer its own, because the update donates them
+        state["label_moments"] = ClassMoments.empty(num_classes, width) if num_classes else TargetMoments.empty(num_targets, width)
+    if "class_scatter" in needs and num_classes:
+        state["class_scatter"] = ClassScatter.empty(num_classes, width)
+    return state
 
 
 @partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)

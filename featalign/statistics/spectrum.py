@@ -29,6 +29,11 @@ class Spectrum:
     basis: jax.Array  # V (D, D) where the D x D scatter was decomposed, U (N, N) where the N x N Gram was
     basis_is_left: bool = field(metadata={"static": True})
 
+    @property
+    def is_constant(self) -> bool:
+        """Whether all rows are alike; not for use within a compiled function."""
+        return not np.asarray(self.eigenvalues)[0] > 0
+
     def left_vectors(self, features: jax.Array) -> jax.Array:
         """Rows of U (M, R) for rows of the features (M, D); where U itself is held, for all rows in their order."""
         live = self.eigenvalues > 0

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -82,3 +83,14 @@ def test_a_folder_that_may_not_be_read(tmp_path, monkeypatch):
     monkeypatch.setattr(Path, "iterdir", refuse)  # permissions themselves do not bind the superuser, who may run this
     with pytest.raises(FeatalignError, match=r"expected a readable path, but .*Permission denied"):
         load_target(tmp_path)
+
+
+def test_digits_are_those_that_scikit_learn_loads():
+    from sklearn.datasets import load_digits
+
+    bundle: Any = load_digits()
+    target = load_target("sklearn:digits")
+    rows = np.arange(len(target))
+    np.testing.assert_array_equal(target.inputs.read(rows), np.round(bundle.images * (255 / 16)).astype(np.uint8))
+    np.testing.assert_array_equal(target.labels, bundle.target)
+    assert target.class_names == tuple(str(digit) for digit in range(10))
