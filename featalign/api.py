@@ -26,7 +26,7 @@ from featalign.statistics.source_outputs import SourceOutputs
 from featalign.targets import loaders
 from featalign.targets.target import Target
 
-ORDER = "linear_probe"  # until the forecast exists
+ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # until the forecast exists
 SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
 
 
@@ -52,6 +52,7 @@ def score(
     >>> score(features, labels, ["knn", "dead_fraction"])["dead_fraction"].value
     0.0
     """
+    _check_seed(seed)
     rows = check_features(features)
     outputs = None
     if source_probabilities is not None and source_logits is not None:
@@ -85,6 +86,8 @@ def load_source(address: str) -> Source:
     >>> load_source("zoo/resnet_cifar10").layers
     ('stem', 'stage_1', 'stage_2', 'features')
     """
+    if not isinstance(address, str):
+        raise FeatalignError(f"source: expected an address such as zoo/resnet_cifar10, got {type(address).__name__}")
     return catalogue.load(address)
 
 
@@ -121,7 +124,7 @@ def rank(
     batch_size: int = 256,
     progress: bool | None = None,
 ) -> Ranking:
-    """Candidate sources ranked on a target, best first; ordered by the linear probe until the forecast exists.
+    """Candidate sources ranked on a target, best first; ordered by the linear probe (the ridge probe for regression) until the forecast exists.
 
     `sources` are addresses (with wildcards: "zoo/*") or Source records, `target` an address or a Target, `cache` a folder (default:
     FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. A
@@ -130,8 +133,10 @@ def rank(
     """
     if effort != "cache" or engine != "local":
         raise FeatalignError(f'effort, engine: expected effort="cache" and engine="local", got {effort!r} and {engine!r}; there are no others yet')
+    _check_seed(seed)
     data, chosen, store = _target(target), select(scorers), Store(Path(cache or default_cache()))
-    scored_by = chosen if any(scorer.name == ORDER for scorer in chosen) or not data.num_classes else (*select([ORDER]), *chosen)
+    order = ORDER if data.num_classes else REGRESSION_ORDER
+    scored_by = chosen if any(scorer.name == order for scorer in chosen) else (*select([order]), *chosen)
     candidates = _unique(sources)
     rows: list[RankingRow] = []
     failures: dict[str, str] = {}
@@ -139,14 +144,12 @@ def rank(
         for candidate in candidates:
             name = candidate if isinstance(candidate, str) else candidate.name
             try:
-                rows += _ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report)
+                rows += list(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report))
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
-        raise FeatalignError("; ".join(f"{name}: {reason}" for name, reason in failures.items()))
-    order = ORDER if data.num_classes else scored_by[0].name
-    direction = -1.0 if select([order])[0].larger_is_better is False else 1.0
-    rows.sort(key=lambda row: (not row.scores[order].ok, -direction * row.scores[order].value if row.scores[order].ok else 0.0, row.source))
+        raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
+    rows.sort(key=lambda row: (not row.scores[order].ok, -row.scores[order].value if row.scores[order].ok else 0.0, row.source))
     return Ranking(data.name, data.num_rows, data.num_classes, order, tuple(rows), failures)
 
 
@@ -184,7 +187,11 @@ def _embedded(
     source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, dtype: str, batch_size: int, report: Report
 ) -> dict[str, Embedding]:
     if source.features_file is not None:
-        return {source.default_layer: import_features(source.features_file, store, target=target, source_name=source.name)}
+        if layers and set(_names(source, layers)) != {source.default_layer}:
+            raise FeatalignError(f"layers: {source.name} is a file with one layer, {source.default_layer!r}, got {', '.join(_names(source, layers))}")
+        embedding = import_features(source.features_file, store, target=target, source_name=source.name)
+        _keep_to_limit(store, [embedding.key])
+        return {source.default_layer: embedding}
     if source.input_kind not in (None, target.kind):
         raise FeatalignError(
             f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
@@ -198,8 +205,7 @@ def _embedded(
         batch_size=batch_size,
         progress=lambda found, done, total: report(source.name, found, done, total),
     )
-    if (limit := size_limit()) is not None:
-        limit_size(store, limit, keep=[embedding.key for embedding in embeddings.values()])
+    _keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
     return embeddings
 
 
@@ -220,8 +226,25 @@ def _warnings(embedding: Embedding) -> tuple[str, ...]:
     return tuple(f"{count} values are {what}" for what, count in counts if count)
 
 
+def _keep_to_limit(store: Store, keys: list[str]) -> None:
+    """Evict what was used longest ago beyond FEATALIGN_CACHE_LIMIT, but none of these."""
+    if (limit := size_limit()) is not None:
+        limit_size(store, limit, keep=keys)
+
+
+def _check_seed(seed: int) -> None:
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
+
+
 def _source(source: Source | str) -> Source:
-    return load_source(source) if isinstance(source, str) else source
+    if isinstance(source, Source):
+        return source
+    if isinstance(source, str):
+        return load_source(source)
+    raise FeatalignError(
+        f"source: expected an address such as zoo/resnet_cifar10 or a Source, got {type(source).__name__}; make one with fa.Source.from_function"
+    )
 
 
 def _target(target: Target | str) -> Target:
@@ -230,10 +253,10 @@ def _target(target: Target | str) -> Target:
 
 def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str]:
     """Sources with wildcards expanded; one name stands for one source only."""
-    given = [sources] if isinstance(sources, Source | str) else list(sources)
+    given = list(sources) if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
     expanded: list[Source | str] = []
     for source in given:
-        expanded += catalogue.expand([source]) if isinstance(source, str) else [source]
+        expanded += catalogue.expand([source]) if isinstance(source, str) else [_source(source)]
     if not expanded:
         raise FeatalignError('sources: expected at least one source, got none; try ["zoo/*"]')
     names: dict[str, Source | str] = {}

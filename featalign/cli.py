@@ -80,6 +80,10 @@ def rank(
     from featalign import api
 
     _keep_compiled()
+    if figure is not None:
+        from featalign.reporting.figures import check_figure_path
+
+        check_figure_path(figure)
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
     ranking = api.rank(source, data, cache=cache, scorers=_names(scorers), layers=_layers(layers), seed=seed)
     if figure is not None:
@@ -129,6 +133,15 @@ def score(
 
 
 @app.command()
+def scorers() -> None:
+    """List all scorers and what they say."""
+    from featalign.reporting.tables import scorers_table
+    from featalign.scorers.registry import SCORERS
+
+    _console().print(scorers_table(SCORERS))
+
+
+@app.command()
 def embed(
     source: Sources,
     target: TargetAddress,
@@ -148,6 +161,7 @@ def embed(
     from featalign import api
     from featalign.sources.catalogue import expand
 
+    _keep_compiled()
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
     records: list[dict[str, Any]] = []
     for address in expand(source):
@@ -155,12 +169,13 @@ def embed(
         for layer, embedding in embeddings.items():
             survey = embedding.survey
             record = {"source": address, "layer": layer, "target": data.name, "key": embedding.key}
-            record |= {"num_rows": embedding.num_rows, "num_features": embedding.num_features, "dtype": dtype}
+            kept = embedding.manifest.identity.dtype
+            record |= {"num_rows": embedding.num_rows, "num_features": embedding.num_features, "dtype": kept}
             record |= {"not_finite": survey.nonfinite_count, "overflowed": survey.overflow_count} if survey else {}
             records.append(record)
             if not as_json:
                 spoiled = f", {survey.overflow_count} values overflowed" if survey and survey.overflow_count else ""
-                print(f"{address} {layer}: {embedding.num_rows} x {embedding.num_features} {dtype} as {embedding.key[:12]}{spoiled}")
+                print(f"{address} {layer}: {embedding.num_rows} x {embedding.num_features} {kept} as {embedding.key[:12]}{spoiled}")
     if as_json:
         print(json.dumps(records, indent=1))
 
@@ -176,8 +191,11 @@ def demo(
     from featalign.reporting.tables import print_ranking
 
     _keep_compiled()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FeatalignError(f"output: no folder can be made at {output} ({error.strerror}); choose another place") from error
     ranking = api.rank("zoo/*", api.load_target("sklearn:digits", subset=300), cache=cache, scorers=DEMO_SCORERS)
-    output.mkdir(parents=True, exist_ok=True)
     (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
     save_figure(ranking_figure(ranking), output / "ranking.png")
     print_ranking(ranking, _console())
@@ -281,9 +299,14 @@ def cache_import(
     """Take features made elsewhere into the cache; the file is treated as hostile."""
     from featalign.api import load_target
     from featalign.embeddings.exchange import import_features
+    from featalign.embeddings.location import size_limit
+    from featalign.embeddings.maintenance import limit_size
 
     data = None if target is None else load_target(target)
     embedding = import_features(path, _store(cache), target=data, source_name=name, layer=layer, keep_identity=trust)
+    limit = size_limit()
+    if limit is not None:
+        limit_size(_store(cache), limit, keep=[embedding.key])
     print(f"{embedding.num_rows} x {embedding.num_features} taken as {embedding.key[:12]}")
 
 
@@ -313,7 +336,10 @@ def _keep_compiled() -> None:
     import jax
     import platformdirs
 
-    jax.config.update("jax_compilation_cache_dir", str(Path(platformdirs.user_cache_dir("featalign")) / "compiled"))
+    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
+        return  # the user has one
+    jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("featalign-compiled"))
+    jax.config.update("jax_compilation_cache_max_size", 200_000_000)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 

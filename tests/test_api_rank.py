@@ -8,6 +8,7 @@ import pytest
 
 import featalign as fa
 from featalign.api import ORDER
+from featalign.embeddings.exchange import export_embedding
 
 random = np.random.default_rng(0)
 LABELS = np.arange(90) % 3
@@ -151,6 +152,45 @@ def test_regression_is_ordered_by_the_first_score(tmp_path):
     assert ranking.best.scores["h_score"].status is fa.Status.NOT_FOR_REGRESSION
 
 
+def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
+    target = fa.Target.from_arrays("slopes", INPUTS, INPUTS[:, :2] @ np.ones(2) + 0.1)
+    for scorers in (None, ["rankme"]):
+        ranking = fa.rank([source("a poor one", poor), source("good")], target, cache=tmp_path, scorers=scorers)
+        assert ranking.ordered_by == "ridge_probe"
+        assert ranking.best.source == "good"
+
+
+def test_an_export_of_another_target_is_refused(tmp_path):
+    embedding = fa.embed(source("good"), TARGET, cache=tmp_path / "cache")["features"]
+    export_embedding(embedding, tmp_path / "features.h5")
+    other = fa.Target.from_arrays("other", INPUTS + 1, LABELS)
+    address = f"h5:{tmp_path}/features.h5"
+    assert fa.rank(address, TARGET, cache=tmp_path / "cache", scorers=CHEAP).best.source == address
+    with pytest.raises(fa.FeatalignError, match="its features are of another target than other"):
+        fa.rank(address, other, cache=tmp_path / "cache", scorers=CHEAP)
+    with pytest.raises(fa.FeatalignError, match="a file with one layer, 'features', got deep"):
+        fa.embed(address, TARGET, "deep", cache=tmp_path / "cache")
+
+
+def test_what_is_no_source_is_said(tmp_path):
+    for wrong in (good, 42, None):
+        with pytest.raises(fa.FeatalignError, match="expected an address"):
+            fa.rank([wrong], TARGET, cache=tmp_path)  # type: ignore[list-item]
+        with pytest.raises(fa.FeatalignError, match="expected an address"):
+            fa.load_source(wrong)  # type: ignore[arg-type]
+
+
+def test_a_layer_that_fails_takes_its_source_along(tmp_path):
+    def two(batch, layers):
+        return {layer: np.asarray(batch) if layer == "first" else np.ones(3) for layer in layers}
+
+    broken = fa.Source("two", "1", two, layers=("first", "second"), default_layer="first")
+    ranking = fa.rank([broken, source("good")], TARGET, cache=tmp_path, scorers=CHEAP, layers=None)
+    assert {row.source for row in ranking.rows} == {"two", "good"}
+    with pytest.raises(fa.FeatalignError, match=r"expected features of shape \(256, D\)"):
+        fa.rank(broken, TARGET, cache=tmp_path, scorers=CHEAP, layers="all")
+
+
 def test_the_size_limit_spares_what_is_in_use(tmp_path, monkeypatch):
     monkeypatch.setenv("FEATALIGN_CACHE_LIMIT", "1kB")
     first = fa.embed(source("first"), TARGET, cache=tmp_path)["features"]
@@ -170,6 +210,8 @@ def test_features_beyond_the_type_are_told(tmp_path):
     ("arguments", "words"),
     [
         ({"scorers": ["magic"]}, "there is no scorer 'magic'; choose from linear_probe"),
+        ({"scorers": []}, "expected at least one name, got none"),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
         ({"effort": "long"}, 'expected effort="cache"'),
         ({"layers": ["deep"]}, "expected some of features of good, got deep"),
     ],

@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from featalign.cli import main
+from featalign.scorers.registry import SCORERS
 
 random = np.random.default_rng(0)
 
@@ -137,6 +138,12 @@ def test_score_of_a_file(run, tmp_path):
     status, _, err = run("score", tmp_path / "bare.npz")
     assert status == 1
     assert "labels" in err
+
+
+def test_scorers_are_listed(run):
+    status, out, _ = run("scorers")
+    assert status == 0
+    assert all(scorer.name in out for scorer in SCORERS)
 
 
 def test_embed_and_the_life_of_the_cache(run, pictures):

@@ -135,7 +135,7 @@ def write_source(recipe: Recipe, arrays: Arrays, layers: list[str], flat: dict[s
         "layers": layers,
         "num_parameters": sum(value.size for value in flat.values()),
         "pretraining": {
-            "dataset": recipe.dataset,
+            "dataset": "noise" if recipe.spoil == "noise" else recipe.dataset,
             "description": recipe.description,
             "num_examples": len(arrays.train_labels),
             "num_classes": arrays.num_classes,

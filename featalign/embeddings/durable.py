@@ -75,9 +75,10 @@ def remove_folder(path: Path) -> None:
     """Remove a folder of the cache in one step as seen by others: it is renamed first, then emptied."""
     with in_sentences(path):
         gone = path.with_name(f"{path.name}.{secrets.token_hex(4)}{REMOVED}")
-        _again(os.rename, path, gone)
-        sync_folder(path.parent)
-        shutil.rmtree(gone)
+        with suppress(FileNotFoundError):  # somebody else removed it, or collects what we renamed
+            _again(os.rename, path, gone)
+            sync_folder(path.parent)
+            shutil.rmtree(gone)
 
 
 def remove_leftover(path: Path) -> None:

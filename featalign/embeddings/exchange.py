@@ -102,6 +102,8 @@ def import_features(
     path = Path(path)
     digest = _digest(path)
     with open_foreign(path, features_name=features_name, labels_name=labels_name) as foreign, Committer() as committer:
+        if target is not None:
+            _check_belongs(path, foreign, target)
         stored_labels = _labels(path, foreign, target, labels, class_names)
         kept = dtype or (foreign.dtype.name if foreign.dtype.kind == "f" else "float32")
         num_rows, num_features = foreign.shape
@@ -123,6 +125,16 @@ def import_features(
         committer.wait()
     survey: Survey = embedding.verify()
     return Embedding(embedding.folder, embedding.manifest, survey)
+
+
+def _check_belongs(path: Path, foreign: Foreign, target: Target) -> None:
+    """An export says which target its features are of, and which rows: others must not be taken for this one's."""
+    stated = (foreign.provenance or {}).get("identity")
+    fingerprint = stated.get("target_fingerprint") if isinstance(stated, dict) else None
+    if fingerprint is not None and fingerprint != target.fingerprint:
+        raise FeatalignError(f"{path}: its features are of another target than {target.name}; import it with the target it belongs to")
+    if foreign.row_id is not None and not np.array_equal(foreign.row_id, np.arange(foreign.shape[0])):
+        raise FeatalignError(f"{path}: expected the rows of {target.name} from first to last, got others by its row_id; import it without a target")
 
 
 def _labels(
@@ -171,8 +183,6 @@ def _stated(path: Path, foreign: Foreign, target: Target | None) -> tuple[Identi
         identity = Identity(**stated["identity"])
     except (TypeError, ValueError, KeyError) as error:
         raise FeatalignError(f"{path}: the identity it states cannot be used ({error}); import it without keep_identity") from error
-    if target is not None and target.fingerprint != identity.target_fingerprint:
-        raise FeatalignError(f"{path}: its features are of another target than {target.name}; import it with the target it belongs to")
     return identity, (str(stated.get("source")), str(stated.get("target")))
 
 

@@ -6,14 +6,18 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from featalign.errors import FeatalignError
 from featalign.ranking import Ranking
 from featalign.reporting.tables import format_score
 from featalign.scorers.registry import select
 
+ENDINGS = (".png", ".svg", ".pdf", ".jpg")
+
 
 def ranking_figure(ranking: Ranking) -> Figure:
     """All scores per source: one line a source, one column a score, shaded by the place within the column (dark is better)."""
-    names = [name for name in ranking.rows[0].scores if any(row.scores[name].ok for row in ranking.rows)]
+    every = list(ranking.rows[0].scores)
+    names = [name for name in every if any(row.scores[name].ok for row in ranking.rows)] or every
     values = np.array([[row.scores[name].value for name in names] for row in ranking.rows])
     several_layers = len({row.layer for row in ranking.rows}) > 1
     labels = [f"{row.source} {row.layer}" if several_layers else row.source for row in ranking.rows]
@@ -56,6 +60,18 @@ def _places(column: np.ndarray, name: str) -> np.ndarray:
     return places
 
 
+def check_figure_path(path: Path) -> None:
+    """Raise FeatalignError for a picture that could not be written, before the work for it is done."""
+    if path.suffix.lower() not in ENDINGS:
+        raise FeatalignError(f"figure: expected a name ending in {', '.join(ENDINGS)}, got {path}")
+    if not path.parent.is_dir():
+        raise FeatalignError(f"figure: expected a folder at {path.parent}, there is none; make it first")
+
+
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure; the ending of the name says the format."""
-    figure.savefig(path, dpi=110)
+    """Write a figure; the ending of the name says the format. Raises FeatalignError when it cannot be written."""
+    check_figure_path(path)
+    try:
+        figure.savefig(path, dpi=110)
+    except OSError as error:
+        raise FeatalignError(f"figure: {path} could not be written ({error.strerror}); choose another place") from error

@@ -1,12 +1,12 @@
 """Rankings, scores and the cache as tables on the terminal."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from rich.console import Console
 from rich.table import Table
 
 from featalign.ranking import Ranking
-from featalign.scorers.scorer import ScoreResult
+from featalign.scorers.scorer import Scorer, ScoreResult
 
 NARROW = ("linear_probe", "knn", "logme", "h_score_shrunk", "cka", "rankme", "active_fraction")
 ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5"})
@@ -15,14 +15,14 @@ ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5"})
 def format_score(name: str, result: ScoreResult) -> str:
     """A score for people: accuracies in percent, others to three or four digits, a dash where there is none.
 
-    >>> format_score("knn", ScoreResult(0.957)), format_score("logme", ScoreResult(0.12345))
-    ('95.7%', '0.123')
+    >>> [format_score(name, ScoreResult(value)) for name, value in (("knn", 0.957), ("logme", 0.12345), ("gbc", -3.21e-7))]
+    ['95.7%', '0.123', '-3.21e-07']
     """
     if not result.ok:
         return "-"
     if name in ACCURACIES:
         return f"{100 * result.value:.1f}%"
-    return f"{result.value:.3f}" if abs(result.value) < 1000 else f"{result.value:.4g}"
+    return f"{result.value:.3f}" if 0.01 <= abs(result.value) < 1000 or result.value == 0 else f"{result.value:.3g}"
 
 
 def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
@@ -59,6 +59,17 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
     for name, explanation in sorted(statuses):
         console.print(f"{name}: {explanation}", style="dim", markup=False)
+
+
+def scorers_table(scorers: Sequence[Scorer]) -> Table:
+    """One line per scorer: what it says, and which way is better."""
+    table = Table()
+    for column in ("scorer", "what it says", "better", "computed"):
+        table.add_column(column)
+    for scorer in scorers:
+        better = {True: "larger", False: "smaller", None: "neither"}[scorer.larger_is_better]
+        table.add_row(scorer.name, scorer.summary, better, "when asked for" if scorer.variant else "by default")
+    return table
 
 
 def scores_table(scores: Mapping[str, ScoreResult]) -> Table:

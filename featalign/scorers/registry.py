@@ -86,6 +86,8 @@ def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
         return tuple(scorer for scorer in SCORERS if not scorer.variant)
     known = {scorer.name: scorer for scorer in SCORERS}
     wanted = [names] if isinstance(names, str) else list(names)
+    if not wanted:
+        raise FeatalignError(f"scorers: expected at least one name, got none; choose from {', '.join(known)}")
     for name in wanted:
         if name not in known:
             raise FeatalignError(f"scorers: there is no scorer {name!r}; choose from {', '.join(known)}")

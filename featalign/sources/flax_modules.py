@@ -37,8 +37,8 @@ def flax_source(
     module, variables
         An NNX module; or a Linen module and its variables.
     preprocessing
-        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its `identity()`, if it has one,
-        enters the cache key.
+        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its `identity()` enters the cache
+        key; where it has none, `revision` must be given and cover it.
     input_kind
         "image", "text" or "array": targets of another kind are refused. None for any.
     default_layer, logits_layer
@@ -63,6 +63,11 @@ def flax_source(
 
     parameters, apply = _split(name, module, variables)
     prepare = preprocessing if preprocessing is not None else _as_float
+    if revision is None and preprocessing is not None and not hasattr(preprocessing, "identity"):
+        raise FeatalignError(
+            f"preprocessing: expected a preprocessing of {name} with a method identity() that says as plain data what it does, got "
+            f"{type(preprocessing).__name__}; use fa.ImagePreprocessing, or pass a revision that covers it, because the cache is keyed by it"
+        )
     if layers is None or revision is None:
         if example is None:
             raise FeatalignError(
@@ -72,7 +77,7 @@ def flax_source(
         emitted: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
         jax.eval_shape(lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs)
         layers = layers or [layer for layer in emitted if layer != logits_layer]
-        revision = revision or digest_arrays(flat_parameters(parameters) | {"computation": _computation(apply, parameters, inputs)})
+        revision = revision or digest_arrays(flat_parameters(parameters) | _computation(apply, parameters, inputs))
     if default_layer not in layers:
         raise FeatalignError(f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}")
 
@@ -111,12 +116,20 @@ def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
     return {".".join(str(getattr(part, "key", getattr(part, "idx", part))) for part in path): np.asarray(leaf) for path, leaf in leaves}
 
 
-def _computation(apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray) -> np.ndarray:
-    """What is computed, as bytes: equal weights in another architecture are another revision."""
+def _computation(apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray) -> dict[str, np.ndarray]:
+    """What is computed and the arrays it holds beside the parameters (running averages): equal weights in another network are another revision."""
     import jax
 
-    text = re.sub(r" at 0x[0-9a-f]+", "", str(jax.make_jaxpr(apply)(parameters, inputs)))
-    return np.frombuffer(text.encode(), np.uint8)
+    traced = jax.make_jaxpr(apply)(parameters, inputs)
+    text = re.sub(r" at 0x[0-9a-f]+", "", str(traced))
+    held = {f"held {place}": _plain(array) for place, array in enumerate(traced.consts)}
+    return {"computation": np.frombuffer(text.encode(), np.uint8), **held}
+
+
+def _plain(array: Any) -> np.ndarray:
+    import jax
+
+    return np.asarray(jax.random.key_data(array) if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key) else array)
 
 
 def _as_float(inputs: Any) -> np.ndarray:

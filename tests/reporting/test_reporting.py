@@ -1,7 +1,9 @@
 import io
 
 import numpy as np
+import pytest
 
+from featalign.errors import FeatalignError
 from featalign.ranking import Ranking, RankingRow
 from featalign.reporting.figures import ranking_figure, save_figure
 from featalign.reporting.tables import format_score, print_ranking, ranking_table
@@ -39,7 +41,7 @@ def test_narrow_terminals_get_fewer_columns():
 
 def test_missing_values_are_dashes():
     assert format_score("rankme", ScoreResult(float("nan"), Status.CONSTANT)) == "-"
-    assert format_score("rankme", ScoreResult(123456.7)) == "1.235e+05"
+    assert format_score("rankme", ScoreResult(123456.7)) == "1.23e+05"
 
 
 def test_figure_has_every_usable_score(tmp_path):
@@ -50,3 +52,15 @@ def test_figure_has_every_usable_score(tmp_path):
     np.testing.assert_array_equal(shades, [[1, 0], [0.5, 0.5], [0, 1]])
     save_figure(figure, tmp_path / "ranking.png")
     assert (tmp_path / "ranking.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_ranking_without_a_usable_score_can_be_drawn():
+    unusable = RankingRow("lost", "features", 8, {"cka": ScoreResult(float("nan"), Status.CONSTANT)})
+    figure = ranking_figure(Ranking("things", 50, 2, "cka", (unusable,)))
+    assert [text.get_text() for text in figure.axes[0].texts] == ["-"]
+
+
+@pytest.mark.parametrize("name", ["ranking.xyz", "nowhere/ranking.png"])
+def test_pictures_that_cannot_be_written_are_said(tmp_path, name):
+    with pytest.raises(FeatalignError, match="figure: expected a"):
+        save_figure(ranking_figure(ranking()), tmp_path / name)

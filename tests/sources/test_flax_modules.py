@@ -101,3 +101,29 @@ def test_what_is_missing_is_said():
         small_source(default_layer="top")
     with pytest.raises(FeatalignError, match="expected an NNX module, or a Linen module with its variables"):
         flax_source("dense", Dense(), example=IMAGES[0])
+
+
+def test_running_averages_are_part_of_the_revision():
+    module = Small(nnx.Rngs(0))
+    first = flax_source("small", module, preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
+    module.norm.mean[...] = module.norm.mean[...] + 1
+    second = flax_source("small", module, preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
+    assert first.revision != second.revision
+
+    class Normed(linen.Module):
+        @linen.compact
+        def __call__(self, inputs):
+            return linen.BatchNorm(use_running_average=True)(inputs)
+
+    inputs = np.ones((4, 6), np.float32)
+    variables = Normed().init(jax.random.key(0), inputs)
+    shifted = {**variables, "batch_stats": jax.tree.map(lambda leaf: leaf + 1, variables["batch_stats"])}
+    sources = [flax_source("normed", Normed(), variables=one, example=inputs[0]) for one in (variables, shifted)]
+    assert sources[0].revision != sources[1].revision
+    assert not np.allclose(sources[0].embed(inputs)["features"], sources[1].embed(inputs)["features"])
+
+
+def test_preprocessing_that_does_not_say_what_it_is_needs_a_revision():
+    with pytest.raises(FeatalignError, match="preprocessing: expected a preprocessing of small with a method identity"):
+        small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255)
+    assert small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255, revision="1").revision == "1"
