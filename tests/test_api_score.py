@@ -28,7 +28,8 @@ def test_names_are_given_in_any_order_once_or_alone():
     assert list(featalign.score(features, labels, ["knn_1", "dead_fraction", "knn_1"])) == FAST
     assert list(featalign.score(features, labels, "knn_1")) == ["knn_1"]
     assert list(featalign.score(features, labels, iter(FAST))) == FAST
-    assert featalign.score(features, labels, []) == {}
+    with pytest.raises(featalign.FeatalignError, match="expected at least one name, got none"):
+        featalign.score(features, labels, [])
 
 
 def test_the_aliases_are_what_they_stand_for():
