@@ -339,7 +339,6 @@ def _keep_compiled() -> None:
     if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
         return  # the user has one
     jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("featalign-compiled"))
-    jax.config.update("jax_compilation_cache_max_size", 200_000_000)
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
