@@ -87,7 +87,9 @@ def load_source(address: str) -> Source:
     ('stem', 'stage_1', 'stage_2', 'features')
     """
     if not isinstance(address, str):
-        raise FeatalignError(f"source: expected an address such as zoo/resnet_cifar10, got {type(address).__name__}")
+        raise FeatalignError(
+            f"source: expected an address such as zoo/resnet_cifar10 or a Source, got {type(address).__name__}; make one with fa.Source.from_function"
+        )
     return catalogue.load(address)
 
 
@@ -238,13 +240,7 @@ def _check_seed(seed: int) -> None:
 
 
 def _source(source: Source | str) -> Source:
-    if isinstance(source, Source):
-        return source
-    if isinstance(source, str):
-        return load_source(source)
-    raise FeatalignError(
-        f"source: expected an address such as zoo/resnet_cifar10 or a Source, got {type(source).__name__}; make one with fa.Source.from_function"
-    )
+    return source if isinstance(source, Source) else load_source(source)
 
 
 def _target(target: Target | str) -> Target:

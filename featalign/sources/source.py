@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -145,10 +145,6 @@ class Source:
         if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             features = features.astype(np.float32)
         return features
-
-    def with_name(self, name: str) -> "Source":
-        """The same source under another name."""
-        return replace(self, name=name)
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
