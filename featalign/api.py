@@ -16,6 +16,7 @@ from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
 from featalign.progress import Report, progress_bar
 from featalign.ranking import Ranking, RankingRow
+from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
 from featalign.sources import catalogue
@@ -37,14 +38,16 @@ def score(
     source_probabilities: Any = None,
     seed: int = 0,
     source_logits: Any = None,
+    intervals: bool = False,
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
-    Labels are integers or strings for classes, floats (N,) or (N, K) for regression. `scorers` are names; by default all but the
-    variants. `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers use. Degenerate input gives
-    a status, not an exception. Scorers that compare the labels with the source's own classes need its class probabilities (N, Z), whose rows
-    sum to 1, or its logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises FeatalignError for shapes that do not
-    fit, an unknown scorer, or probabilities that are none.
+    Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row, floats (N,) or (N, K) for regression. `scorers`
+    are names; by default all but the variants. `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
+    use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90% interval. Degenerate input gives a status, not an
+    exception. Scorers that compare the labels with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
+    logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises FeatalignError for shapes that do not fit, an unknown
+    scorer, or probabilities that are none.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -61,7 +64,7 @@ def score(
         outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
     elif source_logits is not None:
         outputs = SourceOutputs.from_logits(source_logits, len(rows))
-    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed, outputs)
+    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed, outputs, intervals)
 
 
 def load_target(
@@ -125,19 +128,20 @@ def rank(
     seed: int = 0,
     batch_size: int = 256,
     progress: bool | None = None,
+    intervals: bool = False,
 ) -> Ranking:
     """Candidate sources ranked on a target, best first; ordered by the linear probe (the ridge probe for regression) until the forecast exists.
 
     `sources` are addresses (with wildcards: "zoo/*") or Source records, `target` an address or a Target, `cache` a folder (default:
-    FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. A
-    source that cannot be scored is listed in `failures` with the reason and does not stop the others. Raises FeatalignError when
-    the target, a name or an address is bad, or when no source could be scored.
+    FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. `intervals` adds to
+    each score its zero and interval, as `score` does. A source that cannot be scored is listed in `failures` with the reason and does not stop
+    the others. Raises FeatalignError when the target, a name or an address is bad, or when no source could be scored.
     """
     if effort != "cache" or engine != "local":
         raise FeatalignError(f'effort, engine: expected effort="cache" and engine="local", got {effort!r} and {engine!r}; there are no others yet')
     _check_seed(seed)
     data, chosen, store = _target(target), select(scorers), Store(Path(cache or default_cache()))
-    order = ORDER if data.num_classes else REGRESSION_ORDER
+    order = REGRESSION_ORDER if data.task == "regression" else ORDER
     scored_by = chosen if any(scorer.name == order for scorer in chosen) else (*select([order]), *chosen)
     candidates = _unique(sources)
     rows: list[RankingRow] = []
@@ -146,13 +150,13 @@ def rank(
         for candidate in candidates:
             name = candidate if isinstance(candidate, str) else candidate.name
             try:
-                rows += list(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report))
+                rows += list(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals))
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
         raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
     rows.sort(key=lambda row: (not row.scores[order].ok, -row.scores[order].value if row.scores[order].ok else 0.0, row.source))
-    return Ranking(data.name, data.num_rows, data.num_classes, order, tuple(rows), failures)
+    return Ranking(data.name, data.num_rows, data.num_classes, data.task, order, tuple(rows), failures)
 
 
 def _ranked(
@@ -164,6 +168,7 @@ def _ranked(
     seed: int,
     batch_size: int,
     report: Report,
+    intervals: bool,
 ) -> Iterator[RankingRow]:
     labels, shown = Labels(target.labels, target.class_names), _names(source, layers)
     wanted = shown
@@ -175,7 +180,7 @@ def _ranked(
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
-        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs)
+        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals)
         yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
 
 
@@ -212,11 +217,18 @@ def _embedded(
 
 
 def _scored(
-    features: np.ndarray | Iterator[np.ndarray], labels: Labels, scorers: tuple[Scorer, ...], seed: int, outputs: SourceOutputs | None
+    features: np.ndarray | Iterator[np.ndarray],
+    labels: Labels,
+    scorers: tuple[Scorer, ...],
+    seed: int,
+    outputs: SourceOutputs | None,
+    intervals: bool,
 ) -> dict[str, ScoreResult]:
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
-    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs)
+    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, for_intervals=intervals)
     with double_precision():
+        if intervals:
+            return evaluate_with_intervals(scorers, statistics)
         return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}
 
 

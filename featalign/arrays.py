@@ -1,27 +1,34 @@
 """Shared array names and the checks at the package's boundary."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 
 from featalign.errors import FeatalignError
 
 FLOATING = ("float16", "bfloat16", "float32", "float64")
+Task = Literal["classification", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels as the scorers read them: class indices (N,), or float targets (N, K) for regression.
+    """Labels as the scorers read them: class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets (N, K).
 
-    `classes` are the original values in the order of the indices; empty for regression.
+    `classes` are the original values in the order of the indices; empty unless the task is classification.
     """
 
     values: np.ndarray
     classes: tuple[str, ...]
 
     @property
+    def task(self) -> Task:
+        """What there is to predict: a class, several labels a row, or numbers."""
+        return "classification" if self.classes else "multilabel" if self.values.dtype.kind == "u" else "regression"
+
+    @property
     def num_classes(self) -> int:
-        """Number of classes that occur; 0 for regression."""
+        """Number of classes that occur; 0 for multi-label and regression."""
         return len(self.classes)
 
 
@@ -41,20 +48,24 @@ def check_features(features: object, *, name: str = "features") -> np.ndarray:
 
 
 def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labels:
-    """Labels as class indices 0..C-1 without gaps, or as float targets.
+    """Labels as class indices 0..C-1 without gaps, as columns of zeros and ones, or as float targets.
 
-    Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N, 1); floats are regression
-    targets, in shape (N,) or (N, K). Raises FeatalignError for other shapes, missing values or a length that differs.
+    Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N, 1). Booleans, or integers 0 and 1, in shape
+    (N, K) are multi-label: any number of labels a row. Floats are regression targets, in shape (N,) or
+    (N, K). Raises FeatalignError for other shapes, one-hot rows, missing values or a length that differs.
+
+    >>> check_labels([[1, 0], [1, 1], [0, 0]], 3).task
+    'multilabel'
     """
     array = _as_array(labels, name)
     if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
         array = np.asarray(labels, dtype=object)  # else numpy writes a missing value among strings out as the class "nan" or "None"
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.dtype.kind != "f"):
+    if array.ndim not in (1, 2) or (array.ndim == 2 and array.dtype.kind not in "fiub"):
         raise FeatalignError(
-            f"{name}: expected class labels of shape (N,), or float targets of shape (N,) or (N, K), got {array.dtype.name} of shape {array.shape}; "
-            "for one-hot labels pass their argmax"
+            f"{name}: expected class labels of shape (N,), zeros and ones of shape (N, K) for multi-label, or float targets of shape (N,) or (N, K), "
+            f"got {array.dtype.name} of shape {array.shape}"
         )
     if len(array) != num_rows:
         raise FeatalignError(f"{name}: expected one label for each of the {num_rows} rows, got {len(array)}; check that both come from the same data")
@@ -63,6 +74,8 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
             bad = int(np.flatnonzero(~np.isfinite(array.reshape(num_rows, -1)).all(axis=1))[0])
             raise FeatalignError(f"{name}: expected finite values, got {array[bad]} in row {bad}; drop the rows without a label")
         return Labels(array.astype(np.float64).reshape(num_rows, -1), ())
+    if array.ndim == 2:
+        return _multilabel(array, name)
     if array.dtype.kind == "O":
         missing = [row for row, value in enumerate(array) if _is_missing(value)]
         if missing:
@@ -72,6 +85,17 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
         raise FeatalignError(f"{name}: expected integers, strings or floats, got {array.dtype.name}; convert them")
     classes, values = np.unique(array, return_inverse=True)
     return Labels(values.reshape(-1).astype(np.int64), tuple(str(value) for value in classes))
+
+
+def _multilabel(array: np.ndarray, name: str) -> Labels:
+    if array.min() < 0 or array.max() > 1:
+        raise FeatalignError(
+            f"{name}: expected zeros and ones in integer labels of shape (N, K), got values from {array.min()} to {array.max()}; "
+            "pass regression targets as floats"
+        )
+    if (array.sum(axis=1) == 1).all():
+        raise FeatalignError(f"{name}: every row has exactly one label of {array.shape[1]}, which makes them classes; pass their argmax")
+    return Labels(array.astype(np.uint8), ())
 
 
 def _as_array(values: object, name: str) -> np.ndarray:

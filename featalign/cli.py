@@ -35,6 +35,7 @@ Cache = Annotated[Path | None, typer.Option(help="Folder of the cache; default: 
 Label = Annotated[str | None, typer.Option(help="The label column of a table.")]
 Text = Annotated[str | None, typer.Option(help="The text column of a table.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
+Intervals = Annotated[bool, typer.Option("--intervals", help="Also the zero (labels permuted) and a 90% interval of each score.")]
 
 # few enough for one picture
 DEMO_SCORERS = (
@@ -73,6 +74,7 @@ def rank(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    intervals: Intervals = False,
     as_json: AsJson = False,
     figure: Annotated[Path | None, typer.Option(help="Also write a picture of all scores, for example ranking.png.")] = None,
 ) -> None:
@@ -85,7 +87,7 @@ def rank(
 
         check_figure_path(figure)
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
-    ranking = api.rank(source, data, cache=cache, scorers=_names(scorers), layers=_layers(layers), seed=seed)
+    ranking = api.rank(source, data, cache=cache, scorers=_names(scorers), layers=_layers(layers), seed=seed, intervals=intervals)
     if figure is not None:
         from featalign.reporting.figures import ranking_figure, save_figure
 
@@ -108,6 +110,7 @@ def score(
     features: Annotated[Path, typer.Argument(help="A .npz or .h5 file with arrays 'features' (N, D) and 'labels'.")],
     scorers: Scorers = None,
     seed: Seed = 0,
+    intervals: Intervals = False,
     as_json: AsJson = False,
 ) -> None:
     """Score features that lie in a file."""
@@ -123,7 +126,7 @@ def score(
         import numpy as np
 
         rows = np.concatenate(list(foreign.blocks))
-        results = api.score(rows, foreign.labels, _names(scorers), seed=seed)
+        results = api.score(rows, foreign.labels, _names(scorers), seed=seed, intervals=intervals)
     if as_json:
         print(json.dumps({name: result.to_record() for name, result in results.items()}, indent=1, allow_nan=False))
         return

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from featalign.arrays import Task
 from featalign.scorers.scorer import ScoreResult
 
 if TYPE_CHECKING:
@@ -64,6 +65,7 @@ class Ranking:
     target: str
     num_rows: int
     num_classes: int
+    task: Task
     ordered_by: str
     rows: tuple[RankingRow, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
@@ -73,13 +75,22 @@ class Ranking:
         """The first row."""
         return self.rows[0]
 
+    @property
+    def best_layers(self) -> dict[str, RankingRow]:
+        """The best row of each source, best source first: which of its layers to use."""
+        best: dict[str, RankingRow] = {}
+        for row in self.rows:
+            best.setdefault(row.source, row)
+        return best
+
     def to_records(self) -> list[dict[str, Any]]:
         """One dictionary of plain data per row."""
         return [row.to_record() for row in self.rows]
 
     def to_json(self) -> str:
         """The whole ranking as JSON; values that are not available are null."""
-        head = {"target": self.target, "num_rows": self.num_rows, "num_classes": self.num_classes, "ordered_by": self.ordered_by}
+        head: dict[str, Any] = {"target": self.target, "num_rows": self.num_rows, "num_classes": self.num_classes, "task": self.task}
+        head |= {"ordered_by": self.ordered_by, "best_layers": {source: row.layer for source, row in self.best_layers.items()}}
         return json.dumps({**head, "rows": self.to_records(), "failures": dict(self.failures)}, indent=1, allow_nan=False)
 
     def to_dataframe(self) -> "pandas.DataFrame":
@@ -88,13 +99,7 @@ class Ranking:
             import pandas
         except ImportError as error:
             raise ImportError("to_dataframe needs pandas: install featalign[pandas]") from error
-        return pandas.DataFrame(
-            [
-                {"source": row.source, "layer": row.layer, "num_features": row.num_features}
-                | {name: result.value for name, result in row.scores.items()}
-                for row in self.rows
-            ]
-        )
+        return pandas.DataFrame([{"source": row.source, "layer": row.layer, "num_features": row.num_features} | _columns(row) for row in self.rows])
 
     def __str__(self) -> str:
         names = list(self.rows[0].scores)[:6] if self.rows else []
@@ -105,5 +110,18 @@ class Ranking:
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
         notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}"]
+        if len({row.layer for row in self.rows}) > 1:
+            notes.append("the best layer of each source: " + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values()))
         notes += [f"{source} could not be scored: {reason}" for source, reason in self.failures.items()]
         return "\n".join([*lines, *notes])
+
+
+def _columns(row: RankingRow) -> dict[str, float]:
+    columns = {}
+    for name, result in row.scores.items():
+        columns[name] = result.value
+        if result.interval:
+            columns |= {f"{name}_low": result.interval[0], f"{name}_high": result.interval[1]}
+        if result.zero:
+            columns[f"{name}_zero"] = result.zero.mean
+    return columns

@@ -99,40 +99,60 @@ def cka(features, labels):
 
 
 def knn(features, labels, *, neighbours):
-    """Each row by the majority of its nearest others; ties to the smallest label."""
-    hits = 0
+    """Each row by the majority of its nearest others, ties to the smallest label; several labels by more than half; float targets by the mean."""
+    predictions = []
     for row in range(len(features)):
         distances = ((features - features[row]) ** 2).sum(axis=1)
         nearest = sorted((distance, other) for other, distance in enumerate(distances) if other != row)[:neighbours]
-        votes = [0] * (labels.max() + 1)
-        for _, other in nearest:
-            votes[labels[other]] += 1
-        hits += votes.index(max(votes)) == labels[row]
-    return hits / len(features)
+        around = [labels[other] for _, other in nearest]
+        if labels.ndim == 1:
+            votes = [0] * (labels.max() + 1)
+            for label in around:
+                votes[label] += 1
+            predictions.append(votes.index(max(votes)))
+        elif labels.dtype.kind == "f":
+            predictions.append(sum(around) / neighbours)
+        else:
+            predictions.append([2 * int(sum(int(one[column]) for one in around)) > neighbours for column in range(labels.shape[1])])
+    if labels.dtype.kind == "f":
+        errors, variances = ((labels - np.array(predictions)) ** 2).sum(axis=0), (centred(labels) ** 2).sum(axis=0)
+        return np.mean(1 - errors / variances)
+    return np.mean(np.array(predictions) == labels)
 
 
 def linear_probe(features, labels, *, seed=0):
-    """Logistic regression over the same folds and penalties; the penalty with the lowest held-out cross-entropy."""
+    """Logistic regression over the same folds and penalties; the penalty with the highest held-out accuracy, then the lowest cross-entropy."""
     deviation = features.std(axis=0)
     constant = deviation <= 1e-12 * np.abs(features).max(axis=0)
     rows = np.where(constant, 0.0, centred(features) / np.where(constant, 1.0, deviation))
-    folds = stratified_folds(labels, NUM_FOLDS, seed=seed)
-    best = (math.inf, 0.0)
+    combinations = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    folds = stratified_folds(combinations, NUM_FOLDS, seed=seed)
+    columns = labels[:, None] if labels.ndim == 1 else labels  # several labels a row: one regression for each
+    results = []
     for penalty in PENALTIES:
         loss, hits = 0.0, 0
         for fold in range(NUM_FOLDS):
-            training = folds != fold
-            classes = np.unique(labels[training])
-            # mean loss + penalty/2 |W|² is C times the summed loss + 1/2 |W|²; with two classes scikit-learn keeps the one column w,
-            # which stands for the columns w/2 and -w/2 and half the norm
-            strength = (2 if len(classes) == 2 else 1) / (penalty * training.sum())
-            model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows[training], labels[training])
-            logarithms = model.predict_log_proba(rows)
-            for row in np.flatnonzero(~training & np.isin(labels, classes)):  # a class without a training row has no finite loss
-                loss -= logarithms[row, np.searchsorted(classes, labels[row])]
-            hits += (model.predict(rows[~training]) == labels[~training]).sum()
-        best = min(best, (loss, -hits / len(labels)))
-    return -best[1]
+            for column in columns.T:
+                fold_loss, fold_hits = held_out(rows, column, folds != fold, penalty)
+                loss, hits = loss + fold_loss, hits + fold_hits
+        results.append((-hits / columns.size, loss))
+    return -min(results)[0]
+
+
+def held_out(rows, labels, training, penalty):
+    """Cross-entropy and hits of the rows that are not for training."""
+    classes = np.unique(labels[training])
+    # mean loss + penalty/2 |W|² is C times the summed loss + 1/2 |W|²; with two classes of a softmax scikit-learn keeps the one column w,
+    # which stands for the columns w/2 and -w/2 and half the norm
+    strength = (2 if len(classes) == 2 and labels.dtype != np.uint8 else 1) / (penalty * training.sum())
+    model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows[training], labels[training])
+    scores = np.asarray(model.decision_function(rows))
+    scores = np.stack([np.zeros(len(rows)), scores], axis=1) if scores.ndim == 1 else scores
+    logarithms = scores - np.asarray(logsumexp(scores, axis=1, keepdims=True))
+    loss = 0.0
+    for row in np.flatnonzero(~training & np.isin(labels, classes)):  # a class without a training row has no finite loss
+        loss -= logarithms[row, np.searchsorted(classes, labels[row])]
+    return loss, (model.predict(rows[~training]) == labels[~training]).sum()
 
 
 def ridge_probe(features, labels):

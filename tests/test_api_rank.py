@@ -160,6 +160,45 @@ def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
         assert ranking.best.source == "good"
 
 
+def test_several_labels_a_row(tmp_path):
+    labels = np.stack([INPUTS[:, 0] > 0.5, INPUTS[:, 1] > 0, INPUTS[:, 2] > 1], axis=1)
+    target = fa.Target.from_arrays("tags", INPUTS, labels)
+    assert (target.task, target.num_classes, target.subset(40).labels.dtype) == ("multilabel", 0, np.uint8)
+    ranking = fa.rank([source("good"), source("poor", poor)], target, cache=tmp_path, scorers=["linear_probe", "ridge_probe", "knn", "logme", "lda"])
+    assert (ranking.task, ranking.ordered_by, ranking.best.source) == ("multilabel", "linear_probe", "good")
+    for name in ("linear_probe", "ridge_probe", "knn"):
+        assert ranking.best.scores[name].value > 0.8 > ranking.rows[1].scores[name].value, name
+    assert ranking.best.scores["lda"].status is fa.Status.NOT_FOR_MULTILABEL
+    assert "3 columns" not in str(ranking)
+    stored = fa.embed(source("good"), target, cache=tmp_path)["features"].labels().values
+    assert stored.dtype == np.uint8
+    np.testing.assert_array_equal(stored, labels)
+
+
+def test_the_same_numbers_as_labels_and_as_targets_are_two_targets():
+    zeros_and_ones = np.stack([LABELS == 0, LABELS > 0], axis=1) | (INPUTS[:, :1] > 0)
+    several, numbers = (fa.Target.from_arrays("t", INPUTS, labels) for labels in (zeros_and_ones, zeros_and_ones.astype(float)))
+    assert several.fingerprint != numbers.fingerprint
+
+
+def test_intervals_and_the_best_layer(tmp_path):
+    def embed_batch(inputs, layers):
+        emitted = {"early": np.asarray(inputs), "features": poor(inputs)}
+        return {layer: emitted[layer] for layer in layers}
+
+    layered = dataclasses.replace(source("layered"), embed_batch=embed_batch, layers=("early", "features"))
+    ranking = fa.rank([layered, source("good")], TARGET, cache=tmp_path, layers="all", scorers=CHEAP, intervals=True)
+    assert {name: row.layer for name, row in ranking.best_layers.items()} == {"layered": "early", "good": "features"}
+    assert "the best layer of each source: " in str(ranking)
+    told = json.loads(ranking.to_json())
+    assert told["best_layers"]["layered"] == "early"
+    logme = told["rows"][0]["scores"]["logme"]
+    assert logme["zero"]["mean"] < logme["interval"][0] < logme["value"] < logme["interval"][1]
+    columns = ranking.to_dataframe()
+    assert (columns["knn_low"] < columns["knn"]).all()
+    assert (columns["knn_zero"] < 0.6).all()
+
+
 def test_an_export_of_another_target_is_refused(tmp_path):
     embedding = fa.embed(source("good"), TARGET, cache=tmp_path / "cache")["features"]
     export_embedding(embedding, tmp_path / "features.h5")

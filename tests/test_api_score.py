@@ -74,7 +74,7 @@ def test_a_result_as_a_record_is_plain_json():
     scores = featalign.score(*tall(0), FAST)
     record = scores["knn_1"].to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert record == {"value": scores["knn_1"].value, "status": "ok", "explanation": "", "interval": None, "note": ""}
+    assert record == {"value": scores["knn_1"].value, "status": "ok", "explanation": "", "interval": None, "note": "", "zero": None}
     failed = ScoreResult(math.nan, Status.ONE_CLASS).to_record()
     assert json.loads(json.dumps(failed, allow_nan=False)) == failed
     assert failed["value"] is None

@@ -9,6 +9,19 @@ from featalign.arrays import check_features, check_labels
 from featalign.errors import FeatalignError
 
 
+@pytest.mark.parametrize("dtype", [bool, np.int64, np.uint8])
+def test_zeros_and_ones_in_columns_are_several_labels_a_row(dtype):
+    labels = check_labels(np.array([[1, 0, 1], [0, 0, 0], [0, 1, 0]], dtype), 3)
+    assert (labels.task, labels.num_classes, labels.values.dtype) == ("multilabel", 0, np.uint8)
+    assert labels.values.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0]]
+    assert check_labels(labels.values, 3).task == "multilabel"
+
+
+def test_whole_numbers_in_columns_are_not_labels():
+    with pytest.raises(FeatalignError, match=r"zeros and ones.*from 0 to 2.*as floats"):
+        check_labels([[1, 0], [2, 1]], 2)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16, np.float32, np.float64])
 def test_floats_stay_what_they_are(dtype):
     features = np.ones((3, 2), dtype)
@@ -111,7 +124,7 @@ def test_missing_labels_are_refused_with_their_row(labels):
 @pytest.mark.parametrize(
     ("labels", "message"),
     [
-        (np.eye(3, dtype=int), "for one-hot labels pass their argmax"),
+        (np.eye(3, dtype=int), "pass their argmax"),
         ([1, 2], "one label for each of the 3 rows, got 2"),
         (1, "shape"),
         (np.ones((3, 1, 1)), "shape"),

@@ -140,6 +140,21 @@ def test_score_of_a_file(run, tmp_path):
     assert "labels" in err
 
 
+def test_zeros_and_intervals_on_the_shell(run, pictures, tmp_path):
+    features = random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[np.arange(60) % 3]
+    np.savez(tmp_path / "features.npz", features=features, labels=np.arange(60) % 3)
+    status, out, _ = run("score", tmp_path / "features.npz", "--scorers", "knn,rankme", "--intervals")
+    assert status == 0
+    assert "90% interval" in out
+    assert "labels permuted" in out
+    assert " to " in out
+    assert " ± " in out
+    status, out, _ = run("rank", "--source", "zoo/resnet_d*", "--target", pictures / "set.npz", "--scorers", "knn", "--intervals", "--layers", "all")
+    assert status == 0
+    assert "…" in out
+    assert "the best layer of each source: zoo/resnet_digits" in out
+
+
 def test_scorers_are_listed(run):
     status, out, _ = run("scorers")
     assert status == 0

@@ -132,6 +132,17 @@ def knn() -> list[Line]:
     return [compare("knn", lambda: fa.score(features, labels, ["knn"]), theirs, against="scikit-learn", wanted="<= 1")]
 
 
+def intervals() -> list[Line]:
+    """Zeros and intervals of all scores against the scores alone; less than three more of these, so a ratio below 4."""
+    lines = []
+    for count, width, names, what in ((2000, 768, None, "all"), (5000, 768, None, "all"), (20_000, 2048, CLOSED_FORM, "closed-form")):
+        features, labels = _data(count, width, 20)
+        judged = lambda: fa.score(features, labels, names, intervals=True)  # noqa: E731, B023
+        plain = lambda: fa.score(features, labels, names)  # noqa: E731, B023
+        lines.append(compare(f"intervals: {what}, {count} x {width}", judged, plain, against="without", wanted="< 4"))
+    return lines
+
+
 def disk() -> list[Line]:
     """1,000,000 x 512 float16 from the cache against 100,000 in memory times ten; peak memory of a process of its own."""
     in_memory = _data(100_000, 512, 100)
@@ -178,14 +189,14 @@ def _read(folder: str, key: str) -> None:
     labels = embedding.labels()
 
     def run() -> None:
-        _scored((features for _, features in embedding.blocks()), Labels(labels.values, labels.class_names), select(CLOSED_FORM), 0, None)
+        _scored((features for _, features in embedding.blocks()), Labels(labels.values, labels.class_names), select(CLOSED_FORM), 0, None, False)
 
     run()
     taken = seconds(run)
     print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
 
 
-CASES = {"tall": tall, "wide": wide, "many": many, "probe": probe, "knn": knn, "disk": disk}
+CASES = {"tall": tall, "wide": wide, "many": many, "probe": probe, "knn": knn, "intervals": intervals, "disk": disk}
 
 
 def main() -> None:

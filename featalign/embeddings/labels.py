@@ -13,7 +13,7 @@ FILE_NAME = "labels.h5"
 
 @dataclass(frozen=True)
 class StoredLabels:
-    """Labels in the order of the embedding's rows: class indices (N,), or float targets (N, K); and the names of the classes."""
+    """Labels in the order of the embedding's rows: class indices (N,), zeros and ones or float targets (N, K); and the names of the classes."""
 
     values: np.ndarray
     class_names: tuple[str, ...]

@@ -18,16 +18,27 @@ def format_score(name: str, result: ScoreResult) -> str:
     >>> [format_score(name, ScoreResult(value)) for name, value in (("knn", 0.957), ("logme", 0.12345), ("gbc", -3.21e-7))]
     ['95.7%', '0.123', '-3.21e-07']
     """
-    if not result.ok:
-        return "-"
+    return _number(name, result.value) if result.ok else "-"
+
+
+def format_interval(name: str, result: ScoreResult) -> str:
+    """The interval for people; nothing where there is none.
+
+    >>> format_interval("knn", ScoreResult(0.957, interval=(0.93, 0.974)))
+    '93.0% to 97.4%'
+    """
+    return " to ".join(_number(name, end) for end in result.interval) if result.ok and result.interval else ""
+
+
+def _number(name: str, value: float) -> str:
     if name in ACCURACIES:
-        return f"{100 * result.value:.1f}%"
-    return f"{result.value:.3f}" if 0.01 <= abs(result.value) < 1000 or result.value == 0 else f"{result.value:.3g}"
+        return f"{100 * value:.1f}%"
+    return f"{value:.3f}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
 
 
 def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     """The ranking with as many scores as the width allows; all of them are in the JSON."""
-    classes = f"{ranking.num_classes} classes" if ranking.num_classes else "regression"
+    classes = f"{ranking.num_classes} classes" if ranking.num_classes else ranking.task
     table = Table(
         title=f"{ranking.target}: {ranking.num_rows} rows, {classes}",
         caption=f"ordered by {ranking.ordered_by}; there is no forecast of the gain over training from scratch yet",
@@ -43,9 +54,14 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     for name in shown:
         table.add_column(name.replace("_", " "), justify="right")
     for place, row in enumerate(ranking.rows, 1):
-        cells = [format_score(name, row.scores[name]) for name in shown]
+        cells = [_with_interval(name, row.scores[name]) for name in shown]
         table.add_row(str(place), row.source, *([row.layer] if len(layers) > 1 else []), *cells)
     return table
+
+
+def _with_interval(name: str, result: ScoreResult) -> str:
+    interval = format_interval(name, result)
+    return f"{format_score(name, result)}\n({interval.replace('%', '').replace(' to ', '…')})" if interval else format_score(name, result)
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
@@ -53,6 +69,9 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     console.print(ranking_table(ranking, width=console.width))
     for source, reason in ranking.failures.items():
         console.print(f"{source} could not be scored: {reason}", style="red", markup=False)
+    if len({row.layer for row in ranking.rows}) > 1:
+        best = ", ".join(f"{row.source} {row.layer}" for row in ranking.best_layers.values())
+        console.print(f"the best layer of each source: {best}", markup=False, highlight=False)
     for row in ranking.rows:
         for warning in row.warnings:
             console.print(f"{row.source}: {warning}", style="yellow", markup=False)
@@ -73,11 +92,15 @@ def scorers_table(scorers: Sequence[Scorer]) -> Table:
 
 
 def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
-    """One line per scorer: value, or why there is none."""
+    """One line per scorer: value, or why there is none; its interval and its zero where they were asked for."""
+    judged = any(result.interval or result.zero for result in scores.values())
     table = Table()
     table.add_column("scorer")
-    table.add_column("value", justify="right")
+    for column in ("value", *(("90% interval", "labels permuted") if judged else ())):
+        table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for name, result in scores.items():
-        table.add_row(name, format_score(name, result), result.note if result.ok else result.status.value)
+        zero = f"{_number(name, result.zero.mean)} ± {_number(name, result.zero.spread)}" if result.zero else ""
+        more = (format_interval(name, result), zero) if judged else ()
+        table.add_row(name, format_score(name, result), *more, result.note if result.ok else result.status.value)
     return table

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Statistics
 
 LAST_RANK = 100
@@ -43,7 +43,7 @@ ALPHA_REQ = Scorer(
     frozenset({"spectrum"}),
     "decay of the spectrum (1 in good features)",
     None,
-    BOTH,
+    ALL_TASKS,
     False,
     frozenset({"rotation", "scale", "shift", "duplication"}),
 )

@@ -6,8 +6,8 @@ import numpy as np
 
 from featalign.arrays import check_features
 from featalign.errors import FeatalignError
-from featalign.scorers.scorer import Scorer, Status
-from featalign.statistics.class_moments import ClassMoments
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.gather import Statistics
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
@@ -31,11 +31,16 @@ def compute(statistics: Statistics) -> jax.Array | Status:
 
 
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
-    """Biased linear CKA of the features with the one-hot labels: |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. In [0, 1], inflated at small n."""
+    """Biased linear CKA of the features with the one-hot labels: |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. In [0, 1], inflated at small n.
+
+    Several labels a row and float targets are columns of Y as they are.
+    """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    return _biased(statistics.spectrum, statistics.class_moments.counts)
+    if isinstance(statistics.label_moments, TargetMoments):
+        return _biased(statistics.spectrum, (statistics.label_moments.scatter**2).sum())
+    return _biased(statistics.spectrum, _label_norm(statistics.class_moments.counts))
 
 
 def _label_norm(counts: jax.Array) -> jax.Array:
@@ -45,9 +50,9 @@ def _label_norm(counts: jax.Array) -> jax.Array:
 
 
 @jax.jit
-def _biased(spectrum: Spectrum, counts: jax.Array) -> jax.Array:
+def _biased(spectrum: Spectrum, label_norm: jax.Array) -> jax.Array:
     aligned = (spectrum.eigenvalues[:, None] * spectrum.label_projections**2).sum()
-    return aligned / jnp.sqrt((spectrum.eigenvalues**2).sum() * _label_norm(counts))
+    return aligned / jnp.sqrt((spectrum.eigenvalues**2).sum() * label_norm)
 
 
 @jax.jit
@@ -147,6 +152,7 @@ CKA_BIASED = Scorer(
     frozenset({"spectrum", "label_moments"}),
     "alignment of the features with the labels, biased",
     True,
+    ALL_TASKS,
     invariances=_INVARIANCES | {"duplication"},
     variant=True,
 )

@@ -3,11 +3,11 @@
 import numpy as np
 from scipy.special import logsumexp
 
-from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, Status
 from featalign.statistics.gather import Statistics
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> RowMean | Status:
     """Mean over rows of log Σ_z exp(l_z), l (N, Z) the source's logits: the negative free energy.
 
     Unbounded, larger is better (inputs like those the source was trained on); it looks at no label, and depends on the scale of the logits, so that
@@ -18,7 +18,7 @@ def compute(statistics: Statistics) -> float | Status:
     source = statistics.source
     if source is None or not source.outputs.are_logits:
         return Status.NO_LOGITS
-    return sum(float(np.asarray(logsumexp(block, axis=1)).sum()) for block in source.outputs.logits()) / statistics.num_rows
+    return RowMean(np.concatenate([np.asarray(logsumexp(block, axis=1)) for block in source.outputs.logits()]))
 
 
 ENERGY = Scorer(
@@ -27,7 +27,7 @@ ENERGY = Scorer(
     frozenset({"source_logits"}),
     "mean log-sum-exp of the source's logits",
     True,
-    tasks=BOTH,
+    tasks=ALL_TASKS,
     uses_labels=False,
     invariances=frozenset({"rotation", "scale", "shift", "duplication"}),
 )

@@ -2,71 +2,52 @@
 
 from functools import partial
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
-from featalign.statistics.gather import Statistics
+from featalign.scorers.nearest import nearest
+from featalign.scorers.ridge_probe import explained
+from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer, Status
+from featalign.statistics.collected import Statistics
 
-BLOCK = 512
+SHARED = 5  # as many neighbours are looked up at least, so that all forms share one search
 
 
-def compute(statistics: Statistics, *, neighbours: int = 5) -> float | Status:
+def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced | Status:
     """Leave-one-out accuracy of k nearest neighbours: Euclidean on raw features, majority vote, ties to the smallest label.
 
-    In [0, 1], larger is better. Equally near neighbours are taken in the order of the rows. Cost: N² D, in blocks of 512 rows, so memory
-    stays at a few blocks of N distances. Cover and Hart, "Nearest neighbor pattern classification", 1967.
+    With several labels a row: each label by the majority (more than half) of the neighbours, and the value is the mean share of a row's labels that
+    are right. For float targets: R² of the mean of the neighbours' targets, mean over columns. Larger is better. Equally near neighbours are taken
+    in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern classification", 1967.
     """
     assert statistics.rows is not None
-    features, labels = statistics.rows.features, statistics.rows.labels
-    if len(labels) <= neighbours:
+    labels = statistics.rows.labels
+    if len(labels) <= count:
         return Status.TOO_FEW_ROWS
-    centred = _centred(features)
-    hits = 0
-    for start in range(0, len(labels), BLOCK):
-        begin = min(start, max(len(labels) - BLOCK, 0))  # the last block reaches back, so that all have one shape
-        correct = _correct(centred, labels, begin, neighbours=neighbours, num_classes=statistics.num_classes, size=min(BLOCK, len(labels)))
-        hits += int(np.asarray(correct)[start - begin :].sum())
-    return hits / len(labels)
+    around = labels[neighbours(statistics, count)]  # (M, k) or (M, k, K)
+    if statistics.task == "classification":
+        votes = np.stack([(around == label).sum(axis=1) for label in range(statistics.num_classes)], axis=1)
+        return RowMean((votes.argmax(axis=1) == labels).astype(np.float64))
+    if statistics.task == "multilabel":
+        return RowMean(((around.mean(axis=1) > 0.5) == (labels > 0)).mean(axis=1))
+    return explained(labels, around.mean(axis=1))
 
 
-@jax.jit
-def _centred(features: jax.Array) -> jax.Array:
-    """Features about their mean, in float64: distances stay the same, cancellation does not.
-
-    The mean is rounded to a power of two near the spread, so that whole numbers stay whole and equal distances stay equal.
-    """
-    features = features.astype(jnp.float64)
-    mean = features.mean(axis=0)
-    _, exponent = jnp.frexp(jnp.abs(features - mean).max())
-    step = jnp.ldexp(1.0, exponent - 1)
-    return features - jnp.round(mean / step) * step
-
-
-@partial(jax.jit, static_argnames=("neighbours", "num_classes", "size"))
-def _correct(features: jax.Array, labels: jax.Array, begin: int, *, neighbours: int, num_classes: int, size: int) -> jax.Array:
-    """Whether the vote is right, for `size` rows from `begin`."""
-    queries = jax.lax.dynamic_slice_in_dim(features, begin, size)
-    squares = (features**2).sum(axis=1)
-    distances = squares - 2 * queries @ features.T  # the query's own square changes no order
-    rows = jnp.arange(size)
-    distances = distances.at[rows, begin + rows].set(jnp.inf)
-    votes = jnp.zeros((size, num_classes))
-    for _ in range(neighbours):
-        nearest = distances.argmin(axis=1)
-        votes = votes.at[rows, labels[nearest]].add(1.0)
-        distances = distances.at[rows, nearest].set(jnp.inf)
-    return votes.argmax(axis=1) == jax.lax.dynamic_slice_in_dim(labels, begin, size)
+def neighbours(statistics: Statistics, count: int) -> np.ndarray:
+    """The `count` nearest other rows of each row (M, count), nearest first; looked up once for all orders of the labels."""
+    assert statistics.rows is not None
+    features = statistics.rows.features
+    wanted = max(count, min(SHARED, len(features) - 1))
+    return statistics.once(f"neighbours {wanted}", lambda: nearest(features, wanted))[:, :count]
 
 
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})
-_SUMMARY = "leave-one-out accuracy of {} nearest neighbour{}"
+_SUMMARY = "leave-one-out accuracy (or R²) of {} nearest neighbour{}"
 
 
-def _scorer(name: str, neighbours: int, *, variant: bool) -> Scorer:
-    summary = _SUMMARY.format(neighbours, "" if neighbours == 1 else "s")
-    return Scorer(name, partial(compute, neighbours=neighbours), frozenset({"rows"}), summary, True, invariances=_INVARIANCES, variant=variant)
+def _scorer(name: str, count: int, *, variant: bool) -> Scorer:
+    summary = _SUMMARY.format(count, "" if count == 1 else "s")
+    compute_with = partial(compute, count=count)
+    return Scorer(name, compute_with, frozenset({"rows"}), summary, True, ALL_TASKS, invariances=_INVARIANCES, variant=variant)
 
 
 KNN = _scorer("knn", 5, variant=False)

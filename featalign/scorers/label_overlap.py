@@ -2,8 +2,10 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from featalign.scorers.scorer import BOTH, Scorer, ScoreResult, Status
+from featalign.arrays import Task
+from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
@@ -18,18 +20,24 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     theory of transfer learning in high-dimensional regression", ICML 2025.
     """
     assert statistics.spectrum is not None
-    if not bool((statistics.spectrum.label_squares > 0).all()):
+    if not can_share(statistics.spectrum, statistics.task):
         return Status.UNDEFINED
     rank = int((statistics.spectrum.eigenvalues > 0).sum())
     if rank >= statistics.num_rows - 1:
         return ScoreResult(0.0, note="the features span every direction, so that the overlap says nothing")
-    return float(label_shares(statistics.spectrum, statistics.num_classes).sum()) - rank / (statistics.num_rows - 1)
+    return float(label_shares(statistics.spectrum, statistics.task).sum()) - rank / (statistics.num_rows - 1)
 
 
-def label_shares(spectrum: Spectrum, num_classes: int) -> jax.Array:
-    """The share of the labels' squares in each direction of U (R,): of the one-hot matrix, or the mean over columns of float targets."""
+def can_share(spectrum: Spectrum, task: Task) -> bool:
+    """Whether there is a share: labels that differ, and each column of float targets so."""
+    differ = np.asarray(spectrum.label_squares) > 0
+    return bool(differ.all() if task == "regression" else differ.any())
+
+
+def label_shares(spectrum: Spectrum, task: Task) -> jax.Array:
+    """The share of the labels' squares in each direction of U (R,): of the zeros and ones, or the mean over columns of float targets."""
     squares, projections = spectrum.label_squares, spectrum.label_projections
-    if num_classes:
+    if task != "regression":
         return (projections**2).sum(axis=1) / squares.sum()
     return ((projections / jnp.sqrt(squares)) ** 2).mean(axis=1)
 
@@ -40,6 +48,6 @@ LABEL_OVERLAP = Scorer(
     frozenset({"spectrum"}),
     "share of the labels in the span of the features, above chance",
     True,
-    BOTH,
+    ALL_TASKS,
     invariances=frozenset({"rotation", "scale", "shift"}),
 )

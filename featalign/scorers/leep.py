@@ -1,12 +1,15 @@
 """LEEP: how well the source's class probabilities predict the labels."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.gather import Statistics
+from featalign.statistics.source_outputs import SourceOutputs
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> RowMean | Status:
     """Log expected empirical prediction: mean over rows of log Σ_z P(y | z) θ_z.
 
     θ (N, Z) are the source's class probabilities and P(y | z) = Σ_{rows of label y} θ_z / Σ θ_z, from their joint table with the labels. At most 0,
@@ -17,11 +20,25 @@ def compute(statistics: Statistics) -> float | Status:
     if source is None or source.table is None:
         return Status.NO_PROBABILITIES
     given_source = conditional(np.asarray(source.table.soft))
-    total, start = 0.0, 0
-    for block in source.outputs.probabilities():
-        total += log_predictions(block, given_source, source.labels[start : start + len(block)]).sum()
+    return RowMean(_log_predictions(source.outputs, [(given_source, source.labels)])[0])
+
+
+def permuted(relabelled: Sequence[Statistics]) -> list[float]:
+    """The values for several orders of the labels, in one pass over the outputs."""
+    sources = [statistics.source for statistics in relabelled if statistics.source is not None]
+    pairs = [(conditional(np.asarray(source.table.soft)), source.labels) for source in sources if source.table is not None]
+    return [float(values.mean()) for values in _log_predictions(sources[0].outputs, pairs)]
+
+
+def _log_predictions(outputs: SourceOutputs, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[np.ndarray]:
+    """For each pair of P(y | z) and labels (N,) the log predictions (N,)."""
+    found, start = [np.empty(len(labels)) for _, labels in pairs], 0
+    for block in outputs.probabilities():
+        rows = slice(start, start + len(block))
+        for values, (given_source, labels) in zip(found, pairs, strict=True):
+            values[rows] = log_predictions(block, given_source, labels[rows])
         start += len(block)
-    return total / start
+    return found
 
 
 def conditional(joint: np.ndarray) -> np.ndarray:
@@ -42,4 +59,5 @@ LEEP = Scorer(
     "log likelihood of the labels given the source's class probabilities",
     True,
     invariances=frozenset({"rotation", "scale", "shift", "duplication"}),
+    permuted=permuted,
 )

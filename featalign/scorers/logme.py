@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
@@ -69,6 +69,6 @@ LOGME = Scorer(
     frozenset({"spectrum"}),
     "evidence of a Bayesian linear model, per row",
     larger_is_better=True,
-    tasks=BOTH,
+    tasks=ALL_TASKS,
     invariances=frozenset({"rotation"}),
 )

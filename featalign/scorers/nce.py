@@ -3,11 +3,11 @@
 import numpy as np
 
 from featalign.scorers.leep import conditional
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.gather import Statistics
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> RowMean | Status:
     """Negative conditional entropy of the labels given the source's arg-max class: -H(Y | Z) = Σ P(y, z) log P(y | z).
 
     Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells without a row count 0 (peers add 1e-20 or 1e-5 inside).
@@ -18,7 +18,7 @@ def compute(statistics: Statistics) -> float | Status:
         return Status.NO_PROBABILITIES
     joint = np.asarray(source.table.hard)
     shares = conditional(joint)
-    return float((joint * np.log(np.where(shares > 0, shares, 1.0))).sum() / joint.sum())
+    return RowMean(np.repeat(np.log(np.where(shares > 0, shares, 1.0)).ravel(), joint.astype(np.int64).ravel()))
 
 
 NCE = Scorer(

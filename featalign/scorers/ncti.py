@@ -64,7 +64,9 @@ def _terms(statistics: Statistics) -> Terms | Status:
     if len(np.unique(labels)) < 2:
         return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
     number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
-    rows = jnp.asarray(principal_components(spectrum, statistics.rows.features, statistics.rows.numbers, number))
+    held = statistics.rows
+    components = statistics.once("64 components", lambda: principal_components(spectrum, held.features, held.numbers, number))
+    rows = jnp.asarray(components)
     variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
     shrinkage = jnp.maximum(jnp.exp(-variances.sum()), 1e-10)
     classes, compact = np.unique(labels, return_inverse=True)

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.special import logsumexp
 
 from featalign.scorers.leep import conditional, log_predictions
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import principal_components
 
@@ -17,7 +17,7 @@ FLOOR = 1e-6
 MAX_ROWS = 2000
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> RowMean | Status:
     """LEEP of the memberships in a Gaussian mixture: mean over rows of log Σ_v P(y | v) P(v | f).
 
     The mixture is fitted to the first principal components that hold 80 % of the variance, with 5 C clusters, at most one for each five rows. At most
@@ -33,13 +33,21 @@ def compute(statistics: Statistics) -> float | Status:
     rows, eigenvalues = statistics.rows, np.asarray(statistics.spectrum.eigenvalues)
     if not eigenvalues[0] > 0:
         return Status.CONSTANT
+    memberships = statistics.once("memberships in clusters", lambda: _memberships(statistics))
+    joint = np.eye(statistics.num_classes)[rows.labels].T @ memberships
+    return RowMean(log_predictions(memberships, conditional(joint), rows.labels))
+
+
+def _memberships(statistics: Statistics) -> np.ndarray:
+    """Memberships (M, V) in the mixture, which look at no label."""
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    rows, eigenvalues = statistics.rows, np.asarray(statistics.spectrum.eigenvalues)
     kept = int(np.searchsorted(np.cumsum(eigenvalues / eigenvalues.sum()), VARIANCE_SHARE)) + 1
     components = principal_components(statistics.spectrum, rows.features, rows.numbers, kept)
     components = components / np.sqrt(eigenvalues[0] / statistics.num_rows)
     wanted = max(1, min(CLUSTERS_PER_CLASS * statistics.num_classes, len(rows.labels) // ROWS_PER_CLUSTER))
-    memberships = fit_mixture(components, first_clusters(components, wanted))
-    joint = np.eye(statistics.num_classes)[rows.labels].T @ memberships
-    return float(log_predictions(memberships, conditional(joint), rows.labels).mean())
+    return fit_mixture(components, first_clusters(components, wanted))
 
 
 def first_clusters(rows: np.ndarray, number: int) -> np.ndarray:

@@ -1,8 +1,10 @@
 """PARC: whether rows that are alike have like labels."""
 
+import math
+
 import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import Influenced, Scorer, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import principal_components
 
@@ -10,7 +12,7 @@ NUM_COMPONENTS = 32
 MAX_ROWS = 2000
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> Influenced | Status:
     """Pairwise annotation representation comparison: 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j).
 
     Over pairs of rows i < j; f (M, 32) are the first 32 principal components (all, where there are fewer), each divided by its deviation; y (M, C)
@@ -28,6 +30,14 @@ def compute(statistics: Statistics) -> float | Status:
         return Status.TOO_FEW_ROWS
     if live == 1:
         return Status.UNDEFINED  # one number has no correlation
+    return _correlation(statistics.once("ranks of distances", lambda: _ranks(statistics, live)), _labels_apart(statistics))
+
+
+def _ranks(statistics: Statistics, live: int) -> np.ndarray:
+    """Ranks about their mean (pairs,) of the distances 1 - corr(f_i, f_j), which look at no label."""
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    rows = statistics.rows
     components = principal_components(statistics.spectrum, rows.features, rows.numbers, min(live, NUM_COMPONENTS))
     deviations = components.std(axis=0)
     standard = (components - components.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
@@ -36,14 +46,45 @@ def compute(statistics: Statistics) -> float | Status:
     about = about / np.where(norms > 0, norms, 1.0)
     first, second = np.triu_indices(len(about), 1)
     apart = 1 - (about @ about.T)[first, second]
-    # rounded, so that equal distances tie; both ranks are about their means
+    return _rank_data(apart)
+
+
+def _labels_apart(statistics: Statistics) -> np.ndarray:
+    """1 - corr(y_i, y_j) of the label rows (pairs,), ranked about the mean: for classes whether they differ."""
+    assert statistics.rows is not None
+    labels = statistics.rows.labels
+    first, second = np.triu_indices(len(labels), 1)
+    if statistics.num_classes:
+        differs = (labels[first] != labels[second]).astype(np.float64)
+        return differs - differs.mean()
+    about = labels - labels.mean(axis=1, keepdims=True)
+    norms = np.sqrt((about**2).sum(axis=1, keepdims=True))
+    about = about / np.where(norms > 0, norms, 1.0)
+    return _rank_data(1 - (about @ about.T)[first, second])
+
+
+def _rank_data(values: np.ndarray) -> np.ndarray:
     from scipy.stats import rankdata  # half a second to import, and needed here alone
 
-    ranks = rankdata(np.round(apart, 10)) - (len(first) + 1) / 2
-    differs = (rows.labels[first] != rows.labels[second]).astype(np.float64)
-    differs -= differs.mean()
-    size = np.sqrt((ranks @ ranks) * (differs @ differs))
-    return float(100 * (ranks @ differs) / size) if size > 0 else Status.UNDEFINED
+    return rankdata(np.round(values, 10)) - (len(values) + 1) / 2  # rounded, so that equal distances tie
+
+
+def _correlation(ranks: np.ndarray, labels: np.ndarray) -> Influenced | Status:
+    """100 times the correlation of two rankings of pairs, both about their means."""
+    sizes = float(ranks @ ranks), float(labels @ labels)
+    if not sizes[0] * sizes[1] > 0:
+        return Status.UNDEFINED
+    value = float(ranks @ labels) / math.sqrt(sizes[0] * sizes[1])
+    return Influenced(100 * value, lambda: 100 * _influences(ranks, labels, value, sizes))
+
+
+def _influences(ranks: np.ndarray, labels: np.ndarray, value: float, sizes: tuple[float, float]) -> np.ndarray:
+    """Influences of the rows (M,): of their pairs on the correlation; that a row's weight moves the ranks of other pairs is left out."""
+    count = round((1 + math.sqrt(1 + 8 * len(ranks))) / 2)
+    pairs = ranks * labels / math.sqrt(sizes[0] * sizes[1]) - value / 2 * (ranks**2 / sizes[0] + labels**2 / sizes[1])
+    square = np.zeros((count, count))
+    square[np.triu_indices(count, 1)] = pairs
+    return count * (square.sum(axis=0) + square.sum(axis=1))
 
 
 PARC = Scorer(
@@ -52,6 +93,7 @@ PARC = Scorer(
     frozenset({"spectrum", "rows"}),
     "rank correlation of distances with differing labels",
     True,
+    ("classification", "multilabel"),
     invariances=frozenset({"rotation", "scale", "shift"}),
     max_rows=MAX_ROWS,
 )

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Need, Statistics
 from featalign.statistics.spectrum import Spectrum, largest_uncentred_eigenvalue, uncentred_eigenvalues
 
@@ -60,8 +60,15 @@ def _stable_rank(spectrum: Spectrum) -> jax.Array:
 
 _SPECTRUM: frozenset[Need] = frozenset({"spectrum"})
 _INVARIANCES = frozenset({"rotation", "scale", "duplication"})
-RANKME = Scorer("rankme", rankme, _SPECTRUM, "effective number of directions (entropy of singular values)", True, BOTH, False, _INVARIANCES)
+RANKME = Scorer("rankme", rankme, _SPECTRUM, "effective number of directions (entropy of singular values)", True, ALL_TASKS, False, _INVARIANCES)
 PARTICIPATION_RATIO = Scorer(
-    "participation_ratio", participation_ratio, _SPECTRUM, "effective number of directions (variances)", None, BOTH, False, _INVARIANCES | {"shift"}
+    "participation_ratio",
+    participation_ratio,
+    _SPECTRUM,
+    "effective number of directions (variances)",
+    None,
+    ALL_TASKS,
+    False,
+    _INVARIANCES | {"shift"},
 )
-STABLE_RANK = Scorer("stable_rank", stable_rank, _SPECTRUM, "squared Frobenius over squared spectral norm", None, BOTH, False, _INVARIANCES)
+STABLE_RANK = Scorer("stable_rank", stable_rank, _SPECTRUM, "squared Frobenius over squared spectral norm", None, ALL_TASKS, False, _INVARIANCES)

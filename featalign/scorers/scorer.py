@@ -1,15 +1,17 @@
 """What a scorer is, what it answers, and how failure is said."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any, Literal
+from typing import Any
 
+import numpy as np
+
+from featalign.arrays import Task
 from featalign.statistics.gather import Need, Statistics
 
-Task = Literal["classification", "regression"]
-BOTH: tuple[Task, ...] = ("classification", "regression")
+ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 
 
 class Status(Enum):
@@ -22,6 +24,7 @@ class Status(Enum):
     CONSTANT = "the features are the same on every row"
     OUT_OF_RANGE = "the features are so large or so small that their squares leave the range of float64; scale them"
     NOT_FOR_REGRESSION = "not defined for regression targets"
+    NOT_FOR_MULTILABEL = "not defined for several labels a row"
     NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities, or source_logits)"
     NO_LOGITS = "needs the source's logits (source_logits)"
     NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
@@ -29,13 +32,26 @@ class Status(Enum):
 
 
 @dataclass(frozen=True)
+class Zero:
+    """What a score is when labels and features have nothing to do with each other: mean and deviation over orders of the labels."""
+
+    mean: float
+    spread: float
+    orders: int
+
+
+@dataclass(frozen=True)
 class ScoreResult:
-    """One score: `value` (NaN unless `status` is OK), `status`, `interval` (low, high) where there is one, and a `note`."""
+    """One score: `value` (NaN unless `status` is OK), `status`, and a `note`.
+
+    Where they were asked for, `zero` (None where the score looks at no label) and the 90% `interval` (low, high).
+    """
 
     value: float
     status: Status = Status.OK
     interval: tuple[float, float] | None = None
     note: str = ""
+    zero: Zero | None = None
 
     @property
     def ok(self) -> bool:
@@ -49,8 +65,33 @@ class ScoreResult:
             "status": "ok" if self.ok else self.status.name.lower(),
             "explanation": "" if self.ok else self.status.value,
             "interval": list(self.interval) if self.interval else None,
+            "zero": vars(self.zero) if self.zero else None,
             "note": self.note,
         }
+
+
+@dataclass(frozen=True)
+class RowMean:
+    """What `compute` answers where the score is the mean of a value per row (M,); their scatter gives its interval."""
+
+    values: np.ndarray
+
+
+@dataclass(frozen=True)
+class Influenced:
+    """What `compute` answers where rows bear on the score though it is no mean: `influences` gives N dθ/dw of the M rows' weights w, when asked."""
+
+    value: float
+    influences: Callable[[], np.ndarray]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A result, and where rows bear on it, how to get its interval from them."""
+
+    result: ScoreResult
+    rows: RowMean | Influenced | None = None
 
 
 @dataclass(frozen=True)
@@ -61,6 +102,7 @@ class Scorer:
     activity; `larger_is_better` is None where neither direction is better as such. `invariances` (of "rotation", "scale", "shift",
     "duplication") are properties that the tests check. `variant` marks another form of a scorer that is computed only when asked for by name. A
     scorer whose cost grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which the result's note says.
+    `permuted` gives the values for several orders of the labels where that costs less than computing each.
     """
 
     name: str
@@ -73,22 +115,36 @@ class Scorer:
     invariances: frozenset[str] = frozenset()
     variant: bool = False
     max_rows: int | None = None
+    permuted: Callable[[Sequence[Statistics]], Sequence[float]] | None = None
 
 
 def evaluate(scorer: Scorer, statistics: Statistics) -> ScoreResult:
     """The scorer's result; degenerate input gives a status, never an exception or a NaN with status OK."""
+    return answer(scorer, statistics).result
+
+
+def answer(scorer: Scorer, statistics: Statistics) -> Answer:
+    """The result, with what its interval needs."""
     status = _unfit(scorer, statistics)
-    if scorer.max_rows is not None and statistics.rows is not None:
-        statistics = replace(statistics, rows=statistics.rows.at_most(scorer.max_rows, seed=statistics.seed))
-    value = scorer.compute(statistics) if status is None else status
-    value, remark = (value.value, value.note) if isinstance(value, ScoreResult) else (value, "")
+    statistics = restricted(scorer, statistics)
+    found = scorer.compute(statistics) if status is None else status
+    value, remark = (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
+    value = found.values.mean() if isinstance(found, RowMean) else value
     if isinstance(value, Status):
-        return ScoreResult(math.nan, value)
+        return Answer(ScoreResult(math.nan, value))
     if not math.isfinite(float(value)):
-        return ScoreResult(math.nan, Status.UNDEFINED)
+        return Answer(ScoreResult(math.nan, Status.UNDEFINED))
     sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
     sample = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
-    return ScoreResult(float(value), note="; ".join(filter(None, (sample, remark))))
+    result = ScoreResult(float(value), note="; ".join(filter(None, (sample, remark))))
+    return Answer(result, found if isinstance(found, RowMean | Influenced) else None)
+
+
+def restricted(scorer: Scorer, statistics: Statistics) -> Statistics:
+    """The statistics with no more rows than the scorer reads."""
+    if scorer.max_rows is None or statistics.rows is None:
+        return statistics
+    return replace(statistics, rows=statistics.rows.at_most(scorer.max_rows, seed=statistics.seed))
 
 
 def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
@@ -101,8 +157,8 @@ def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
         return Status.OUT_OF_RANGE
     if not scorer.uses_labels:
         return None
-    if statistics.num_classes == 0:
-        return None if "regression" in scorer.tasks else Status.NOT_FOR_REGRESSION
+    if statistics.task not in scorer.tasks:
+        return Status.NOT_FOR_REGRESSION if statistics.task == "regression" else Status.NOT_FOR_MULTILABEL
     if statistics.num_classes == 1:
         return Status.ONE_CLASS
     return None

@@ -4,8 +4,9 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates
 from featalign.statistics.gather import Statistics
 from featalign.statistics.moments import symmetric_product
@@ -13,7 +14,7 @@ from featalign.statistics.moments import symmetric_product
 LANCZOS_STEPS = 60
 
 
-def compute(statistics: Statistics) -> jax.Array | Status:
+def compute(statistics: Statistics) -> RowMean | Status:
     """Self-challenging Fisher discriminant: mean posterior of the own class after each row was mixed towards the other classes.
 
     1. Fit: S = (1 - λ) S_w + λ tr(S_w)/D I, S_w = Σ (n_c/N) cov_c, λ = max(exp(-5 λ_max(S_w)), 1e-10); logits x S⁻¹ μ_c - ½ μ_c S⁻¹ μ_c + log(n_c/N).
@@ -28,11 +29,12 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    return _sfda(class_coordinates(statistics), statistics.num_features)
+    return RowMean(np.asarray(_sfda(class_coordinates(statistics), statistics.num_features)))
 
 
 @jax.jit
 def _sfda(data: ClassCoordinates, width: int) -> jax.Array:
+    """The posterior of each row (M,)."""
     rows, members = data.rows, jax.nn.one_hot(data.labels, len(data.counts), dtype=data.rows.dtype)
     total = data.counts.sum()
     within, floor = data.within() / total, data.rounding / total
@@ -45,7 +47,7 @@ def _sfda(data: ClassCoordinates, width: int) -> jax.Array:
     means = (members.T @ mixed) / jnp.maximum(counts, 1)[:, None]
     within = symmetric_product(mixed - means[data.labels]) / len(mixed)
     posterior = _posterior(mixed, means, counts / len(mixed), within, shrinkage, width, floor)
-    return jnp.take_along_axis(posterior, data.labels[:, None], axis=1).mean()
+    return jnp.take_along_axis(posterior, data.labels[:, None], axis=1)[:, 0]
 
 
 def _posterior(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featalign.scorers.scorer import BOTH, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Statistics
 
 
@@ -42,7 +42,7 @@ def treves_rolls(statistics: Statistics) -> float | Status:
 
 
 _INVARIANCES = frozenset({"scale", "duplication"})
-ACTIVE_FRACTION = Scorer("active_fraction", active_fraction, frozenset(), "share of entries that are not zero", None, BOTH, False, _INVARIANCES)
-DEAD_FRACTION = Scorer("dead_fraction", dead_fraction, frozenset(), "share of columns that are always zero", False, BOTH, False, _INVARIANCES)
-HOYER = Scorer("hoyer", hoyer, frozenset(), "sparsity of a row", None, BOTH, False, _INVARIANCES)
-TREVES_ROLLS = Scorer("treves_rolls", treves_rolls, frozenset(), "sparsity of a column over rows", None, BOTH, False, _INVARIANCES)
+ACTIVE_FRACTION = Scorer("active_fraction", active_fraction, frozenset(), "share of entries that are not zero", None, ALL_TASKS, False, _INVARIANCES)
+DEAD_FRACTION = Scorer("dead_fraction", dead_fraction, frozenset(), "share of columns that are always zero", False, ALL_TASKS, False, _INVARIANCES)
+HOYER = Scorer("hoyer", hoyer, frozenset(), "sparsity of a row", None, ALL_TASKS, False, _INVARIANCES)
+TREVES_ROLLS = Scorer("treves_rolls", treves_rolls, frozenset(), "sparsity of a column over rows", None, ALL_TASKS, False, _INVARIANCES)

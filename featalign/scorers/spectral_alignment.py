@@ -8,8 +8,8 @@ import numpy as np
 
 from featalign.arrays import check_features, check_labels
 from featalign.errors import FeatalignError
-from featalign.scorers.label_overlap import label_shares
-from featalign.scorers.scorer import BOTH, Scorer, Status, evaluate
+from featalign.scorers.label_overlap import can_share, label_shares
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status, evaluate
 from featalign.statistics.gather import Statistics, gather
 from featalign.statistics.precision import double_precision
 
@@ -69,13 +69,13 @@ def _unfit(statistics: Statistics) -> Status | None:
         return Status.TOO_FEW_ROWS
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    return None if bool((statistics.spectrum.label_squares > 0).all()) else Status.UNDEFINED
+    return None if can_share(statistics.spectrum, statistics.task) else Status.UNDEFINED
 
 
 def _errors(statistics: Statistics, sizes: np.ndarray) -> np.ndarray:
     """Predicted errors at numbers of rows (S,). One row of each goes into the mean."""
     assert statistics.spectrum is not None
-    shares = label_shares(statistics.spectrum, statistics.num_classes)
+    shares = label_shares(statistics.spectrum, statistics.task)
     return np.asarray(_curve(statistics.spectrum.eigenvalues, shares, statistics.num_rows - 1.0, jnp.asarray(sizes - 1.0)))
 
 
@@ -108,6 +108,6 @@ SPECTRAL_ALIGNMENT = Scorer(
     frozenset({"spectrum"}),
     "predicted error of ridge regression (1: the mean does as well)",
     False,
-    BOTH,
+    ALL_TASKS,
     invariances=frozenset({"rotation", "scale", "shift"}),
 )

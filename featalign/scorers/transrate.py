@@ -4,16 +4,16 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import eigvalsh
+from scipy.linalg import eigvalsh, solve
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.scorers.scorer import Influenced, Scorer
 from featalign.statistics.gather import Statistics
 
 DISTORTION = 1e-4
 SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to about 1e-8
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> Influenced:
     """TransRate: R(Z) - mean over classes of R(Z_c), R(Z) = ½ log det(I + Zᵀ Z / (n ε)), ε = 1e-4, n the rows of the block.
 
     Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded, larger is better; it grows with the scale of the
@@ -27,7 +27,33 @@ def compute(statistics: Statistics) -> float | Status:
     mean = rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
     whole = _rate(rows.features - mean) if rows.sampled else float(jnp.log1p(spectrum.eigenvalues / (len(rows.labels) * DISTORTION)).sum()) / 2
     members = (rows.features[rows.labels == label] for label in np.unique(rows.labels))
-    return whole - float(np.mean([_rate(features - mean) for features in members]))
+    value = whole - float(np.mean([_rate(features - mean) for features in members]))
+    return Influenced(value, lambda: _influences(statistics, mean))
+
+
+def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
+    """Influences of the rows (M,), the mean held: half the ridge leverage in all rows, less that in the own class, less what their number takes."""
+    assert statistics.rows is not None
+    rows = statistics.rows
+    centred, count = rows.features.astype(np.float64) - mean, len(rows.labels)
+    influences = _leverage(centred)
+    classes = np.unique(rows.labels)
+    for label in classes:
+        members = rows.labels == label
+        influences[members] -= _leverage(centred[members]) / len(classes)
+    return count * influences
+
+
+def _leverage(rows: np.ndarray) -> np.ndarray:
+    """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w of the rows (n, D), at w = 1."""
+    count, width = rows.shape
+    ridge = count * DISTORTION
+    if count < width:
+        gram = rows @ rows.T
+        hat = np.diagonal(solve(gram + ridge * np.eye(count), gram, assume_a="pos"))
+    else:
+        hat = (rows * solve(rows.T @ rows + ridge * np.eye(width), rows.T, assume_a="pos").T).sum(axis=1)
+    return (hat - hat.mean()) / 2
 
 
 def _rate(rows: np.ndarray) -> float:

@@ -41,7 +41,7 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
         return _rotated(spectrum, classes.counts, labels)
     assert statistics.moments.scatter is not None
     rows = _centred(jnp.asarray(statistics.rows.features), spectrum.mean)
-    return ClassCoordinates(rows, labels, statistics.moments.scatter, classes.means - spectrum.mean, classes.counts, _rounding(spectrum))
+    return ClassCoordinates(rows, labels, statistics.moments.scatter, classes.means - spectrum.mean, classes.counts, rounding(spectrum))
 
 
 @jax.jit
@@ -53,9 +53,10 @@ def _centred(features: jax.Array, mean: jax.Array) -> jax.Array:
 def _rotated(spectrum: Spectrum, counts: jax.Array, labels: jax.Array) -> ClassCoordinates:
     roots = jnp.sqrt(spectrum.eigenvalues)
     offsets = (roots[:, None] * spectrum.label_projections / counts).T
-    return ClassCoordinates(spectrum.basis * roots, labels, jnp.diag(spectrum.eigenvalues), offsets, counts, _rounding(spectrum))
+    return ClassCoordinates(spectrum.basis * roots, labels, jnp.diag(spectrum.eigenvalues), offsets, counts, rounding(spectrum))
 
 
-def _rounding(spectrum: Spectrum) -> jax.Array:
+def rounding(spectrum: Spectrum) -> jax.Array:
+    """The size of a variance, times N, that only rounding made."""
     eigenvalues = spectrum.eigenvalues
     return 4 * jnp.finfo(eigenvalues.dtype).eps * len(eigenvalues) ** 0.5 * eigenvalues[0]

@@ -1,9 +1,9 @@
 """The one pass: streams features once and collects what the chosen scorers need."""
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import replace
 from functools import partial
-from typing import Literal
+from itertools import chain
 
 import jax
 import jax.numpy as jnp
@@ -12,66 +12,22 @@ import numpy as np
 from featalign.arrays import Labels, check_features
 from featalign.errors import FeatalignError
 from featalign.statistics.activity import Activity
+from featalign.statistics.batching import batch_size, batches, padded
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.collected import AgainstSource, LabelOrders, Need, Statistics, label_columns
+from featalign.statistics.label_orders import OrderSums, group_sums, orders_of
 from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.rows import HeldRows, Rows
+from featalign.statistics.scatter_sum import CentreSums, ScatterSum
 from featalign.statistics.source_outputs import SourceOutputs
-from featalign.statistics.spectrum import Spectrum, spectrum_from_rows, spectrum_from_scatter
+from featalign.statistics.spectrum import spectrum_from_rows, spectrum_from_scatter
 
-Need = Literal["moments", "label_moments", "class_scatter", "spectrum", "rows", "source_probabilities", "source_logits"]
-BATCH_ROWS = 2048
+__all__ = ["Need", "Rows", "Statistics", "gather", "label_columns"]
 MAX_ROWS = 20_000
-
-
-@dataclass(frozen=True)
-class Rows:
-    """Features and labels held row by row, for scorers that no moments suffice for; `sampled` when they are a seeded sample."""
-
-    features: np.ndarray  # (M, D)
-    labels: np.ndarray  # (M,) or (M, K)
-    numbers: np.ndarray  # (M,) which rows of all these are
-    sampled: bool
-
-    def at_most(self, max_rows: int, *, seed: int) -> "Rows":
-        """These rows, or a seeded sample of them in their order."""
-        if len(self.labels) <= max_rows:
-            return self
-        kept = np.sort(np.random.default_rng(seed).choice(len(self.labels), max_rows, replace=False))
-        return Rows(self.features[kept], self.labels[kept], self.numbers[kept], True)
-
-
-@dataclass(frozen=True)
-class AgainstSource:
-    """The source's outputs beside all labels (N,), and their joint table where a scorer asked for it."""
-
-    outputs: SourceOutputs
-    labels: np.ndarray
-    table: LabelTable | None
-
-
-@dataclass(frozen=True)
-class Statistics:
-    """What the scorers read. `activity` is always there; the others when a scorer asked for them and the values are finite."""
-
-    num_rows: int
-    num_features: int
-    num_classes: int  # 0 for regression
-    seed: int
-    activity: Activity
-    moments: Moments | None = None
-    label_moments: ClassMoments | TargetMoments | None = None
-    class_scatter: ClassScatter | None = None
-    spectrum: Spectrum | None = None
-    rows: Rows | None = None
-    source: AgainstSource | None = None
-
-    @property
-    def class_moments(self) -> ClassMoments:
-        """The label moments of a classification target."""
-        assert isinstance(self.label_moments, ClassMoments)
-        return self.label_moments
+SAMPLE_ROWS = 2000  # for intervals, where no scorer needs more
 
 
 def gather(
@@ -80,15 +36,17 @@ def gather(
     needs: frozenset[Need],
     *,
     seed: int = 0,
-    batch_rows: int = BATCH_ROWS,
+    batch_rows: int | None = None,
     max_rows: int = MAX_ROWS,
     source_outputs: SourceOutputs | None = None,
+    for_intervals: bool = False,
 ) -> Statistics:
     """Statistics of features (N, D), given whole or as an iterable of blocks of rows in order.
 
     Memory holds one batch, the moments, and at most `max_rows` rows where a scorer needs rows or N <= D. Shapes are static: batches
-    have `batch_rows` rows (fewer for small N), the last one padded and masked, so that each D is compiled once. `source_outputs` are read
-    on their own, in a pass of the same kind. Raises FeatalignError when the blocks do not fit each other or the labels.
+    have `batch_rows` rows (by default as many as stay in the processor's cache), the last one padded and masked, so that each D is compiled once.
+    `source_outputs` are read on their own, in a pass of the same kind. `for_intervals` collects, in the same pass, the sums under permuted labels and
+    a sample of rows. Raises FeatalignError when the blocks do not fit each other or the labels.
     """
     num_rows = len(labels.values)
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
@@ -98,128 +56,179 @@ def gather(
     first = check_features(first)
     width = first.shape[1]
     wide = num_rows <= width and bool(needs & {"moments", "spectrum"})
-    held = _HeldRows(num_rows, num_rows if wide else max_rows, seed) if wide or "rows" in needs else None
-    labels_moved = labels.values if labels.num_classes == 0 else labels.values.astype(np.int32)
+    held = _held(num_rows, max_rows, seed, wide=wide, wanted="rows" in needs, sampled=for_intervals)
+    labels_moved = labels.values.astype(np.int32 if labels.num_classes else np.float64)
+    columns = 0 if labels.num_classes else labels.values.shape[1]
+    on_host = jax.default_backend() == "cpu"
     with double_precision():
-        state = _empty_state(needs, labels.num_classes, labels.values.shape[1] if labels.values.ndim > 1 else 0, width, wide)
-        origin = _origin(first)
-        size = min(batch_rows, _power_of_two(num_rows))
-        for batch, start in _batches(first, blocks, width, size):
+        state = _empty_state(needs, labels.num_classes, columns, width, wide=wide, on_host=on_host)
+        scatter = ScatterSum(width) if "centre_sums" in state else None
+        orders = orders_of(labels, seed) if for_intervals else None
+        summed = bool(needs & {"label_moments", "class_scatter"}) or ("spectrum" in needs and not wide)
+        order_sums = OrderSums(labels, orders, width, with_squares="class_scatter" in needs) if orders is not None and summed else None
+        size = batch_rows or batch_size(num_rows, width)
+        centre, seen, pending = None, 0, (None, 0, 0)
+
+        def collect(about: jax.Array | None, start: int, stop: int) -> None:
+            """What is summed outside of JAX; a batch later, while JAX computes the next."""
+            if scatter is not None and about is not None:
+                scatter.add(about)
+            if order_sums is not None and about is not None:
+                order_sums.take(np.asarray(about)[: stop - start], start)
+
+        for batch, start in batches(chain([first], blocks), width, size):
             if start + len(batch) > num_rows:
                 raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got more; check that both come from the same data")
             if held is not None:
                 held.take(batch, start)
-            padded, padded_labels, valid = _padded(batch, labels_moved[start : start + len(batch)], size)
-            state = _update(state, padded, padded_labels, valid, origin, num_classes=labels.num_classes)
+            rows, row_labels, valid = padded(batch, labels_moved[start : start + len(batch)], size)
+            if centre is None:
+                centre = _centre(rows, valid)
+            state, about = _update(state, rows, row_labels, valid, centre, num_classes=labels.num_classes, centred=scatter is not None or summed)
+            collect(*pending)
+            pending = about, start, start + len(batch)
             seen = start + len(batch)
-        if seen != num_rows:
+        collect(*pending)
+        if seen != num_rows or centre is None:
             raise FeatalignError(f"features: expected {num_rows} rows, one for each label, got {seen}; check that both come from the same data")
-        rows = held.finish(labels.values) if held is not None else None
-        statistics = _finished(_from_zero(state, origin), labels, needs, width, seed, wide, rows)
+        kept = held.finish(labels.values) if held is not None else None
+        if scatter is not None:
+            state["moments"] = scatter.moments(state.pop("centre_sums"))
+        statistics = _finished(_from_zero(state, *centre), labels, needs, width, seed, kept if wide else None)
+        statistics = replace(statistics, rows=kept if "rows" in needs else None, sample=kept if for_intervals else None)
+        if orders is not None:
+            point = np.asarray(centre[0] + centre[1])
+            found = LabelOrders(labels, orders, point) if order_sums is None else order_sums.finish(labels, orders, point)
+            statistics = replace(statistics, orders=found)
         if source_outputs is None:
             return statistics
-        tabled = "source_probabilities" in needs and labels.num_classes > 0
-        table = _label_table(source_outputs, labels_moved, labels.num_classes, size) if tabled else None
-        return replace(statistics, source=AgainstSource(source_outputs, labels.values, table))
+        return _against_source(statistics, source_outputs, labels, needs, size)
 
 
-def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Labels as columns (N, K): one-hot for classes, themselves for regression (`num_classes` 0)."""
-    return np.eye(num_classes)[labels] if num_classes else labels
+def _held(num_rows: int, max_rows: int, seed: int, *, wide: bool, wanted: bool, sampled: bool) -> HeldRows | None:
+    """Where to hold rows: all of few rows, up to `max_rows` for the scorers that want rows, else fewer for intervals."""
+    if wide:
+        return HeldRows(num_rows, num_rows, seed)
+    if wanted:
+        return HeldRows(num_rows, max_rows, seed)
+    return HeldRows(num_rows, SAMPLE_ROWS, seed) if sampled else None
 
 
-@partial(jax.jit, static_argnames=("needs", "num_classes", "num_targets", "width", "wide"))
-def _empty_state(needs: frozenset[Need], num_classes: int, num_targets: int, width: int, wide: bool) -> dict:
+@partial(jax.jit, static_argnames=("needs", "num_classes", "num_targets", "width", "wide", "on_host"))
+def _empty_state(needs: frozenset[Need], num_classes: int, num_targets: int, width: int, *, wide: bool, on_host: bool) -> dict:
     """What every pass starts from; compiled, so that each buffer is its own and the updates may donate them."""
     state: dict = {"activity": Activity.empty(width)}
     if needs & {"moments", "spectrum"} and not wide:
-        state["moments"] = Moments.empty(width)
-    if needs & {"label_moments", "spectrum"}:
-        state["label_moments"] = ClassMoments.empty(num_classes, width) if num_classes else TargetMoments.empty(num_targets, width)
+        state |= {"centre_sums": CentreSums.empty(width)} if on_host else {"moments": Moments.empty(width)}
     if "class_scatter" in needs and num_classes:
         state["class_scatter"] = ClassScatter.empty(num_classes, width)
+    elif needs & {"label_moments", "spectrum"}:
+        state["label_moments"] = ClassMoments.empty(num_classes, width) if num_classes else TargetMoments.empty(num_targets, width)
     return state
 
 
-@partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)
-def _update(state: dict, features: jax.Array, labels: jax.Array, valid: jax.Array, origin: jax.Array, *, num_classes: int) -> dict:
-    """The state after one more batch, moments about `origin`."""
+@jax.jit
+def _centre(features: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """About what moments are summed, in two steps: the first row, and the mean of the first batch about it.
+
+    Differences to the first row are nearly exact, so a constant column has exactly no variance and an offset costs no digits.
+    """
+    features = features.astype(jnp.float64)
+    row = jnp.where(jnp.isfinite(features[0]), features[0], 0.0)
+    return row, jnp.where(valid[:, None], features - row, 0.0).sum(axis=0) / valid.sum()
+
+
+@partial(jax.jit, static_argnames=("num_classes", "centred"), donate_argnums=0)
+def _update(
+    state: dict, features: jax.Array, labels: jax.Array, valid: jax.Array, centre: tuple[jax.Array, jax.Array], *, num_classes: int, centred: bool
+) -> tuple[dict, jax.Array | None]:
+    """The state after one more batch, moments about `centre`; and the rows about it, if they are wanted."""
     features = jnp.where(valid[:, None], features.astype(jnp.float64), 0.0)
     merged = {"activity": state["activity"].merge(Activity.from_batch(features, valid))}
-    features = jnp.where(valid[:, None], features - origin, 0.0)
+    rows = jnp.where(valid[:, None], (features - centre[0]) - centre[1], 0.0)
+    if "centre_sums" in state:
+        merged["centre_sums"] = state["centre_sums"].merge(CentreSums.from_batch(rows, valid))
     if "moments" in state:
-        merged["moments"] = state["moments"].merge(Moments.from_batch(features, valid))
-    if "label_moments" in state:
-        moments = (
-            ClassMoments.from_batch(features, labels, valid, num_classes=num_classes)
-            if num_classes
-            else TargetMoments.from_batch(features, labels, valid)
-        )
-        merged["label_moments"] = state["label_moments"].merge(moments)
+        merged["moments"] = state["moments"].merge(Moments.from_batch(rows, valid))
+    if "label_moments" in state and num_classes:
+        merged["label_moments"] = state["label_moments"].merge(ClassMoments.from_batch(rows, labels, valid, num_classes=num_classes))
+    elif "label_moments" in state:
+        merged["label_moments"] = state["label_moments"].merge(TargetMoments.from_batch(rows, labels, valid))
     if "class_scatter" in state:
-        merged["class_scatter"] = state["class_scatter"].merge(ClassScatter.from_batch(features, labels, valid, num_classes=num_classes))
-    return merged
+        merged["class_scatter"] = state["class_scatter"].merge(ClassScatter.from_batch(rows, labels, valid, num_classes=num_classes))
+    return merged, rows if centred else None
 
 
-def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, seed: int, wide: bool, rows: Rows | None) -> Statistics:
-    count = len(labels.values)
+@jax.jit
+def _from_zero(state: dict, row: jax.Array, mean: jax.Array) -> dict:
+    """The state with its means counted from zero again, and class moments from the scatter of the classes where that was gathered."""
+    moved, centre = dict(state), row + mean
+    if "class_scatter" in state:
+        scatter = state["class_scatter"]
+        moved["class_scatter"] = replace(scatter, means=scatter.means + centre)
+        moved["label_moments"] = ClassMoments(scatter.counts, scatter.means + centre, scatter.squares.sum(axis=1))
+    if "moments" in state:
+        moved["moments"] = replace(state["moments"], mean=state["moments"].mean + centre)
+    match state.get("label_moments"):
+        case ClassMoments() as moments:
+            moved["label_moments"] = replace(moments, means=moments.means + centre)
+        case TargetMoments() as moments:
+            moved["label_moments"] = replace(moments, feature_mean=moments.feature_mean + centre)
+    return moved
+
+
+def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, seed: int, all_rows: Rows | None) -> Statistics:
+    """The record; `all_rows` where N <= D and the N x N Gram serves in place of the scatter."""
     moments, label_moments, spectrum = state.get("moments"), state.get("label_moments"), None
     usable = float(state["activity"].not_finite) == 0
-    if usable and wide and rows is not None:
-        features = jnp.asarray(rows.features).astype(jnp.float64)
+    if usable and all_rows is not None:
+        features = jnp.asarray(all_rows.features).astype(jnp.float64)
         moments = _moments_of_rows(features)
         spectrum = spectrum_from_rows(features, jnp.asarray(label_columns(labels.values, labels.num_classes))) if "spectrum" in needs else None
     elif usable and "spectrum" in needs and moments is not None and label_moments is not None:
         cross, label_means, label_squares = _against_labels(moments, label_moments)
         spectrum = spectrum_from_scatter(moments.count, moments.mean, moments.scatter, cross, label_means, label_squares)
     return Statistics(
-        num_rows=count,
+        num_rows=len(labels.values),
         num_features=width,
         num_classes=labels.num_classes,
+        task=labels.task,
         seed=seed,
         activity=state["activity"],
         moments=moments,
         label_moments=label_moments,
         class_scatter=state.get("class_scatter"),
         spectrum=spectrum,
-        rows=rows if "rows" in needs else None,
     )
 
 
-def _label_table(outputs: SourceOutputs, labels: np.ndarray, num_classes: int, size: int) -> LabelTable:
-    blocks = outputs.probabilities()
-    first = next(blocks)
-    table = jax.tree.map(jnp.copy, LabelTable.empty(num_classes, first.shape[1]))
-    for batch, start in _batches(first, blocks, first.shape[1], size):
-        table = _tabled(table, *_padded(batch, labels[start : start + len(batch)], size), num_classes=num_classes)
-    return table
+def _against_source(statistics: Statistics, outputs: SourceOutputs, labels: Labels, needs: frozenset[Need], size: int) -> Statistics:
+    """The statistics with the source's outputs, and their joint tables with the labels where a scorer asked for them."""
+    if "source_probabilities" not in needs or not labels.num_classes:
+        return replace(statistics, source=AgainstSource(outputs, labels.values, None))
+    orders = statistics.orders
+    table, order_tables, start = None, None, 0
+    for block in outputs.probabilities():
+        stop = start + len(block)
+        if table is None:
+            table = jax.tree.map(jnp.copy, LabelTable.empty(labels.num_classes, block.shape[1]))
+        for batch, offset in batches([block], block.shape[1], size):
+            here = labels.values[start + offset : start + offset + len(batch)].astype(np.int32)
+            table = _tabled(table, *padded(batch, here, size), num_classes=labels.num_classes)
+        if orders is not None:
+            hard = np.eye(block.shape[1])[block.argmax(axis=1)]
+            found = [group_sums(part, labels.values[orders.orders[:, start:stop]], labels.num_classes) for part in (block, hard)]
+            order_tables = found if order_tables is None else [before + more for before, more in zip(order_tables, found, strict=True)]
+        start = stop
+    if orders is not None and order_tables is not None:
+        tables = tuple(LabelTable(jnp.asarray(soft), jnp.asarray(hard)) for soft, hard in zip(*order_tables, strict=True))
+        statistics = replace(statistics, orders=replace(orders, tables=tables))
+    return replace(statistics, source=AgainstSource(outputs, labels.values, table))
 
 
 @partial(jax.jit, static_argnames=("num_classes",), donate_argnums=0)
 def _tabled(table: LabelTable, probabilities: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> LabelTable:
     return table.merge(LabelTable.from_batch(probabilities, labels, valid, num_classes=num_classes))
-
-
-def _origin(features: np.ndarray) -> np.ndarray:
-    """The first row (D,). Differences to it are nearly exact, so a constant column has exactly no variance and an offset costs no digits."""
-    row = features[0].astype(np.float64)
-    return np.where(np.isfinite(row), row, 0.0)
-
-
-@jax.jit
-def _from_zero(state: dict, origin: jax.Array) -> dict:
-    """The state with its means counted from zero again; nothing else depends on the origin."""
-    moved = dict(state)
-    if "class_scatter" in state:
-        moved["class_scatter"] = replace(state["class_scatter"], means=state["class_scatter"].means + origin)
-    if "moments" in state:
-        moved["moments"] = replace(state["moments"], mean=state["moments"].mean + origin)
-    match state.get("label_moments"):
-        case ClassMoments() as moments:
-            moved["label_moments"] = replace(moments, means=moments.means + origin)
-        case TargetMoments() as moments:
-            moved["label_moments"] = replace(moments, feature_mean=moments.feature_mean + origin)
-    return moved
 
 
 @jax.jit
@@ -236,57 +245,3 @@ def _against_labels(moments: Moments, label_moments: ClassMoments | TargetMoment
     shares = label_moments.counts / moments.count
     cross = label_moments.counts[:, None] * (label_moments.means - moments.mean)
     return cross, shares, label_moments.counts * (1 - shares)
-
-
-def _batches(first: np.ndarray, blocks: Iterator[np.ndarray], width: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
-    """Rows in batches of `size` (the last may be smaller) with the number of the first row, whatever the sizes of the blocks."""
-    start, rest = 0, first[:0]
-    block: np.ndarray | None = first
-    while block is not None:
-        block = check_features(block)
-        if block.shape[1] != width:
-            raise FeatalignError(
-                f"features: expected {width} columns in every block, got {block.shape[1]}; all rows must come from one layer of one source"
-            )
-        if len(rest):
-            block, rest = np.concatenate([rest, block]), first[:0]
-        offset = 0
-        while offset + size <= len(block):
-            yield block[offset : offset + size], start
-            offset, start = offset + size, start + size
-        rest = block[offset:]
-        block = next(blocks, None)
-    if len(rest):
-        yield rest, start
-
-
-def _padded(batch: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    missing = size - len(batch)
-    valid = np.arange(size) < len(batch)
-    if not missing:
-        return batch, labels, valid
-    grown = [np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)]) for part in (batch, labels)]
-    return grown[0], grown[1], valid
-
-
-def _power_of_two(number: int) -> int:
-    return max(8, 1 << (number - 1).bit_length())
-
-
-class _HeldRows:
-    """Collects the rows to hold while they stream by."""
-
-    def __init__(self, num_rows: int, max_rows: int, seed: int):
-        self.sampled = num_rows > max_rows
-        self.wanted = np.sort(np.random.default_rng(seed).choice(num_rows, max_rows, replace=False)) if self.sampled else np.arange(num_rows)
-        self.parts: list[np.ndarray] = []
-
-    def take(self, batch: np.ndarray, start: int) -> None:
-        low, high = np.searchsorted(self.wanted, [start, start + len(batch)])
-        self.parts.append(batch[self.wanted[low:high] - start] if self.sampled else batch)
-
-    def finish(self, labels: np.ndarray) -> Rows:
-        features = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
-        if features.dtype.name in ("float16", "bfloat16"):
-            features = features.astype(np.float32)
-        return Rows(features, labels[self.wanted], self.wanted, self.sampled)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from featalign.arrays import Labels, check_labels
+from featalign.arrays import Labels, Task, check_labels
 from featalign.errors import FeatalignError
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
@@ -22,7 +22,8 @@ FINGERPRINT_SCHEMA = "featalign target 1"
 class Target:
     """A labelled dataset: the training rows, and the held-out rows where the data came with some.
 
-    `labels` are class indices (N,) int64 into `class_names`, or float64 targets (N, K) for regression with no class names.
+    `labels` are class indices (N,) int64 into `class_names`; without class names zeros and ones (N, K) uint8 for multi-label, or float64
+    targets (N, K) for regression.
     Every class of a target that was loaded or built occurs in its rows; `take` keeps the class names, so a part may miss some.
     `held_out` has the same class names and enters neither the fingerprint nor the subsets.
     """
@@ -59,7 +60,8 @@ class Target:
             Numbers (N, ...), a list of images of any sizes, or a list of strings. uint8 (N, H, W) or (N, H, W, 1 | 3 | 4) are
             images, floats of these shapes in [0, 1] too.
         labels
-            Integers (gaps allowed), strings or booleans (N,) for classes; floats (N,) or (N, K) for regression.
+            Integers (gaps allowed), strings or booleans (N,) for classes; zeros and ones (N, K) for multi-label; floats (N,) or (N, K) for
+            regression.
         class_names
             With integer labels, the name of each class from 0 on; with strings, the order of the classes. Names without a row are dropped.
         held_out
@@ -88,11 +90,17 @@ class Target:
         """Number of class names; 0 for regression."""
         return len(self.class_names)
 
+    @property
+    def task(self) -> Task:
+        """What there is to predict: "classification", "multilabel" or "regression"."""
+        return Labels(self.labels, self.class_names).task
+
     @cached_property
     def fingerprint(self) -> str:
         """SHA-256 of what the target holds: inputs row by row, labels, class names. Never the name, a path or a time."""
         digest = hashlib.sha256()
-        digest.update(json.dumps([FINGERPRINT_SCHEMA, self.kind, self.labels.shape, self.class_names]).encode())
+        task = [self.task] if self.task == "multilabel" else []
+        digest.update(json.dumps([FINGERPRINT_SCHEMA, self.kind, self.labels.shape, self.class_names, *task]).encode())
         digest.update(self.inputs.row_digests().tobytes())
         digest.update(self.labels.astype("<f8" if self.labels.ndim == 2 else "<i8").tobytes())
         return digest.hexdigest()
@@ -127,7 +135,7 @@ class Target:
         return self.num_rows
 
     def __repr__(self) -> str:
-        classes = f"{self.num_classes} classes" if self.class_names else "regression"
+        classes = f"{self.num_classes} classes" if self.class_names else self.task
         held_out = f", {self.held_out.num_rows} held out" if self.held_out else ""
         return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{held_out})"
 
@@ -181,7 +189,8 @@ def _encoded(labels: Any, num_rows: int, class_names: Sequence[str] | None, argu
     names = tuple(str(name) for name in class_names)
     if checked.values.ndim == 2:
         raise FeatalignError(
-            f"class_names: given for {argument} that are floats, which mean regression; make the {argument} integers or leave the names out"
+            f"class_names: given for {argument} of the task {checked.task}, which has no classes; make the {argument} integers (N,) "
+            "or leave the names out"
         )
     if len(set(names)) != len(names):
         repeated = next(name for name in names if names.count(name) > 1)

@@ -16,7 +16,7 @@ def ranking(num_rows=3):
         for place in range(num_rows)
     ]
     rows = tuple(RankingRow(f"source_{place}", "features", 8, scores[place]) for place in range(num_rows))
-    return Ranking("things", 50, 2, "linear_probe", rows, {"lost": "it could not be read [at all]"})
+    return Ranking("things", 50, 2, "classification", "linear_probe", rows, {"lost": "it could not be read [at all]"})
 
 
 def printed(width):
@@ -56,7 +56,7 @@ def test_figure_has_every_usable_score(tmp_path):
 
 def test_a_ranking_without_a_usable_score_can_be_drawn():
     unusable = RankingRow("lost", "features", 8, {"cka": ScoreResult(float("nan"), Status.CONSTANT)})
-    figure = ranking_figure(Ranking("things", 50, 2, "cka", (unusable,)))
+    figure = ranking_figure(Ranking("things", 50, 2, "classification", "cka", (unusable,)))
     assert [text.get_text() for text in figure.axes[0].texts] == ["-"]
 
 

@@ -1,7 +1,7 @@
 """Every statistic: merging is associative, the empty one is neutral, any partition gives what one batch gives, and padding has no effect."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -18,6 +18,7 @@ from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.scatter_sum import CentreSums, ScatterSum
 
 NUM_ROWS, NUM_FEATURES, NUM_CLASSES, NUM_TARGETS = 48, 5, 3, 2
 BATCH = 16
@@ -35,6 +36,11 @@ class StatisticRow:
 STATISTIC_ROWS = (
     StatisticRow("activity", lambda: Activity.empty(NUM_FEATURES), lambda features, labels, targets, valid: Activity.from_batch(features, valid)),
     StatisticRow("moments", lambda: Moments.empty(NUM_FEATURES), lambda features, labels, targets, valid: Moments.from_batch(features, valid)),
+    StatisticRow(
+        "centre_sums",
+        lambda: CentreSums.empty(NUM_FEATURES),
+        lambda features, labels, targets, valid: CentreSums.from_batch(jnp.where(valid[:, None], features, 0.0), valid),
+    ),
     StatisticRow(
         "class_moments",
         lambda: ClassMoments.empty(NUM_CLASSES, NUM_FEATURES),
@@ -192,3 +198,18 @@ def test_activity_counts_what_is_there():
     assert activity.column_sums.tolist() == [0, 5, 1]
     assert activity.column_squares.tolist() == [0, 13, 1]
     assert float(activity.row_sparsity) == pytest.approx(3)  # each live row has one active entry
+
+
+@pytest.mark.parametrize("offset", [0.0, 50.0])
+def test_scatter_summed_by_blas_is_that_of_the_batches(offset):
+    features = data()[0] + offset  # the first batch is not the mean of all, so the sums must be moved
+    valid = np.ones(NUM_ROWS, bool)
+    expected = Moments.from_batch(jnp.asarray(features), jnp.asarray(valid))
+    centre = features[:BATCH].mean(axis=0) + 0.3
+    sums, scatter = CentreSums.empty(NUM_FEATURES), ScatterSum(NUM_FEATURES)
+    for start in range(0, NUM_ROWS, BATCH):
+        rows = jnp.asarray(features[start : start + BATCH] - centre)
+        sums = sums.merge(CentreSums.from_batch(rows, jnp.ones(BATCH, bool)))
+        scatter.add(rows)
+    moments = scatter.moments(sums)
+    assert_close(replace(moments, mean=moments.mean + centre), expected, relative=1e-11)

@@ -65,7 +65,7 @@ def test_floats_are_regression():
         ([0, -1, 0, 0, 0, 0], ["a", "b"], "go from -1 to 0"),
         (["a", "c"] * 3, ["a", "b"], "'c', which is not among the 2 names"),
         ([0, 1] * 3, ["a", "a"], "'a' more than once"),
-        ([0.5] * 6, ["a", "b"], "float"),
+        ([0.5] * 6, ["a", "b"], "regression"),
     ],
 )
 def test_labels_that_cannot_be_used(labels, names, words):

@@ -1,0 +1,116 @@
+"""Zeros and intervals of scores: what a score is under permuted labels, and how far it is certain."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from featalign.scorers.scorer import Answer, Influenced, RowMean, Scorer, ScoreResult, Zero, answer, evaluate, restricted
+from featalign.statistics.collected import Statistics
+from featalign.statistics.halves import NUM_PAIRS, halves
+from featalign.statistics.label_orders import relabelled
+from featalign.statistics.reweighting import NUM_GROUPS, reweighted
+
+LEVEL = 0.9
+NORMAL = 1.6448536269514722  # 95% quantiles: of the normal distribution, and of Student's with 19 and 5 degrees of freedom
+STUDENT_GROUPS, STUDENT_PAIRS = 1.729132811521367, 2.015048373333024
+
+
+def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, ScoreResult]:
+    """Results with zeros and 90% intervals, from statistics that were gathered for intervals.
+
+    The zero is the mean and the deviation over 20 orders of the labels. The interval is
+
+    - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter, Wilson's for shares of hits;
+    - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of rows. About right for N > 3 D; near N = D up to
+      half too narrow for scores of fit (LogME, H-score, label overlap, spectral alignment);
+    - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
+
+    It is about the value that another sample of as many rows would give, not about a bias of the score.
+    """
+    answers = {scorer.name: answer(scorer, statistics) for scorer in scorers}
+    fit = [scorer for scorer in scorers if answers[scorer.name].result.ok]
+    zeros = _zeros(fit, statistics)
+    errors = _errors_of_moments([scorer for scorer in fit if answers[scorer.name].rows is None and "rows" not in scorer.needs], statistics)
+    for scorer in fit:
+        if answers[scorer.name].rows is None and "rows" in scorer.needs:
+            errors[scorer.name] = _jackknife(scorer, statistics)
+    return {
+        scorer.name: replace(
+            answers[scorer.name].result,
+            zero=zeros.get(scorer.name),
+            interval=_interval(answers[scorer.name], errors.get(scorer.name)),
+        )
+        for scorer in scorers
+    }
+
+
+def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]:
+    labelled = [scorer for scorer in scorers if scorer.uses_labels]
+    if not labelled:
+        return {}
+    orders = list(relabelled(statistics))
+    zeros = {}
+    for scorer in labelled:
+        if scorer.permuted is not None:
+            values = np.array(scorer.permuted([restricted(scorer, order) for order in orders]))
+        else:
+            values = np.array([evaluate(scorer, order).value for order in orders])
+        if np.isfinite(values).all():
+            zeros[scorer.name] = Zero(float(values.mean()), float(values.std(ddof=1)), len(values))
+    return zeros
+
+
+def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, float]:
+    """T times the standard error of scores that are functions of moments."""
+    spectral = [scorer for scorer in scorers if "spectrum" in scorer.needs]
+    by_halves = spectral if statistics.spectrum is not None and statistics.spectrum.basis_is_left else []
+    errors: dict[str, float] = {}
+    if by_halves and statistics.num_rows >= 8:
+        needs = frozenset().union(*(scorer.needs for scorer in by_halves))
+        pairs = [[[evaluate(scorer, half).value for scorer in by_halves] for half in pair] for pair in halves(statistics, needs)]
+        values = np.array(pairs)  # (pairs, 2, scorers)
+        deviations = np.sqrt(((values[:, 0] - values[:, 1]) ** 2).sum(axis=0) / (4 * NUM_PAIRS))
+        errors |= {scorer.name: STUDENT_PAIRS * float(error) for scorer, error in zip(by_halves, deviations, strict=True)}
+    others = [scorer for scorer in scorers if scorer not in by_halves]
+    changed = reweighted(statistics) if others else None
+    if changed is not None:
+        values = np.array([[evaluate(scorer, part).value for scorer in others] for part in changed.statistics])
+        deviations = changed.scale * values.std(axis=0, ddof=1)
+        errors |= {scorer.name: STUDENT_GROUPS * float(error) for scorer, error in zip(others, deviations, strict=True)}
+    return errors
+
+
+def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
+    """T times the standard error, leaving out one of 20 groups of the rows that are held; what is of all rows stays."""
+    statistics = restricted(scorer, statistics)
+    rows = statistics.rows
+    if rows is None or len(rows.labels) < 2 * NUM_GROUPS:
+        return math.nan
+    groups = np.random.default_rng([statistics.seed, 2]).permutation(len(rows.labels)) % NUM_GROUPS
+    parts = (replace(rows.take(np.flatnonzero(groups != group)), sampled=rows.sampled) for group in range(NUM_GROUPS))
+    values = np.array([evaluate(scorer, replace(statistics, rows=part, known={})).value for part in parts])
+    return STUDENT_GROUPS * float(values.std() * math.sqrt(NUM_GROUPS - 1))
+
+
+def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
+    value = found.result.value
+    match found.rows:
+        case RowMean(values) if len(values) > 1:
+            if np.isin(values, (0, 1)).all():
+                return _wilson(value, len(values))
+            error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
+        case Influenced() as influenced:
+            influences = influenced.influences()
+            error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
+    if not found.result.ok or error is None or not math.isfinite(error):
+        return None
+    return value - error, value + error
+
+
+def _wilson(share: float, count: int) -> tuple[float, float]:
+    """Wilson's interval of a share of hits: never empty, also at 0 and 1."""
+    square = NORMAL**2 / count
+    middle, half = (share + square / 2) / (1 + square), math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,46 @@
+"""Statistics of random halves of the rows: what intervals are made from where N <= D and rows are interpolated."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from featalign.arrays import Labels
+from featalign.statistics.collected import Need, Statistics
+from featalign.statistics.gather import gather
+
+NUM_PAIRS = 5
+
+
+def halves(statistics: Statistics, needs: frozenset[Need]) -> Iterator[tuple[Statistics, Statistics]]:
+    """Pairs of statistics of halves that share no row but those of classes with one row alone; each class is split evenly.
+
+    Half the difference of a score between two such halves has the variance of the score on all rows (Politis, Romano and Wolf, "Subsampling", 1999),
+    also where a change of weights says nothing because the features fit every row.
+    """
+    sample = statistics.sample
+    assert sample is not None
+    random = np.random.default_rng([statistics.seed, 3])
+    classes = tuple(str(number) for number in range(statistics.num_classes))
+    for _ in range(NUM_PAIRS):
+        first, second = split_in_halves(sample.labels if statistics.num_classes else np.zeros(len(sample.labels), np.int64), random)
+        pair = (sample.take(places) for places in (first, second))
+        one, two = (gather(rows.features, Labels(rows.labels, classes), needs - {"rows"}, seed=statistics.seed) for rows in pair)
+        yield one, two
+
+
+def split_in_halves(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Places of two halves of the same size, each with half of every class; what is single goes to both.
+
+    >>> first, second = split_in_halves(np.array([0, 0, 1, 1, 2]), np.random.default_rng(0))
+    >>> len(first), len(second), 4 in first, 4 in second
+    (3, 3, True, True)
+    """
+    shuffled = random.permutation(len(labels))
+    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    counts = np.bincount(labels)
+    single = counts[labels[ordered]] == 1
+    paired = ordered[~single]
+    if len(paired) % 2:
+        paired = np.append(paired, paired[-1])
+    first, second = (np.sort(np.concatenate([paired[start::2], ordered[single]])) for start in (0, 1))
+    return first, second
