@@ -19,16 +19,20 @@ from featalign.ranking import Ranking, RankingRow
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
+from featalign.scorers.tangent import tangent_folds
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.tangent import Draw, Tangent
 from featalign.targets import loaders
+from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # until the forecast exists
 SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
+TANGENT_ROWS, TANGENT_TWINS = 400, 2
 
 
 def score(
@@ -180,8 +184,49 @@ def _ranked(
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
-        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals)
+        wanting = any("tangent" in scorer.needs for scorer in scorers)
+        tangent = tangent_evidence(source, target, layer, store, seed=seed, batch_size=batch_size, report=report) if wanting else None
+        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals, tangent)
         yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
+
+
+def tangent_evidence(
+    source: Source,
+    target: Target,
+    layer: str,
+    store: Store,
+    *,
+    max_rows: int = TANGENT_ROWS,
+    num_twins: int = TANGENT_TWINS,
+    num_draws: int = 1,
+    seed: int = 0,
+    batch_size: int = 256,
+    report: Report = lambda name, found, done, total: None,
+) -> Tangent | None:
+    """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
+
+    Twins are drawn from seeds 0, 1, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws.
+    """
+    if source.load_differentiable is None or source.differentiable is None:
+        return None
+    from featalign.sources.gradients import gradient_source
+
+    some = np.sort(stratified_order(target.labels, seed)[:max_rows])
+    subset = None if len(some) == len(target) else some
+    differentiable = source.differentiable
+    twins = [source.random_twin(twin) for twin in range(num_twins)] if differentiable is not None and differentiable.initialise is not None else []
+
+    def rows_of(model: Source, name: str) -> np.ndarray:
+        progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731
+        return extract(model, target, [name], store, subset=subset, batch_size=batch_size, progress=progress)[name].read_all()
+
+    def draws_of(model: Source) -> tuple[Draw, ...]:
+        features = rows_of(model, layer)
+        models = [gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)]
+        return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
+
+    labels = Labels(target.labels[some], target.class_names)
+    return Tangent(labels, some, tangent_folds(labels, seed), draws_of(source), tuple(draws_of(twin) for twin in twins))
 
 
 def _names(source: Source, layers: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -223,9 +268,10 @@ def _scored(
     seed: int,
     outputs: SourceOutputs | None,
     intervals: bool,
+    tangent: Tangent | None = None,
 ) -> dict[str, ScoreResult]:
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
-    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, for_intervals=intervals)
+    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
     with double_precision():
         if intervals:
             return evaluate_with_intervals(scorers, statistics)

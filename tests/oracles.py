@@ -16,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
 from featalign.scorers.ridge_probe import RELATIVE_PENALTIES
 from featalign.scorers.spectral_alignment import RELATIVE_RIDGES
+from featalign.scorers.tangent import RELATIVE_PENALTIES as TANGENT_PENALTIES
 
 
 def label_matrix(labels):
@@ -454,3 +455,42 @@ def spectral_alignment(features, labels):
         residual = ((targets - hat @ targets) ** 2).sum()
         errors.append(residual / ((degrees - np.trace(hat)) / degrees) ** 2)
     return min(errors)
+
+
+def tangent_probe(draws, labels, folds):
+    """Held-out accuracy of ridge regression in the joined columns of activations and gradients, mean over draws."""
+    return float(np.mean([tangent_hits(features, gradients, labels, folds) for features, gradients in draws]))
+
+
+def tangent_gain(draws, twins, labels, folds):
+    """The probe of the source less the mean over its twins."""
+    return tangent_probe(draws, labels, folds) - float(np.mean([tangent_probe(twin, labels, folds) for twin in twins]))
+
+
+def tangent_hits(features, gradients, labels, folds):
+    parts = [centred(part) / math.sqrt((centred(part) ** 2).sum() / len(part)) for part in (features, gradients)]
+    columns, targets = np.hstack(parts), label_matrix(labels).astype(float)
+    found = np.empty(len(labels))
+    for fold in range(NUM_FOLDS):
+        rows, held = columns[folds != fold], columns[folds == fold]
+        answers = targets[folds != fold]
+        average = (centred(rows) ** 2).sum() / len(rows)
+        best, penalty = math.inf, average
+        for relative in TANGENT_PENALTIES:
+            error = 0.0
+            for row in range(len(rows)):
+                error += ((answers[row] - prediction_without(rows, answers, row, relative * average)) ** 2).sum()
+            if error < best:
+                best, penalty = error, relative * average
+        predictions = np.array([ridge_prediction(rows, answers, one, penalty) for one in held])
+        if labels.ndim == 1:
+            found[folds == fold] = predictions.argmax(axis=1) == labels[folds == fold]
+        else:
+            found[folds == fold] = (1 - (predictions - targets[folds == fold]) ** 2 / targets.var(axis=0)).mean(axis=1)
+    return found.mean()
+
+
+def prediction_without(rows, targets, row, penalty):
+    """Ridge regression with a free intercept, fitted again without this row."""
+    others = np.arange(len(rows)) != row
+    return ridge_prediction(rows[others], targets[others], rows[row], penalty)

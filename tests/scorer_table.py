@@ -4,7 +4,8 @@
 nothing), "classes" (votes are tied to the smallest label: the order of the classes counts), or "folds" (the folds are drawn along rows and
 classes, so permuting either draws other folds, and only the names of the classes are free).
 
-`reads` says what the oracle takes beside the labels: the features, or the source's probabilities or logits.
+`reads` says what the oracle takes beside the labels: the features, the source's probabilities or logits, or activations and gradients of a source and
+of its twins.
 """
 
 from collections.abc import Callable
@@ -23,7 +24,7 @@ class ScorerRow:
     rows_off: int = 0  # for shares of rows: how many rows may be decided otherwise, because the value counts rows near a border
     regression: bool = False
     order: Literal["none", "classes", "folds"] = "none"
-    reads: Literal["features", "probabilities", "logits"] = "features"
+    reads: Literal["features", "probabilities", "logits", "tangent"] = "features"
 
 
 SCORER_ROWS = (
@@ -58,6 +59,8 @@ SCORER_ROWS = (
     ScorerRow("leep", oracles.leep, reads="probabilities"),
     ScorerRow("nce", oracles.nce, reads="probabilities"),
     ScorerRow("energy", oracles.energy, regression=True, reads="logits"),
+    ScorerRow("tangent_probe", oracles.tangent_probe, regression=True, reads="tangent", order="folds"),
+    ScorerRow("tangent_gain", oracles.tangent_gain, regression=True, reads="tangent", order="folds"),
     ScorerRow("rankme", oracles.rankme, 1e-8, regression=True),
     ScorerRow("alpha_req", oracles.alpha_req, regression=True),
     ScorerRow("participation_ratio", oracles.participation_ratio, regression=True),
@@ -68,4 +71,5 @@ SCORER_ROWS = (
     ScorerRow("treves_rolls", oracles.treves_rolls, regression=True),
 )
 FEATURE_ROWS = tuple(row for row in SCORER_ROWS if row.reads == "features")
-SOURCE_ROWS = tuple(row for row in SCORER_ROWS if row.reads != "features")
+SOURCE_ROWS = tuple(row for row in SCORER_ROWS if row.reads in ("probabilities", "logits"))
+TANGENT_ROWS = tuple(row for row in SCORER_ROWS if row.reads == "tangent")

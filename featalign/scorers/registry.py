@@ -27,6 +27,7 @@ from featalign.scorers.scorer import Scorer
 from featalign.scorers.sfda import SFDA
 from featalign.scorers.sparsity import ACTIVE_FRACTION, DEAD_FRACTION, HOYER, TREVES_ROLLS
 from featalign.scorers.spectral_alignment import SPECTRAL_ALIGNMENT
+from featalign.scorers.tangent import TANGENT_GAIN, TANGENT_PROBE
 from featalign.scorers.transrate import TRANSRATE
 
 SCORERS: tuple[Scorer, ...] = (
@@ -60,6 +61,8 @@ SCORERS: tuple[Scorer, ...] = (
     LEEP,
     NCE,
     ENERGY,
+    TANGENT_PROBE,
+    TANGENT_GAIN,
     RANKME,
     ALPHA_REQ,
     PARTICIPATION_RATIO,

@@ -26,6 +26,7 @@ class Status(Enum):
     NOT_FOR_REGRESSION = "not defined for regression targets"
     NOT_FOR_MULTILABEL = "not defined for several labels a row"
     NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities, or source_logits)"
+    BLACK_BOX = "not available (black box): needs a source with parameters, gradients and fresh weights, such as a Flax module or one of the zoo"
     NO_LOGITS = "needs the source's logits (source_logits)"
     NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
     UNDEFINED = "not defined for this input"
@@ -136,7 +137,8 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
         return Answer(ScoreResult(math.nan, Status.UNDEFINED))
     sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
     sample = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
-    result = ScoreResult(float(value), note="; ".join(filter(None, (sample, remark))))
+    interval = found.interval if isinstance(found, ScoreResult) else None
+    result = ScoreResult(float(value), interval=interval, note="; ".join(filter(None, (sample, remark))))
     return Answer(result, found if isinstance(found, RowMean | Influenced) else None)
 
 

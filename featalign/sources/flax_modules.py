@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -81,13 +82,10 @@ def flax_source(
     if default_layer not in layers:
         raise FeatalignError(f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}")
 
-    def emit(parameters: Any, prepared: Any) -> dict[str, Any]:
-        return _named(apply(parameters, prepared), default_layer)
-
-    compiled = jax.jit(lambda parameters, prepared, wanted: _chosen(emit(parameters, prepared), wanted), static_argnums=2)
+    emit = _emitting(apply, default_layer)
 
     def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        return {layer: np.asarray(features) for layer, features in compiled(parameters, prepare(inputs), wanted).items()}
+        return {layer: np.asarray(features) for layer, features in chosen_layers()(emit, parameters, prepare(inputs), wanted).items()}
 
     def fresh(seed: int) -> Any:
         assert initialise is not None
@@ -138,6 +136,7 @@ def _as_float(inputs: Any) -> np.ndarray:
 
 def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, Any], Any]]:
     """Trainable parameters as nested dictionaries of arrays, and the pure function of parameters and inputs."""
+    import jax
     from flax import nnx
 
     if variables is not None:
@@ -150,6 +149,8 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
         )
     module.eval()
     definition, state, rest = nnx.split(module, nnx.Param, ...)
+    if not jax.tree.leaves(rest):
+        return nnx.to_pure_dict(state), _of_definition(definition, nnx.eval_shape(lambda: state))
 
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(state)
@@ -159,10 +160,39 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
     return nnx.to_pure_dict(state), apply
 
 
+@cache
+def chosen_layers() -> Callable[..., Mapping[str, Any]]:
+    """The compiled function of (emit, parameters, prepared, layers): one for all sources, so that those with one `emit` are compiled once."""
+    import jax
+
+    def chosen(emit: Callable[[Any, Any], Any], parameters: Any, prepared: Any, layers: tuple[str, ...]) -> dict[str, Any]:
+        emitted = emit(parameters, prepared)
+        return {layer: emitted[layer] for layer in layers}
+
+    return jax.jit(chosen, static_argnums=(0, 3))
+
+
+@cache
+def _emitting(apply: Callable[[Any, Any], Any], default_layer: str) -> Callable[[Any, Any], dict[str, Any]]:
+    return lambda parameters, prepared: _named(apply(parameters, prepared), default_layer)
+
+
+_APPLIES: dict[Any, Callable[[Any, Any], Any]] = {}
+
+
+def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
+    """The pure function of a network that holds nothing but parameters: the same one for all networks of a definition and shapes."""
+    from flax import nnx
+
+    def apply(parameters: Any, inputs: Any) -> Any:
+        filled = nnx.clone(shapes)
+        nnx.replace_by_pure_dict(filled, parameters)
+        return nnx.merge(definition, filled)(inputs)
+
+    key = definition, str(shapes)
+    return _APPLIES.setdefault(key, apply)
+
+
 def _named(emitted: Any, default_layer: str) -> dict[str, Any]:
     layers = emitted if isinstance(emitted, Mapping) else {default_layer: emitted}
     return {layer: values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values for layer, values in layers.items()}
-
-
-def _chosen(layers: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
-    return {layer: layers[layer] for layer in wanted}

@@ -108,6 +108,12 @@ class Source:
         """Parameters and apply function; None for a black box."""
         return None if self.load_differentiable is None else self.load_differentiable()
 
+    def random_twin(self, seed: int = 0) -> "Source":
+        """The same architecture with freshly drawn weights. Raises FeatalignError for a source that cannot be re-initialised."""
+        from featalign.sources.random_twin import random_twin
+
+        return random_twin(self, seed)
+
     @property
     def all_layers(self) -> tuple[str, ...]:
         """Every name `embed` accepts: the layers, then the logits where there are some."""

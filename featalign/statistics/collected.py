@@ -15,8 +15,9 @@ from featalign.statistics.moments import Moments
 from featalign.statistics.rows import Rows
 from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.tangent import Tangent
 
-Need = Literal["moments", "label_moments", "class_scatter", "spectrum", "rows", "source_probabilities", "source_logits"]
+Need = Literal["moments", "label_moments", "class_scatter", "spectrum", "rows", "source_probabilities", "source_logits", "tangent"]
 Value = TypeVar("Value")
 
 
@@ -62,6 +63,7 @@ class Statistics:
     spectrum: Spectrum | None = None
     rows: Rows | None = None
     source: AgainstSource | None = None
+    tangent: Tangent | None = None  # of differentiable sources
     orders: LabelOrders | None = None  # this and `sample` where zeros and intervals are wanted
     sample: Rows | None = None
     known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # see `once`

@@ -24,6 +24,7 @@ from featalign.statistics.rows import HeldRows, Rows
 from featalign.statistics.scatter_sum import CentreSums, ScatterSum
 from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.spectrum import spectrum_from_rows, spectrum_from_scatter
+from featalign.statistics.tangent import Tangent
 
 __all__ = ["Need", "Rows", "Statistics", "gather", "label_columns"]
 MAX_ROWS = 20_000
@@ -39,14 +40,15 @@ def gather(
     batch_rows: int | None = None,
     max_rows: int = MAX_ROWS,
     source_outputs: SourceOutputs | None = None,
+    tangent: Tangent | None = None,
     for_intervals: bool = False,
 ) -> Statistics:
     """Statistics of features (N, D), given whole or as an iterable of blocks of rows in order.
 
     Memory holds one batch, the moments, and at most `max_rows` rows where a scorer needs rows or N <= D. Shapes are static: batches
     have `batch_rows` rows (by default as many as stay in the processor's cache), the last one padded and masked, so that each D is compiled once.
-    `source_outputs` are read on their own, in a pass of the same kind. `for_intervals` collects, in the same pass, the sums under permuted labels and
-    a sample of rows. Raises FeatalignError when the blocks do not fit each other or the labels.
+    `source_outputs` are read on their own, in a pass of the same kind; `tangent` is handed on. `for_intervals` collects, in the
+    same pass, the sums under permuted labels and a sample of rows. Raises FeatalignError when the blocks do not fit each other or the labels.
     """
     num_rows = len(labels.values)
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
@@ -95,7 +97,7 @@ def gather(
         if scatter is not None:
             state["moments"] = scatter.moments(state.pop("centre_sums"))
         statistics = _finished(_from_zero(state, *centre), labels, needs, width, seed, kept if wide else None)
-        statistics = replace(statistics, rows=kept if "rows" in needs else None, sample=kept if for_intervals else None)
+        statistics = replace(statistics, tangent=tangent, rows=kept if "rows" in needs else None, sample=kept if for_intervals else None)
         if orders is not None:
             point = np.asarray(centre[0] + centre[1])
             found = LabelOrders(labels, orders, point) if order_sums is None else order_sums.finish(labels, orders, point)

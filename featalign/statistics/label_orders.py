@@ -72,6 +72,9 @@ def relabelled(statistics: Statistics) -> Iterator[Statistics]:
             changed["rows"] = replace(statistics.rows, labels=labels[statistics.rows.numbers])
         if statistics.source is not None:
             changed["source"] = replace(statistics.source, labels=labels, table=orders.tables[number] if orders.tables else None)
+        if statistics.tangent is not None:
+            kept = replace(orders.labels, values=labels[statistics.tangent.numbers])
+            changed["tangent"] = replace(statistics.tangent, labels=kept)
         if orders.sums is not None and orders.norms is not None and isinstance(statistics.label_moments, ClassMoments):
             changed["label_moments"] = _class_moments(statistics.label_moments.counts, orders.sums[number], orders.norms[number], orders.centre)
         if orders.sums is not None and orders.squares is not None and statistics.class_scatter is not None:

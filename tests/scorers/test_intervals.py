@@ -17,7 +17,7 @@ from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
 from tests.scorers.cases import imbalanced, tall, wide
 
-OF_FEATURES = tuple(scorer for scorer in SCORERS if not scorer.needs & {"source_probabilities", "source_logits"})
+OF_FEATURES = tuple(scorer for scorer in SCORERS if not scorer.needs & {"source_probabilities", "source_logits", "tangent"})
 OF_MOMENTS = tuple(scorer for scorer in OF_FEATURES if "rows" not in scorer.needs and scorer.name not in ("dead_fraction", "gbc_diagonal"))
 
 

@@ -1,0 +1,76 @@
+"""Cost of gradient embeddings: python -m experiments.performance.gradients.
+
+Extraction against a forward and backward pass over the same examples, and the whole tangent comparison of a source against one fine-tuning.
+"""
+
+import tempfile
+from pathlib import Path
+
+import jax
+import numpy as np
+
+import featalign as fa
+from experiments.performance.timing import RESULTS, Line, compare, show_and_save
+from featalign.api import tangent_evidence
+from featalign.embeddings.store import Store
+from featalign.scorers.registry import select
+from featalign.scorers.scorer import evaluate
+from featalign.scorers.tangent import tangent_curve
+from featalign.sources.gradients import gradient_source
+from featalign.statistics.gather import gather
+from featalign.training.loop import Rows, Setting, train
+
+SOURCES = ("zoo/resnet_cifar10", "zoo/plain_clothing", "zoo/vit_digits")
+COUNT, EPOCHS = 1000, 60
+
+
+def images(count: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (count, 32, 32, 3)).astype(np.uint8)
+
+
+def extraction(address: str) -> Line:
+    """Projected gradients of 512 images against the gradient of the sum of the features over the same images, in batches of 64."""
+    source, batch = fa.load_source(address), images(512)
+    gradients, differentiable = gradient_source(source), source.differentiable
+    assert differentiable is not None
+    prepared = differentiable.prepare(batch)
+    passes = jax.jit(jax.grad(lambda parameters, some: differentiable.apply(parameters, some)["features"].sum()))
+
+    def forward_and_backward() -> None:
+        for start in range(0, len(prepared), 64):
+            jax.block_until_ready(passes(differentiable.parameters, prepared[start : start + 64]))
+
+    return compare(f"gradients of {address}", lambda: gradients.embed(batch), forward_and_backward, against="forward + backward", wanted="<= 4")
+
+
+def comparison(address: str) -> Line:
+    """Gradients and activations of the source and two twins at n = 1000, scores and curve, from an empty cache, against one fine-tuning."""
+    source = fa.load_source(address)
+    target = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10)
+    differentiable = source.differentiable
+    assert differentiable is not None
+    prepared = differentiable.prepare(target.inputs.read(np.arange(COUNT)))
+
+    def ours() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            tangent = tangent_evidence(source, target, "features", Store(Path(folder)), max_rows=COUNT)
+            assert tangent is not None
+            statistics = gather(np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent)
+            for scorer in select(["tangent_probe", "tangent_gain"]):
+                evaluate(scorer, statistics)
+            tangent_curve(tangent)
+
+    def theirs() -> None:
+        setting = Setting(1e-3, steps=EPOCHS * COUNT // 32)
+        train(differentiable.apply, "features", differentiable.parameters, Rows(prepared, target.labels.astype(np.int32)), 10, setting)
+
+    return compare(f"tangent comparison of {address}", ours, theirs, against=f"fine-tuning, {EPOCHS} epochs", wanted="<= 0.1", repeats=1)
+
+
+def main() -> None:
+    lines = [extraction(address) for address in SOURCES] + [comparison(SOURCES[0])]
+    show_and_save("Cost of gradients", lines, RESULTS / "gradients.json")
+
+
+if __name__ == "__main__":
+    main()

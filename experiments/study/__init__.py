@@ -1,0 +1,1 @@
+"""The ground truth: sources, targets, sizes and arms really trained."""

@@ -1,0 +1,194 @@
+"""Tangent scores: fine-tuning and training from scratch made linear, by ridge regression on activations and gradients."""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from featalign.arrays import Labels
+from featalign.scorers.linear_probe import stratified_folds
+from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
+from featalign.statistics.collected import Statistics, label_columns
+from featalign.statistics.tangent import Tangent, joint_gram
+
+RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.5))
+NUM_FOLDS = 5
+SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
+NORMAL = 1.6448536269514722
+
+
+@dataclass(frozen=True)
+class Part:
+    """Training rows T and held-out rows H of one fold, the centred Gram of T decomposed, and that of H against T."""
+
+    training: np.ndarray  # (T,)
+    held: np.ndarray  # (H,)
+    values: np.ndarray  # (T,)
+    vectors: np.ndarray  # (T, T)
+    crossed: np.ndarray  # (H, T)
+
+
+def compute(statistics: Statistics) -> RowMean | Status:
+    """Cross-validated accuracy of kernel ridge regression with K = activations + gradients, each centred with mean square 1 per row.
+
+    Gradients are those of random read-outs of the features with respect to all parameters, so that K approximates what gradient descent from the
+    source's weights can fit while it stays near them (the tangent kernel: Jacot, Gabriel and Hongler, NeurIPS 2018), besides a new head. One-hot
+    labels, 5 stratified seeded folds; the penalty, 1e-5 ... 100 times the mean eigenvalue, is chosen within the training folds by its
+    leave-one-out error. For several labels a row the mean share that is right; for float targets 1 - mean squared error / variance. Mean over
+    draws of the read-outs. At most 1, larger is better. Only for differentiable sources.
+    """
+    status = _unfit(statistics.tangent)
+    if status is not None:
+        return status
+    return RowMean(np.mean(_hits(statistics, "source"), axis=0))
+
+
+def compute_gain(statistics: Statistics) -> ScoreResult | Status:
+    """`tangent_probe` of the source less that of its random twins: a forecast, to first order, of the gain of fine-tuning over training from scratch.
+
+    0 is no gain; in [-1, 1] for classes; larger is better. The 90% interval holds the scatter over rows, twins and read-outs: its half width is
+    1.64 times the root of variance over rows of the difference / M + variance over pairs of a twin and a draw / their number.
+    """
+    status = _unfit(statistics.tangent)
+    if status is not None:
+        return status
+    if not _tangent(statistics).twins:
+        return Status.BLACK_BOX
+    own, others = _hits(statistics, "source"), _hits(statistics, "twins")
+    differences = np.tile(own, (len(others) // len(own), 1)) - others  # (pairs, M)
+    draws, rows = differences.mean(axis=1), differences.mean(axis=0)
+    square = rows.var(ddof=1) / len(rows) + (draws.var(ddof=1) / len(draws) if len(draws) > 1 else 0.0)
+    value, half = float(draws.mean()), NORMAL * math.sqrt(square)
+    return ScoreResult(value, interval=(value - half, value + half))
+
+
+def tangent_curve(tangent: Tangent, *, seed: int = 0) -> dict[int, tuple[float, float]]:
+    """Accuracy of the source and mean accuracy of its twins by number of training rows: n/8, n/4, n/2 and n of the rows outside the fold.
+
+    Nested subsets, stratified by class, from one Gram matrix for each draw. The twins' is NaN where there are none.
+
+    >>> from featalign.statistics.tangent import Draw
+    >>> random = np.random.default_rng(0)
+    >>> labels = Labels(np.arange(80) % 2, ("0", "1"))
+    >>> draw = Draw(random.normal(size=(80, 4)) + 2 * labels.values[:, None], random.normal(size=(80, 6)))
+    >>> curve = tangent_curve(Tangent(labels, np.arange(80), np.arange(80) // 16, (draw,), ()))
+    >>> list(curve), curve[64][0] > 0.9
+    ([8, 16, 32, 64], True)
+    """
+    groups = _groups(tangent.labels)
+    most = len(groups) - len(groups) // NUM_FOLDS
+    curve = {}
+    for share in SHARES:
+        keep = lambda rows, share=share: rows[_stratified_order(groups[rows], seed)[: max(2, round(share * len(rows)))]]  # noqa: E731
+        own, *others = (
+            np.mean([held_out_hits(decompose(joint_gram(draw), tangent.folds, keep), tangent.labels) for draw in draws])
+            for draws in (tangent.source, *tangent.twins)
+        )
+        curve[round(share * most)] = float(own), float(np.mean(others)) if others else math.nan
+    return curve
+
+
+def _unfit(tangent: Tangent | None) -> Status | None:
+    if tangent is None:
+        return Status.BLACK_BOX
+    return Status.TOO_FEW_ROWS if len(tangent.labels.values) < 2 * NUM_FOLDS else None
+
+
+def _tangent(statistics: Statistics) -> Tangent:
+    assert statistics.tangent is not None
+    return statistics.tangent
+
+
+def _hits(statistics: Statistics, which: Literal["source", "twins"]) -> np.ndarray:
+    """What each row adds to the accuracy, held out, for each draw (draws, M); the decompositions serve all orders of the labels."""
+    tangent = _tangent(statistics)
+    draws = tangent.source if which == "source" else tuple(draw for twin in tangent.twins for draw in twin)
+    parts = statistics.once(f"tangent {which}", lambda: [decompose(joint_gram(draw), tangent.folds) for draw in draws])
+    return np.stack([held_out_hits(each, tangent.labels) for each in parts])
+
+
+def decompose(gram: np.ndarray, folds: np.ndarray, keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows) -> list[Part]:
+    """The parts of a Gram matrix (M, M) by fold (M,), training on those rows outside the fold that `keep` leaves."""
+    parts = []
+    for fold in range(NUM_FOLDS):
+        training, held = keep(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)
+        own, cross = gram[np.ix_(training, training)], gram[np.ix_(held, training)]
+        means = own.mean(axis=0)
+        values, vectors = np.linalg.eigh(own - means - means[:, None] + means.mean())
+        crossed = cross - cross.mean(axis=1, keepdims=True) - means + means.mean()
+        parts.append(Part(training, held, np.maximum(values, 0.0), vectors, crossed))
+    return parts
+
+
+def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
+    """What each row adds to the accuracy (M,), predicted by the part that held it out."""
+    columns = label_columns(labels.values, labels.num_classes)
+    found = np.empty(len(columns))
+    for part in parts:
+        predictions = predict(part, columns[part.training])
+        found[part.held] = _right(predictions, columns[part.held], labels)
+    return found
+
+
+def predict(part: Part, targets: np.ndarray) -> np.ndarray:
+    """Predictions (H, K) of ridge regression with a free intercept on targets (T, K), at the penalty p with the least leave-one-out error.
+
+    Leaving row i out gives the residual (y - ŷ)_i / (1 - 1/T - h_i), h the diagonal of K (K + p)⁻¹ of the centred Gram K.
+    """
+    mean, count = targets.mean(axis=0), len(part.values)
+    average = part.values.sum() / count
+    if not average > 0:
+        return np.broadcast_to(mean, (len(part.held), targets.shape[1]))
+    projected = part.vectors.T @ (targets - mean)
+    shrinks = part.values[:, None] / (part.values[:, None] + np.array(RELATIVE_PENALTIES) * average)  # (T, P)
+    left = np.maximum(1 - 1 / count - (part.vectors**2) @ shrinks, 1e-9)
+    fitted = (part.vectors @ (shrinks[:, :, None] * projected[:, None, :]).reshape(count, -1)).reshape(count, shrinks.shape[1], -1)
+    errors = (((targets - mean)[:, None, :] - fitted) ** 2 / left[:, :, None] ** 2).sum(axis=(0, 2))
+    penalty = RELATIVE_PENALTIES[int(np.argmin(errors))] * average
+    return mean + part.crossed @ (part.vectors @ (projected / (part.values + penalty)[:, None]))
+
+
+def _right(predictions: np.ndarray, columns: np.ndarray, labels: Labels) -> np.ndarray:
+    if labels.task == "classification":
+        return (predictions.argmax(axis=1) == columns.argmax(axis=1)).astype(np.float64)
+    if labels.task == "multilabel":
+        return ((predictions > 0.5) == (columns > 0.5)).mean(axis=1)
+    return (1 - (predictions - columns) ** 2 / np.maximum(labels.values.var(axis=0), np.finfo(np.float64).tiny)).mean(axis=1)
+
+
+def tangent_folds(labels: Labels, seed: int) -> np.ndarray:
+    """The folds (M,) of tangent scores, stratified by class."""
+    return stratified_folds(_groups(labels), NUM_FOLDS, seed=seed)
+
+
+def _groups(labels: Labels) -> np.ndarray:
+    return labels.values if labels.num_classes else np.zeros(len(labels.values), np.int64)
+
+
+def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
+    """An order in which every beginning holds the classes in proportion."""
+    shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
+    by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
+    sizes = np.bincount(groups)
+    places = np.arange(len(groups)) - (np.cumsum(sizes) - sizes)[groups[by_class]]
+    return by_class[np.argsort((places + 0.5) / sizes[groups[by_class]], kind="stable")]
+
+
+TANGENT_PROBE = Scorer(
+    "tangent_probe",
+    compute,
+    frozenset({"tangent"}),
+    "cross-validated accuracy of ridge regression on activations and gradients",
+    True,
+    ALL_TASKS,
+)
+TANGENT_GAIN = Scorer(
+    "tangent_gain",
+    compute_gain,
+    frozenset({"tangent"}),
+    "tangent probe less that of the random twin (0: no gain)",
+    True,
+    ALL_TASKS,
+)

@@ -1,0 +1,49 @@
+"""The random twin: a source's architecture with freshly drawn weights."""
+
+import hashlib
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.source import Differentiable, Source, digest_arrays
+
+
+def random_twin(source: Source, seed: int = 0) -> Source:
+    """The source with the weights it had before any training, as another draw would have them: what training from scratch starts from.
+
+    It has the layers and the preprocessing of the source, no logits, and a revision of its own, made of the fresh weights and of the source's
+    revision. Raises FeatalignError for a source that cannot be re-initialised.
+
+    >>> import featalign as fa
+    >>> twin = fa.load_source("zoo/resnet_digits").random_twin(seed=1)
+    >>> twin.name, twin.layers
+    ('zoo/resnet_digits random twin 1', ('stem', 'stage_1', 'stage_2', 'features'))
+    """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
+    differentiable = source.differentiable
+    if differentiable is None or differentiable.initialise is None:
+        raise FeatalignError(
+            f"{source.name}: expected a source that can be re-initialised, this one is a black box without fresh weights; "
+            "give fa.flax_source an `initialise`, or choose a source of the zoo"
+        )
+    from featalign.sources.flax_modules import chosen_layers, flat_parameters
+
+    parameters = differentiable.initialise(int(seed))
+    content = f"random twin\0{source.revision}\0{digest_arrays(flat_parameters(parameters))}"
+
+    def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+        emitted = chosen_layers()(differentiable.apply, parameters, differentiable.prepare(inputs), layers)
+        return {layer: np.asarray(features) for layer, features in emitted.items()}
+
+    return Source(
+        name=f"{source.name} random twin {seed}",
+        revision=hashlib.sha256(content.encode()).hexdigest(),
+        embed_batch=embed_batch,
+        layers=source.layers,
+        default_layer=source.default_layer,
+        preprocessing=source.preprocessing,
+        input_kind=source.input_kind,
+        load_differentiable=lambda: Differentiable(parameters, differentiable.apply, differentiable.prepare, differentiable.initialise),
+    )

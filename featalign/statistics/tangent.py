@@ -1,0 +1,41 @@
+"""Activations and gradients of a source and of its random twins on the same rows: what training is to first order."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from featalign.arrays import Labels
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Activations (M, D) and projected gradients (M, E) for one seed of read-outs and projections."""
+
+    features: np.ndarray
+    gradients: np.ndarray
+
+
+@dataclass(frozen=True)
+class Tangent:
+    """Draws of the source and of each of its random twins on M rows, which have these labels, numbers among all rows (M,) and folds (M,)."""
+
+    labels: Labels
+    numbers: np.ndarray
+    folds: np.ndarray
+    source: tuple[Draw, ...]
+    twins: tuple[tuple[Draw, ...], ...]
+
+
+def joint_gram(draw: Draw) -> np.ndarray:
+    """The Gram matrix (M, M) of activations and gradients together, each centred and with a mean square of 1 per row.
+
+    Constant parts add nothing.
+    """
+    gram = np.zeros((len(draw.features),) * 2)
+    for part in (draw.features, draw.gradients):
+        centred = part.astype(np.float64) - part.mean(axis=0, dtype=np.float64)
+        own = centred @ centred.T
+        mean = np.trace(own) / len(own)
+        if mean > 0:
+            gram += own / mean
+    return gram
