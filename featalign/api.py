@@ -154,7 +154,8 @@ def rank(
         for candidate in candidates:
             name = candidate if isinstance(candidate, str) else candidate.name
             try:
-                rows += list(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals))
+                for row in _ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals):
+                    rows.append(row)
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
@@ -270,6 +271,11 @@ def _scored(
     intervals: bool,
     tangent: Tangent | None = None,
 ) -> dict[str, ScoreResult]:
+    if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
+        varying = np.ptp(labels.values, axis=0) > 0
+        if not varying.any():
+            raise FeatalignError("labels: expected a label that some rows have and others have not, there is none; add rows")
+        labels = Labels(labels.values[:, varying], ())
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
     statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
     with double_precision():

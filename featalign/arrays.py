@@ -62,7 +62,7 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
         array = np.asarray(labels, dtype=object)  # else numpy writes a missing value among strings out as the class "nan" or "None"
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
-    if array.ndim not in (1, 2) or (array.ndim == 2 and array.dtype.kind not in "fiub"):
+    if array.ndim not in (1, 2) or 0 in array.shape or (array.ndim == 2 and array.dtype.kind not in "fiub"):
         raise FeatalignError(
             f"{name}: expected class labels of shape (N,), zeros and ones of shape (N, K) for multi-label, or float targets of shape (N,) or (N, K), "
             f"got {array.dtype.name} of shape {array.shape}"

@@ -110,7 +110,7 @@ class Ranking:
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
         notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}"]
-        if len({row.layer for row in self.rows}) > 1:
+        if len(self.rows) > len(self.best_layers):
             notes.append("the best layer of each source: " + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values()))
         notes += [f"{source} could not be scored: {reason}" for source, reason in self.failures.items()]
         return "\n".join([*lines, *notes])
@@ -123,5 +123,5 @@ def _columns(row: RankingRow) -> dict[str, float]:
         if result.interval:
             columns |= {f"{name}_low": result.interval[0], f"{name}_high": result.interval[1]}
         if result.zero:
-            columns[f"{name}_zero"] = result.zero.mean
+            columns |= {f"{name}_zero": result.zero.mean, f"{name}_zero_spread": result.zero.spread}
     return columns

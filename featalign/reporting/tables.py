@@ -45,7 +45,8 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
-    room = max(1, (width - 34) // 12)
+    judged = any(result.interval for row in ranking.rows for result in row.scores.values())
+    room = max(1, (width - 34 - (12 if len(layers) > 1 else 0)) // (19 if judged else 12))
     shown = names if len(names) <= room else [name for name in names if name in NARROW or name == ranking.ordered_by][:room]
     table.add_column("", justify="right")
     table.add_column("source", no_wrap=True)
@@ -61,7 +62,7 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
 
 def _with_interval(name: str, result: ScoreResult) -> str:
     interval = format_interval(name, result)
-    return f"{format_score(name, result)}\n({interval.replace('%', '').replace(' to ', '…')})" if interval else format_score(name, result)
+    return f"{format_score(name, result)}\n{interval.replace('%', '')}" if interval else format_score(name, result)
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
@@ -69,12 +70,12 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     console.print(ranking_table(ranking, width=console.width))
     for source, reason in ranking.failures.items():
         console.print(f"{source} could not be scored: {reason}", style="red", markup=False)
-    if len({row.layer for row in ranking.rows}) > 1:
+    if len(ranking.rows) > len(ranking.best_layers):
         best = ", ".join(f"{row.source} {row.layer}" for row in ranking.best_layers.values())
         console.print(f"the best layer of each source: {best}", markup=False, highlight=False)
     for row in ranking.rows:
         for warning in row.warnings:
-            console.print(f"{row.source}: {warning}", style="yellow", markup=False)
+            console.print(f"{row.source} {row.layer}: {warning}", style="yellow", markup=False)
     statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
     for name, explanation in sorted(statuses):
         console.print(f"{name}: {explanation}", style="dim", markup=False)

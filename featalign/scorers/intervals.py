@@ -27,7 +27,8 @@ def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -
       half too narrow for scores of fit (LogME, H-score, label overlap, spectral alignment);
     - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
 
-    It is about the value that another sample of as many rows would give, not about a bias of the score.
+    There is none below 40 rows where neither rows nor halves give one, and where the rows show no spread (a value at its bound). It is about the
+    value that another sample of as many rows would give, not about a bias of the score.
     """
     answers = {scorer.name: answer(scorer, statistics) for scorer in scorers}
     fit = [scorer for scorer in scorers if answers[scorer.name].result.ok]
@@ -37,14 +38,14 @@ def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -
     for scorer in open_ended:
         if "rows" in scorer.needs:
             errors[scorer.name] = _jackknife(scorer, statistics)
-    return {
-        scorer.name: replace(
-            answers[scorer.name].result,
-            zero=zeros.get(scorer.name),
-            interval=_interval(answers[scorer.name], errors.get(scorer.name)),
-        )
-        for scorer in scorers
-    }
+    results = {}
+    for scorer in scorers:
+        found = answers[scorer.name]
+        interval = _interval(found, errors.get(scorer.name))
+        missing = [what for what, absent in (("interval", interval is None), ("zero", scorer.uses_labels and scorer.name not in zeros)) if absent]
+        note = "; ".join(filter(None, (found.result.note, f"no {' and no '.join(missing)} can be told" if missing and found.result.ok else "")))
+        results[scorer.name] = replace(found.result, zero=zeros.get(scorer.name), interval=interval, note=note)
+    return results
 
 
 def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]:
@@ -71,8 +72,8 @@ def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dic
     if by_halves and statistics.num_rows >= 8:
         needs = frozenset().union(*(scorer.needs for scorer in by_halves))
         pairs = [[[evaluate(scorer, half).value for scorer in by_halves] for half in pair] for pair in halves(statistics, needs)]
-        values = np.array(pairs)  # (pairs, 2, scorers)
-        deviations = np.sqrt(((values[:, 0] - values[:, 1]) ** 2).sum(axis=0) / (4 * NUM_PAIRS))
+        values = np.array(pairs).reshape(-1, 2, len(by_halves))
+        deviations = np.sqrt(((values[:, 0] - values[:, 1]) ** 2).sum(axis=0) / (4 * NUM_PAIRS)) if pairs else np.full(len(by_halves), math.nan)
         errors |= {scorer.name: STUDENT_PAIRS * float(error) for scorer, error in zip(by_halves, deviations, strict=True)}
     others = [scorer for scorer in scorers if scorer not in by_halves]
     changed = reweighted(statistics) if others else None
@@ -100,14 +101,14 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     if found.result.interval is not None:
         return found.result.interval
     match found.rows:
-        case RowMean(values) if len(values) > 1:
-            if np.isin(values, (0, 1)).all():
+        case RowMean(values, hits) if len(values) > 1:
+            if hits:
                 return _wilson(value, len(values))
             error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
         case Influenced() as influenced:
             influences = influenced.influences()
             error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
-    if not found.result.ok or error is None or not math.isfinite(error):
+    if not found.result.ok or error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
         return None
     return value - error, value + error
 

@@ -25,8 +25,9 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
         return Status.TOO_FEW_ROWS
     around = labels[neighbours(statistics, count)]  # (M, k) or (M, k, K)
     if statistics.task == "classification":
-        votes = np.stack([(around == label).sum(axis=1) for label in range(statistics.num_classes)], axis=1)
-        return RowMean((votes.argmax(axis=1) == labels).astype(np.float64))
+        votes = np.zeros((len(labels), statistics.num_classes), np.uint8)
+        np.add.at(votes, (np.arange(len(labels))[:, None], around), 1)
+        return RowMean((votes.argmax(axis=1) == labels).astype(np.float64), hits=True)
     if statistics.task == "multilabel":
         return RowMean(((around.mean(axis=1) > 0.5) == (labels > 0)).mean(axis=1))
     return explained(labels, around.mean(axis=1))

@@ -8,7 +8,6 @@ import jax.numpy as jnp
 import numpy as np
 
 from featalign.scorers.logistic import TOLERANCE, minimise
-from featalign.scorers.logistic import fit as fit
 from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.collected import Statistics
 
@@ -39,7 +38,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
             rows, jnp.asarray(_as_given(labels)), jnp.asarray(_folds(labels, statistics.seed)), penalties, num_classes=statistics.num_classes
         )
     losses, hits = np.asarray(losses), np.asarray(hits, np.float64) / _columns(labels)
-    return RowMean(hits[np.lexsort((losses, -hits.mean(axis=1)))[0]])
+    return RowMean(hits[np.lexsort((losses, -hits.mean(axis=1)))[0]], hits=statistics.task == "classification")
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:

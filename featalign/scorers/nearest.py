@@ -5,6 +5,7 @@ import numpy as np
 BLOCK = 512  # rows asked for at once, and GROUP times fewer minima than distances
 GROUP = 32
 SPARE = 3  # candidates beyond those asked for, to tell that no other row can be nearer
+AMBIGUOUS = 64  # the same in float64, where rows far from the centre lie close together
 BEYOND = 1e30  # farther than any row: features are scaled to at most 1
 
 
@@ -12,7 +13,8 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
     """The `count` nearest other rows of each row (N, count) int32, nearest first: Euclidean, equally near ones in the order of the rows.
 
     One float32 product of centred rows bounds every squared distance from below, |x|² - 2 qx less its rounding error; the few rows with the lowest
-    bounds are compared in float64. Where the last of those kept is not below the bounds of all others, the row is done again in float64 throughout.
+    bounds are compared in float64. Where the last of those kept is not below the bounds of all others, the row is done again in float64
+    throughout: exact unless more than 64 rows lie within rounding of each other at a distance of 1e7 times theirs.
     """
     total, width = features.shape
     centre, scale = _centre(features)
@@ -102,8 +104,7 @@ def _nearest_in_double(features: np.ndarray, centre: np.ndarray, numbers: np.nda
         distances[:, start : start + BLOCK] = (rows**2).sum(axis=1) - 2 * queries @ rows.T  # the query's own square changes no order
     places = np.arange(len(numbers))
     distances[places, numbers] = np.inf
-    found = np.empty((len(numbers), count), np.int32)
-    for turn in range(count):
-        found[:, turn] = distances.argmin(axis=1)
-        distances[places, found[:, turn]] = np.inf
-    return found
+    # rows that lie closer together than products can tell are ranked by their differences
+    near = np.sort(np.argsort(distances, axis=1, kind="stable")[:, : count + AMBIGUOUS], axis=1)
+    order = np.argsort(_distances(features, numbers, near), axis=1, kind="stable")[:, :count]
+    return np.take_along_axis(near, order, axis=1).astype(np.int32)

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.linear_probe import fit
+from featalign.scorers.logistic import fit
 from featalign.scorers.scorer import Influenced, Scorer, Status
 from featalign.statistics.gather import Statistics
 
@@ -29,7 +29,7 @@ def compute(statistics: Statistics) -> Influenced | Status:
     Pretrained Models to Classification Tasks", ECCV 2022. Its code sums the second derivatives over rows where the loss is a mean, adds those of b,
     starts at random, stops after 100 steps, and prints a grid of N/λσ² and σ²; here the trace is that of L in W, the start is zero, the fit goes on
     until the loss is within 1e-13 of its minimum (a status where 500 steps leave the value wrong by 1e-4), and the values are those in the middle of
-    the grid. On a seeded sample beyond 5000 rows.
+    the grid. Its interval holds W fixed in the trace. On a seeded sample beyond 5000 rows.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None

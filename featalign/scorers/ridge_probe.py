@@ -32,7 +32,7 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     directions = statistics.once("left vectors", lambda: left_vectors(spectrum, jnp.asarray(features)))
     predictions = np.asarray(_leave_one_out(spectrum, directions, targets, jnp.asarray(RELATIVE_PENALTIES)))
     if statistics.task == "classification":
-        return RowMean((predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64))
+        return RowMean((predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True)
     if statistics.task == "multilabel":
         return RowMean(((predictions > 0.5) == statistics.rows.labels).mean(axis=1))
     return explained(statistics.rows.labels, predictions)

@@ -66,7 +66,7 @@ class ScoreResult:
             "status": "ok" if self.ok else self.status.name.lower(),
             "explanation": "" if self.ok else self.status.value,
             "interval": list(self.interval) if self.interval else None,
-            "zero": vars(self.zero) if self.zero else None,
+            "zero": dict(vars(self.zero)) if self.zero else None,
             "note": self.note,
         }
 
@@ -76,6 +76,7 @@ class RowMean:
     """What `compute` answers where the score is the mean of a value per row (M,); their scatter gives its interval."""
 
     values: np.ndarray
+    hits: bool = False  # whether each value is 1 for right and 0 for wrong
 
 
 @dataclass(frozen=True)

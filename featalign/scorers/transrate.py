@@ -4,7 +4,7 @@ import math
 
 import jax.numpy as jnp
 import numpy as np
-from scipy.linalg import eigvalsh, solve
+from scipy.linalg import eigvalsh, svd
 
 from featalign.scorers.scorer import Influenced, Scorer
 from featalign.statistics.gather import Statistics
@@ -47,12 +47,9 @@ def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
 def _leverage(rows: np.ndarray) -> np.ndarray:
     """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w of the rows (n, D), at w = 1."""
     count, width = rows.shape
-    ridge = count * DISTORTION
-    if count < width:
-        gram = rows @ rows.T
-        hat = np.diagonal(solve(gram + ridge * np.eye(count), gram, assume_a="pos"))
-    else:
-        hat = (rows * solve(rows.T @ rows + ridge * np.eye(width), rows.T, assume_a="pos").T).sum(axis=1)
+    left, singular, _ = svd(rows, full_matrices=False)  # not a solve: the ridge may be far below rounding
+    squares = np.where(singular > max(count, width) * np.finfo(singular.dtype).eps * singular[0], singular**2, 0.0)
+    hat = (left**2) @ (squares / (squares + count * DISTORTION))
     return (hat - hat.mean()) / 2
 
 

@@ -17,7 +17,7 @@ def batch_size(num_rows: int, width: int) -> int:
     >>> [batch_size(10**6, width) for width in (64, 512, 768, 2048)], batch_size(100, 64)
     ([2048, 2048, 1024, 512], 128)
     """
-    most = min(BATCH_ROWS, max(64, 1 << (BATCH_VALUES // width).bit_length() - 1))
+    most = min(BATCH_ROWS, max(64, 1 << max(1, BATCH_VALUES // width).bit_length() - 1))
     return min(most, max(8, 1 << (num_rows - 1).bit_length()))
 
 

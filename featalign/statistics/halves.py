@@ -9,16 +9,19 @@ from featalign.statistics.collected import Need, Statistics
 from featalign.statistics.gather import gather
 
 NUM_PAIRS = 5
+MOST_SHARED = 0.1
 
 
 def halves(statistics: Statistics, needs: frozenset[Need]) -> Iterator[tuple[Statistics, Statistics]]:
-    """Pairs of statistics of halves that share no row but those of classes with one row alone; each class is split evenly.
+    """Pairs of statistics of halves that share no row but those of classes with one row alone (and one of an odd number); classes are split evenly.
 
     Half the difference of a score between two such halves has the variance of the score on all rows (Politis, Romano and Wolf, "Subsampling", 1999),
-    also where a change of weights says nothing because the features fit every row.
+    also where a change of weights says nothing because the features fit every row. None where more than a tenth of the rows would be shared.
     """
     sample = statistics.sample
     assert sample is not None
+    if statistics.num_classes and (np.bincount(sample.labels) == 1).sum() > MOST_SHARED * len(sample.labels):
+        return
     random = np.random.default_rng([statistics.seed, 3])
     classes = tuple(str(number) for number in range(statistics.num_classes))
     for _ in range(NUM_PAIRS):

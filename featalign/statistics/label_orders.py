@@ -38,7 +38,8 @@ class OrderSums:
 
     def __init__(self, labels: Labels, orders: np.ndarray, width: int, *, with_squares: bool):
         self.num_classes = labels.num_classes
-        self.labels = (labels.values.astype(np.int32) if labels.num_classes else labels.values - labels.values.mean(axis=0))[orders]  # (P, N[, K])
+        self.labels = labels.values.astype(np.int32) if labels.num_classes else labels.values - labels.values.mean(axis=0)
+        self.orders = orders
         groups = labels.num_classes or labels.values.shape[1]
         self.sums = np.zeros((len(orders), groups, width))
         self.norms = np.zeros((len(orders), groups))
@@ -46,7 +47,10 @@ class OrderSums:
 
     def take(self, rows: np.ndarray, start: int) -> None:
         """Add a batch (B, D) whose first row has the number `start`."""
-        here = self.labels[:, start : start + len(rows)]
+        with np.errstate(over="ignore", invalid="ignore"):  # values out of range get a status
+            self._take(rows, self.labels[self.orders[:, start : start + len(rows)]])
+
+    def _take(self, rows: np.ndarray, here: np.ndarray) -> None:
         if not self.num_classes:
             self.sums += np.einsum("pnk,nd->pkd", here, rows, optimize=True)
             return

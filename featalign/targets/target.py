@@ -87,7 +87,7 @@ class Target:
 
     @property
     def num_classes(self) -> int:
-        """Number of class names; 0 for regression."""
+        """Number of class names; 0 for multi-label and regression."""
         return len(self.class_names)
 
     @property

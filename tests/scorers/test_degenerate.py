@@ -151,12 +151,10 @@ def test_constant_features(case, constant):
     features, labels = case(0)
     features = np.zeros_like(features) + (np.random.default_rng(0).normal(size=features.shape[1]) if constant == "row" else constant)
     scores = results(features, labels)
-    zero = constant == 0.0
-    constant_ones = {"ridge_probe", "h_score_shrunk", "cka", "cka_biased", "participation_ratio"} | ({"rankme", "stable_rank"} if zero else set())
-    constant_ones |= {"lda", "sfda", "ncti", "ncti_confidence", "ncti_features", "ncti_classes"}
-    constant_ones |= {"neural_collapse", "spectral_alignment", "alpha_req", "lfc", "parc", "nleep"}
-    undefined = {"logme", "hoyer", "treves_rolls"} if zero else set()
-    assert statuses(scores) == dict.fromkeys(constant_ones, Status.CONSTANT) | dict.fromkeys(undefined, Status.UNDEFINED)
+    expected = {"constant": Status.CONSTANT}
+    if constant == 0.0:
+        expected |= {"constant at zero": Status.CONSTANT, "undefined at zero": Status.UNDEFINED}
+    assert statuses(scores) == {name: expected[row.alike] for name, row in ROWS.items() if row.alike in expected}
     # numpy's covariance is rounding alone here; and for the probe, classes of equal size are a tie that rounding decides
     assert_right(scores, features, labels, but=["h_score", "linear_probe", "pactran"])
     assert scores["h_score"].value == 0
@@ -209,7 +207,7 @@ def test_two_rows():
 def test_one_row():
     features, _ = tall(0)
     scores = results(features[:1], [3])
-    assert set(statuses(scores)) == (set(NAMES) - LABEL_FREE) | {"participation_ratio", "alpha_req"}
+    assert set(statuses(scores)) == (set(NAMES) - LABEL_FREE) | {name for name in LABEL_FREE if ROWS[name].alike == "constant"}
     assert_right(scores, features[:1], np.array([0]))
 
 
