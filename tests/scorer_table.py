@@ -67,6 +67,7 @@ SCORER_ROWS = (
     ScorerRow("rankme", oracles.rankme, 1e-8, regression=True, alike="constant at zero"),
     ScorerRow("alpha_req", oracles.alpha_req, regression=True, alike="constant"),
     ScorerRow("participation_ratio", oracles.participation_ratio, regression=True, alike="constant"),
+    ScorerRow("nesum", lambda features, labels: oracles.stable_rank(oracles.centred(features)), regression=True, alike="constant"),
     ScorerRow("stable_rank", oracles.stable_rank, regression=True, alike="constant at zero"),
     ScorerRow("active_fraction", oracles.active_fraction, 1e-12, regression=True),
     ScorerRow("dead_fraction", oracles.dead_fraction, 1e-12, regression=True),

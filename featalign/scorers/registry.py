@@ -17,6 +17,7 @@ from featalign.scorers.linear_probe import LINEAR_PROBE
 from featalign.scorers.logme import LOGME
 from featalign.scorers.nce import NCE
 from featalign.scorers.ncti import NCTI, NCTI_CLASSES, NCTI_CONFIDENCE, NCTI_FEATURES
+from featalign.scorers.nesum import NESUM
 from featalign.scorers.neural_collapse import NEURAL_COLLAPSE
 from featalign.scorers.nleep import NLEEP
 from featalign.scorers.pactran import PACTRAN
@@ -66,6 +67,7 @@ SCORERS: tuple[Scorer, ...] = (
     RANKME,
     ALPHA_REQ,
     PARTICIPATION_RATIO,
+    NESUM,
     STABLE_RANK,
     ACTIVE_FRACTION,
     DEAD_FRACTION,

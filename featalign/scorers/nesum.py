@@ -1,0 +1,32 @@
+"""NESum: the sum of the normalised eigenvalues of the features."""
+
+import numpy as np
+
+from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.statistics.gather import Statistics
+
+
+def compute(statistics: Statistics) -> float | Status:
+    """NESum: Σ λ_j / λ_1, λ the eigenvalues of the centred scatter, descending.
+
+    1 (one direction) to min(N - 1, D) (all alike): how much variance there is beside the first direction; small where the features have collapsed to
+    it. Neither direction is better as such. He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised Learning",
+    ICML 2022.
+    """
+    assert statistics.spectrum is not None
+    if statistics.spectrum.is_constant:
+        return Status.CONSTANT
+    values = np.asarray(statistics.spectrum.eigenvalues)
+    return float((values / values[0]).sum())
+
+
+NESUM = Scorer(
+    "nesum",
+    compute,
+    frozenset({"spectrum"}),
+    "sum of the variances over the largest",
+    None,
+    ALL_TASKS,
+    False,
+    frozenset({"rotation", "scale", "shift", "duplication"}),
+)
