@@ -154,8 +154,7 @@ def rank(
         for candidate in candidates:
             name = candidate if isinstance(candidate, str) else candidate.name
             try:
-                for row in _ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals):
-                    rows.append(row)
+                rows.extend(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals))  # as far as it comes
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
@@ -182,10 +181,10 @@ def _ranked(
     embeddings = _embedded(source, target, wanted, store, "float32", batch_size, report)
     logits = embeddings.get(source.logits_layer) if source.logits_layer is not None else None
     outputs = None if logits is None else SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    wanting = any("tangent" in scorer.needs for scorer in scorers)
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
-        wanting = any("tangent" in scorer.needs for scorer in scorers)
         tangent = tangent_evidence(source, target, layer, store, seed=seed, batch_size=batch_size, report=report) if wanting else None
         scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals, tangent)
         yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
@@ -208,14 +207,14 @@ def tangent_evidence(
 
     Twins are drawn from seeds 0, 1, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws.
     """
-    if source.load_differentiable is None or source.differentiable is None:
+    differentiable = source.differentiable
+    if differentiable is None:
         return None
     from featalign.sources.gradients import gradient_source
 
     some = np.sort(stratified_order(target.labels, seed)[:max_rows])
     subset = None if len(some) == len(target) else some
-    differentiable = source.differentiable
-    twins = [source.random_twin(twin) for twin in range(num_twins)] if differentiable is not None and differentiable.initialise is not None else []
+    twins = [source.random_twin(twin) for twin in range(num_twins)] if differentiable.initialise is not None else []
 
     def rows_of(model: Source, name: str) -> np.ndarray:
         progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731

@@ -6,15 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from featalign.scorers.scorer import Answer, Influenced, RowMean, Scorer, ScoreResult, Zero, answer, evaluate, restricted
+from featalign.scorers.scorer import NORMAL, Answer, Influenced, RowMean, Scorer, ScoreResult, Zero, answer, evaluate, restricted
 from featalign.statistics.collected import Statistics
 from featalign.statistics.halves import NUM_PAIRS, halves
 from featalign.statistics.label_orders import relabelled
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
 
 LEVEL = 0.9
-NORMAL = 1.6448536269514722  # 95% quantiles: of the normal distribution, and of Student's with 19 and 5 degrees of freedom
-STUDENT_GROUPS, STUDENT_PAIRS = 1.729132811521367, 2.015048373333024
+STUDENT_GROUPS, STUDENT_PAIRS = 1.729132811521367, 2.015048373333024  # 95% quantiles with 19 and 5 degrees of freedom
 
 
 def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, ScoreResult]:

@@ -11,6 +11,7 @@ import numpy as np
 from featalign.arrays import Task
 from featalign.statistics.gather import Need, Statistics
 
+NORMAL = 1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
 ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 
 

@@ -8,15 +8,13 @@ from typing import Literal
 import numpy as np
 
 from featalign.arrays import Labels
-from featalign.scorers.linear_probe import stratified_folds
-from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
+from featalign.scorers.linear_probe import NUM_FOLDS, stratified_folds
+from featalign.scorers.scorer import ALL_TASKS, NORMAL, RowMean, Scorer, ScoreResult, Status
 from featalign.statistics.collected import Statistics, label_columns
 from featalign.statistics.tangent import Tangent, joint_gram
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.5))
-NUM_FOLDS = 5
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
-NORMAL = 1.6448536269514722
 
 
 @dataclass(frozen=True)
@@ -79,13 +77,11 @@ def tangent_curve(tangent: Tangent, *, seed: int = 0) -> dict[int, tuple[float, 
     """
     groups = _groups(tangent.labels)
     most = len(groups) - len(groups) // NUM_FOLDS
+    grams = [[joint_gram(draw) for draw in draws] for draws in (tangent.source, *tangent.twins)]
     curve = {}
     for share in SHARES:
         keep = lambda rows, share=share: rows[_stratified_order(groups[rows], seed)[: max(2, round(share * len(rows)))]]  # noqa: E731
-        own, *others = (
-            np.mean([held_out_hits(decompose(joint_gram(draw), tangent.folds, keep), tangent.labels) for draw in draws])
-            for draws in (tangent.source, *tangent.twins)
-        )
+        own, *others = (np.mean([held_out_hits(decompose(gram, tangent.folds, keep), tangent.labels) for gram in each]) for each in grams)
         curve[round(share * most)] = float(own), float(np.mean(others)) if others else math.nan
     return curve
 
