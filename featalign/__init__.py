@@ -4,24 +4,28 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featalign.api import embed, load_source, load_target, rank, score
+    from featalign.api import embed, fine_tune, load_source, load_target, rank, score
+    from featalign.arrays import Interval
     from featalign.errors import FeatalignError
-    from featalign.ranking import Interval, Ranking, RankingRow
+    from featalign.ranking import Ranking, RankingRow
     from featalign.scorers.cka import cka_between
     from featalign.scorers.scorer import ScoreResult, Status
     from featalign.scorers.spectral_alignment import spectral_curve
     from featalign.sources.flax_modules import flax_source
+    from featalign.sources.gradients import gradient_source
     from featalign.sources.preprocessing import ImagePreprocessing
     from featalign.sources.source import Pretraining, Source
     from featalign.targets.target import Target
+    from featalign.training.arms import FineTuned
 
 __version__ = "0.1.0"
 
 # public name -> module; loaded when first used, so that `import featalign` stays fast and loads no jax
 _HOMES = {
     "FeatalignError": "featalign.errors",
+    "FineTuned": "featalign.training.arms",
     "ImagePreprocessing": "featalign.sources.preprocessing",
-    "Interval": "featalign.ranking",
+    "Interval": "featalign.arrays",
     "Pretraining": "featalign.sources.source",
     "Ranking": "featalign.ranking",
     "RankingRow": "featalign.ranking",
@@ -31,7 +35,9 @@ _HOMES = {
     "Target": "featalign.targets.target",
     "cka_between": "featalign.scorers.cka",
     "embed": "featalign.api",
+    "fine_tune": "featalign.api",
     "flax_source": "featalign.sources.flax_modules",
+    "gradient_source": "featalign.sources.gradients",
     "load_source": "featalign.api",
     "load_target": "featalign.api",
     "rank": "featalign.api",
@@ -41,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "FeatalignError",
+    "FineTuned",
     "ImagePreprocessing",
     "Interval",
     "Pretraining",
@@ -52,7 +59,9 @@ __all__ = [
     "Target",
     "cka_between",
     "embed",
+    "fine_tune",
     "flax_source",
+    "gradient_source",
     "load_source",
     "load_target",
     "rank",

@@ -1,9 +1,10 @@
-"""The whole package in one file: score arrays, embed a target, rank sources."""
+"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,20 +20,23 @@ from featalign.ranking import Ranking, RankingRow
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
-from featalign.scorers.tangent import tangent_folds
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
-from featalign.statistics.tangent import Draw, Tangent
+from featalign.statistics.tangent import Tangent
+from featalign.tangent_evidence import tangent_evidence
 from featalign.targets import loaders
-from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
+
+if TYPE_CHECKING:
+    from featalign.training.arms import Arm, FineTuned
+    from featalign.training.loop import Optimiser
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # until the forecast exists
 SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
-TANGENT_ROWS, TANGENT_TWINS = 400, 2
+LEARNING_RATES, EPOCHS, MIN_STEPS = (3e-4, 1e-3, 3e-3), 40, 300
 
 
 def score(
@@ -138,8 +142,10 @@ def rank(
 
     `sources` are addresses (with wildcards: "zoo/*") or Source records, `target` an address or a Target, `cache` a folder (default:
     FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. `intervals` adds to
-    each score its zero and interval, as `score` does. A source that cannot be scored is listed in `failures` with the reason and does not stop
-    the others. Raises FeatalignError when the target, a name or an address is bad, or when no source could be scored.
+    each score its zero and interval, as `score` does. `tangent_probe` and `tangent_gain`, among the default scorers, need gradients of up to 400
+    rows under the source and two random twins, for each layer: name other scorers to do without. A source that cannot be scored is listed in
+    `failures` with the reason and does not stop the others. Raises FeatalignError when the target, a name or an address is bad, or when no source
+    could be scored.
     """
     if effort != "cache" or engine != "local":
         raise FeatalignError(f'effort, engine: expected effort="cache" and engine="local", got {effort!r} and {engine!r}; there are no others yet')
@@ -186,47 +192,100 @@ def _ranked(
         if layer == source.logits_layer and layer not in shown:
             continue
         tangent = tangent_evidence(source, target, layer, store, seed=seed, batch_size=batch_size, report=report) if wanting else None
+        _keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
         scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals, tangent)
-        yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=_warnings(embedding))
+        warnings = (*_warnings(embedding), *((f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()))
+        yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=warnings)
 
 
-def tangent_evidence(
-    source: Source,
-    target: Target,
-    layer: str,
-    store: Store,
+def fine_tune(
+    source: Source | str,
+    target: Target | str,
     *,
-    max_rows: int = TANGENT_ROWS,
-    num_twins: int = TANGENT_TWINS,
-    num_draws: int = 1,
+    arm: "Arm" = "full",
     seed: int = 0,
-    batch_size: int = 256,
-    report: Report = lambda name, found, done, total: None,
-) -> Tangent | None:
-    """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
+    layer: str | None = None,
+    learning_rates: Sequence[float] = LEARNING_RATES,
+    steps: int | None = None,
+    batch_size: int = 32,
+    optimiser: "Optimiser" = "adamw",
+    weight_decay: float = 1e-4,
+    towards_source: float = 0.0,
+    label_smoothing: float = 0.0,
+    augmentation: bool = False,
+    max_test: int | None = None,
+    together: bool | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> "FineTuned":
+    """Really train an arm of a source on a target: accuracy on held-out rows with its interval, curve, seconds, and the setting that was chosen.
 
-    Twins are drawn from seeds 0, 1, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws.
+    Parameters
+    ----------
+    arm
+        "scratch" (fresh weights), "probe" (a new head alone), "full" (everything from the source's weights), "probe_then_full" (the probe's head
+        first, in steps of its own, then everything: Kumar et al., ICLR 2022), or "gradual" (one group of parameters after the other from the head
+        down; it stops when it falls below what scratch reaches on the validation rows, and says so in `stopped`).
+    seed
+        Draws the validation rows, the batches, and the fresh weights.
+    learning_rates
+        The one with the best accuracy on a validation fifth is taken; the probe has its own. The test rows choose nothing.
+    steps, batch_size
+        Budget for each learning rate, the same for every arm; by default 40 epochs and at least 300 steps.
+    optimiser, weight_decay, towards_source, label_smoothing, augmentation
+        "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull towards the source's weights (L2-SP); smoothing of
+        the labels; small shifts of images.
+    max_test
+        At most so many test rows, stratified. They are the target's held-out rows; a target without them gives up a stratified fifth.
+    together
+        Train the learning rates at once with vmap; by default on everything but a processor.
+    checkpoint
+        A folder or file.safetensors for the trained weights and head.
+
+    An interruption (Ctrl-C) raises KeyboardInterrupt with what the finished learning rates gave as its `finished` attribute, if any has.
+    Raises FeatalignError for a black box, a target without classes, or a setting that cannot be used.
+
+    >>> target = load_target("sklearn:digits", subset=100)
+    >>> result = fine_tune("zoo/resnet_digits", target, arm="probe", steps=50)
+    >>> result.accuracy.low < result.accuracy.value < result.accuracy.high
+    True
     """
-    differentiable = source.differentiable
-    if differentiable is None:
-        return None
-    from featalign.sources.gradients import gradient_source
+    from featalign.training.arms import Request, check_arm, run_arms
+    from featalign.training.checkpoint import check_checkpoint, save_checkpoint
+    from featalign.training.loop import Setting, check_setting
+    from featalign.training.rows import split_rows
 
-    some = np.sort(stratified_order(target.labels, seed)[:max_rows])
-    subset = None if len(some) == len(target) else some
-    twins = [source.random_twin(twin) for twin in range(num_twins)] if differentiable.initialise is not None else []
-
-    def rows_of(model: Source, name: str) -> np.ndarray:
-        progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731
-        return extract(model, target, [name], store, subset=subset, batch_size=batch_size, progress=progress)[name].read_all()
-
-    def draws_of(model: Source) -> tuple[Draw, ...]:
-        features = rows_of(model, layer)
-        models = [gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)]
-        return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
-
-    labels = Labels(target.labels[some], target.class_names)
-    return Tangent(labels, some, tangent_folds(labels, seed), draws_of(source), tuple(draws_of(twin) for twin in twins))
+    _check_seed(seed)
+    loaded, data = _source(source), _target(target)
+    options = batch_size, optimiser, weight_decay, towards_source, label_smoothing, augmentation, seed
+    rates = check_setting(Setting(0.0, 1 if steps is None else steps, *options), learning_rates)
+    differentiable = check_arm(loaded, arm, layer)
+    _check_kind(loaded, data)
+    if checkpoint is not None:
+        check_checkpoint(Path(checkpoint))
+    split = split_rows(data, differentiable, seed=seed, max_test=max_test)
+    budget = max(MIN_STEPS, -(-EPOCHS * len(split.training.labels) // batch_size)) if steps is None else steps
+    setting = Setting(rates[0], budget, *options)
+    results: list[FineTuned] = []
+    with progress_bar(show=progress) as report:
+        found = run_arms(
+            loaded,
+            [Request(arm, split, seed)],
+            layer=layer,
+            learning_rates=rates,
+            setting=setting,
+            together=together,
+            report=lambda name, done, total: report(name, 0, done, total),
+        )
+        try:
+            results.extend(found)
+        except KeyboardInterrupt as interruption:
+            interruption.finished = results[0] if results else None  # type: ignore[attr-defined]
+            raise
+        finally:
+            if results and checkpoint is not None:
+                save_checkpoint(results[0], Path(checkpoint))
+    return results[0]
 
 
 def _names(source: Source, layers: Sequence[str] | str | None) -> tuple[str, ...]:
@@ -244,10 +303,7 @@ def _embedded(
         embedding = import_features(source.features_file, store, target=target, source_name=source.name)
         _keep_to_limit(store, [embedding.key])
         return {source.default_layer: embedding}
-    if source.input_kind not in (None, target.kind):
-        raise FeatalignError(
-            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
-        )
+    _check_kind(source, target)
     embeddings = extract(
         source,
         target,
@@ -275,6 +331,7 @@ def _scored(
         if not varying.any():
             raise FeatalignError("labels: expected a label that some rows have and others have not, there is none; add rows")
         labels = Labels(labels.values[:, varying], ())
+        tangent = None if tangent is None else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
     statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
     with double_precision():
@@ -297,6 +354,13 @@ def _keep_to_limit(store: Store, keys: list[str]) -> None:
         limit_size(store, limit, keep=keys)
 
 
+def _check_kind(source: Source, target: Target) -> None:
+    if source.input_kind not in (None, target.kind):
+        raise FeatalignError(
+            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
+        )
+
+
 def _check_seed(seed: int) -> None:
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
@@ -311,17 +375,20 @@ def _target(target: Target | str) -> Target:
 
 
 def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str]:
-    """Sources with wildcards expanded; one name stands for one source only."""
+    """Sources with wildcards expanded; one name stands for one source only, and for the gradients of its layers."""
     given = list(sources) if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
     expanded: list[Source | str] = []
     for source in given:
         expanded += catalogue.expand([source]) if isinstance(source, str) else [_source(source)]
     if not expanded:
         raise FeatalignError('sources: expected at least one source, got none; try ["zoo/*"]')
-    names: dict[str, Source | str] = {}
+    names: dict[tuple[str, str], Source | str] = {}
     for source in expanded:
-        name = source if isinstance(source, str) else source.name
-        if name in names and not (isinstance(source, str) and isinstance(names[name], str)):
-            raise FeatalignError(f"sources: two sources are called {name!r}; give one of them another name")
-        names[name] = source
+        if isinstance(source, str):
+            names[source, ""] = source
+            continue
+        same = [other for (name, _), other in names.items() if name == source.name]
+        if any(isinstance(other, str) or other.revision != source.revision or other.default_layer == source.default_layer for other in same):
+            raise FeatalignError(f"sources: two sources are called {source.name!r}; give one of them another name")
+        names[source.name, source.default_layer] = source
     return list(names.values())

@@ -12,6 +12,16 @@ Task = Literal["classification", "multilabel", "regression"]
 
 
 @dataclass(frozen=True)
+class Interval:
+    """A value that is expected to lie in [low, high] with probability `level`."""
+
+    value: float
+    low: float
+    high: float
+    level: float
+
+
+@dataclass(frozen=True)
 class Labels:
     """Labels as the scorers read them: class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets (N, K).
 

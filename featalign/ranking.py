@@ -5,21 +5,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from featalign.arrays import Task
-from featalign.scorers.scorer import ScoreResult
+from featalign.arrays import Interval, Task
+from featalign.scorers.scorer import ScoreResult, Status
 
 if TYPE_CHECKING:
     import pandas
-
-
-@dataclass(frozen=True)
-class Interval:
-    """A value that is expected to lie in [low, high] with probability `level`."""
-
-    value: float
-    low: float
-    high: float
-    level: float
 
 
 @dataclass(frozen=True)
@@ -102,10 +92,11 @@ class Ranking:
         return pandas.DataFrame([{"source": row.source, "layer": row.layer, "num_features": row.num_features} | _columns(row) for row in self.rows])
 
     def __str__(self) -> str:
-        names = list(self.rows[0].scores)[:6] if self.rows else []
+        every = list(self.rows[0].scores) if self.rows else []
+        names = [name for name in dict.fromkeys((self.ordered_by, "tangent_gain", *every)) if name in every][:6]
         cells = [["", "source", "layer", *names]]
         for place, row in enumerate(self.rows, 1):
-            values = [f"{row.scores[name].value:.3f}" if row.scores[name].ok else "-" for name in names]
+            values = [_shown(row.scores[name]) for name in names]
             cells.append([str(place), row.source, row.layer, *values])
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
@@ -114,6 +105,12 @@ class Ranking:
             notes.append("the best layer of each source: " + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values()))
         notes += [f"{source} could not be scored: {reason}" for source, reason in self.failures.items()]
         return "\n".join([*lines, *notes])
+
+
+def _shown(result: ScoreResult) -> str:
+    if not result.ok:
+        return "black box" if result.status is Status.BLACK_BOX else "-"
+    return f"{result.value:.3f}" + (f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else "")
 
 
 def _columns(row: RankingRow) -> dict[str, float]:

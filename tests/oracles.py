@@ -485,6 +485,8 @@ def tangent_hits(features, gradients, labels, folds):
         predictions = np.array([ridge_prediction(rows, answers, one, penalty) for one in held])
         if labels.ndim == 1:
             found[folds == fold] = predictions.argmax(axis=1) == labels[folds == fold]
+        elif labels.dtype.kind == "u":
+            found[folds == fold] = ((predictions > 0.5) == (targets[folds == fold] > 0.5)).mean(axis=1)
         else:
             found[folds == fold] = (1 - (predictions - targets[folds == fold]) ** 2 / targets.var(axis=0)).mean(axis=1)
     return found.mean()

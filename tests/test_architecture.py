@@ -28,6 +28,7 @@ ALLOWED = {
     "sources": HALL | {"targets"},
     "embeddings": HALL | {"targets", "sources"},
     "training": HALL | {"targets", "sources"},
+    "validation": HALL | set(NUMBERS) | set(WORLD) | {"api", "tangent_evidence"},
 }
 # outside packages that only these rooms or files may import
 OUTSIDE = {

@@ -19,7 +19,7 @@ random = np.random.default_rng(0)
 def run(capsys, monkeypatch, tmp_path):
     """Runs the shell in this process: (exit status, standard output, standard error)."""
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("featalign.cli._keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])

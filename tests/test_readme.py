@@ -16,12 +16,19 @@ def blocks(language):
     return [content for name, content in re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if name == language]
 
 
-def test_the_python_example_runs(tmp_path, monkeypatch, capsys):
+def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path))
-    (example,) = blocks("python")
-    assert len([line for line in example.splitlines() if line.strip()]) <= 10
-    exec(compile(example, "README.md", "exec"), {})
+    first, tangents, training = blocks("python")
+    assert len([line for line in first.splitlines() if line.strip()]) <= 10
+    names = {}
+    exec(compile(first, "README.md", "exec"), names)
     assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits ")
+    exec(compile(tangents, "README.md", "exec"), names)
+    printed = capsys.readouterr().out
+    assert "zoo/resnet_digits random twin 0" in printed
+    assert "black box" in printed
+    exec(compile(training, "README.md", "exec"), names)
+    assert names["full"].accuracy.value > names["scratch"].accuracy.value
 
 
 def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
@@ -29,7 +36,7 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featalign.cli._keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
     commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")]
     assert len(commands) == 4
     for command in commands:

@@ -11,17 +11,16 @@ import numpy as np
 
 import featalign as fa
 from experiments.performance.timing import RESULTS, Line, compare, show_and_save
-from featalign.api import tangent_evidence
 from featalign.embeddings.store import Store
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
 from featalign.scorers.tangent import tangent_curve
 from featalign.sources.gradients import gradient_source
 from featalign.statistics.gather import gather
-from featalign.training.loop import Rows, Setting, train
+from featalign.tangent_evidence import tangent_evidence
 
 SOURCES = ("zoo/resnet_cifar10", "zoo/plain_clothing", "zoo/vit_digits")
-COUNT, EPOCHS = 1000, 60
+COUNT = 1000
 
 
 def images(count: int) -> np.ndarray:
@@ -47,9 +46,7 @@ def comparison(address: str) -> Line:
     """Gradients and activations of the source and two twins at n = 1000, scores and curve, from an empty cache, against one fine-tuning."""
     source = fa.load_source(address)
     target = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10)
-    differentiable = source.differentiable
-    assert differentiable is not None
-    prepared = differentiable.prepare(target.inputs.read(np.arange(COUNT)))
+    with_test = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10, held_out=(images(100), np.arange(100) % 10))
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -58,13 +55,12 @@ def comparison(address: str) -> Line:
             statistics = gather(np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent)
             for scorer in select(["tangent_probe", "tangent_gain"]):
                 evaluate(scorer, statistics)
-            tangent_curve(tangent)
+            tangent_curve(statistics)
 
     def theirs() -> None:
-        setting = Setting(1e-3, steps=EPOCHS * COUNT // 32)
-        train(differentiable.apply, "features", differentiable.parameters, Rows(prepared, target.labels.astype(np.int32)), 10, setting)
+        fa.fine_tune(source, with_test, progress=False)
 
-    return compare(f"tangent comparison of {address}", ours, theirs, against=f"fine-tuning, {EPOCHS} epochs", wanted="<= 0.1", repeats=1)
+    return compare(f"tangent comparison of {address}, n = {COUNT}", ours, theirs, against="fa.fine_tune as it comes", wanted="<= 0.1", repeats=1)
 
 
 def main() -> None:

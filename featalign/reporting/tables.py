@@ -1,24 +1,32 @@
 """Rankings, scores and the cache as tables on the terminal."""
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.table import Table
 
 from featalign.ranking import Ranking
-from featalign.scorers.scorer import Scorer, ScoreResult
+from featalign.scorers.scorer import Scorer, ScoreResult, Status
 
-NARROW = ("linear_probe", "knn", "logme", "h_score_shrunk", "cka", "rankme", "active_fraction")
-ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5"})
+if TYPE_CHECKING:
+    from featalign.training.arms import FineTuned
+
+NARROW = ("linear_probe", "tangent_gain", "knn", "logme", "h_score_shrunk", "cka", "rankme", "active_fraction")
+ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5", "tangent_probe"})
+WIDTH = 15  # of a column
+DIFFERENCES = frozenset({"tangent_gain"})  # of accuracies
 
 
 def format_score(name: str, result: ScoreResult) -> str:
-    """A score for people: accuracies in percent, others to three or four digits, a dash where there is none.
+    """A score for people: accuracies in percent, others to three or four digits, a dash or the reason where there is none.
 
-    >>> [format_score(name, ScoreResult(value)) for name, value in (("knn", 0.957), ("logme", 0.12345), ("gbc", -3.21e-7))]
-    ['95.7%', '0.123', '-3.21e-07']
+    >>> [format_score(name, ScoreResult(value)) for name, value in (("knn", 0.957), ("tangent_gain", 0.0312), ("gbc", -3.21e-7))]
+    ['95.7%', '+3.1 points', '-3.21e-07']
     """
-    return _number(name, result.value) if result.ok else "-"
+    if not result.ok:
+        return "black box" if result.status is Status.BLACK_BOX else "-"
+    return _number(name, result.value) + (" points" if name in DIFFERENCES else "")
 
 
 def format_interval(name: str, result: ScoreResult) -> str:
@@ -33,6 +41,8 @@ def format_interval(name: str, result: ScoreResult) -> str:
 def _number(name: str, value: float) -> str:
     if name in ACCURACIES:
         return f"{100 * value:.1f}%"
+    if name in DIFFERENCES:
+        return f"{100 * value:+.1f}"
     return f"{value:.3f}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
 
 
@@ -45,9 +55,9 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
-    judged = any(result.interval for row in ranking.rows for result in row.scores.values())
-    room = max(1, (width - 34 - (12 if len(layers) > 1 else 0)) // (19 if judged else 12))
-    shown = names if len(names) <= room else [name for name in names if name in NARROW or name == ranking.ordered_by][:room]
+    room = max(1, (width - 34 - (12 if len(layers) > 1 else 0)) // WIDTH)
+    first = [name for name in dict.fromkeys((ranking.ordered_by, *NARROW)) if name in names]
+    shown = names if len(names) <= room else first[:room]
     table.add_column("", justify="right")
     table.add_column("source", no_wrap=True)
     if len(layers) > 1:
@@ -79,6 +89,29 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
     for name, explanation in sorted(statuses):
         console.print(f"{name}: {explanation}", style="dim", markup=False)
+
+
+def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
+    """One line per trained arm: accuracy with its interval, what was chosen, what it cost, and why it stopped."""
+    first = results[0]
+    table = Table(
+        title=f"{first.source} on {first.target}: {first.num_training} rows to train, {first.num_validation} to choose, {first.num_test} to test"
+    )
+    for column in ("arm", "accuracy", "90% interval", "learning rate", "steps", "seconds"):
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
+    table.add_column("")
+    for result in results:
+        accuracy = result.accuracy
+        table.add_row(
+            result.arm,
+            f"{accuracy.value:.1%}",
+            f"{accuracy.low:.1%} to {accuracy.high:.1%}",
+            f"{result.setting.learning_rate:g}",
+            str(result.setting.steps),
+            f"{result.seconds:.0f}",
+            result.stopped or "",
+        )
+    return table
 
 
 def scorers_table(scorers: Sequence[Scorer]) -> Table:

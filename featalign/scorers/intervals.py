@@ -100,7 +100,7 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     if found.result.interval is not None:
         return found.result.interval
     match found.rows:
-        case RowMean(values, hits) if len(values) > 1:
+        case RowMean(values=values, hits=hits) if len(values) > 1:
             if hits:
                 return _wilson(value, len(values))
             error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))

@@ -28,6 +28,8 @@ class Status(Enum):
     NOT_FOR_MULTILABEL = "not defined for several labels a row"
     NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities, or source_logits)"
     BLACK_BOX = "not available (black box): needs a source with parameters, gradients and fresh weights, such as a Flax module or one of the zoo"
+    NO_GRADIENTS = "the gradients of this source could not be computed; the warning of its row says why"
+    GRADIENTS_NOT_FINITE = "the gradients, or the features of a random twin, hold NaN or infinite values"
     NO_LOGITS = "needs the source's logits (source_logits)"
     NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
     UNDEFINED = "not defined for this input"
@@ -78,6 +80,7 @@ class RowMean:
 
     values: np.ndarray
     hits: bool = False  # whether each value is 1 for right and 0 for wrong
+    note: str = ""
 
 
 @dataclass(frozen=True)
@@ -132,7 +135,8 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     statistics = restricted(scorer, statistics)
     found = scorer.compute(statistics) if status is None else status
     value, remark = (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
-    value = found.values.mean() if isinstance(found, RowMean) else value
+    if isinstance(found, RowMean):
+        value, remark = found.values.mean(), found.note
     if isinstance(value, Status):
         return Answer(ScoreResult(math.nan, value))
     if not math.isfinite(float(value)):

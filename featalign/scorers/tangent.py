@@ -6,15 +6,18 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.stats import t as student
 
 from featalign.arrays import Labels
 from featalign.scorers.linear_probe import NUM_FOLDS, stratified_folds
-from featalign.scorers.scorer import ALL_TASKS, NORMAL, RowMean, Scorer, ScoreResult, Status
+from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
 from featalign.statistics.collected import Statistics, label_columns
-from featalign.statistics.tangent import Tangent, joint_gram
+from featalign.statistics.tangent import Draw, Tangent, joint_gram
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.5))
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
+LEVEL = 0.9
+Which = Literal["source", "twins"]
 
 
 @dataclass(frozen=True)
@@ -40,55 +43,80 @@ def compute(statistics: Statistics) -> RowMean | Status:
     status = _unfit(statistics.tangent)
     if status is not None:
         return status
-    return RowMean(np.mean(_hits(statistics, "source"), axis=0))
+    hits = _hits(statistics, "source")
+    return RowMean(hits.mean(axis=0), hits=len(hits) == 1 and statistics.task == "classification", note=_sample_note(statistics))
 
 
 def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     """`tangent_probe` of the source less that of its random twins: a forecast, to first order, of the gain of fine-tuning over training from scratch.
 
-    0 is no gain; in [-1, 1] for classes; larger is better. The 90% interval holds the scatter over rows, twins and read-outs: its half width is
-    1.64 times the root of variance over rows of the difference / M + variance over pairs of a twin and a draw / their number.
+    0 is no gain; in [-1, 1] for classes; larger is better. The 90% interval holds the scatter over rows, over twins, and, where there are several
+    draws of the read-outs, over draws: with v the variances of the three means, value ± t √(v_rows + v_twins + v_draws), t Student's quantile with
+    the degrees of freedom of Welch and Satterthwaite. No interval where nothing varies.
     """
     status = _unfit(statistics.tangent)
     if status is not None:
         return status
     if not _tangent(statistics).twins:
         return Status.BLACK_BOX
-    own, others = _hits(statistics, "source"), _hits(statistics, "twins")
-    differences = np.tile(own, (len(others) // len(own), 1)) - others  # (pairs, M)
-    draws, rows = differences.mean(axis=1), differences.mean(axis=0)
-    square = rows.var(ddof=1) / len(rows) + (draws.var(ddof=1) / len(draws) if len(draws) > 1 else 0.0)
-    value, half = float(draws.mean()), NORMAL * math.sqrt(square)
-    return ScoreResult(value, interval=(value - half, value + half))
+    own, others = _hits(statistics, "source"), _hits(statistics, "twins")  # (R, M) and (T R, M), twin after twin
+    differences = own - others.reshape(-1, *own.shape)  # (T, R, M)
+    parts = [differences.mean(axis=axes) for axes in ((0, 1), (1, 2), (0, 2))]  # over rows, twins, draws
+    spreads = [(float(part.var(ddof=1)) / len(part), len(part) - 1) for part in parts if len(part) > 1]
+    value, square = float(differences.mean()), sum(variance for variance, _ in spreads)
+    note = _sample_note(statistics)
+    if not square > 0:
+        return ScoreResult(value, note=note)
+    freedom = square**2 / sum(variance**2 / count for variance, count in spreads)
+    half = float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(square)
+    return ScoreResult(value, interval=(value - half, value + half), note=note)
 
 
-def tangent_curve(tangent: Tangent, *, seed: int = 0) -> dict[int, tuple[float, float]]:
+def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
     """Accuracy of the source and mean accuracy of its twins by number of training rows: n/8, n/4, n/2 and n of the rows outside the fold.
 
-    Nested subsets, stratified by class, from one Gram matrix for each draw. The twins' is NaN where there are none.
+    Nested subsets, stratified by class, from one Gram matrix for each draw; the last point is that of the scores and costs nothing beside them.
+    The twins' is NaN where there are none, and the curve is empty where `tangent_probe` has no value.
 
+    >>> from featalign.statistics.gather import gather
     >>> from featalign.statistics.tangent import Draw
     >>> random = np.random.default_rng(0)
     >>> labels = Labels(np.arange(80) % 2, ("0", "1"))
     >>> draw = Draw(random.normal(size=(80, 4)) + 2 * labels.values[:, None], random.normal(size=(80, 6)))
-    >>> curve = tangent_curve(Tangent(labels, np.arange(80), np.arange(80) // 16, (draw,), ()))
+    >>> tangent = Tangent(labels, np.arange(80), np.arange(80) // 16, (draw,), ())
+    >>> curve = tangent_curve(gather(draw.features, labels, frozenset({"tangent"}), tangent=tangent))
     >>> list(curve), curve[64][0] > 0.9
     ([8, 16, 32, 64], True)
     """
+    if _unfit(statistics.tangent) is not None:
+        return {}
+    tangent = _tangent(statistics)
     groups = _groups(tangent.labels)
     most = len(groups) - len(groups) // NUM_FOLDS
-    grams = [[joint_gram(draw) for draw in draws] for draws in (tangent.source, *tangent.twins)]
     curve = {}
-    for share in SHARES:
-        keep = lambda rows, share=share: rows[_stratified_order(groups[rows], seed)[: max(2, round(share * len(rows)))]]  # noqa: E731
-        own, *others = (np.mean([held_out_hits(decompose(gram, tangent.folds, keep), tangent.labels) for gram in each]) for each in grams)
+    for share in SHARES[:-1]:
+        keep = lambda rows, share=share: rows[_stratified_order(groups[rows], statistics.seed)[: max(2, round(share * len(rows)))]]  # noqa: E731
+        own, *others = (
+            np.mean([held_out_hits(decompose(gram, tangent.folds, keep), tangent.labels) for gram in grams])
+            for grams in (_grams(statistics, "source"), *_by_twin(tangent, _grams(statistics, "twins")))
+        )
         curve[round(share * most)] = float(own), float(np.mean(others)) if others else math.nan
-    return curve
+    twins = float(_hits(statistics, "twins").mean()) if tangent.twins else math.nan
+    return curve | {most: (float(_hits(statistics, "source").mean()), twins)}
+
+
+def _sample_note(statistics: Statistics) -> str:
+    count = len(_tangent(statistics).labels.values)
+    return f"on a stratified sample of {count} rows" if count < statistics.num_rows else ""
 
 
 def _unfit(tangent: Tangent | None) -> Status | None:
     if tangent is None:
         return Status.BLACK_BOX
+    if tangent.failure:
+        return Status.NO_GRADIENTS
+    if not all(np.isfinite(part).all() for draws in (tangent.source, *tangent.twins) for draw in draws for part in (draw.features, draw.gradients)):
+        return Status.GRADIENTS_NOT_FINITE
     return Status.TOO_FEW_ROWS if len(tangent.labels.values) < 2 * NUM_FOLDS else None
 
 
@@ -97,11 +125,24 @@ def _tangent(statistics: Statistics) -> Tangent:
     return statistics.tangent
 
 
-def _hits(statistics: Statistics, which: Literal["source", "twins"]) -> np.ndarray:
+def _draws(tangent: Tangent, which: Which) -> tuple[Draw, ...]:
+    return tangent.source if which == "source" else tuple(draw for twin in tangent.twins for draw in twin)
+
+
+def _grams(statistics: Statistics, which: Which) -> list[np.ndarray]:
+    """The Gram matrix of each draw, made once for scores and curve."""
+    return statistics.once(f"tangent grams, {which}", lambda: [joint_gram(draw) for draw in _draws(_tangent(statistics), which)])
+
+
+def _by_twin(tangent: Tangent, grams: Sequence[np.ndarray]) -> list[Sequence[np.ndarray]]:
+    count = len(tangent.source)
+    return [grams[place : place + count] for place in range(0, len(grams), count)]
+
+
+def _hits(statistics: Statistics, which: Which) -> np.ndarray:
     """What each row adds to the accuracy, held out, for each draw (draws, M); the decompositions serve all orders of the labels."""
     tangent = _tangent(statistics)
-    draws = tangent.source if which == "source" else tuple(draw for twin in tangent.twins for draw in twin)
-    parts = statistics.once(f"tangent {which}", lambda: [decompose(joint_gram(draw), tangent.folds) for draw in draws])
+    parts = statistics.once(f"tangent {which}", lambda: [decompose(gram, tangent.folds) for gram in _grams(statistics, which)])
     return np.stack([held_out_hits(each, tangent.labels) for each in parts])
 
 
@@ -164,7 +205,7 @@ def _groups(labels: Labels) -> np.ndarray:
 
 
 def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
-    """An order in which every beginning holds the classes in proportion."""
+    """An order in which every beginning holds the classes in proportion (targets have one of their own, which numbers may not import)."""
     shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
     by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
     sizes = np.bincount(groups)

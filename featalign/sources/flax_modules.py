@@ -1,5 +1,6 @@
 """Flax modules, NNX or Linen, as sources: differentiable, and re-initialisable when they say how."""
 
+import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
@@ -62,13 +63,15 @@ def flax_source(
     """
     import jax
 
-    parameters, apply = _split(name, module, variables)
+    parameters, apply, held = _split(name, module, variables)
     prepare = preprocessing if preprocessing is not None else _as_float
     if revision is None and preprocessing is not None and not hasattr(preprocessing, "identity"):
         raise FeatalignError(
             f"preprocessing: expected a preprocessing of {name} with a method identity() that says as plain data what it does, got "
             f"{type(preprocessing).__name__}; use fa.ImagePreprocessing, or pass a revision that covers it, because the cache is keyed by it"
         )
+    if revision is not None:  # the name too: two modules whose users both say "1" must not share an embedding
+        revision = hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest()
     if layers is None or revision is None:
         if example is None:
             raise FeatalignError(
@@ -87,10 +90,14 @@ def flax_source(
     def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         return {layer: np.asarray(features) for layer, features in chosen_layers()(emit, parameters, prepare(inputs), wanted).items()}
 
-    def fresh(seed: int) -> Any:
+    def differentiable(parameters: Any, emit: Callable[[Any, Any], Any], held: Any) -> Differentiable:
+        return Differentiable(parameters, emit, prepare, fresh if initialise is not None else None, held)
+
+    def fresh(seed: int) -> Differentiable:
         assert initialise is not None
         made = initialise(seed)
-        return _split(name, made if variables is None else module, None if variables is None else made)[0]
+        parameters, apply, held = _split(name, made if variables is None else module, None if variables is None else made)
+        return differentiable(parameters, _emitting(apply, default_layer), held)
 
     return Source(
         name,
@@ -102,7 +109,7 @@ def flax_source(
         getattr(preprocessing, "identity", dict)(),
         input_kind,
         pretraining or Pretraining(),
-        lambda: Differentiable(parameters, emit, prepare, fresh if initialise is not None else None),
+        lambda: differentiable(parameters, emit, held),
     )
 
 
@@ -134,14 +141,14 @@ def _as_float(inputs: Any) -> np.ndarray:
     return np.stack([np.asarray(one, np.float32) for one in inputs])
 
 
-def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, Any], Any]]:
-    """Trainable parameters as nested dictionaries of arrays, and the pure function of parameters and inputs."""
+def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, Any], Any], Any]:
+    """Trainable parameters as nested dictionaries of arrays, the pure function of parameters and inputs, and what else the network holds."""
     import jax
     from flax import nnx
 
     if variables is not None:
         held = {key: value for key, value in variables.items() if key != "params"}
-        return variables["params"], lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
+        return variables["params"], _holding(module, held), held or None
     if not isinstance(module, nnx.Module):
         raise FeatalignError(
             f"module: expected an NNX module, or a Linen module with its variables, for {name}, got {type(module).__name__}; "
@@ -150,14 +157,18 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
     module.eval()
     definition, state, rest = nnx.split(module, nnx.Param, ...)
     if not jax.tree.leaves(rest):
-        return nnx.to_pure_dict(state), _of_definition(definition, nnx.eval_shape(lambda: state))
+        return nnx.to_pure_dict(state), _of_definition(definition, nnx.eval_shape(lambda: state)), None
 
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(state)
         nnx.replace_by_pure_dict(filled, parameters)
         return nnx.merge(definition, filled, rest)(inputs)
 
-    return nnx.to_pure_dict(state), apply
+    return nnx.to_pure_dict(state), apply, [_plain(leaf) for leaf in jax.tree.leaves(rest)]
+
+
+def _holding(module: Any, held: Any) -> Callable[[Any, Any], Any]:
+    return lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
 
 
 @cache

@@ -15,6 +15,7 @@ from featalign.sources.source import Source
 READ_OUTS = 2
 DIMENSION = 2048
 MICROBATCH = 16
+SKETCH = 1  # to be raised whenever the projection changes: it enters the cache key
 
 
 def gradient_source(source: Source, *, layer: str | None = None, read_outs: int = READ_OUTS, dimension: int = DIMENSION, seed: int = 0) -> Source:
@@ -29,7 +30,8 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
     same number of parameters for each place (a count sketch: Charikar, Chen and Farach-Colton, "Finding frequent items in data streams", 2002),
     at the cost of one look-up a parameter. Each tensor of parameters counts as it is, as in gradient descent with one learning rate. Everything is
     drawn by `seed`; twins and sources of one architecture get the same read-outs and projections. Name and revision are the source's, the layer
-    names what was computed, so that it is cached beside the other layers. Memory holds the gradients of 16 examples.
+    names what was computed, so that it is cached beside the other layers. Memory holds the k gradients of 16 examples, and 8 bytes a parameter and
+    read-out for the projection.
 
     Raises FeatalignError for a source that is not differentiable, a layer it does not have, or sizes that cannot be used.
 
@@ -46,11 +48,13 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
             raise FeatalignError(f"{name}: expected a whole number of at least 1, got {value!r}")
     if dimension % read_outs:
         raise FeatalignError(f"dimension: expected a multiple of read_outs, got {dimension} and {read_outs}; each read-out gets an equal part")
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
     if source.load_differentiable is None:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module or a zoo source"
         )
-    name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed})"
+    name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, sketch={SKETCH})"
     drawn: dict[str, Any] = {}
 
     def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -61,8 +65,9 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         prepared = np.asarray(differentiable.prepare(inputs))
         if not drawn:
             width = jax.eval_shape(differentiable.apply, differentiable.parameters, prepared[:1])[layer].shape[1]
-            drawn["read_outs"] = draw_read_outs(width, read_outs, seed)
-            drawn["places"] = draw_places(differentiable.parameters, read_outs, dimension // read_outs, seed)
+            drawn["parameters"] = jax.device_put(differentiable.parameters)
+            drawn["read_outs"] = jax.device_put(draw_read_outs(width, read_outs, seed))
+            drawn["places"] = jax.device_put(draw_places(differentiable.parameters, read_outs, dimension // read_outs, seed))
         size = min(MICROBATCH, max(1, 1 << (len(prepared) - 1).bit_length()))
         missing = -len(prepared) % size
         grown = np.concatenate([prepared, np.zeros((missing, *prepared.shape[1:]), prepared.dtype)])
@@ -71,7 +76,7 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
                 differentiable.apply,
                 layer,
                 dimension // read_outs,
-                differentiable.parameters,
+                drawn["parameters"],
                 grown[start : start + size],
                 drawn["read_outs"],
                 drawn["places"],

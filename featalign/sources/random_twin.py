@@ -30,11 +30,12 @@ def random_twin(source: Source, seed: int = 0) -> Source:
         )
     from featalign.sources.flax_modules import chosen_layers, flat_parameters
 
-    parameters = differentiable.initialise(int(seed))
-    content = f"random twin\0{source.revision}\0{digest_arrays(flat_parameters(parameters))}"
+    fresh = _fresh(source, differentiable, int(seed))
+    arrays = flat_parameters(fresh.parameters) | {f"held {name}": array for name, array in flat_parameters(fresh.held).items()}
+    content = f"random twin\0{source.revision}\0{digest_arrays(arrays)}"
 
     def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
-        emitted = chosen_layers()(differentiable.apply, parameters, differentiable.prepare(inputs), layers)
+        emitted = chosen_layers()(fresh.apply, fresh.parameters, fresh.prepare(inputs), layers)
         return {layer: np.asarray(features) for layer, features in emitted.items()}
 
     return Source(
@@ -45,5 +46,24 @@ def random_twin(source: Source, seed: int = 0) -> Source:
         default_layer=source.default_layer,
         preprocessing=source.preprocessing,
         input_kind=source.input_kind,
-        load_differentiable=lambda: Differentiable(parameters, differentiable.apply, differentiable.prepare, differentiable.initialise),
+        load_differentiable=lambda: fresh,
     )
+
+
+def _fresh(source: Source, differentiable: Differentiable, seed: int) -> Differentiable:
+    """A fresh network of the source's shapes. Raises FeatalignError where `initialise` fails or makes another network."""
+    import jax
+
+    assert differentiable.initialise is not None
+    try:
+        fresh = differentiable.initialise(seed)
+    except FeatalignError:
+        raise
+    except Exception as error:
+        raise FeatalignError(f"{source.name}: its `initialise` failed on seed {seed} with {type(error).__name__}: {error}; mend it") from error
+    shapes = [jax.tree.map(np.shape, network.parameters) for network in (differentiable, fresh)]
+    if shapes[0] != shapes[1]:
+        raise FeatalignError(
+            f"{source.name}: expected `initialise` to make a network with the parameters of the source, got other names or shapes; mend it"
+        )
+    return fresh

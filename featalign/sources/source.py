@@ -28,14 +28,16 @@ class Pretraining:
 class Differentiable:
     """Parameters and a pure function: what gradients, random twins and fine-tuning need.
 
-    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name, `initialise(seed)` draws fresh
-    parameters of the same shapes, `prepare(inputs)` is the preprocessing as an array.
+    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name, `prepare(inputs)` is the preprocessing as an array.
+    `initialise(seed)` is the same with fresh parameters of the same shapes; its `apply` is another one where the network holds more than
+    parameters, such as the running averages of batch normalisation, which are then as fresh as they (`held` are their arrays).
     """
 
     parameters: Any
     apply: Callable[[Any, Any], Mapping[str, Any]]
     prepare: Callable[[Any], np.ndarray]
-    initialise: Callable[[int], Any] | None = None
+    initialise: "Callable[[int], Differentiable] | None" = None
+    held: Any = None
 
 
 @dataclass(frozen=True)

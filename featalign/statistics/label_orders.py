@@ -12,6 +12,7 @@ from featalign.arrays import Labels
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.collected import LabelOrders, Statistics
+from featalign.statistics.tangent import within_folds
 
 NUM_ORDERS = 20
 
@@ -77,8 +78,7 @@ def relabelled(statistics: Statistics) -> Iterator[Statistics]:
         if statistics.source is not None:
             changed["source"] = replace(statistics.source, labels=labels, table=orders.tables[number] if orders.tables else None)
         if statistics.tangent is not None:
-            kept = replace(orders.labels, values=labels[statistics.tangent.numbers])
-            changed["tangent"] = replace(statistics.tangent, labels=kept)
+            changed["tangent"] = within_folds(statistics.tangent, number)
         if orders.sums is not None and orders.norms is not None and isinstance(statistics.label_moments, ClassMoments):
             changed["label_moments"] = _class_moments(statistics.label_moments.counts, orders.sums[number], orders.norms[number], orders.centre)
         if orders.sums is not None and orders.squares is not None and statistics.class_scatter is not None:

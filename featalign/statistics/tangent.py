@@ -1,6 +1,6 @@
 """Activations and gradients of a source and of its random twins on the same rows: what training is to first order."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,19 +17,32 @@ class Draw:
 
 @dataclass(frozen=True)
 class Tangent:
-    """Draws of the source and of each of its random twins on M rows, which have these labels, numbers among all rows (M,) and folds (M,)."""
+    """Draws of the source and of each of its random twins on M rows, which have these labels, numbers among all rows (M,) and folds (M,).
+
+    `failure` says why there are none of a source that should have some.
+    """
 
     labels: Labels
     numbers: np.ndarray
     folds: np.ndarray
     source: tuple[Draw, ...]
     twins: tuple[tuple[Draw, ...], ...]
+    failure: str = ""
+
+
+def within_folds(tangent: Tangent, seed: int) -> Tangent:
+    """The labels permuted within each fold, so that the folds stay as stratified as they were."""
+    random, order = np.random.default_rng(seed), np.arange(len(tangent.folds))
+    for fold in np.unique(tangent.folds):
+        rows = np.flatnonzero(tangent.folds == fold)
+        order[rows] = random.permutation(rows)
+    return replace(tangent, labels=replace(tangent.labels, values=tangent.labels.values[order]))
 
 
 def joint_gram(draw: Draw) -> np.ndarray:
     """The Gram matrix (M, M) of activations and gradients together, each centred and with a mean square of 1 per row.
 
-    Constant parts add nothing.
+    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no label enters.
     """
     gram = np.zeros((len(draw.features),) * 2)
     for part in (draw.features, draw.gradients):

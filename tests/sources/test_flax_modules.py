@@ -77,11 +77,11 @@ def test_it_is_differentiable_and_can_be_initialised_again():
     assert parts is not None
     assert parts.initialise is not None
     fresh = parts.initialise(7)
-    assert jax.tree.map(np.shape, fresh) == jax.tree.map(np.shape, parts.parameters)
+    assert jax.tree.map(np.shape, fresh.parameters) == jax.tree.map(np.shape, parts.parameters)
     prepared = parts.prepare(IMAGES)
     gradient = jax.grad(lambda parameters: parts.apply(parameters, prepared)["features"].sum())(parts.parameters)
     assert max(float(abs(leaf).max()) for leaf in jax.tree.leaves(gradient)) > 0
-    assert not np.allclose(parts.apply(fresh, prepared)["features"], parts.apply(parts.parameters, prepared)["features"])
+    assert not np.allclose(fresh.apply(fresh.parameters, prepared)["features"], parts.apply(parts.parameters, prepared)["features"])
 
 
 def test_linen_module_with_its_variables():
@@ -91,7 +91,7 @@ def test_linen_module_with_its_variables():
     np.testing.assert_allclose(source.embed(inputs)["features"], np.asarray(module.apply(variables, inputs)), rtol=1e-6)
     assert source.differentiable is not None
     assert source.differentiable.initialise is not None
-    assert jax.tree.map(np.shape, source.differentiable.initialise(3)) == jax.tree.map(np.shape, source.differentiable.parameters)
+    assert jax.tree.map(np.shape, source.differentiable.initialise(3).parameters) == jax.tree.map(np.shape, source.differentiable.parameters)
 
 
 def test_what_is_missing_is_said():
@@ -123,7 +123,63 @@ def test_running_averages_are_part_of_the_revision():
     assert not np.allclose(sources[0].embed(inputs)["features"], sources[1].embed(inputs)["features"])
 
 
+class Averaging(nnx.Module):
+    """Linear, then batch normalisation: it holds running averages beside its parameters."""
+
+    def __init__(self, seed):
+        self.linear, self.norm = nnx.Linear(6, 5, rngs=nnx.Rngs(seed)), nnx.BatchNorm(5, rngs=nnx.Rngs(seed))
+
+    def __call__(self, inputs):
+        return self.norm(self.linear(inputs))
+
+
+def test_a_random_twin_has_fresh_running_averages_too():
+    inputs = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
+    trained = Averaging(0)
+    trained.norm.mean[...], trained.norm.var[...] = trained.norm.mean[...] + 3, trained.norm.var[...] * 9
+    twin = flax_source("averaging", trained, example=inputs[0], initialise=Averaging).random_twin(1)
+    fresh = Averaging(1)
+    fresh.eval()
+    np.testing.assert_allclose(twin.embed(inputs)["features"], fresh(inputs), rtol=1e-5, atol=1e-6)
+    parts = twin.differentiable
+    assert parts is not None
+    np.testing.assert_allclose(parts.apply(parts.parameters, inputs)["features"], fresh(inputs), rtol=1e-5, atol=1e-6)
+
+    class Normed(linen.Module):
+        @linen.compact
+        def __call__(self, inputs):
+            return linen.BatchNorm(use_running_average=True)(linen.Dense(5)(inputs))
+
+    module = Normed()
+    variables = module.init(jax.random.key(0), inputs)
+    shifted = {**variables, "batch_stats": jax.tree.map(lambda leaf: leaf + 4, variables["batch_stats"])}
+    source = flax_source("normed", module, variables=shifted, example=inputs[0], initialise=lambda seed: module.init(jax.random.key(seed), inputs))
+    expected = np.asarray(module.apply(module.init(jax.random.key(2), inputs), inputs))
+    np.testing.assert_allclose(source.random_twin(2).embed(inputs)["features"], expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_twin_that_cannot_be_made_says_why():
+    inputs = np.ones((2, 6), np.float32)
+
+    def failing(seed):
+        raise ValueError("no more numbers")
+
+    with pytest.raises(FeatalignError, match=r"broken: its `initialise` failed on seed 3 with ValueError: no more numbers"):
+        flax_source("broken", Averaging(0), example=inputs[0], initialise=failing).random_twin(3)
+    other = flax_source("other", Averaging(0), example=inputs[0], initialise=lambda seed: nnx.Linear(6, 5, rngs=nnx.Rngs(seed)))
+    with pytest.raises(FeatalignError, match=r"other: expected `initialise` to make a network with the parameters of the source"):
+        other.random_twin(0)
+
+
+def test_a_revision_of_the_users_covers_the_name():
+    first, second = (
+        flax_source(name, Averaging(seed), revision="1", layers=["features"], input_kind="array") for seed, name in enumerate(("first", "second"))
+    )
+    assert first.revision != second.revision
+
+
 def test_preprocessing_that_does_not_say_what_it_is_needs_a_revision():
     with pytest.raises(FeatalignError, match="preprocessing: expected a preprocessing of small with a method identity"):
         small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255)
-    assert small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255, revision="1").revision == "1"
+    one, same, other = (small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255, revision=name).revision for name in "112")
+    assert one == same != other

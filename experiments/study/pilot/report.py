@@ -1,161 +1,152 @@
 """Records and evidence as a table, a figure and a text."""
 
-import itertools
-from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
-from scipy.stats import kendalltau, weightedtau
 
-from experiments.study.pilot.grid import RATES, SCRATCH_SEEDS, SIZES, TARGETS, architecture, stand_ins
+from featalign.errors import FeatalignError
+from featalign.validation.agreement import ranking_agreement, sign_agreement
+from featalign.validation.ground_truth import Pair, ground_truth
 
-PREDICTORS = {
-    "activations, difference to the twin": lambda e: e["source activations"] - e["twin activations"],
-    "gradients, difference": lambda e: e["source gradients"] - e["twin gradients"],
-    "both, difference (`tangent_gain`)": lambda e: e["source both"] - e["twin both"],
-    "activations": lambda e: e["source activations"],
-    "gradients": lambda e: e["source gradients"],
-    "both (`tangent_probe`)": lambda e: e["source both"],
-    "linear probe": lambda e: e["source linear_probe"],
-    "linear probe, difference": lambda e: e["source linear_probe"] - e["twin linear_probe"],
-    "kNN": lambda e: e["source knn"],
-    "kNN, difference": lambda e: e["source knn"] - e["twin knn"],
-    "LogME": lambda e: e["source logme"],
-    "LogME, difference": lambda e: e["source logme"] - e["twin logme"],
+Evidence = Mapping[str, Any]
+SHOWN = ("both, difference (`tangent_gain`)", "activations, difference to the twin", "both (`tangent_probe`)", "linear probe")
+
+
+def difference(name: str) -> tuple[str, str]:
+    """A number of the source, and that of its twins to take off."""
+    return (f"source tangent {name}", f"twin tangent {name}") if name in ("activations", "gradients", "both") else (name, f"twin {name}")
+
+
+# what is said of it -> the number, and the number to take off
+PREDICTORS: dict[str, tuple[str, str | None]] = {
+    "activations, difference to the twin": difference("activations"),
+    "gradients, difference": difference("gradients"),
+    "both, difference (`tangent_gain`)": difference("both"),
+    "linear probe, difference": difference("linear_probe"),
+    "kNN, difference": difference("knn"),
+    "LogME, difference": difference("logme"),
+    "activations": ("source tangent activations", None),
+    "gradients": ("source tangent gradients", None),
+    "both (`tangent_probe`)": ("source tangent both", None),
+    "linear probe": ("linear_probe", None),
+    "kNN": ("knn", None),
+    "LogME": ("logme", None),
 }
-Pair = tuple[str, str, int]
 
 
-def truth(records: list[dict[str, Any]]) -> dict[Pair, tuple[float, float]]:
-    """Accuracy from the source and mean accuracy from scratch, for each pair of which all networks are trained; rates are chosen by validation."""
-    arms = defaultdict(dict)
-    for record in records:
-        arms[record["source"], record["target"], record["size"], record["twin"]][record["rate"]] = record
-    best = {
-        arm: min(runs.values(), key=lambda run: (-run["validation"]["accuracy"], run["validation"]["loss"]))["test"]["accuracy"]
-        for arm, runs in arms.items()
-        if set(runs) == set(RATES)
-    }
-    found = {}
-    for source, target, size, twin in best:
-        scratch = [best.get((stand_ins()[architecture(source)], target, size, seed)) for seed in SCRATCH_SEEDS]
-        if twin is None and all(value is not None for value in scratch):
-            found[source, target, size] = best[source, target, size, None], float(np.mean([value for value in scratch if value is not None]))
-    return found
+def predict(name: str, known: Sequence[Evidence]) -> np.ndarray:
+    """The predictor for each pair."""
+    plus, minus = PREDICTORS[name]
+    return np.array([each[plus] - (0.0 if minus is None else each[minus]) for each in known])
 
 
-def area(values: np.ndarray, positive: np.ndarray) -> float:
-    """The area under the ROC curve: how often a positive one is above a negative one."""
-    pairs = [np.sign(first - second) for first, second in itertools.product(values[positive], values[~positive])]
-    return float(np.mean(pairs) / 2 + 0.5) if pairs else float("nan")
-
-
-def write_report(records: list[dict[str, Any]], evidence: list[dict[str, Any]], folder: Path) -> None:
-    """README.md and gain.png of what is stored."""
-    arms, known = truth(records), {(each["source"], each["target"], each["size"]): each for each in evidence}
-    pairs = sorted(set(arms) & set(known))
+def write_report(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]], folder: Path) -> None:
+    """README.md and gain.png of what is stored, for the pairs that have both."""
+    by_pair = {(each["source"], each["target"], each["size"]): each["evidence"] for each in evidence}
+    pairs = [pair for pair in ground_truth(records, arm="full") if (pair.source, pair.target, pair.size) in by_pair]
     if not pairs:
-        raise SystemExit("pilot: no pair has both trained networks and evidence; run `train` and `evidence` first")
-    gains = np.array([arms[pair][0] - arms[pair][1] for pair in pairs])
-    lines = [*_head(pairs, gains, len(records)), *_table(pairs, gains, arms, known), *_by_target(pairs, gains, arms, known)]
+        raise FeatalignError("pilot: expected pairs with both trained networks and evidence, found none; see the commands in __main__.py")
+    known = [by_pair[pair.source, pair.target, pair.size] for pair in pairs]
+    lines = [*_head(pairs), *_table(pairs, known), *_by_target(pairs, known)]
     conclusion = folder / "conclusion.md"
     if conclusion.exists():
         lines += ["", conclusion.read_text(encoding="utf-8").strip()]
     (folder / "README.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    _figure(pairs, gains, known).savefig(folder / "gain.png", dpi=110)
+    _figure(pairs, known).savefig(folder / "gain.png", dpi=110)
 
 
-def _head(pairs: list[Pair], gains: np.ndarray, count: int) -> list[str]:
-    targets, sizes, rates = len({pair[1] for pair in pairs}), " and ".join(map(str, SIZES)), " and ".join(f"{rate:g}" for rate in RATES)
-    negative, worse, better = (int(some.sum()) for some in (gains < 0, gains < -0.02, gains > 0.02))
+def _head(pairs: Sequence[Pair]) -> list[str]:
+    sizes, targets = sorted({pair.size for pair in pairs}), {pair.target for pair in pairs}
+    signs = [pair.sign for pair in pairs]
+    seeds = sorted({len(pair.seeds) for pair in pairs})
     return [
         "# Do gradients tell the gain of fine-tuning over training from scratch?",
         "",
-        f"{len(pairs)} pairs of a zoo source and a part of a target ({targets} targets, n = {sizes}), {count} networks really trained:",
-        f"300 steps of AdamW in batches of 32, learning rates {rates}, the better by validation on a fifth of the rows. The gain is the test",
-        f"accuracy (up to 500 rows) from the source less the mean of {len(SCRATCH_SEEDS)} networks of its architecture from scratch. It is",
-        f"negative in {negative} pairs; beyond 2 points it is negative in {worse} and positive in {better}.",
+        f"{len(pairs)} pairs of a zoo source and a part of a target ({len(targets)} targets, n = {' and '.join(map(str, sizes))}), really",
+        "trained: 300 steps of AdamW in batches of 32 at learning rates 0.001 and 0.004, the better by validation on a fifth of the rows, all",
+        "parameters from the source's weights against the same architecture from fresh ones. A source on the data it was pretrained on is no pair.",
+        "The gain is the difference of test accuracies (up to 500 rows), the mean over the seeds",
+        f"({' or '.join(map(str, seeds))} a pair), which draw rows, batches and fresh weights. Beyond noise (90%, scatter over seeds) it is",
+        f"positive in {signs.count(1)} pairs and negative in {signs.count(-1)}; {signs.count(0)} are neither.",
         "",
-        "`python -m experiments.study.pilot report` made this page from `records.jsonl` and `evidence.jsonl`.",
+        "`python -m experiments.study.pilot` made this page from the study's `records.jsonl` and `evidence.jsonl` (evidence: seed 0).",
         "",
         "![gain against evidence](gain.png)",
         "",
     ]
 
 
-def _table(pairs: list[Pair], gains: np.ndarray, arms: dict, known: dict) -> list[str]:
+def _table(pairs: Sequence[Pair], known: Sequence[Evidence]) -> list[str]:
+    sizes = sorted({pair.size for pair in pairs})
     lines = [
-        "AUROC is of the sign of the gain over all pairs. Kendall and weighted tau and the regret of the top pick are between sources",
-        "on one target and size, of the accuracy from the source, averaged.",
+        "AUROC is of the sign of the gain, on signs beyond noise but for one column. Kendall tau, weighted tau and the regret of the top pick are",
+        "between sources on one target and size, of the accuracy reached from the source, averaged over targets and sizes.",
         "",
-        "| evidence | AUROC, n = 100 | n = 400 | both | where the gain exceeds 2 points | Kendall tau | weighted tau | regret (points) |",
-        "|---|---|---|---|---|---|---|---|",
+        f"| evidence | {' | '.join(f'AUROC, n = {size}' for size in sizes)} | all | all signs | Kendall tau | weighted tau | regret (points) |",
+        "|---|" + "---|" * (len(sizes) + 5),
     ]
-    for name, predict in PREDICTORS.items():
-        values = np.array([predict(known[pair]) for pair in pairs])
-        sizes = np.array([pair[2] for pair in pairs])
-        large = np.abs(gains) > 0.02
-        areas = [area(values[sizes == size], gains[sizes == size] > 0) for size in SIZES] + [
-            area(values, gains > 0),
-            area(values[large], gains[large] > 0),
-        ]
-        taus, weighted, regrets = _ranking(pairs, values, arms)
-        cells = [*(f"{value:.2f}" for value in areas), f"{np.nanmean(taus):.2f}", f"{np.nanmean(weighted):.2f}", f"{100 * np.mean(regrets):.1f}"]
-        lines.append(f"| {name} | {' | '.join(cells)} |")
+    for name in PREDICTORS:
+        values = predict(name, known)
+        areas = [_area(pairs, values, [pair.size == size for pair in pairs]) for size in sizes] + [_area(pairs, values)]
+        areas.append(_area(pairs, values, noise=False))
+        found = [ranking_agreement(values[places], np.array([pairs[place].accuracy for place in places])) for places in _groups(pairs).values()]
+        taus, weighted, regrets = (np.nanmean([getattr(each, measure) for each in found]) for measure in ("kendall_tau", "weighted_tau", "regret"))
+        lines.append(f"| {name} | {' | '.join(f'{area:.2f}' for area in areas)} | {taus:.2f} | {weighted:.2f} | {100 * regrets:.1f} |")
     return lines
 
 
-def _groups(pairs: list[Pair]) -> dict[tuple[str, int], list[int]]:
-    groups = defaultdict(list)
-    for place, (_, target, size) in enumerate(pairs):
-        groups[target, size].append(place)
+def _area(pairs: Sequence[Pair], values: np.ndarray, chosen: Sequence[bool] | None = None, *, noise: bool = True) -> float:
+    places = [place for place in range(len(pairs)) if chosen is None or chosen[place]]
+    gains, noises = [pairs[place].gain for place in places], [pairs[place].noise * noise for place in places]
+    return sign_agreement(values[places], gains, noises).auroc
+
+
+def _groups(pairs: Sequence[Pair]) -> dict[tuple[str, int], list[int]]:
+    groups: dict[tuple[str, int], list[int]] = {}
+    for place, pair in enumerate(pairs):
+        groups.setdefault((pair.target, pair.size), []).append(place)
     return {group: places for group, places in groups.items() if len(places) > 2}
 
 
-def _ranking(pairs: list[Pair], values: np.ndarray, arms: dict) -> tuple[list[float], list[float], list[float]]:
-    taus, weighted, regrets = [], [], []
-    for places in _groups(pairs).values():
-        accuracies = np.array([arms[pairs[place]][0] for place in places])
-        taus.append(_tau(kendalltau, values[places], accuracies))
-        weighted.append(_tau(weightedtau, values[places], accuracies))
-        regrets.append(float(accuracies.max() - accuracies[values[places].argmax()]))
-    return taus, weighted, regrets
-
-
-def _tau(measure: Callable, values: np.ndarray, accuracies: np.ndarray) -> float:
-    return float(measure(values, accuracies)[0])
-
-
-def _by_target(pairs: list[Pair], gains: np.ndarray, arms: dict, known: dict) -> list[str]:
-    shown = ("activations, difference to the twin", "both, difference (`tangent_gain`)", "both (`tangent_probe`)", "linear probe")
-    lines = ["", "Per target and size: mean gain in points, share of negative pairs, AUROC of the sign, Kendall tau.", ""]
-    lines.append("| target | n | mean gain | negative | " + " | ".join(f"{name}: AUROC, tau" for name in shown) + " |")
-    lines.append("|---|---|---|---|" + "---|" * len(shown))
-    for (target, size), places in sorted(_groups(pairs).items(), key=lambda item: (TARGETS.index(item[0][0]), item[0][1])):
-        accuracies = np.array([arms[pairs[place]][0] for place in places])
-        cells = []
-        for name in shown:
-            values = np.array([PREDICTORS[name](known[pairs[place]]) for place in places])
-            cells.append(f"{area(values, gains[places] > 0):.2f}, {_tau(kendalltau, values, accuracies):.2f}")
-        lines.append(f"| {target} | {size} | {100 * gains[places].mean():+.1f} | {(gains[places] < 0).mean():.0%} | {' | '.join(cells)} |")
+def _by_target(pairs: Sequence[Pair], known: Sequence[Evidence]) -> list[str]:
+    lines = [
+        "",
+        "Per target and size: mean gain in points, pairs with a gain, a loss and neither; then AUROC of the sign beyond noise (a dash without both",
+        "signs), Kendall and weighted tau.",
+        "",
+        "| target | n | mean gain | gain, loss, neither | " + " | ".join(SHOWN) + " |",
+        "|---|---|---|---|" + "---|" * len(SHOWN),
+    ]
+    for (target, size), places in sorted(_groups(pairs).items()):
+        here = [pairs[place] for place in places]
+        signs, cells = [pair.sign for pair in here], []
+        for name in SHOWN:
+            values = predict(name, [known[place] for place in places])
+            area, found = _area(here, values), ranking_agreement(values, np.array([pair.accuracy for pair in here]))
+            cells.append(f"{'-' if np.isnan(area) else f'{area:.2f}'}, {found.kendall_tau:.2f}, {found.weighted_tau:.2f}")
+        mean, counts = 100 * np.mean([pair.gain for pair in here]), f"{signs.count(1)}, {signs.count(-1)}, {signs.count(0)}"
+        lines.append(f"| {target} | {size} | {mean:+.1f} | {counts} | {' | '.join(cells)} |")
     return lines
 
 
-def _figure(pairs: list[Pair], gains: np.ndarray, known: dict) -> Figure:
+def _figure(pairs: Sequence[Pair], known: Sequence[Evidence]) -> Figure:
     names = ("activations, difference to the twin", "gradients, difference", "both, difference (`tangent_gain`)")
     figure = Figure(figsize=(11, 4), layout="constrained")
+    gains, sizes = np.array([pair.gain for pair in pairs]), np.array([pair.size for pair in pairs])
+    clear = np.array([pair.sign != 0 for pair in pairs])
     for axes, name in zip(figure.subplots(1, 3, sharey=True), names, strict=True):
-        values = np.array([PREDICTORS[name](known[pair]) for pair in pairs])
-        for size, colour in zip(SIZES, ("tab:blue", "tab:orange"), strict=True):
-            chosen = np.array([pair[2] == size for pair in pairs])
-            axes.scatter(100 * values[chosen], 100 * gains[chosen], s=12, color=colour, label=f"n = {size}", alpha=0.7)
+        values = predict(name, known)
+        for size, colour in zip(sorted(set(sizes)), ("tab:blue", "tab:orange", "tab:green"), strict=False):
+            for chosen, filled in ((sizes == size) & clear, True), ((sizes == size) & ~clear, False):
+                label = f"n = {size}" if filled else None
+                axes.scatter(100 * values[chosen], 100 * gains[chosen], s=12, c=colour if filled else "none", edgecolors=colour, lw=0.6, label=label)
         axes.axhline(0, color="0.6", lw=0.8)
         axes.axvline(0, color="0.6", lw=0.8)
         axes.set_title(name.replace("`", ""), fontsize=10)
         axes.set_xlabel("evidence (points)")
     figure.axes[0].set_ylabel("gain over scratch, really trained (points)")
-    figure.axes[0].legend(frameon=False)
+    figure.axes[0].legend(frameon=False, title="filled: beyond noise", title_fontsize=8, fontsize=8)
     return figure

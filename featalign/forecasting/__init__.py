@@ -1,0 +1,1 @@
+"""The forecast: accuracy of both arms, the gain between them, and a verdict."""

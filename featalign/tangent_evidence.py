@@ -1,0 +1,62 @@
+"""From the cache to the tangent scores: activations and gradients of a source and of its random twins on some rows of a target."""
+
+import numpy as np
+
+from featalign.arrays import Labels
+from featalign.embeddings.extract import extract
+from featalign.embeddings.store import Store
+from featalign.errors import FeatalignError
+from featalign.progress import Report
+from featalign.scorers.tangent import tangent_folds
+from featalign.sources.gradients import MICROBATCH, gradient_source
+from featalign.sources.source import Source
+from featalign.statistics.tangent import Draw, Tangent
+from featalign.targets.stratification import stratified_order
+from featalign.targets.target import Target
+
+TANGENT_ROWS, TANGENT_TWINS = 400, 2
+FIRST_TWIN = 1000  # not the seeds that trainings from scratch, and the pretraining of the zoo, start from
+
+
+def tangent_evidence(
+    source: Source,
+    target: Target,
+    layer: str,
+    store: Store,
+    *,
+    max_rows: int = TANGENT_ROWS,
+    num_twins: int = TANGENT_TWINS,
+    num_draws: int = 1,
+    seed: int = 0,
+    batch_size: int = 256,
+    report: Report = lambda name, found, done, total: None,
+) -> Tangent | None:
+    """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
+
+    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws. Where a source cannot be
+    differentiated or drawn anew after all, `failure` says why and there are no draws.
+    """
+    differentiable = source.differentiable
+    if differentiable is None:
+        return None
+    some = np.sort(stratified_order(target.labels, seed)[:max_rows])
+    subset = None if len(some) == len(target) else some
+    batches = -(-len(some) // batch_size)
+    fitting = -(-len(some) // (batches * MICROBATCH)) * MICROBATCH  # the last batch is padded, and gradients of padding cost as much as others
+
+    def rows_of(model: Source, name: str) -> np.ndarray:
+        progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731
+        return extract(model, target, [name], store, subset=subset, batch_size=fitting, progress=progress)[name].read_all()
+
+    def draws_of(model: Source) -> tuple[Draw, ...]:
+        features = rows_of(model, layer)
+        models = [gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)]
+        return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
+
+    labels = Labels(target.labels[some], target.class_names)
+    folds = tangent_folds(labels, seed)
+    try:
+        twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(num_twins)] if differentiable.initialise is not None else []
+        return Tangent(labels, some, folds, draws_of(source), tuple(draws_of(twin) for twin in twins))
+    except FeatalignError as error:
+        return Tangent(labels, some, folds, (), (), str(error))

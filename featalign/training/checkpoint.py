@@ -1,0 +1,47 @@
+"""Trained weights as a safetensors file, with what they are beside them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from featalign.errors import FeatalignError
+from featalign.sources.flax_modules import flat_parameters
+from featalign.training.arms import FineTuned
+
+NAME = "fine_tuned.safetensors"
+
+
+def check_checkpoint(path: Path) -> None:
+    """Raises FeatalignError for a place where no checkpoint can be written: before the training, not after it."""
+    file = _file(path)
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        _partial(file).write_bytes(b"")
+        _partial(file).unlink()
+    except OSError as error:
+        raise FeatalignError(f"checkpoint: no file can be written in {file.parent} ({error.strerror}); choose another place") from error
+    if file.is_dir():
+        raise FeatalignError(f"checkpoint: expected a place for a file, {file} is a folder; choose another name")
+
+
+def save_checkpoint(result: FineTuned, path: Path) -> Path:
+    """Write the parameters of the network (`network.NAME`) and the head (`head.kernel`, `head.bias`), which reads the layer of the record.
+
+    The file's metadata hold the record of the result.
+    """
+    from safetensors.numpy import save
+
+    trees: dict[str, Any] = {"network": result.trained.parameters, "head": result.trained.head}
+    arrays = {f"{name}.{key}": value for name, tree in trees.items() for key, value in flat_parameters(tree).items()}
+    file = _file(path)
+    _partial(file).write_bytes(save(arrays, metadata={"featalign": json.dumps(result.to_record())}))
+    _partial(file).replace(file)
+    return file
+
+
+def _file(path: Path) -> Path:
+    return path if path.suffix == ".safetensors" else path / NAME
+
+
+def _partial(file: Path) -> Path:
+    return file.with_suffix(".partial")

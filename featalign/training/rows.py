@@ -1,0 +1,94 @@
+"""The rows of a target as training sees them: preprocessed, and split into training, validation and test."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.source import Differentiable
+from featalign.targets.inputs import Inputs
+from featalign.targets.stratification import stratified_order
+from featalign.targets.target import Target
+from featalign.training.loop import Rows
+
+VALIDATION_SHARE = 0.2
+TEST_SHARE = 0.2
+MEMORY = 2**31  # bytes of preprocessed inputs that are kept; above it each batch is prepared anew
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Rows that train, rows that choose the learning rate, and rows that measure and are never looked at otherwise."""
+
+    target: str
+    training: Rows
+    validation: Rows
+    test: Rows
+    num_classes: int
+
+
+@dataclass(frozen=True, eq=False)
+class LazyInputs:
+    """Preprocessed inputs that are read when they are asked for."""
+
+    inputs: Inputs
+    prepare: Callable[[Any], np.ndarray]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return np.asarray(self.prepare(self.inputs.read(rows)))
+
+
+def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0, max_test: int | None = None) -> Split:
+    """A stratified fifth of the rows for validation, the rest for training; the held-out rows for testing.
+
+    A target without held-out rows gives up a fifth of its rows for testing first, the same ones for every seed. `max_test` limits the test rows to
+    a stratified part. Raises FeatalignError where the task has no classes, or where a part would be empty.
+    """
+    if max_test is not None and (isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1):
+        raise FeatalignError(f"max_test: expected a whole number of at least 1, or None for all test rows, got {max_test!r}")
+    if target.task != "classification":
+        raise FeatalignError(
+            f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; only classification can be trained"
+        )
+    target = hold_out(target)
+    assert target.held_out is not None
+    measured, test_labels = target.held_out.inputs, target.held_out.labels
+    if max_test is not None and max_test < len(test_labels):
+        some = np.sort(stratified_order(test_labels, 0)[:max_test])
+        measured, test_labels = measured.take(some), test_labels[some]
+    training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1)
+    if not (len(training) and len(validation) and len(test_labels)):
+        raise FeatalignError(f"target: expected enough rows to train, validate and test on, {target.name} has {len(target)}; add rows")
+    return Split(
+        target.name,
+        Rows(prepared(target.inputs.take(training), differentiable), target.labels[training].astype(np.int32)),
+        Rows(prepared(target.inputs.take(validation), differentiable), target.labels[validation].astype(np.int32)),
+        Rows(prepared(measured, differentiable), test_labels.astype(np.int32)),
+        target.num_classes,
+    )
+
+
+def hold_out(target: Target) -> Target:
+    """The target itself where it has held-out rows; else with a stratified fifth of its rows held out, always the same."""
+    if target.held_out is not None:
+        return target
+    kept, test = cut(target.labels, TEST_SHARE, seed=0)
+    if not (len(kept) and len(test)):
+        raise FeatalignError(f"target: expected enough rows to train, validate and test on, {target.name} has {len(target)}; add rows")
+    return replace(target.take(kept), held_out=target.take(test))
+
+
+def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows in two parts, stratified by class: what is left, and this share."""
+    order = stratified_order(labels, seed)
+    count = round(share * len(order))
+    return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
+
+
+def prepared(inputs: Inputs, differentiable: Differentiable) -> Any:
+    """Preprocessed inputs: as an array where they fit, else as what prepares them when they are asked for."""
+    first = np.asarray(differentiable.prepare(inputs.read(np.arange(1))))
+    lazy = LazyInputs(inputs, differentiable.prepare)
+    return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]

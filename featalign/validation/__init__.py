@@ -1,0 +1,1 @@
+"""Agreement of scores and forecasts with accuracies that were really measured."""

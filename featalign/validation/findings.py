@@ -1,0 +1,195 @@
+"""What a study found: counts, gains, noise, and how well each score agrees with what was measured."""
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.scorers.registry import SCORERS
+from featalign.sources import catalogue
+from featalign.validation.accuracies import Reliability
+from featalign.validation.agreement import BootstrapInterval, ScoreSummary, bootstrap_interval, sign_agreement, summarise_agreement
+from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
+
+LESS_TWIN = "less twin"
+SMALLER_IS_BETTER = frozenset(scorer.name for scorer in SCORERS if scorer.larger_is_better is False)
+BLIND = ("source accuracy", "log parameters")  # they know nothing of the target, like the static list
+
+
+@dataclass(frozen=True)
+class Place:
+    """One target at one size: mean accuracies of the arms, the mean gain over scratch, and how many gains, losses and neither."""
+
+    target: str
+    size: int
+    num_sources: int
+    arms: Mapping[str, float]
+    scratch: float
+    gain: float
+    signs: tuple[int, int, int]
+    reliability: Reliability | None
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one score agrees with accuracies and with the sign of the gain."""
+
+    score: str
+    summary: ScoreSummary
+    auroc: BootstrapInterval
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Everything that records and evidence say."""
+
+    num_records: int
+    arms: Mapping[str, int]
+    arm: str
+    pairs: tuple[Pair, ...]
+    places: tuple[Place, ...]
+    scores: tuple[Finding, ...]
+
+    @property
+    def signs(self) -> tuple[int, int, int]:
+        """Pairs with a gain, a loss, and neither."""
+        return _signs(self.pairs)
+
+    def catches_up(self, target: str) -> float:
+        """The number of rows at which training from scratch catches up with the mean source on a target: where the mean gain, linear in log n, is 0.
+
+        NaN where it is not between the sizes that were trained.
+        """
+        here = sorted((place.size, place.gain) for place in self.places if place.target == target)
+        for (low, above), (high, below) in pairwise(here):
+            if above > 0 >= below:
+                return float(np.exp(np.interp(0, [below, above], [math.log(high), math.log(low)])))
+        return math.nan
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data."""
+        return {
+            "num_records": self.num_records,
+            "arms": dict(self.arms),
+            "arm": self.arm,
+            "signs": dict(zip(("gain", "loss", "neither"), self.signs, strict=True)),
+            "pairs": [_plain(asdict(pair) | {"sign": pair.sign}) for pair in self.pairs],
+            "places": [_plain(asdict(place)) for place in self.places],
+            "scores": [
+                {
+                    "score": each.score,
+                    "auroc": _plain(asdict(each.auroc)),
+                    **{name: _plain(asdict(mean)) for name, mean in each.summary.means.items()},
+                }
+                for each in self.scores
+            ],
+        }
+
+
+def collect_findings(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]] = (), *, arm: str = "best") -> Findings:
+    """Findings of records, and of evidence on the same parts where there is some (the mean over the seeds).
+
+    Raises FeatalignError where nothing can be compared.
+    """
+    if not records:
+        raise FeatalignError("records: expected at least one, got none; train some with `featalign validate run`")
+    pairs = ground_truth(records, arm=arm)
+    trusted = reliabilities(records, arm="full" if arm == "best" else arm)
+    places = []
+    for target, size in sorted({(pair.target, pair.size) for pair in pairs}):
+        here = [pair for pair in pairs if (pair.target, pair.size) == (target, size)]
+        names = sorted({name for pair in here for name in pair.arms})
+        arms = {name: float(np.mean([pair.arms[name] for pair in here if name in pair.arms])) for name in names}
+        scratch, gain = (float(np.mean([getattr(pair, name) for pair in here])) for name in ("scratch", "gain"))
+        places.append(Place(target, size, len(here), arms, scratch, gain, _signs(here), trusted.get((target, size))))
+    counts = Counter(record["arm"] for record in records)
+    return Findings(len(records), dict(sorted(counts.items())), arm, pairs, tuple(places), _agreement(pairs, evidence))
+
+
+def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
+    seeds: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+    for each in evidence:
+        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(each["evidence"])
+    known = [pair for pair in pairs if not evidence or (pair.source, pair.target, pair.size) in seeds]
+    scores = {name: {key: _mean([score(each, name) for each in found]) for key, found in seeds.items()} for name in score_names(evidence)}
+    scores |= {name: {} for name in BLIND}
+    for pair in known:
+        for name, value in zip(BLIND, _of_source(pair.source), strict=True):
+            scores[name][pair.source, pair.target, pair.size] = value
+    table = accuracy_table(known, scores)
+    findings = []
+    for summary in summarise_agreement(table) if known else ():
+        values = table.scores.get(summary.score)
+        findings.append(Finding(summary.score, summary, _auroc(known, values) if values is not None else _nothing()))
+    return tuple(findings)
+
+
+def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What evidence can be compared by: every number in it, and each that random twins have too less that of the twins."""
+    names = {name for each in evidence for name, value in each["evidence"].items() if not isinstance(value, list)}
+    return sorted(name for name in names if not name.startswith("twin ")) + sorted(f"{name} {LESS_TWIN}" for name in names if _twin(name) in names)
+
+
+def score(evidence: Mapping[str, Any], name: str) -> float | None:
+    """A number of evidence, turned so that larger is better; None where there is none."""
+    plain = name.removesuffix(f" {LESS_TWIN}")
+    value = evidence.get(plain)
+    if name != plain and value is not None:
+        twin = evidence.get(_twin(plain))
+        value = None if twin is None else value - twin
+    return -value if value is not None and plain in SMALLER_IS_BETTER else value
+
+
+def _twin(name: str) -> str:
+    return "twin " + name.removeprefix("source ")
+
+
+def _auroc(pairs: Sequence[Pair], values: np.ndarray) -> BootstrapInterval:
+    """Of the sign beyond noise, over all pairs that have the score; targets are drawn."""
+    groups: dict[str, list[int]] = {}
+    for place, pair in enumerate(pairs):
+        if not math.isnan(values[place]):
+            groups.setdefault(pair.target, []).append(place)
+
+    def statistic(chosen: Sequence[list[int]]) -> float:
+        rows = [place for group in chosen for place in group]
+        return sign_agreement(values[rows], [pairs[row].gain for row in rows], [pairs[row].noise for row in rows]).auroc
+
+    return bootstrap_interval(list(groups.values()), statistic, num_resamples=200)
+
+
+def _nothing() -> BootstrapInterval:
+    return BootstrapInterval(math.nan, math.nan, math.nan, 0.9, 0)
+
+
+def _of_source(name: str) -> tuple[float | None, float | None]:
+    """What is known of a source without looking at any target."""
+    try:
+        known = catalogue.load(name).pretraining
+    except FeatalignError:
+        return None, None
+    return known.accuracy, math.log(known.num_parameters) if known.num_parameters else None
+
+
+def _signs(pairs: Sequence[Pair]) -> tuple[int, int, int]:
+    found = Counter(pair.sign for pair in pairs)
+    return found[1], found[-1], found[0]
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    there = [value for value in values if value is not None]
+    return float(np.mean(there)) if there else None
+
+
+def _plain(value: Any) -> Any:
+    """Without NaN, which JSON has not."""
+    if isinstance(value, dict):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, float) and math.isnan(value):
+        return None
+    return list(value) if isinstance(value, tuple) else value

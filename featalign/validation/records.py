@@ -1,0 +1,95 @@
+"""Records of really trained arms: JSON lines that survive interruption and take several writers at once."""
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from featalign.errors import FeatalignError
+
+SCHEMA = 1
+KEY = ("source", "target", "size", "seed", "arm")
+
+try:
+    import fcntl
+except ImportError:  # not on every system: there, one process at a time
+    fcntl = None  # type: ignore[assignment]
+
+
+def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]]:
+    """All records of a file, the last of each key; none where there is no file.
+
+    A last line that an interruption cut short is left out. Raises FeatalignError for a line in the middle that is none, a record without one of
+    its names, or one of a newer schema.
+    """
+    if not path.exists():
+        return []
+    names, found = tuple(key), {}
+    lines = path.read_bytes().split(b"\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            record = json.loads(line)
+        except ValueError:
+            record = None
+        if not isinstance(record, dict):
+            if number == len(lines):
+                continue
+            # cut short by a kill, then mended by the next writer with a line break
+            if line.startswith(b'{"schema":'):
+                continue
+            raise FeatalignError(f"{path}: expected a record in JSON in line {number}, got {line[:40].decode(errors='replace')!r}; remove the line")
+        missing = [name for name in ("schema", *names) if name not in record]
+        if missing:
+            raise FeatalignError(f"{path}: expected {missing[0]!r} in the record of line {number}, got {', '.join(record)}; mend or remove the line")
+        if record["schema"] > SCHEMA:
+            raise FeatalignError(f"{path}: line {number} is of schema {record['schema']}, this featalign reads up to {SCHEMA}; install a newer one")
+        found[tuple(record[name] for name in names)] = record
+    return list(found.values())
+
+
+def append_record(path: Path, record: dict[str, Any]) -> None:
+    """Add a record as a line of its own, on disk before this returns, whoever else writes."""
+    line = json.dumps({"schema": SCHEMA, **record}, allow_nan=False).encode() + b"\n"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a+b") as file:
+        if fcntl is not None:
+            fcntl.flock(file, fcntl.LOCK_EX)
+        end = file.seek(0, os.SEEK_END)
+        if end:
+            file.seek(end - 1)
+            line = line if file.read(1) == b"\n" else b"\n" + line
+        file.write(line)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+class Claims:
+    """Who does what, among processes that share a folder: a claim ends with its process, however it dies."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = path.open("a+b")  # open once: closing any handle of a file gives up all claims of the process
+
+    @contextmanager
+    def claim(self, place: int) -> Iterator[bool]:
+        """Whether the unit of this number is ours until the block ends."""
+        if fcntl is None:
+            yield True
+            return
+        try:
+            fcntl.lockf(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, place)
+        except OSError:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
+
+    def close(self) -> None:
+        """Give up everything."""
+        self._file.close()

@@ -1,0 +1,276 @@
+"""The study: a grid of sources, targets, sizes, seeds and arms, really trained, one record for each."""
+
+import hashlib
+import math
+import time
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
+from functools import cache, lru_cache
+from pathlib import Path
+from typing import Any
+
+from featalign.errors import FeatalignError
+from featalign.sources import catalogue
+from featalign.sources.source import Source
+from featalign.targets.loaders import load_target
+from featalign.targets.target import Target
+from featalign.training.arms import ARMS, Arm, FineTuned, Request, run_arms
+from featalign.training.loop import Setting, check_setting
+from featalign.training.rows import hold_out, split_rows
+from featalign.validation.records import KEY, Claims, append_record, read_records
+
+Report = Callable[[str, int, int], None]
+ROWS_A_CLASS = 2
+EVIDENCE_KEY = ("source", "target", "size", "seed")
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What is trained: every source on every target, but for what it was pretrained on.
+
+    `scratch` maps patterns of sources to the source whose random twin stands for training from scratch, so that sources of one architecture share
+    it; a source that fits none has its own. The budget is `epochs`, and at least `min_steps`, for each learning rate.
+    """
+
+    path: Path
+    sources: tuple[str, ...]
+    targets: Mapping[str, str]
+    sizes: tuple[int, ...]
+    seeds: tuple[int, ...] = (0, 1)
+    arms: tuple[Arm, ...] = ("scratch", "probe", "full", "probe_then_full")
+    scratch: Mapping[str, str] = field(default_factory=dict)
+    learning_rates: tuple[float, ...] = (1e-3, 4e-3)
+    epochs: int = 10
+    min_steps: int = 300
+    batch_size: int = 32
+    max_test: int = 500
+
+    def scratch_of(self, source: str) -> str:
+        """The source whose random twin stands for training this one from scratch."""
+        return next((other for pattern, other in self.scratch.items() if fnmatchcase(source, pattern)), source)
+
+    def steps(self, num_training: int) -> int:
+        """The budget of one training."""
+        return max(self.min_steps, math.ceil(self.epochs * num_training / self.batch_size))
+
+
+@dataclass(frozen=True)
+class Unit:
+    """What one process trains at a time: a source on a part of a target, all seeds and arms."""
+
+    source: str
+    target: str
+    size: int
+
+    @property
+    def place(self) -> int:
+        """A number of its own, for claims."""
+        return int.from_bytes(hashlib.sha256(f"{self.source}\0{self.target}\0{self.size}".encode()).digest()[:7], "big")
+
+
+def read_grid(path: Path) -> Grid:
+    """A grid from a TOML file: `sources`, `[targets]` name = address, `sizes`, and what else `Grid` has.
+
+    Addresses of files are relative to the grid. Raises FeatalignError, naming the entry, for a grid that cannot be used.
+    """
+    try:
+        stated: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FeatalignError(f"{path}: expected a grid in TOML, got {error.strerror}; give the path of a file") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise FeatalignError(f"{path}: expected a grid in TOML, got something else: {error}") from error
+    known = {name for name in Grid.__dataclass_fields__ if name != "path"}
+    unknown = sorted(set(stated) - known)
+    if unknown:
+        raise FeatalignError(f"{path}: expected entries {', '.join(sorted(known))}, got {unknown[0]!r}; remove or mend it")
+    for name in ("sources", "targets", "sizes"):
+        if not stated.get(name):
+            raise FeatalignError(f"{path}: expected an entry {name!r}, got none; add it")
+    for name in ("sources", "sizes", "seeds", "arms", "learning_rates"):
+        if name in stated:
+            if not isinstance(stated[name], list) or not stated[name]:
+                raise FeatalignError(f"{path}: expected a list in {name!r}, got {stated[name]!r}")
+            stated[name] = tuple(stated[name])
+    for name in ("targets", "scratch"):
+        if name in stated and not (isinstance(stated[name], dict) and all(isinstance(value, str) for value in stated[name].values())):
+            raise FeatalignError(f"{path}: expected a table of names and addresses in [{name}], got {stated[name]!r}")
+    for name in ("sizes", "seeds"):
+        for number in stated.get(name, ()):
+            if isinstance(number, bool) or not isinstance(number, int) or number < (name == "sizes"):
+                raise FeatalignError(f"{path}: expected whole numbers in {name!r}, got {number!r}")
+    for name in ("epochs", "min_steps", "batch_size", "max_test"):
+        number = stated.get(name, 1)
+        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
+            raise FeatalignError(f"{path}: expected a whole number of at least 1 in {name!r}, got {number!r}")
+    for arm in stated.get("arms", ()):
+        if arm not in ARMS:
+            raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
+    stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
+    for address in stated["sources"]:
+        _load_source(address)
+    grid = Grid(path, **stated)
+    return replace(grid, learning_rates=check_setting(Setting(0.0), grid.learning_rates))
+
+
+def units(grid: Grid) -> Iterator[Unit]:
+    """All units, the small sizes first, so that a grid cut short is a whole smaller one."""
+    for size in grid.sizes:
+        for target in grid.targets:
+            for source in grid.sources:
+                if _load_source(source).pretraining.dataset != target:
+                    yield Unit(source, target, size)
+
+
+def run_study(grid: Grid, records: Path, *, together: bool | None = None, report: Report = lambda name, done, total: None) -> int:
+    """Train what has no record yet and append its record; the number of arms that were trained.
+
+    It can be stopped at any moment, and run by several processes at once: finished records stay, and none is made twice.
+    """
+    claims = Claims(records.with_name(records.name + ".claims"))
+    trained = 0
+    try:
+        todo = jobs(grid)
+        for done, (unit, pairs) in enumerate(todo):
+            report("units", done, len(todo))
+            with claims.claim(unit.place) as ours:
+                if not ours:
+                    continue
+                known = {tuple(record[name] for name in KEY): record for record in read_records(records)}
+                missing: list[tuple[int, Arm]] = []
+                for seed, arm in pairs:
+                    record = known.get((unit.source, unit.target, unit.size, seed, arm))
+                    if record is None or not _is_current(grid, unit, record):
+                        missing.append((seed, arm))
+                for record in _train(grid, unit, missing, together, report):
+                    append_record(records, record)
+                    trained += 1
+        report("units", len(todo), len(todo))
+    finally:
+        claims.close()
+    return trained
+
+
+def run_evidence(
+    grid: Grid, path: Path, *, cache: Path | None = None, share: tuple[int, int] = (0, 1), report: Report = lambda name, done, total: None
+) -> int:
+    """Add what the cache says of each source on each part that is trained on; the number of records that were added.
+
+    `share` (i, n) takes every n-th unit from the i-th on, for n processes at once.
+    """
+    from featalign.validation.evidence import EVIDENCE_VERSION, collect_evidence
+
+    known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
+    mine = [unit for place, unit in enumerate(fitting(grid)) if place % share[1] == share[0]]
+    todo = [(unit, seed) for unit in mine for seed in grid.seeds if not _evident(grid, unit, seed, known)]
+    for done, (unit, seed) in enumerate(todo):
+        report("evidence", done, len(todo))
+        source, part = _load_source(unit.source), _load_part(grid, unit, seed)
+        start = time.perf_counter()
+        found = collect_evidence(source, part, cache=cache)
+        key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
+        of = {"version": EVIDENCE_VERSION, "revision": source.revision, "fingerprint": part.fingerprint}
+        append_record(path, {**key, **of, "seconds": round(time.perf_counter() - start, 2), "evidence": found})
+    report("evidence", len(todo), len(todo))
+    return len(todo)
+
+
+def _evident(grid: Grid, unit: Unit, seed: int, known: Mapping[tuple, Mapping[str, Any]]) -> bool:
+    """Whether there is a record of these weights, these rows and this version of the evidence."""
+    from featalign.validation.evidence import EVIDENCE_VERSION
+
+    record = known.get((unit.source, unit.target, unit.size, seed))
+    return (
+        record is not None
+        and record.get("version") == EVIDENCE_VERSION
+        and record["revision"] == _load_source(unit.source).revision
+        and record["fingerprint"] == _load_part(grid, unit, seed).fingerprint
+    )
+
+
+def fitting(grid: Grid) -> Iterator[Unit]:
+    """Units but for sizes that a target does not have, and those with fewer than 2 rows a class: one to train, one to choose."""
+    for unit in units(grid):
+        target = _load_target(grid, unit.target)
+        if ROWS_A_CLASS * target.num_classes <= unit.size <= len(target):
+            yield unit
+
+
+def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
+    """Units with their seeds and arms; training from scratch comes before the sources it stands for."""
+    found: dict[Unit, list[tuple[int, Arm]]] = {}
+    for unit in fitting(grid):
+        first: Arm = "scratch"
+        if first in grid.arms:
+            scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
+            already = found.setdefault(scratch, [])
+            already += [(seed, first) for seed in grid.seeds if (seed, first) not in already]
+        found.setdefault(unit, []).extend((seed, arm) for seed in grid.seeds for arm in grid.arms if arm != first)
+    return list(found.items())
+
+
+def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
+    """Whether a record is of these weights, these rows, and this budget; else it is made anew."""
+    part = _load_part(grid, unit, record["seed"])
+    setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
+    same_budget = setting["steps"] == grid.steps(record["num_training"]) and setting["batch_size"] == grid.batch_size
+    same_rates = record["arm"] == "probe" or rates == list(grid.learning_rates)
+    return record["revision"] == _load_source(unit.source).revision and record["fingerprint"] == part.fingerprint and same_budget and same_rates
+
+
+def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report) -> Iterator[dict[str, Any]]:
+    if not pairs:
+        return
+    source = _load_source(unit.source)
+    differentiable = source.differentiable
+    if differentiable is None:
+        raise FeatalignError(f"{unit.source}: expected a differentiable source, this one is a black box; take it out of the grid")
+    parts = {seed: _load_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
+    splits = {seed: split_rows(part, differentiable, seed=seed, max_test=grid.max_test) for seed, part in parts.items()}
+    setting = Setting(grid.learning_rates[0], grid.steps(len(next(iter(splits.values())).training.labels)), grid.batch_size)
+    requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
+    for result in run_arms(source, requests, learning_rates=grid.learning_rates, setting=setting, together=together, report=report):
+        if result.stopped is None or not result.stopped.startswith("interrupted"):
+            yield _record(grid, unit, source, parts[result.seed], result)
+
+
+def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTuned) -> dict[str, Any]:
+    named = {"source": unit.source, "target": unit.target, "size": unit.size, "seed": result.seed, "arm": result.arm}
+    known = {"scratch": grid.scratch_of(unit.source), "revision": source.revision, "fingerprint": part.fingerprint, "num_classes": part.num_classes}
+    stated = {name: value for name, value in result.to_record().items() if name not in named}
+    stated["runs"] = [
+        {name: round(value, 5) for name, value in run.items() if name != "curve"}
+        | {
+            "losses": [round(point["loss"], 4) for point in run["curve"]],
+            "validation": [round(point["validation_accuracy"], 4) for point in run["curve"]],
+        }
+        for run in stated["runs"]
+    ]
+    return {**named, **known, **stated}
+
+
+@cache
+def _load_source(address: str) -> Source:
+    return catalogue.load(address)
+
+
+def _load_target(grid: Grid, name: str) -> Target:
+    address = grid.targets[name]
+    beside = grid.path.parent / address
+    return _loaded(str(beside) if not address.startswith("sklearn:") and not Path(address).is_absolute() else address)
+
+
+def _load_part(grid: Grid, unit: Unit, seed: int) -> Target:
+    return _part(_load_target(grid, unit.target), unit.size, seed)
+
+
+@lru_cache(maxsize=16)
+def _part(target: Target, size: int, seed: int) -> Target:
+    return target.subset(size, seed)
+
+
+@cache
+def _loaded(address: str) -> Target:
+    target = load_target(address)
+    return target if target.held_out is not None else hold_out(target)

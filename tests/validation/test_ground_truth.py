@@ -1,0 +1,188 @@
+"""From records to gains: which arm counts, what scratch is, and what is noise."""
+
+import json
+import math
+
+import numpy as np
+import pytest
+from scipy.stats import t as student
+
+from featalign.errors import FeatalignError
+from featalign.reporting.study import agreement_figure, gain_figure, print_findings, save_figures
+from featalign.validation.findings import collect_findings, score, score_names
+from featalign.validation.ground_truth import ground_truth, reliabilities
+
+
+def record(source, arm, accuracy, *, target="t", size=100, seed=0, validation=0.5, loss=1.0, scratch="zoo/s", rows=500):
+    run = {"learning_rate": 0.1, "validation_accuracy": validation, "validation_loss": loss, "test_accuracy": accuracy}
+    return {
+        "source": source,
+        "target": target,
+        "size": size,
+        "seed": seed,
+        "arm": arm,
+        "scratch": scratch,
+        "num_classes": 3,
+        "num_test": rows,
+        "accuracy": {"value": accuracy},
+        "setting": {"learning_rate": 0.1},
+        "runs": [run | {"learning_rate": 0.2, "validation_accuracy": 0.99}, run],
+    }
+
+
+def study(seeds=2, spread=0.01, targets=3, sources=6, generator_seed=0):
+    """Records of `sources` on `targets`: source i gains i - 2 points, with noise."""
+    random, records = np.random.default_rng(generator_seed), []
+    for target in range(targets):
+        for seed in range(seeds):
+            records.append(record("zoo/s", "scratch", 0.5 + random.normal(0, spread), target=f"t{target}", seed=seed))
+            for place in range(sources):
+                value = 0.5 + 0.1 * (place - 2) + random.normal(0, spread)
+                records.append(record(f"zoo/{place}", "full", value, target=f"t{target}", seed=seed))
+    return records
+
+
+def test_the_arm_is_chosen_by_validation_never_by_test():
+    records = [
+        record("zoo/s", "scratch", 0.4),
+        record("zoo/a", "full", 0.9, validation=0.6),
+        record("zoo/a", "probe", 0.5, validation=0.7, loss=2.0),
+        record("zoo/a", "probe_then_full", 0.3, validation=0.7, loss=1.0),
+    ]
+    (pair,) = ground_truth(records)
+    assert pair.accuracy == 0.3
+    assert pair.gain == pytest.approx(-0.1)
+    assert pair.arms == {"full": 0.9, "probe": 0.5, "probe_then_full": 0.3}
+    assert ground_truth(records, arm="full")[0].gain == pytest.approx(0.5)
+    with pytest.raises(FeatalignError, match=r"expected the arm 'gradual' and 'scratch'"):
+        ground_truth(records, arm="gradual")
+
+
+def test_gains_are_paired_by_seed():
+    records = [record("zoo/s", "scratch", 0.1 * (seed + 1), seed=seed) for seed in (0, 1, 2)]
+    records += [record("zoo/a", "full", 0.1 * (seed + 1) + 0.05, seed=seed) for seed in (0, 2, 7)]
+    (pair,) = ground_truth(records)
+    assert pair.seeds == (0, 2)
+    assert pair.gain == pytest.approx(0.05)
+    assert pair.noise == pytest.approx(0, abs=1e-12)
+    assert pair.sign == 1
+
+
+def test_noise_is_pooled_over_the_sources_of_a_target():
+    records = study(seeds=3, targets=1)
+    pairs = ground_truth(records)
+    gains = np.array(
+        [
+            [
+                each["accuracy"]["value"] - next(s["accuracy"]["value"] for s in records if s["arm"] == "scratch" and s["seed"] == each["seed"])
+                for each in records
+                if each["source"] == f"zoo/{place}"
+            ]
+            for place in range(6)
+        ]
+    )
+    spread = math.sqrt(gains.var(axis=1, ddof=1).mean())
+    assert [pair.noise for pair in pairs] == pytest.approx([student.ppf(0.95, 12) * spread / math.sqrt(3)] * 6)
+    assert [pair.sign for pair in pairs] == [-1, -1, 0, 1, 1, 1]
+
+
+def test_without_repetition_the_noise_is_that_of_the_test_rows():
+    (pair,) = ground_truth([record("zoo/s", "scratch", 0.5, rows=100), record("zoo/a", "full", 0.6, rows=100)])
+    assert pair.noise == pytest.approx(1.6448536 * math.sqrt((0.25 + 0.24) / 100))
+    assert pair.sign == 0
+
+
+def test_the_interval_of_the_gain_covers_it():
+    covered = []
+    for trial in range(60):
+        for pair in ground_truth(study(seeds=2, spread=0.02, targets=1, generator_seed=trial)):
+            covered.append(abs(pair.gain - 0.1 * (int(pair.source[-1]) - 2)) <= pair.noise)
+    assert 0.84 < np.mean(covered) < 0.96
+
+
+def test_what_a_seed_does_to_all_alike_does_not_make_accuracies_unreliable():
+    records = study(seeds=2, spread=0.002, targets=1)
+    shifted = [each | {"accuracy": {"value": each["accuracy"]["value"] + 0.3 * each["seed"]}} for each in records]
+    plain, moved = (reliabilities(some, arm="full")["t0", 100] for some in (records, shifted))
+    assert plain.coefficient == pytest.approx(moved.coefficient)
+    assert plain.coefficient > 0.99
+
+
+def evidence(records, noise=0.0):
+    random = np.random.default_rng(1)
+    keys = {(each["source"], each["target"]) for each in records if each["arm"] == "full"}
+    return [
+        {
+            "source": source,
+            "target": target,
+            "size": 100,
+            "seed": 0,
+            "evidence": {
+                "linear_probe": 0.1 * int(source[-1]) + noise * random.normal(),
+                "twin linear_probe": 0.25,
+                "neural_collapse": 5.0 - int(source[-1]),
+                "h_score": None,
+                "curve sizes": [1, 2],
+            },
+        }
+        for source, target in sorted(keys)
+    ]
+
+
+def test_findings_compare_scores_and_baselines(tmp_path):
+    records = study()
+    found = collect_findings(records, evidence(records))
+    assert found.num_records == len(records)
+    assert dict(found.arms) == {"full": 36, "scratch": 6}
+    gains, losses, neither = found.signs
+    assert gains + losses + neither == 18
+    assert losses >= 4
+    scores = {each.score: each for each in found.scores}
+    assert {"static list", "source accuracy", "log parameters", "linear_probe", "linear_probe less twin", "neural_collapse"} <= set(scores)
+    for name in ("linear_probe", "linear_probe less twin", "neural_collapse"):  # neural collapse: smaller is better
+        assert scores[name].summary.means["weighted_tau"].value > 0.8
+        assert scores[name].auroc.value == 1
+    assert scores["h_score"].summary.means["regret"].num_groups == 0
+    json.dumps(found.to_record(), allow_nan=False)
+    from rich.console import Console
+
+    console = Console(record=True, width=200)
+    print_findings(found, console)
+    text = console.export_text()
+    assert f"{gains} gains, {losses} losses beyond noise, {neither} neither" in text
+    assert len(save_figures(found, tmp_path / "figures")) == 2
+    assert (tmp_path / "figures" / "gain.png").stat().st_size > 5000
+    assert len(gain_figure(found).axes) == 3
+    assert len(agreement_figure(found).axes) == 2
+
+
+def test_scratch_catches_up_where_the_mean_gain_crosses_nothing():
+    records = []
+    for size, gain in ((100, 0.1), (400, -0.1), (1600, -0.2)):
+        records += [record("zoo/s", "scratch", 0.5, size=size), record("zoo/a", "full", 0.5 + gain, size=size)]
+    found = collect_findings(records)
+    assert found.catches_up("t") == pytest.approx(200)
+    assert math.isnan(collect_findings(records[:2]).catches_up("t"))
+
+
+def test_scores_are_turned_so_that_larger_is_better():
+    known = {"linear_probe": 0.7, "twin linear_probe": 0.5, "neural_collapse": 3.0, "twin neural_collapse": None, "source tangent both": 0.6}
+    known |= {"twin tangent both": 0.4, "curve sizes": [1]}
+    assert score_names([{"evidence": known}]) == [
+        "linear_probe",
+        "neural_collapse",
+        "source tangent both",
+        "linear_probe less twin",
+        "neural_collapse less twin",
+        "source tangent both less twin",
+    ]
+    assert score(known, "neural_collapse") == -3
+    assert score(known, "neural_collapse less twin") is None
+    assert score(known, "linear_probe less twin") == pytest.approx(0.2)
+    assert score(known, "source tangent both less twin") == pytest.approx(0.2)
+    assert score(known, "not there") is None
+
+
+def test_no_records_are_refused():
+    with pytest.raises(FeatalignError, match=r"expected at least one, got none"):
+        collect_findings([])
