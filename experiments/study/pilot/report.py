@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from featalign.errors import FeatalignError
 from featalign.validation.agreement import ranking_agreement, sign_agreement
 from featalign.validation.ground_truth import Pair, ground_truth
+from featalign.validation.study import Grid
 
 Evidence = Mapping[str, Any]
 SHOWN = ("both, difference (`tangent_gain`)", "activations, difference to the twin", "both (`tangent_probe`)", "linear probe")
@@ -43,14 +44,16 @@ def predict(name: str, known: Sequence[Evidence]) -> np.ndarray:
     return np.array([each[plus] - (0.0 if minus is None else each[minus]) for each in known])
 
 
-def write_report(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]], folder: Path) -> None:
+def write_report(grid: Grid, records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]], folder: Path) -> None:
     """README.md and gain.png of what is stored, for the pairs that have both."""
-    by_pair = {(each["source"], each["target"], each["size"]): each["evidence"] for each in evidence}
+    names = {name for pair in PREDICTORS.values() for name in pair if name is not None}
+    complete = [each for each in evidence if all(each["evidence"].get(name) is not None for name in names)]
+    by_pair = {(each["source"], each["target"], each["size"]): each["evidence"] for each in complete}
     pairs = [pair for pair in ground_truth(records, arm="full") if (pair.source, pair.target, pair.size) in by_pair]
     if not pairs:
         raise FeatalignError("pilot: expected pairs with both trained networks and evidence, found none; see the commands in __main__.py")
     known = [by_pair[pair.source, pair.target, pair.size] for pair in pairs]
-    lines = [*_head(pairs), *_table(pairs, known), *_by_target(pairs, known)]
+    lines = [*_head(grid, pairs), *_table(pairs, known), *_by_target(pairs, known)]
     conclusion = folder / "conclusion.md"
     if conclusion.exists():
         lines += ["", conclusion.read_text(encoding="utf-8").strip()]
@@ -58,7 +61,7 @@ def write_report(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mappin
     _figure(pairs, known).savefig(folder / "gain.png", dpi=110)
 
 
-def _head(pairs: Sequence[Pair]) -> list[str]:
+def _head(grid: Grid, pairs: Sequence[Pair]) -> list[str]:
     sizes, targets = sorted({pair.size for pair in pairs}), {pair.target for pair in pairs}
     signs = [pair.sign for pair in pairs]
     seeds = sorted({len(pair.seeds) for pair in pairs})
@@ -66,13 +69,15 @@ def _head(pairs: Sequence[Pair]) -> list[str]:
         "# Do gradients tell the gain of fine-tuning over training from scratch?",
         "",
         f"{len(pairs)} pairs of a zoo source and a part of a target ({len(targets)} targets, n = {' and '.join(map(str, sizes))}), really",
-        "trained: 300 steps of AdamW in batches of 32 at learning rates 0.001 and 0.004, the better by validation on a fifth of the rows, all",
-        "parameters from the source's weights against the same architecture from fresh ones. A source on the data it was pretrained on is no pair.",
-        "The gain is the difference of test accuracies (up to 500 rows), the mean over the seeds",
+        f"trained: {grid.min_steps} steps of AdamW in batches of {grid.batch_size} at learning rates {' and '.join(map(str, grid.learning_rates))},",
+        "the better by validation on a fifth of the rows, all parameters from the source's weights against the same architecture from fresh ones.",
+        "A source on the data it was pretrained on is no pair.",
+        f"The gain is the difference of test accuracies (up to {grid.max_test} rows), the mean over the seeds",
         f"({' or '.join(map(str, seeds))} a pair), which draw rows, batches and fresh weights. Beyond noise (90%, scatter over seeds) it is",
         f"positive in {signs.count(1)} pairs and negative in {signs.count(-1)}; {signs.count(0)} are neither.",
         "",
-        "`python -m experiments.study.pilot` made this page from the study's `records.jsonl` and `evidence.jsonl` (evidence: seed 0).",
+        "`python -m experiments.study.pilot` made this page from the records and the evidence (of seed 0) that ship in",
+        "`featalign/forecasting/calibration/`.",
         "",
         "![gain against evidence](gain.png)",
         "",
