@@ -1,0 +1,162 @@
+"""What was learnt from a study, as data: linear models with the residuals they left on targets they had not seen."""
+
+import json
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featalign.arrays import Interval
+from featalign.errors import FeatalignError
+
+SCHEMA = 1
+LEVEL = 0.9
+
+
+@dataclass(frozen=True)
+class Line:
+    """A linear model: `intercept` + Σ weight (value - mean), with the mean in the place of a value that is missing.
+
+    `residuals` are those on targets that were left out, each divided by its scale `exp(scale_start + scale_slope · size)`, sorted.
+    """
+
+    names: tuple[str, ...]
+    weights: tuple[float, ...]
+    means: tuple[float, ...]
+    intercept: float
+    residuals: tuple[float, ...]
+    scale_start: float
+    scale_slope: float
+
+    def predict(self, predictors: Mapping[str, float]) -> float:
+        """The expected value."""
+        return self.intercept + math.fsum(part for _, part in self.parts(predictors))
+
+    def parts(self, predictors: Mapping[str, float]) -> list[tuple[str, float]]:
+        """What each predictor adds to the intercept: why the value is as it is."""
+        found = []
+        for name, weight, mean in zip(self.names, self.weights, self.means, strict=True):
+            value = predictors.get(name, math.nan)
+            found.append((name, 0.0 if math.isnan(value) else weight * (value - mean)))
+        return found
+
+    def scale(self, size: float) -> float:
+        """The typical size of a residual at log(n / 200)."""
+        return math.exp(self.scale_start + self.scale_slope * size)
+
+    def interval(self, value: float, size: float, *, level: float = LEVEL) -> Interval:
+        """The conformal interval: value ± the ⌈(m + 1) level⌉-th smallest of m absolute scaled residuals, times the scale.
+
+        With residuals of targets that the model had not seen it holds a new target's value with this probability, as far as targets are alike
+        (Lei et al., JASA 2018, with whole targets left out).
+        """
+        absolute = sorted(map(abs, self.residuals))
+        place = min(math.ceil((len(absolute) + 1) * level), len(absolute)) - 1
+        half = absolute[place] * self.scale(size)
+        return Interval(value, value - half, value + half, level)
+
+    def probability_below(self, value: float, bound: float, size: float) -> float:
+        """The probability that what was predicted as `value` is below `bound`, from the residuals; never quite 0 or 1."""
+        below = bisect_right(self.residuals, (bound - value) / self.scale(size))
+        return (below + 1) / (len(self.residuals) + 2)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Lines by kind of source ("differentiable" or "black box") and by what they predict, and where they come from."""
+
+    lines: Mapping[str, Mapping[str, Line]]
+    provenance: Mapping[str, Any]
+
+    def to_json(self) -> str:
+        """As text."""
+        lines = {kind: {name: asdict(line) for name, line in each.items()} for kind, each in self.lines.items()}
+        return json.dumps({"schema": SCHEMA, "provenance": dict(self.provenance), "lines": lines}, indent=1)
+
+
+def read_calibration(path: Path) -> Calibration:
+    """A calibration from a file; it is data and never code. Raises FeatalignError for a file that is none."""
+    try:
+        stated = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FeatalignError(f"{path}: expected a calibration, got {error.strerror}; make one with `featalign validate fit`") from error
+    except ValueError as error:
+        raise FeatalignError(f"{path}: expected a calibration in JSON, got something else; make one with `featalign validate fit`") from error
+    if not isinstance(stated, dict) or stated.get("schema") != SCHEMA:
+        raise FeatalignError(f"{path}: expected a calibration of schema {SCHEMA}, got another file; make one with `featalign validate fit`")
+    try:
+        lines = {kind: {name: _line(line) for name, line in each.items()} for kind, each in stated["lines"].items()}
+        return Calibration(lines, stated["provenance"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise FeatalignError(f"{path}: expected lines and provenance, got a calibration that lacks or spoils {error}; make it anew") from error
+
+
+def fit_line(predictors: Sequence[Mapping[str, float]], values: Sequence[float], sizes: Sequence[float], groups: Sequence[str]) -> Line:
+    """Ridge regression with the penalty that errs least on groups left out, and the residuals of these.
+
+    `groups` say what is left out together: the target of each row. Predictors are standardised for the penalty.
+    Raises FeatalignError for fewer than three groups.
+    """
+    names = tuple(predictors[0])
+    matrix = np.array([[row[name] for name in names] for row in predictors], dtype=np.float64)
+    wanted, labels = np.asarray(values, np.float64), np.asarray(groups)
+    if len(set(groups)) < 3:
+        raise FeatalignError(f"records: expected at least 3 targets to calibrate on, got {len(set(groups))}; train on more")
+    tried = {penalty: _left_out(matrix, wanted, labels, penalty) for penalty in PENALTIES}
+    penalty = min(tried, key=lambda each: float(((tried[each] - wanted) ** 2).mean()))
+    means, weights, intercept = _ridge(matrix, wanted, penalty)
+    residuals = wanted - tried[penalty]
+    start, slope = _scale(residuals, np.asarray(sizes, np.float64))
+    scaled = np.sort(residuals / np.exp(start + slope * np.asarray(sizes)))
+    return Line(names, tuple(map(float, weights)), tuple(map(float, means)), float(intercept), tuple(map(float, scaled)), start, slope)
+
+
+PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+
+
+def _ridge(matrix: np.ndarray, values: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray, float]:
+    """Means and weights of the predictors as they are, and the intercept; missing values count as the mean."""
+    means = np.nan_to_num(np.nanmean(np.where(np.isnan(matrix).all(axis=0), 0.0, matrix), axis=0))
+    centred = np.where(np.isnan(matrix), means, matrix) - means
+    spread = centred.std(axis=0)
+    live = np.where(spread > 1e-12, spread, np.inf)  # a constant predictor gets no weight
+    scaled = centred / live
+    solved = np.linalg.solve(scaled.T @ scaled + penalty * np.eye(matrix.shape[1]), scaled.T @ (values - values.mean()))
+    return means, solved / live, float(values.mean())
+
+
+def _left_out(matrix: np.ndarray, values: np.ndarray, groups: np.ndarray, penalty: float) -> np.ndarray:
+    """Predictions for each group by the model of the others."""
+    found = np.empty(len(values))
+    for group in np.unique(groups):
+        held = groups == group
+        means, weights, intercept = _ridge(matrix[~held], values[~held], penalty)
+        found[held] = intercept + (np.where(np.isnan(matrix[held]), means, matrix[held]) - means) @ weights
+    return found
+
+
+def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
+    """Log of the root mean square residual as a line in size."""
+    levels = np.unique(sizes)
+    roots = np.array([math.log(math.sqrt(float((residuals[sizes == level] ** 2).mean())) + 1e-6) for level in levels])
+    counts = np.array([(sizes == level).sum() for level in levels], dtype=np.float64)
+    if len(levels) < 2:
+        return float(roots[0]), 0.0
+    slope, start = np.polyfit(levels, roots, 1, w=np.sqrt(counts))
+    return float(start), float(slope)
+
+
+def _line(stated: Mapping[str, Any]) -> Line:
+    return Line(
+        tuple(map(str, stated["names"])),
+        tuple(map(float, stated["weights"])),
+        tuple(map(float, stated["means"])),
+        float(stated["intercept"]),
+        tuple(map(float, stated["residuals"])),
+        float(stated["scale_start"]),
+        float(stated["scale_slope"]),
+    )
