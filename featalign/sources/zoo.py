@@ -56,7 +56,7 @@ def load_zoo_source(name: str) -> Source:
             pretraining["description"],
             pretraining["num_examples"],
             pretraining["num_classes"],
-            card["accuracy"]["value"],
+            card["accuracy"]["value"] if card["accuracy"]["measured_on"] == "test images" else None,  # else it says nothing of what was learnt
             card["num_parameters"],
         ),
         load_differentiable=lambda: built().differentiable,

@@ -39,6 +39,7 @@ class Run:
     validation_accuracy: float
     validation_loss: float
     test_accuracy: float
+    test_hits: str  # which test rows are right, in their order: bits, packed, in hexadecimal digits
     curve: tuple[Point, ...]
 
 
@@ -79,7 +80,7 @@ class FineTuned:
             "seed": int(self.seed),
             "accuracy": asdict(self.accuracy),
             "setting": {name: value.item() if isinstance(value, np.generic) else value for name, value in asdict(self.setting).items()},
-            "runs": [asdict(run) for run in self.runs],
+            "runs": [{name: value for name, value in asdict(run).items() if name != "test_hits"} for run in self.runs],
             "seconds": round(self.seconds, 3),
         }
 
@@ -277,7 +278,7 @@ class Arms:
 
     def result(self, request: Request, setting: Setting, runs: Sequence[tuple[Run, Trained]], start: float, stopped: str | None) -> FineTuned:
         """The run with the best validation accuracy, ties by validation loss."""
-        best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, pair[0].validation_loss))
+        best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, np.nan_to_num(pair[0].validation_loss, nan=np.inf)))
         split, count = request.split, len(request.split.test.labels)
         return FineTuned(
             self.source.name,
@@ -332,10 +333,21 @@ def measured(apply: Apply, layer: str, split: Split, trained: Trained, rate: flo
     scores = logits(apply, layer, trained, split.validation.inputs, len(split.validation.labels)).astype(np.float64)
     likelihoods = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     labels = split.validation.labels
+    tested = logits(apply, layer, trained, split.test.inputs, len(split.test.labels)).argmax(axis=1) == split.test.labels
     return Run(
         rate,
         float((scores.argmax(axis=1) == labels).mean()),
         float(-likelihoods[np.arange(len(labels)), labels].mean()),
-        accuracy(apply, layer, trained, split.test),
+        float(tested.mean()),
+        np.packbits(tested).tobytes().hex(),
         tuple(points),
     )
+
+
+def unpack_hits(hits: str, count: int) -> np.ndarray:
+    """Which of so many test rows are right (N,), from `Run.test_hits`.
+
+    >>> unpack_hits("a0", 3)
+    array([ True, False,  True])
+    """
+    return np.unpackbits(np.frombuffer(bytes.fromhex(hits), np.uint8))[:count].astype(bool)

@@ -201,7 +201,7 @@ class Reliability:
     kendall_ceiling: float
 
 
-def reliability(accuracies: ArrayLike, *, num_seeds: float | None = None) -> Reliability:
+def reliability(accuracies: ArrayLike, *, num_seeds: float | None = None, seeds_shift_all: bool = False) -> Reliability:
     """Reliability of the mean accuracy over seeds, and the highest correlation that even a perfect forecast can be expected to reach.
 
     With s² the variance over the seeds of one source (mean over the sources) and b² = variance of the sources' means - s² / R (not below 0) the
@@ -216,6 +216,8 @@ def reliability(accuracies: ArrayLike, *, num_seeds: float | None = None) -> Rel
         the batches, drawing of the training rows.
     num_seeds
         Number R of runs to tell the reliability for; default as many as there are (harmonic mean where they differ).
+    seeds_shift_all
+        Take off what a run does to all sources alike, as the rows that its seed draws do: it changes no order. Only where no run is missing.
 
     >>> result = reliability([[0.70, 0.72], [0.80, 0.78], [0.90, 0.92]])
     >>> round(result.coefficient, 3), round(result.kendall_ceiling, 3)
@@ -234,8 +236,12 @@ def reliability(accuracies: ArrayLike, *, num_seeds: float | None = None) -> Rel
         return Reliability(0, math.nan, math.nan, math.nan, math.nan, math.nan, math.nan)
     harmonic = len(runs) / float((1 / counts).sum())
     wanted = harmonic if num_seeds is None else float(num_seeds)
-    means = np.nansum(runs, axis=1) / counts
     freedom = int((counts - 1).sum())
+    if seeds_shift_all:
+        if np.isnan(runs).any():
+            raise FeatalignError("seeds_shift_all: expected every source in every run, got missing ones; leave these sources out")
+        runs, freedom = runs - runs.mean(axis=0) + runs.mean(), (runs.shape[0] - 1) * (runs.shape[1] - 1)
+    means = np.nansum(runs, axis=1) / counts
     within = float(np.nansum((runs - means[:, None]) ** 2) / freedom) if freedom else math.nan
     between = max(float(means.var(ddof=1)) - within / harmonic, 0.0) if len(runs) > 1 and freedom else math.nan
     spread = between + within / wanted

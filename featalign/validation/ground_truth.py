@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import norm
 from scipy.stats import t as student
 
 from featalign.errors import FeatalignError
+from featalign.training.arms import unpack_hits
 from featalign.validation.accuracies import AccuracyTable, Reliability, reliability
 
 BEST = "best"  # for each seed the arm with the best validation accuracy
@@ -21,8 +21,8 @@ LEVEL = 0.9
 class Pair:
     """A source on a part of a target: mean accuracies over the seeds, the gain of the transfer arm over scratch, and the half width of its interval.
 
-    `noise` is of the scatter over seeds, which is pooled over the sources on one target and size (the test rows are the same for both arms and all
-    seeds); where nothing was repeated, of the drawing of the test rows. A gain within it is no sign.
+    `noise` holds the scatter over seeds, pooled over the sources on one target and size, and the drawing of the test rows, on which both arms are
+    measured row by row; t √(v_seeds + v_rows), with Welch and Satterthwaite's degrees of freedom. A gain within it is no sign.
     """
 
     source: str
@@ -42,46 +42,109 @@ class Pair:
         return 0 if abs(self.gain) <= self.noise else int(math.copysign(1, self.gain))
 
 
+@dataclass(frozen=True, eq=False)
+class _Measured:
+    """The runs of one pair by seed: accuracy and hits (N,) of both arms; hits are None in records that kept none."""
+
+    source: str
+    scratch_of: str
+    num_classes: int
+    num_test: int
+    accuracies: Mapping[int, tuple[float, float]]
+    differences: np.ndarray | None  # (N,) mean over seeds of hit with transfer less hit from scratch
+    arms: Mapping[str, float]
+
+    @property
+    def gains(self) -> np.ndarray:
+        return np.array([accuracy - scratch for accuracy, scratch in self.accuracies.values()])
+
+
 def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tuple[Pair, ...]:
     """All pairs of which the transfer arm and scratch are there for at least one seed, by target, size and source.
 
     `arm` is an arm, or "best": for each seed, of the arms of that seed other than scratch, the one with the best validation accuracy (ties by
-    validation loss), as a user would choose. Raises FeatalignError where there is no pair.
+    validation loss), as a user would choose; a seed that lacks one of the arms that others on its target and size have is left out.
+    Raises FeatalignError where there is no pair.
     """
-    runs: dict[tuple[str, str, int], dict[int, dict[str, Mapping[str, Any]]]] = defaultdict(lambda: defaultdict(dict))
+    runs: dict[tuple[str, int], dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for record in records:
-        runs[record["source"], record["target"], record["size"]][record["seed"]][record["arm"]] = record
-    found: dict[tuple[str, int], list[tuple[str, dict[int, tuple[float, float]], Mapping[str, Any]]]] = defaultdict(list)
-    arms: dict[tuple[str, str, int], dict[str, list[float]]] = {}
-    for (source, target, size), seeds in runs.items():
-        both = {}
-        for seed, by_arm in seeds.items():
-            transfers = {name: each for name, each in by_arm.items() if name != "scratch"}
-            chosen = _chosen(transfers) if arm == BEST else transfers.get(arm)
-            if chosen is None:
-                continue
-            scratch = runs.get((chosen["scratch"], target, size), {}).get(seed, {}).get("scratch")
-            if scratch is not None:
-                both[seed] = chosen["accuracy"]["value"], scratch["accuracy"]["value"]
-        if both:
-            example = next(iter(next(iter(seeds.values())).values()))
-            found[target, size].append((source, both, example))
-            names = {name for by_arm in seeds.values() for name in by_arm if name != "scratch"}
-            arms[source, target, size] = {
-                name: [seeds[seed][name]["accuracy"]["value"] for seed in both if name in seeds[seed]] for name in sorted(names)
-            }
-    if not found:
-        raise FeatalignError(f"records: expected the arm {arm!r} and 'scratch' of at least one source on one target and size, found none; train both")
+        runs[record["target"], record["size"]][record["source"]][record["seed"]][record["arm"]] = record
     pairs = []
-    for (target, size), group in sorted(found.items()):
-        spread, freedom = _spread([[accuracy - scratch for accuracy, scratch in both.values()] for _, both, _ in group])
-        quantile = float(student.ppf((1 + LEVEL) / 2, freedom)) if freedom else math.nan
-        for source, both, example in sorted(group, key=lambda item: item[0]):
-            accuracy, scratch = (float(np.mean(values)) for values in zip(*both.values(), strict=True))
-            noise = quantile * spread / math.sqrt(len(both)) if freedom else _sampling(accuracy, scratch, example["num_test"])
-            means = {name: float(np.mean(values)) for name, values in arms[source, target, size].items() if values}
-            pairs.append(Pair(source, target, size, example["num_classes"], tuple(sorted(both)), accuracy, scratch, accuracy - scratch, noise, means))
+    for (target, size), sources in sorted(runs.items()):
+        group = [found for source in sorted(sources) if (found := _measured(source, sources, arm)) is not None]
+        noises = _noises(group)
+        for each, noise in zip(group, noises, strict=True):
+            accuracy, scratch = (float(np.mean(values)) for values in zip(*each.accuracies.values(), strict=True))
+            seeds = tuple(sorted(each.accuracies))
+            pairs.append(Pair(each.source, target, size, each.num_classes, seeds, accuracy, scratch, accuracy - scratch, noise, each.arms))
+    if not pairs:
+        known = ", ".join(sorted({record["arm"] for record in records} - {"scratch"})) or "none"
+        raise FeatalignError(
+            f"records: expected the arm {arm!r} and 'scratch' of at least one source on one target and size, found none (arms there: {known}); "
+            "train both, or name another arm"
+        )
     return tuple(pairs)
+
+
+def _measured(source: str, sources: Mapping[str, Mapping[int, Mapping[str, Mapping[str, Any]]]], arm: str) -> _Measured | None:
+    """What was measured of a source, among all sources on one target and size."""
+    complete = {name for seeds in sources.values() for by_arm in seeds.values() for name in by_arm} - {"scratch"}
+    accuracies, differences, arms = {}, [], defaultdict(list)
+    example: Mapping[str, Any] = {}
+    for seed, by_arm in sources[source].items():
+        transfers = {name: each for name, each in by_arm.items() if name != "scratch"}
+        chosen = transfers.get(arm) if arm != BEST else _chosen(transfers) if set(transfers) == complete else None
+        if chosen is None:
+            continue
+        scratch = sources.get(chosen["scratch"], {}).get(seed, {}).get("scratch")
+        if scratch is None or scratch.get("fingerprint") != chosen.get("fingerprint") or scratch["num_test"] != chosen["num_test"]:
+            continue
+        accuracies[seed], example = (chosen["accuracy"]["value"], scratch["accuracy"]["value"]), chosen
+        hits = [unpack_hits(each["test_hits"], each["num_test"]) for each in (chosen, scratch) if "test_hits" in each]
+        differences.append(hits[0].astype(np.float64) - hits[1] if len(hits) == 2 else None)
+        for name, each in transfers.items():
+            arms[name].append(each["accuracy"]["value"])
+    if not accuracies:
+        return None
+    kept = [each for each in differences if each is not None]
+    rows = np.mean(kept, axis=0) if len(kept) == len(differences) else None
+    means = {name: float(np.mean(values)) for name, values in sorted(arms.items())}
+    return _Measured(source, example["scratch"], example["num_classes"], example["num_test"], accuracies, rows, means)
+
+
+def _noises(group: Sequence[_Measured]) -> list[float]:
+    """Half widths of the gains on one target and size.
+
+    Sources of one architecture share their trainings from scratch. So the scatter over seeds has two parts: what a seed does to all of these
+    together, and what it does to each alone.
+    """
+    families: dict[str, list[np.ndarray]] = defaultdict(list)
+    for each in group:
+        if len(each.gains) == len(group[0].gains) > 1:
+            families[each.scratch_of].append(each.gains - each.gains.mean())
+    stacks = [np.stack(each) for each in families.values()]
+    shared_freedom = sum(stack.shape[1] - 1 for stack in stacks)
+    own_freedom = sum((len(stack) - 1) * (stack.shape[1] - 1) for stack in stacks)
+    shared = sum(float((stack.mean(axis=0) ** 2).sum()) for stack in stacks) / shared_freedom if shared_freedom else 0.0
+    own = sum(float(((stack - stack.mean(axis=0)) ** 2).sum()) for stack in stacks) / own_freedom if own_freedom else 0.0
+    noises = []
+    for each in group:
+        seeds, alike = len(each.gains), len(families.get(each.scratch_of, ())) or 1
+        parts = [(shared / seeds, shared_freedom), (own * (1 - 1 / alike) / seeds, own_freedom)]
+        if each.differences is not None:
+            parts.append((float(each.differences.var(ddof=1)) / each.num_test, each.num_test - 1))
+        elif not shared_freedom:
+            parts.append((_sampling(each), each.num_test - 1))
+        parts = [(variance, freedom) for variance, freedom in parts if freedom and variance > 0]
+        total = sum(variance for variance, _ in parts)
+        freedom = total**2 / sum(variance**2 / count for variance, count in parts) if parts else math.inf
+        noises.append(float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total) if parts else 0.0)
+    return noises
+
+
+def _sampling(each: _Measured) -> float:
+    """The variance of a gain from the drawing of the test rows, as if the arms erred independently."""
+    return sum(float(np.mean(values)) * (1 - float(np.mean(values))) for values in zip(*each.accuracies.values(), strict=True)) / each.num_test
 
 
 def reliabilities(records: Sequence[Mapping[str, Any]], *, arm: str) -> dict[tuple[str, int], Reliability]:
@@ -96,7 +159,7 @@ def reliabilities(records: Sequence[Mapping[str, Any]], *, arm: str) -> dict[tup
         complete = [[each[seed] for seed in seeds] for each in sources.values() if set(each) == set(seeds)]
         if len(complete) > 1:
             runs = np.array(complete)
-            found[place] = reliability(runs - runs.mean(axis=0))
+            found[place] = reliability(runs, seeds_shift_all=True)
     return found
 
 
@@ -110,19 +173,7 @@ def accuracy_table(pairs: Sequence[Pair], scores: Mapping[str, Mapping[tuple[str
 
 def _chosen(arms: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
     def validated(record: Mapping[str, Any]) -> tuple[float, float]:
-        run = next(run for run in record["runs"] if run["learning_rate"] == record["setting"]["learning_rate"])
-        return -run["validation_accuracy"], run["validation_loss"]
+        run = min(record["runs"], key=lambda run: abs(run["learning_rate"] - record["setting"]["learning_rate"]))
+        return -run["validation_accuracy"], math.inf if run["validation_loss"] is None else run["validation_loss"]
 
     return min(arms.values(), key=validated) if arms else None
-
-
-def _sampling(accuracy: float, scratch: float, num_test: int) -> float:
-    """Half width of the gain's interval from the drawing of so many test rows, as if the arms erred independently."""
-    return float(norm.ppf((1 + LEVEL) / 2)) * math.sqrt((accuracy * (1 - accuracy) + scratch * (1 - scratch)) / num_test)
-
-
-def _spread(gains: Sequence[Sequence[float]]) -> tuple[float, int]:
-    """Deviation over the seeds, pooled over sources, and its degrees of freedom; NaN where nothing was repeated."""
-    freedom = sum(len(each) - 1 for each in gains)
-    squares = sum(float(((np.array(each) - np.mean(each)) ** 2).sum()) for each in gains)
-    return (math.sqrt(squares / freedom), freedom) if freedom else (math.nan, 0)

@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from featalign.errors import FeatalignError
 
@@ -38,9 +38,6 @@ def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]
         if not isinstance(record, dict):
             if number == len(lines):
                 continue
-            # cut short by a kill, then mended by the next writer with a line break
-            if line.startswith(b'{"schema":'):
-                continue
             raise FeatalignError(f"{path}: expected a record in JSON in line {number}, got {line[:40].decode(errors='replace')!r}; remove the line")
         missing = [name for name in ("schema", *names) if name not in record]
         if missing:
@@ -58,13 +55,27 @@ def append_record(path: Path, record: dict[str, Any]) -> None:
     with path.open("a+b") as file:
         if fcntl is not None:
             fcntl.flock(file, fcntl.LOCK_EX)
-        end = file.seek(0, os.SEEK_END)
-        if end:
-            file.seek(end - 1)
-            line = line if file.read(1) == b"\n" else b"\n" + line
+        _cut_torn_line(file)
         file.write(line)
         file.flush()
         os.fsync(file.fileno())
+
+
+def _cut_torn_line(file: IO[bytes]) -> None:
+    """Take off what a killed writer left of its line, and go to the end."""
+    end = file.seek(0, os.SEEK_END)
+    start = end
+    while start > 0:
+        begin = max(0, start - 65536)
+        file.seek(begin)
+        place = file.read(start - begin).rfind(b"\n")
+        if place >= 0:
+            start = begin + place + 1
+            break
+        start = begin
+    if start < end:
+        file.truncate(start)
+    file.seek(0, os.SEEK_END)
 
 
 class Claims:

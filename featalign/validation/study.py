@@ -11,6 +11,9 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+import jax
+import numpy as np
+
 from featalign.errors import FeatalignError
 from featalign.sources import catalogue
 from featalign.sources.source import Source
@@ -23,6 +26,7 @@ from featalign.validation.records import KEY, Claims, append_record, read_record
 
 Report = Callable[[str, int, int], None]
 ROWS_A_CLASS = 2
+TRAINING_VERSION = 1  # to be raised whenever an arm is trained or measured in another way
 EVIDENCE_KEY = ("source", "target", "size", "seed")
 
 
@@ -31,7 +35,8 @@ class Grid:
     """What is trained: every source on every target, but for what it was pretrained on.
 
     `scratch` maps patterns of sources to the source whose random twin stands for training from scratch, so that sources of one architecture share
-    it; a source that fits none has its own. The budget is `epochs`, and at least `min_steps`, for each learning rate.
+    it; a source that fits none has its own. `seen` maps patterns of sources to targets whose images they saw under another name. The budget is
+    `epochs`, and at least `min_steps`, for each learning rate.
     """
 
     path: Path
@@ -41,6 +46,7 @@ class Grid:
     seeds: tuple[int, ...] = (0, 1)
     arms: tuple[Arm, ...] = ("scratch", "probe", "full", "probe_then_full")
     scratch: Mapping[str, str] = field(default_factory=dict)
+    seen: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     learning_rates: tuple[float, ...] = (1e-3, 4e-3)
     epochs: int = 10
     min_steps: int = 300
@@ -50,6 +56,10 @@ class Grid:
     def scratch_of(self, source: str) -> str:
         """The source whose random twin stands for training this one from scratch."""
         return next((other for pattern, other in self.scratch.items() if fnmatchcase(source, pattern)), source)
+
+    def has_seen(self, source: str, target: str) -> bool:
+        """Whether the grid says that a source was pretrained on this target's images."""
+        return any(target in targets for pattern, targets in self.seen.items() if fnmatchcase(source, pattern))
 
     def steps(self, num_training: int) -> int:
         """The budget of one training."""
@@ -96,6 +106,10 @@ def read_grid(path: Path) -> Grid:
     for name in ("targets", "scratch"):
         if name in stated and not (isinstance(stated[name], dict) and all(isinstance(value, str) for value in stated[name].values())):
             raise FeatalignError(f"{path}: expected a table of names and addresses in [{name}], got {stated[name]!r}")
+    for pattern, targets in stated.setdefault("seen", {}).items() if isinstance(stated.get("seen", {}), dict) else ():
+        if not isinstance(targets, list) or not set(targets) <= set(stated["targets"]):
+            raise FeatalignError(f"{path}: expected a list of targets of the grid in [seen] {pattern!r}, got {targets!r}")
+        stated["seen"][pattern] = tuple(targets)
     for name in ("sizes", "seeds"):
         for number in stated.get(name, ()):
             if isinstance(number, bool) or not isinstance(number, int) or number < (name == "sizes"):
@@ -119,7 +133,7 @@ def units(grid: Grid) -> Iterator[Unit]:
     for size in grid.sizes:
         for target in grid.targets:
             for source in grid.sources:
-                if _load_source(source).pretraining.dataset != target:
+                if _load_source(source).pretraining.dataset != target and not grid.has_seen(source, target):
                     yield Unit(source, target, size)
 
 
@@ -132,20 +146,14 @@ def run_study(grid: Grid, records: Path, *, together: bool | None = None, report
     trained = 0
     try:
         todo = jobs(grid)
-        for done, (unit, pairs) in enumerate(todo):
-            report("units", done, len(todo))
-            with claims.claim(unit.place) as ours:
-                if not ours:
-                    continue
-                known = {tuple(record[name] for name in KEY): record for record in read_records(records)}
-                missing: list[tuple[int, Arm]] = []
-                for seed, arm in pairs:
-                    record = known.get((unit.source, unit.target, unit.size, seed, arm))
-                    if record is None or not _is_current(grid, unit, record):
-                        missing.append((seed, arm))
-                for record in _train(grid, unit, missing, together, report):
-                    append_record(records, record)
-                    trained += 1
+        for _ in range(2):  # again, for what a process that was killed meanwhile had claimed
+            for done, (unit, pairs) in enumerate(todo):
+                report("units", done, len(todo))
+                with claims.claim(unit.place) as ours:
+                    missing = _missing(grid, unit, pairs, records) if ours else []
+                    for record in _train(grid, unit, missing, together, report):
+                        append_record(records, record)
+                        trained += 1
         report("units", len(todo), len(todo))
     finally:
         claims.close()
@@ -210,13 +218,31 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     return list(found.items())
 
 
+def _missing(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], records: Path) -> list[tuple[int, Arm]]:
+    known = {tuple(record[name] for name in KEY): record for record in read_records(records)}
+    found: list[tuple[int, Arm]] = []
+    for seed, arm in pairs:
+        record = known.get((unit.source, unit.target, unit.size, seed, arm))
+        if record is None or not _is_current(grid, unit, record):
+            found.append((seed, arm))
+    return found
+
+
 def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
     """Whether a record is of these weights, these rows, and this budget; else it is made anew."""
     part = _load_part(grid, unit, record["seed"])
     setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
-    same_budget = setting["steps"] == grid.steps(record["num_training"]) and setting["batch_size"] == grid.batch_size
-    same_rates = record["arm"] == "probe" or rates == list(grid.learning_rates)
-    return record["revision"] == _load_source(unit.source).revision and record["fingerprint"] == part.fingerprint and same_budget and same_rates
+    held_out = part.held_out
+    return (
+        record.get("version") == TRAINING_VERSION
+        and record["revision"] == _load_source(unit.source).revision
+        and record["fingerprint"] == part.fingerprint
+        and record["scratch"] == grid.scratch_of(unit.source)
+        and setting["steps"] == grid.steps(record["num_training"])
+        and setting["batch_size"] == grid.batch_size
+        and (record["arm"] == "probe" or rates == list(grid.learning_rates))
+        and (held_out is None or record["num_test"] == min(grid.max_test, len(held_out)))
+    )
 
 
 def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report) -> Iterator[dict[str, Any]]:
@@ -237,17 +263,33 @@ def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: b
 
 def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTuned) -> dict[str, Any]:
     named = {"source": unit.source, "target": unit.target, "size": unit.size, "seed": result.seed, "arm": result.arm}
-    known = {"scratch": grid.scratch_of(unit.source), "revision": source.revision, "fingerprint": part.fingerprint, "num_classes": part.num_classes}
+    held_out = part.held_out
+    assert held_out is not None
+    known = {
+        "version": TRAINING_VERSION,
+        "scratch": grid.scratch_of(unit.source),
+        "revision": source.revision,
+        "fingerprint": part.fingerprint,
+        "num_classes": part.num_classes,
+        "majority": float((held_out.labels == np.bincount(part.labels).argmax()).mean()),
+        "backend": jax.default_backend(),
+    }
     stated = {name: value for name, value in result.to_record().items() if name not in named}
     stated["runs"] = [
-        {name: round(value, 5) for name, value in run.items() if name != "curve"}
-        | {
-            "losses": [round(point["loss"], 4) for point in run["curve"]],
-            "validation": [round(point["validation_accuracy"], 4) for point in run["curve"]],
+        {
+            "learning_rate": run["learning_rate"],
+            **{name: _rounded(run[name], 5) for name in ("validation_accuracy", "validation_loss", "test_accuracy")},
+            "losses": [_rounded(point["loss"], 4) for point in run["curve"]],
+            "validation": [_rounded(point["validation_accuracy"], 4) for point in run["curve"]],
         }
         for run in stated["runs"]
     ]
-    return {**named, **known, **stated}
+    return {**named, **known, **stated, "test_hits": result.chosen.test_hits}
+
+
+def _rounded(value: float, digits: int) -> float | None:
+    """Rounded; None for what is not finite, which JSON has not: a training that diverged is a result too."""
+    return round(value, digits) if math.isfinite(value) else None
 
 
 @cache

@@ -142,7 +142,7 @@ def test_test_labels_change_nothing_but_the_accuracy(results, arm):
     assert_same_weights(other, results[arm])
     assert other.setting == results[arm].setting
     for run, same in zip(other.runs, results[arm].runs, strict=True):
-        assert replace(run, test_accuracy=same.test_accuracy) == same
+        assert replace(run, test_accuracy=same.test_accuracy, test_hits=same.test_hits) == same
     assert other.stopped == results[arm].stopped
     assert other.accuracy.value < 0.5 < results[arm].accuracy.value
 

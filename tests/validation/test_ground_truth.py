@@ -9,13 +9,15 @@ from scipy.stats import t as student
 
 from featalign.errors import FeatalignError
 from featalign.reporting.study import agreement_figure, gain_figure, print_findings, save_figures
+from featalign.validation.accuracies import reliability
 from featalign.validation.findings import collect_findings, score, score_names
 from featalign.validation.ground_truth import ground_truth, reliabilities
 
 
-def record(source, arm, accuracy, *, target="t", size=100, seed=0, validation=0.5, loss=1.0, scratch="zoo/s", rows=500):
+def record(source, arm, accuracy, *, target="t", size=100, seed=0, validation=0.5, loss=1.0, scratch="zoo/s", rows=500, hits=None):
     run = {"learning_rate": 0.1, "validation_accuracy": validation, "validation_loss": loss, "test_accuracy": accuracy}
-    return {
+    kept = {} if hits is None else {"test_hits": np.packbits(hits).tobytes().hex()}
+    return kept | {
         "source": source,
         "target": target,
         "size": size,
@@ -23,7 +25,7 @@ def record(source, arm, accuracy, *, target="t", size=100, seed=0, validation=0.
         "arm": arm,
         "scratch": scratch,
         "num_classes": 3,
-        "num_test": rows,
+        "num_test": rows if hits is None else len(hits),
         "accuracy": {"value": accuracy},
         "setting": {"learning_rate": 0.1},
         "runs": [run | {"learning_rate": 0.2, "validation_accuracy": 0.99}, run],
@@ -68,36 +70,45 @@ def test_gains_are_paired_by_seed():
     assert pair.sign == 1
 
 
-def test_noise_is_pooled_over_the_sources_of_a_target():
-    records = study(seeds=3, targets=1)
-    pairs = ground_truth(records)
-    gains = np.array(
-        [
-            [
-                each["accuracy"]["value"] - next(s["accuracy"]["value"] for s in records if s["arm"] == "scratch" and s["seed"] == each["seed"])
-                for each in records
-                if each["source"] == f"zoo/{place}"
-            ]
-            for place in range(6)
-        ]
-    )
-    spread = math.sqrt(gains.var(axis=1, ddof=1).mean())
-    assert [pair.noise for pair in pairs] == pytest.approx([student.ppf(0.95, 12) * spread / math.sqrt(3)] * 6)
-    assert [pair.sign for pair in pairs] == [-1, -1, 0, 1, 1, 1]
-
-
 def test_without_repetition_the_noise_is_that_of_the_test_rows():
     (pair,) = ground_truth([record("zoo/s", "scratch", 0.5, rows=100), record("zoo/a", "full", 0.6, rows=100)])
-    assert pair.noise == pytest.approx(1.6448536 * math.sqrt((0.25 + 0.24) / 100))
+    assert pair.noise == pytest.approx(student.ppf(0.95, 99) * math.sqrt((0.25 + 0.24) / 100))
     assert pair.sign == 0
 
 
-def test_the_interval_of_the_gain_covers_it():
+def test_arms_that_are_right_on_the_same_rows_are_compared_row_by_row():
+    rows = np.arange(200)
+    first, second, third = rows < 120, rows < 130, (rows * 7) % 200 < 130
+    noises = []
+    for hits in (second, third):
+        arms = [record("zoo/s", "scratch", 0.6, hits=first), record("zoo/a", "full", 0.65, hits=hits)]
+        (pair,) = ground_truth(arms)
+        expected = student.ppf(0.95, 199) * (hits.astype(float) - first).std(ddof=1) / math.sqrt(200)
+        assert pair.noise == pytest.approx(expected)
+        noises.append(pair.noise)
+    assert noises[0] < 0.4 * noises[1]
+
+
+@pytest.mark.parametrize("ratio", [0.0, 1.0, 2.0])
+def test_the_interval_of_the_gain_covers_it(ratio):
+    """All sources share one training from scratch for each seed, whose variance is `ratio` times that of the arm."""
     covered = []
-    for trial in range(60):
-        for pair in ground_truth(study(seeds=2, spread=0.02, targets=1, generator_seed=trial)):
-            covered.append(abs(pair.gain - 0.1 * (int(pair.source[-1]) - 2)) <= pair.noise)
-    assert 0.84 < np.mean(covered) < 0.96
+    for trial in range(120):
+        random, records = np.random.default_rng(trial), []
+        for seed in range(3):
+            records.append(record("zoo/s", "scratch", 0.5 + math.sqrt(ratio) * random.normal(0, 0.02), seed=seed))
+            records += [record(f"zoo/{place}", "full", 0.3 + 0.05 * place + random.normal(0, 0.02), seed=seed) for place in range(8)]
+        covered += [abs(pair.gain - (0.05 * int(pair.source[-1]) - 0.2)) <= pair.noise for pair in ground_truth(records)]
+    assert 0.86 < np.mean(covered) < 0.97
+
+
+def test_pairs_without_all_arms_or_with_other_rows_are_left_out():
+    whole = [record("zoo/s", "scratch", 0.4), record("zoo/a", "full", 0.9), record("zoo/a", "probe", 0.5), record("zoo/b", "full", 0.7)]
+    assert [pair.source for pair in ground_truth(whole)] == ["zoo/a"]
+    assert [pair.source for pair in ground_truth(whole, arm="full")] == ["zoo/a", "zoo/b"]
+    other = [record("zoo/s", "scratch", 0.4) | {"fingerprint": "another"}, *whole[1:]]
+    with pytest.raises(FeatalignError, match=r"found none \(arms there: full, probe\)"):
+        ground_truth(other, arm="full")
 
 
 def test_what_a_seed_does_to_all_alike_does_not_make_accuracies_unreliable():
@@ -106,6 +117,15 @@ def test_what_a_seed_does_to_all_alike_does_not_make_accuracies_unreliable():
     plain, moved = (reliabilities(some, arm="full")["t0", 100] for some in (records, shifted))
     assert plain.coefficient == pytest.approx(moved.coefficient)
     assert plain.coefficient > 0.99
+
+
+def test_what_is_taken_off_costs_degrees_of_freedom():
+    within = []
+    for seed in range(400):
+        random = np.random.default_rng(seed)
+        runs = np.arange(4.0)[:, None] + random.normal(size=(4, 3)) + 5 * random.normal(size=3)
+        within.append(reliability(runs, seeds_shift_all=True).variance_over_seeds)
+    assert np.mean(within) == pytest.approx(1, abs=0.08)
 
 
 def evidence(records, noise=0.0):

@@ -31,9 +31,14 @@ def test_a_line_cut_short_is_left_out_and_mended_by_the_next_writer(tmp_path, ke
     path.write_bytes(whole + whole[:kept])
     assert [each["seed"] for each in read_records(path)] == [0]
     append_record(path, record(1))
-    if kept > len(b'{"schema":'):
-        assert [each["seed"] for each in read_records(path)] == [0, 1]
-    assert path.read_bytes().startswith(whole)
+    assert [each["seed"] for each in read_records(path)] == [0, 1]
+    assert len(path.read_bytes().splitlines()) == 2
+    path.write_bytes(whole[:kept])  # the first line of all
+    append_record(path, record(2) | {"filler": "x" * 200_000})
+    path.write_bytes(path.read_bytes()[:-50_000])
+    assert read_records(path) == []
+    append_record(path, record(3))
+    assert [each["seed"] for each in read_records(path)] == [3]
 
 
 def test_the_last_of_a_key_counts(tmp_path):

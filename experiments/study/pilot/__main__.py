@@ -24,6 +24,7 @@ def make_page(folder: Path) -> None:
         record
         for record in read_records(RECORDS)
         if record["arm"] in grid.arms and record["target"] in grid.targets and record["size"] in grid.sizes and record["seed"] in grid.seeds
+        if not grid.has_seen(record["source"], record["target"])
     ]
     evidence = [each for each in read_records(EVIDENCE, key=EVIDENCE_KEY) if each["seed"] == 0]
     write_report(grid, records, evidence, folder)

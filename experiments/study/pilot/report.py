@@ -73,7 +73,7 @@ def _head(grid: Grid, pairs: Sequence[Pair]) -> list[str]:
         "the better by validation on a fifth of the rows, all parameters from the source's weights against the same architecture from fresh ones.",
         "A source on the data it was pretrained on is no pair.",
         f"The gain is the difference of test accuracies (up to {grid.max_test} rows), the mean over the seeds",
-        f"({' or '.join(map(str, seeds))} a pair), which draw rows, batches and fresh weights. Beyond noise (90%, scatter over seeds) it is",
+        f"({' or '.join(map(str, seeds))} a pair), which draw rows, batches and fresh weights. Beyond noise (90%) it is",
         f"positive in {signs.count(1)} pairs and negative in {signs.count(-1)}; {signs.count(0)} are neither.",
         "",
         "`python -m experiments.study.pilot` made this page from the records and the evidence (of seed 0) that ship in",
@@ -90,7 +90,8 @@ def _table(pairs: Sequence[Pair], known: Sequence[Evidence]) -> list[str]:
         "AUROC is of the sign of the gain, on signs beyond noise but for one column. Kendall tau, weighted tau and the regret of the top pick are",
         "between sources on one target and size, of the accuracy reached from the source, averaged over targets and sizes.",
         "",
-        f"| evidence | {' | '.join(f'AUROC, n = {size}' for size in sizes)} | all | all signs | Kendall tau | weighted tau | regret (points) |",
+        f"| evidence | {' | '.join(f'AUROC, n = {size} ({_losses(pairs, size)} losses)' for size in sizes)} | both ({_losses(pairs)}) | all signs "
+        "| Kendall tau | weighted tau | regret (points) |",
         "|---|" + "---|" * (len(sizes) + 5),
     ]
     for name in PREDICTORS:
@@ -101,6 +102,10 @@ def _table(pairs: Sequence[Pair], known: Sequence[Evidence]) -> list[str]:
         taus, weighted, regrets = (np.nanmean([getattr(each, measure) for each in found]) for measure in ("kendall_tau", "weighted_tau", "regret"))
         lines.append(f"| {name} | {' | '.join(f'{area:.2f}' for area in areas)} | {taus:.2f} | {weighted:.2f} | {100 * regrets:.1f} |")
     return lines
+
+
+def _losses(pairs: Sequence[Pair], size: int | None = None) -> int:
+    return sum(pair.sign < 0 for pair in pairs if size in (None, pair.size))
 
 
 def _area(pairs: Sequence[Pair], values: np.ndarray, chosen: Sequence[bool] | None = None, *, noise: bool = True) -> float:
