@@ -1,4 +1,8 @@
-"""What tests say at the end of the run: the lines they add to `user_properties` under the name "count"."""
+"""The shell in this process, and what tests say at the end: the lines they add to `user_properties` under the name "count"."""
+
+import sys
+
+import pytest
 
 
 def pytest_terminal_summary(terminalreporter):
@@ -9,3 +13,22 @@ def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("counts")
         for line in lines:
             terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def run(capsys, monkeypatch, tmp_path):
+    """Runs the shell in this process: (exit status, standard output, standard error)."""
+    from featalign.cli import main
+
+    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
+    for module in ("featalign.cli", "featalign.cli_validate"):
+        monkeypatch.setattr(f"{module}.keep_compiled", lambda: None)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            main()
+        captured = capsys.readouterr()
+        return caught.value.code or 0, captured.out, captured.err
+
+    return call

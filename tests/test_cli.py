@@ -9,26 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from featalign.cli import main
 from featalign.scorers.registry import SCORERS
 
 random = np.random.default_rng(0)
-
-
-@pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Runs the shell in this process: (exit status, standard output, standard error)."""
-    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

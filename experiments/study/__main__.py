@@ -7,13 +7,12 @@ import numpy as np
 
 from featalign.reporting.study import save_figures
 from featalign.validation.agreement import BootstrapInterval
-from featalign.validation.findings import Finding, Findings, collect_findings
+from featalign.validation.findings import BASELINES, Finding, Findings, collect_findings
 from featalign.validation.records import read_records
 from featalign.validation.shipped import EVIDENCE, RECORDS
 from featalign.validation.study import EVIDENCE_KEY
 
 HERE = Path(__file__).parent
-BLIND = ("static list", "source accuracy", "log parameters")
 
 
 def main() -> None:
@@ -120,7 +119,7 @@ def _agreement(findings: Findings) -> str:
     ]
     for each in _ordered(findings.scores):
         means = each.summary.means
-        name = f"**{each.score}**" if each.score in BLIND else each.score
+        name = f"**{each.score}**" if each.score in BASELINES else each.score
         cells = [_interval(means["weighted_tau"]), _interval(means["kendall_tau"]), _interval(means["regret"], 100), _interval(each.auroc)]
         lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "![scores beside baselines](agreement.png)"])

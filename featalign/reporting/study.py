@@ -6,14 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
 from featalign.errors import FeatalignError
 from featalign.validation.agreement import MEASURES, BootstrapInterval, ScoreSummary
-from featalign.validation.findings import Finding, Findings
+from featalign.validation.findings import BASELINES, Finding, Findings, without_nan
 
 SHOWN = ("weighted_tau", "kendall_tau", "spearman", "pearson", "regret", "best_in_top_3")  # the rest is in the JSON
 
@@ -36,9 +35,9 @@ def summaries_record(summaries: Sequence[ScoreSummary]) -> list[dict[str, Any]]:
     """Summaries as plain data, null where a number is undefined."""
     found = []
     for summary in summaries:
-        settings = [asdict(each.setting) | {name: _json(getattr(each.agreement, name)) for name in MEASURES} for each in summary.settings]
-        means = {name: {key: _json(value) for key, value in asdict(mean).items()} for name, mean in summary.means.items()}
-        found.append({"score": summary.score, "settings": settings, "means": means})
+        settings = [asdict(each.setting) | {name: getattr(each.agreement, name) for name in MEASURES} for each in summary.settings]
+        means = {name: asdict(mean) for name, mean in summary.means.items()}
+        found.append({"score": summary.score, "settings": list(map(without_nan, settings)), "means": without_nan(means)})
     return found
 
 
@@ -139,7 +138,7 @@ def agreement_figure(findings: Findings) -> Figure:
     for axes, name in zip(figure.subplots(1, 2, sharey=True), ("weighted tau", "AUROC of the sign beyond noise"), strict=True):
         for place, each in enumerate(ordered):
             mean = each.summary.means["weighted_tau"] if name == "weighted tau" else each.auroc
-            blind = each.score in ("static list", "source accuracy", "log parameters")
+            blind = each.score in BASELINES
             axes.plot([mean.low, mean.high], [place, place], color="tab:orange" if blind else "tab:blue", lw=1.5)
             axes.plot(mean.value, place, "o", color="tab:orange" if blind else "tab:blue", ms=3.5)
         axes.axvline(0 if name == "weighted tau" else 0.5, color="0.5", lw=0.8)
@@ -160,7 +159,3 @@ def _plain(value: float) -> str:
 
 def _or(value: float, other: float) -> float:
     return other if math.isnan(value) else value
-
-
-def _json(value: Any) -> Any:
-    return None if isinstance(value, float | np.floating) and math.isnan(value) else value

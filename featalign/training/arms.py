@@ -20,6 +20,7 @@ Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 PROBE_RATES = (0.01, 0.1)  # of a head alone on standardised features
 LEVEL = 0.9
+Scale = tuple[np.ndarray, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -167,7 +168,9 @@ class Arms:
             yield from self.gradual(request)
             return
         start = time.perf_counter()
-        split, rates = (self.probe_split(request.split), PROBE_RATES) if request.arm == "probe" else (request.split, self.rates)
+        split, rates, scale = request.split, self.rates, None
+        if request.arm == "probe":
+            (split, scale), rates = self.standardised(request.split), PROBE_RATES
         apply, begun = self.begin(request, split)
         runs: list[tuple[Run, Trained]] = []
         for rate in rates:
@@ -179,9 +182,9 @@ class Arms:
                 runs.append((measured(apply, self.layer, split, trained, rate, points), trained))
             except KeyboardInterrupt:
                 if runs:
-                    yield self.result(request, begun.setting, runs, start, _interrupted(len(runs), len(rates)))
+                    yield self.result(request, begun.setting, runs, start, _interrupted(len(runs), len(rates)), scale)
                 raise
-        yield self.result(request, begun.setting, runs, start, None)
+        yield self.result(request, begun.setting, runs, start, None, scale)
 
     def several(self, requests: Sequence[Request]) -> Iterator[FineTuned]:
         """Arms whose networks are trained at once, all learning rates of all of them."""
@@ -224,24 +227,17 @@ class Arms:
         """Features (N, D) of the source as it came."""
         return features_of(self.differentiable.apply, self.differentiable.parameters, self.layer, rows)
 
-    def probe_split(self, split: Split) -> Split:
-        """The split with standardised features in the place of inputs."""
-        mean, deviation = self.scale(split)
-        parts = {
-            name: Rows((self.features(getattr(split, name)) - mean) / deviation, getattr(split, name).labels)
-            for name in ("training", "validation", "test")
-        }
-        return replace(split, **parts)
+    def standardised(self, split: Split) -> tuple[Split, Scale]:
+        """The split with standardised features in the place of inputs; mean and deviation (D,) of the training rows, 1 for a constant feature."""
+        features = {name: self.features(getattr(split, name)) for name in ("training", "validation", "test")}
+        mean, deviation = features["training"].mean(axis=0), features["training"].std(axis=0)
+        deviation = np.where(deviation > 1e-6 * max(float(deviation.max()), 1e-30), deviation, 1).astype(np.float32)
+        parts = {name: Rows((values - mean) / deviation, getattr(split, name).labels) for name, values in features.items()}
+        return replace(split, **parts), (mean, deviation)
 
-    def scale(self, split: Split) -> tuple[np.ndarray, np.ndarray]:
-        """Mean and deviation (D,) of the training rows' features; 1 for a constant one."""
-        features = self.features(split.training)
-        deviation = features.std(axis=0)
-        return features.mean(axis=0), np.where(deviation > 1e-6 * max(float(deviation.max()), 1e-30), deviation, 1).astype(np.float32)
-
-    def folded(self, split: Split, trained: Trained) -> Trained:
+    def folded(self, trained: Trained, scale: Scale) -> Trained:
         """The source with a probe's head, which then reads features as they are and not standardised."""
-        mean, deviation = self.scale(split)
+        mean, deviation = scale
         kernel = np.asarray(trained.head["kernel"]) / deviation[:, None]
         head = {"kernel": kernel, "bias": np.asarray(trained.head["bias"]) - mean @ kernel}
         return replace(trained, parameters=self.differentiable.parameters, head=head)
@@ -276,7 +272,15 @@ class Arms:
 
         return note
 
-    def result(self, request: Request, setting: Setting, runs: Sequence[tuple[Run, Trained]], start: float, stopped: str | None) -> FineTuned:
+    def result(
+        self,
+        request: Request,
+        setting: Setting,
+        runs: Sequence[tuple[Run, Trained]],
+        start: float,
+        stopped: str | None,
+        scale: Scale | None = None,
+    ) -> FineTuned:
         """The run with the best validation accuracy, ties by validation loss."""
         best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, np.nan_to_num(pair[0].validation_loss, nan=np.inf)))
         split, count = request.split, len(request.split.test.labels)
@@ -294,7 +298,7 @@ class Arms:
             count,
             time.perf_counter() - start,
             stopped,
-            self.folded(split, trained) if request.arm == "probe" else trained,
+            trained if scale is None else self.folded(trained, scale),
         )
 
 

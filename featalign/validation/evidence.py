@@ -19,7 +19,6 @@ from featalign.tangent_evidence import FIRST_TWIN, tangent_evidence
 from featalign.targets.target import Target
 
 TWIN_SCORERS = ("linear_probe", "knn", "logme", "h_score_shrunk", "lda", "neural_collapse", "label_overlap", "rankme")
-EVIDENCE_VERSION = 1  # to be raised whenever a number changes its meaning
 KINDS = ("activations", "gradients", "both")
 
 

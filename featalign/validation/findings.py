@@ -13,12 +13,13 @@ from featalign.errors import FeatalignError
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
 from featalign.validation.accuracies import Reliability
-from featalign.validation.agreement import BootstrapInterval, ScoreSummary, bootstrap_interval, sign_agreement, summarise_agreement
+from featalign.validation.agreement import STATIC_LIST, BootstrapInterval, ScoreSummary, bootstrap_interval, sign_agreement, summarise_agreement
 from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
 
 LESS_TWIN = "less twin"
 SMALLER_IS_BETTER = frozenset(scorer.name for scorer in SCORERS if scorer.larger_is_better is False)
-BLIND = ("source accuracy", "log parameters")  # they know nothing of the target, like the static list
+BLIND = ("source accuracy", "log parameters")
+BASELINES = (STATIC_LIST, *BLIND)  # they know nothing of the target
 
 
 @dataclass(frozen=True)
@@ -78,13 +79,13 @@ class Findings:
             "arms": dict(self.arms),
             "arm": self.arm,
             "signs": dict(zip(("gain", "loss", "neither"), self.signs, strict=True)),
-            "pairs": [_plain(asdict(pair) | {"sign": pair.sign}) for pair in self.pairs],
-            "places": [_plain(asdict(place)) for place in self.places],
+            "pairs": [without_nan(asdict(pair) | {"sign": pair.sign}) for pair in self.pairs],
+            "places": [without_nan(asdict(place)) for place in self.places],
             "scores": [
                 {
                     "score": each.score,
-                    "auroc": _plain(asdict(each.auroc)),
-                    **{name: _plain(asdict(mean)) for name, mean in each.summary.means.items()},
+                    "auroc": without_nan(asdict(each.auroc)),
+                    **{name: without_nan(asdict(mean)) for name, mean in each.summary.means.items()},
                 }
                 for each in self.scores
             ],
@@ -186,10 +187,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return float(np.mean(there)) if there else None
 
 
-def _plain(value: Any) -> Any:
-    """Without NaN, which JSON has not."""
+def without_nan(value: Any) -> Any:
+    """Plain data with None in the place of NaN, which JSON has not."""
     if isinstance(value, dict):
-        return {name: _plain(each) for name, each in value.items()}
+        return {name: without_nan(each) for name, each in value.items()}
     if isinstance(value, float) and math.isnan(value):
         return None
     return list(value) if isinstance(value, tuple) else value

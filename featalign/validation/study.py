@@ -27,6 +27,7 @@ from featalign.validation.records import KEY, Claims, append_record, read_record
 Report = Callable[[str, int, int], None]
 ROWS_A_CLASS = 2
 TRAINING_VERSION = 1  # to be raised whenever an arm is trained or measured in another way
+EVIDENCE_VERSION = 1  # to be raised whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")
 
 
@@ -146,15 +147,19 @@ def run_study(grid: Grid, records: Path, *, together: bool | None = None, report
     trained = 0
     try:
         todo = jobs(grid)
+        left, total = todo, len(todo)
         for _ in range(2):  # again, for what a process that was killed meanwhile had claimed
-            for done, (unit, pairs) in enumerate(todo):
-                report("units", done, len(todo))
+            todo, left = left, []
+            for done, (unit, pairs) in enumerate(todo, total - len(todo)):
+                report("units", done, total)
                 with claims.claim(unit.place) as ours:
-                    missing = _missing(grid, unit, pairs, records) if ours else []
-                    for record in _train(grid, unit, missing, together, report):
+                    if not ours:
+                        left.append((unit, pairs))
+                        continue
+                    for record in _train(grid, unit, _missing(grid, unit, pairs, records), together, report):
                         append_record(records, record)
                         trained += 1
-        report("units", len(todo), len(todo))
+        report("units", total, total)
     finally:
         claims.close()
     return trained
@@ -167,7 +172,7 @@ def run_evidence(
 
     `share` (i, n) takes every n-th unit from the i-th on, for n processes at once.
     """
-    from featalign.validation.evidence import EVIDENCE_VERSION, collect_evidence
+    from featalign.validation.evidence import collect_evidence
 
     known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
     mine = [unit for place, unit in enumerate(fitting(grid)) if place % share[1] == share[0]]
@@ -186,8 +191,6 @@ def run_evidence(
 
 def _evident(grid: Grid, unit: Unit, seed: int, known: Mapping[tuple, Mapping[str, Any]]) -> bool:
     """Whether there is a record of these weights, these rows and this version of the evidence."""
-    from featalign.validation.evidence import EVIDENCE_VERSION
-
     record = known.get((unit.source, unit.target, unit.size, seed))
     return (
         record is not None

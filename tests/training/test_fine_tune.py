@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -16,7 +15,6 @@ from safetensors.numpy import load_file
 
 import featalign as fa
 from featalign import api
-from featalign.cli import main
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.training import checkpoint as checkpoint_module
@@ -219,21 +217,6 @@ def test_a_checkpoint_that_cannot_be_finished_leaves_the_old_one(tmp_path, monke
     with pytest.raises(OSError, match="the disk is full"):
         save_checkpoint(replace(result, seed=9), tmp_path)
     assert (tmp_path / checkpoint_module.NAME).read_bytes() == before
-
-
-@pytest.fixture
-def run(capsys, monkeypatch):
-    """Runs the shell in this process: (exit status, standard output, standard error)."""
-    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return call
 
 
 DIGITS = ("fine-tune", "-s", "zoo/resnet_digits", "-t", "sklearn:digits", "--subset", 120, "--steps", 8, "--batch-size", 16)

@@ -2,11 +2,9 @@
 
 import csv
 import json
-import sys
 
 import pytest
 
-from featalign.cli import main
 from tests.shared import SHARED, needs_shared
 from tests.validation.test_ground_truth import evidence, study
 
@@ -14,20 +12,9 @@ TABLES = SHARED / "reference" / "tables"
 
 
 @pytest.fixture
-def run(capsys, monkeypatch, tmp_path):
-    """Runs the shell in this process: (exit status, standard output, standard error)."""
-    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    for module in ("featalign.cli", "featalign.cli_validate"):
-        monkeypatch.setattr(f"{module}.keep_compiled", lambda: None)
-
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["featalign", "validate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            main()
-        captured = capsys.readouterr()
-        return caught.value.code or 0, captured.out, captured.err
-
-    return call
+def run(run):
+    """The shell's `validate` command."""
+    return lambda *arguments: run("validate", *arguments)
 
 
 @needs_shared
