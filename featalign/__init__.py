@@ -4,13 +4,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from featalign.api import embed, fine_tune, load_source, load_target, rank, score
+    from featalign.api import embed, fine_tune, load_source, load_target, rank, score, screen
     from featalign.arrays import Interval
     from featalign.errors import FeatalignError
+    from featalign.forecasting.forecast import Forecast
     from featalign.ranking import Ranking, RankingRow
     from featalign.scorers.cka import cka_between
     from featalign.scorers.scorer import ScoreResult, Status
     from featalign.scorers.spectral_alignment import spectral_curve
+    from featalign.screening import Screening
     from featalign.sources.flax_modules import flax_source
     from featalign.sources.gradients import gradient_source
     from featalign.sources.preprocessing import ImagePreprocessing
@@ -24,12 +26,14 @@ __version__ = "0.1.0"
 _HOMES = {
     "FeatalignError": "featalign.errors",
     "FineTuned": "featalign.training.arms",
+    "Forecast": "featalign.forecasting.forecast",
     "ImagePreprocessing": "featalign.sources.preprocessing",
     "Interval": "featalign.arrays",
     "Pretraining": "featalign.sources.source",
     "Ranking": "featalign.ranking",
     "RankingRow": "featalign.ranking",
     "ScoreResult": "featalign.scorers.scorer",
+    "Screening": "featalign.screening",
     "Source": "featalign.sources.source",
     "Status": "featalign.scorers.scorer",
     "Target": "featalign.targets.target",
@@ -42,18 +46,21 @@ _HOMES = {
     "load_target": "featalign.api",
     "rank": "featalign.api",
     "score": "featalign.api",
+    "screen": "featalign.api",
     "spectral_curve": "featalign.scorers.spectral_alignment",
 }
 
 __all__ = [
     "FeatalignError",
     "FineTuned",
+    "Forecast",
     "ImagePreprocessing",
     "Interval",
     "Pretraining",
     "Ranking",
     "RankingRow",
     "ScoreResult",
+    "Screening",
     "Source",
     "Status",
     "Target",
@@ -66,6 +73,7 @@ __all__ = [
     "load_target",
     "rank",
     "score",
+    "screen",
     "spectral_curve",
 ]
 

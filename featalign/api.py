@@ -1,41 +1,39 @@
 """The whole package in one file: score arrays, embed a target, rank sources, fine-tune one."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from featalign.arrays import Labels, check_features, check_labels
-from featalign.embeddings.exchange import import_features
-from featalign.embeddings.extract import extract
-from featalign.embeddings.location import default_cache, size_limit
-from featalign.embeddings.maintenance import limit_size
+from featalign.arrays import check_features, check_labels
+from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
-from featalign.progress import Report, progress_bar
+from featalign.evidence.embedded import check_kind, embedded
+from featalign.evidence.rows import FORECAST_SCORERS, Plan, in_order, rank_layers
+from featalign.evidence.scoring import collect, scored
+from featalign.forecasting.calibration import read_calibration, shipped_calibration
+from featalign.forecasting.remarks import target_remarks
+from featalign.progress import progress_bar
 from featalign.ranking import Ranking, RankingRow
-from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
+from featalign.scorers.scorer import ScoreResult
 from featalign.sources import catalogue
 from featalign.sources.source import Source
-from featalign.statistics.gather import gather
-from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
-from featalign.statistics.tangent import Tangent
-from featalign.tangent_evidence import tangent_evidence
 from featalign.targets import loaders
 from featalign.targets.target import Target
+from featalign.training.short import run_steps
 
 if TYPE_CHECKING:
+    from featalign.screening import Screening
     from featalign.training.arms import Arm, FineTuned
     from featalign.training.loop import Optimiser
 
-ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # until the forecast exists
-SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
+ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # where there is no forecast
+SHARE = 0.3  # of a training in each short run
 LEARNING_RATES, EPOCHS, MIN_STEPS = (3e-4, 1e-3, 3e-3), 40, 300
 
 
@@ -72,7 +70,9 @@ def score(
         outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
     elif source_logits is not None:
         outputs = SourceOutputs.from_logits(source_logits, len(rows))
-    return _scored(rows, check_labels(labels, len(rows)), select(scorers), seed, outputs, intervals)
+    chosen = select(scorers)
+    statistics = collect(rows, check_labels(labels, len(rows)), chosen, seed=seed, outputs=outputs, intervals=intervals)
+    return scored(statistics, chosen, intervals=intervals)
 
 
 def load_target(
@@ -121,7 +121,8 @@ def embed(
     """
     loaded, data = _source(source), _target(target)
     with progress_bar(show=progress) as report:
-        return _embedded(loaded, data, layers, Store(Path(cache or default_cache())), dtype, batch_size, report)
+        store = Store(Path(cache or default_cache()))
+        return embedded(loaded, data, layers, store, dtype=dtype, batch_size=batch_size, report=report)
 
 
 def rank(
@@ -137,65 +138,116 @@ def rank(
     batch_size: int = 256,
     progress: bool | None = None,
     intervals: bool = False,
+    forecast: bool | None = None,
+    share: float = SHARE,
+    calibration: str | os.PathLike[str] | None = None,
 ) -> Ranking:
-    """Candidate sources ranked on a target, best first; ordered by the linear probe (the ridge probe for regression) until the forecast exists.
+    """Candidate sources ranked on a target, best first: by the forecast accuracy, or by the linear probe (ridge probe) where there is no forecast.
 
-    `sources` are addresses (with wildcards: "zoo/*") or Source records, `target` an address or a Target, `cache` a folder (default:
-    FEATALIGN_CACHE, `cache/` in a checkout, else the platform's). `layers`: names, "all", or None for each source's default. `intervals` adds to
-    each score its zero and interval, as `score` does. `tangent_probe` and `tangent_gain`, among the default scorers, need gradients of up to 400
-    rows under the source and two random twins, for each layer: name other scorers to do without. A source that cannot be scored is listed in
-    `failures` with the reason and does not stop the others. Raises FeatalignError when the target, a name or an address is bad, or when no source
-    could be scored.
+    Parameters
+    ----------
+    sources, target
+        Addresses (with wildcards: "zoo/*") or Source records; an address or a Target.
+    cache
+        A folder; default FEATALIGN_CACHE, `cache/` in a checkout, else the platform's.
+    scorers, layers, intervals
+        Names of scorers (None: all but the variants); names of layers, "all", or None for each source's default; whether each score gets its zero and
+        its interval, as `score` gives them.
+    forecast, calibration
+        Whether to forecast accuracy, gain over scratch and verdict for the default layer of each source; None: for classes, unless scorers are
+        named. It needs gradients of up to 400 rows under the source and two random twins. A file made by `featalign validate fit`; None: the
+        shipped one.
+    effort, share
+        "short" adds short runs of each differentiable source and from scratch, `share` of the steps of one training long, and a second forecast
+        with them.
+    seed, batch_size, progress, engine
+        Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so far.
+
+    A source that cannot be scored is listed in `failures` with the reason and does not stop the others. Raises FeatalignError when the target, a name
+    or an address is bad, or when no source could be scored.
     """
-    if effort != "cache" or engine != "local":
-        raise FeatalignError(f'effort, engine: expected effort="cache" and engine="local", got {effort!r} and {engine!r}; there are no others yet')
+    if effort not in ("cache", "short") or engine != "local":
+        raise FeatalignError(f'effort, engine: expected effort="cache" or "short" and engine="local", got {effort!r} and {engine!r}')
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise FeatalignError(f"share: expected a part of one training, above 0 and at most 1, got {share!r}")
     _check_seed(seed)
-    data, chosen, store = _target(target), select(scorers), Store(Path(cache or default_cache()))
+    data, chosen = _target(target), select(scorers)
+    classes = data.task == "classification" and len(np.unique(data.labels)) > 1
+    wanted = classes and (effort == "short" or scorers is None) if forecast is None else forecast
+    if (wanted or effort == "short") and not classes:
+        raise FeatalignError(f"forecast: expected a target with classes to tell apart, {data.name} has none; leave effort and forecast out")
     order = REGRESSION_ORDER if data.task == "regression" else ORDER
-    scored_by = chosen if any(scorer.name == order for scorer in chosen) else (*select([order]), *chosen)
-    candidates = _unique(sources)
+    needed = [name for name in (order, *(FORECAST_SCORERS if wanted else ())) if all(scorer.name != name for scorer in chosen)]
+    plan = Plan(
+        data,
+        Store(Path(cache or default_cache())),
+        (*select(needed), *chosen) if needed else chosen,
+        layers,
+        seed,
+        batch_size,
+        intervals,
+        (shipped_calibration() if calibration is None else read_calibration(Path(calibration))) if wanted else None,
+        run_steps(len(data), share) if wanted and effort == "short" else 0,
+        share,
+    )
     rows: list[RankingRow] = []
     failures: dict[str, str] = {}
     with progress_bar(show=progress) as report:
-        for candidate in candidates:
+        for candidate in _unique(sources):
             name = candidate if isinstance(candidate, str) else candidate.name
             try:
-                rows.extend(_ranked(_source(candidate), data, layers, store, scored_by, seed, batch_size, report, intervals))  # as far as it comes
+                rows.extend(rank_layers(_source(candidate), plan, report))  # as far as it comes
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
         raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
-    rows.sort(key=lambda row: (not row.scores[order].ok, -row.scores[order].value if row.scores[order].ok else 0.0, row.source))
-    return Ranking(data.name, data.num_rows, data.num_classes, data.task, order, tuple(rows), failures)
+    found, ordered_by = in_order(rows, order)
+    remarks = target_remarks(dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False))) if wanted else ()
+    return Ranking(data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks)
 
 
-def _ranked(
-    source: Source,
-    target: Target,
-    layers: Sequence[str] | str | None,
-    store: Store,
-    scorers: tuple[Scorer, ...],
-    seed: int,
-    batch_size: int,
-    report: Report,
-    intervals: bool,
-) -> Iterator[RankingRow]:
-    labels, shown = Labels(target.labels, target.class_names), _names(source, layers)
-    wanted = shown
-    if source.logits_layer is not None and shown and any(scorer.needs & SOURCE_NEEDS for scorer in scorers):
-        wanted = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass of the source
-    embeddings = _embedded(source, target, wanted, store, "float32", batch_size, report)
-    logits = embeddings.get(source.logits_layer) if source.logits_layer is not None else None
-    outputs = None if logits is None else SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
-    wanting = any("tangent" in scorer.needs for scorer in scorers)
-    for layer, embedding in embeddings.items():
-        if layer == source.logits_layer and layer not in shown:
-            continue
-        tangent = tangent_evidence(source, target, layer, store, seed=seed, batch_size=batch_size, report=report) if wanting else None
-        _keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
-        scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals, tangent)
-        warnings = (*_warnings(embedding), *((f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()))
-        yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=warnings)
+def screen(
+    sources: Sequence[Source | str] | Source | str,
+    target: Target | str,
+    *,
+    keep: int = 3,
+    budget: float | None = None,
+    cache: str | os.PathLike[str] | None = None,
+    seed: int = 0,
+    batch_size: int = 256,
+    calibration: str | os.PathLike[str] | None = None,
+    progress: bool | None = None,
+) -> "Screening":
+    """Which sources are worth training on a target: at most `keep` of them, each of the others with the reason why not, and what it cost to tell.
+
+    From the cache alone those are dropped that are worse than the last of the best `keep` with a probability of 0.95, then what is beyond `keep`.
+    With a `budget`, counted in trainings (one learning rate of one arm), those that are left go on by successive halving of real short runs,
+    starting from the forecast; a source stops where its runs show negative transfer. Raises FeatalignError as `rank` does, and for a target without
+    classes.
+
+    >>> found = screen(["zoo/resnet_digits", "zoo/resnet_noise"], load_target("sklearn:digits", subset=100), keep=1)
+    >>> found.kept, [each.source for each in found.dropped]
+    (('zoo/resnet_digits',), ['zoo/resnet_noise'])
+    """
+    from featalign.screening import screen_by
+
+    if isinstance(keep, bool) or not isinstance(keep, int | np.integer) or keep < 1:
+        raise FeatalignError(f"keep: expected a whole number of at least 1, got {keep!r}")
+    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0):
+        raise FeatalignError(f"budget: expected a number of trainings above 0, or None, got {budget!r}")
+    given = _unique(sources)
+    data, candidates = _target(target), {each if isinstance(each, str) else each.name: each for each in given}
+    if len(candidates) < len(given):
+        raise FeatalignError("sources: expected each source once, got several layers of one; screen one layer of it, or rank them")
+
+    def rank_some(names: Sequence[str], share: float | None) -> Ranking:
+        some = [candidates[name] for name in names]
+        options: dict[str, Any] = {"cache": cache, "seed": seed, "batch_size": batch_size, "calibration": calibration, "progress": progress}
+        effort: dict[str, Any] = {"effort": "cache"} if share is None else {"effort": "short", "share": share}
+        return rank(some, data, scorers=FORECAST_SCORERS, forecast=True, **effort, **options)
+
+    known = shipped_calibration() if calibration is None else read_calibration(Path(calibration))
+    return screen_by(rank_some, list(candidates), int(keep), None if budget is None else float(budget), known)
 
 
 def fine_tune(
@@ -260,7 +312,7 @@ def fine_tune(
     options = batch_size, optimiser, weight_decay, towards_source, label_smoothing, augmentation, seed
     rates = check_setting(Setting(0.0, 1 if steps is None else steps, *options), learning_rates)
     differentiable = check_arm(loaded, arm, layer)
-    _check_kind(loaded, data)
+    check_kind(loaded, data)
     if checkpoint is not None:
         check_checkpoint(Path(checkpoint))
     split = split_rows(data, differentiable, seed=seed, max_test=max_test)
@@ -286,79 +338,6 @@ def fine_tune(
             if results and checkpoint is not None:
                 save_checkpoint(results[0], Path(checkpoint))
     return results[0]
-
-
-def _names(source: Source, layers: Sequence[str] | str | None) -> tuple[str, ...]:
-    if layers is None:
-        return (source.default_layer,)
-    return source.layers if layers == "all" else (layers,) if isinstance(layers, str) else tuple(layers)
-
-
-def _embedded(
-    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, dtype: str, batch_size: int, report: Report
-) -> dict[str, Embedding]:
-    if source.features_file is not None:
-        if layers and set(_names(source, layers)) != {source.default_layer}:
-            raise FeatalignError(f"layers: {source.name} is a file with one layer, {source.default_layer!r}, got {', '.join(_names(source, layers))}")
-        embedding = import_features(source.features_file, store, target=target, source_name=source.name)
-        _keep_to_limit(store, [embedding.key])
-        return {source.default_layer: embedding}
-    _check_kind(source, target)
-    embeddings = extract(
-        source,
-        target,
-        _names(source, layers),
-        store,
-        dtype=dtype,
-        batch_size=batch_size,
-        progress=lambda found, done, total: report(source.name, found, done, total),
-    )
-    _keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
-    return embeddings
-
-
-def _scored(
-    features: np.ndarray | Iterator[np.ndarray],
-    labels: Labels,
-    scorers: tuple[Scorer, ...],
-    seed: int,
-    outputs: SourceOutputs | None,
-    intervals: bool,
-    tangent: Tangent | None = None,
-) -> dict[str, ScoreResult]:
-    if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
-        varying = np.ptp(labels.values, axis=0) > 0
-        if not varying.any():
-            raise FeatalignError("labels: expected a label that some rows have and others have not, there is none; add rows")
-        labels = Labels(labels.values[:, varying], ())
-        tangent = None if tangent is None else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
-    needs = frozenset().union(*(scorer.needs for scorer in scorers))
-    statistics = gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
-    with double_precision():
-        if intervals:
-            return evaluate_with_intervals(scorers, statistics)
-        return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}
-
-
-def _warnings(embedding: Embedding) -> tuple[str, ...]:
-    survey = embedding.survey
-    if survey is None:
-        return ()
-    counts = (("not finite", survey.nonfinite_count), ("too large for the type they are kept in", survey.overflow_count))
-    return tuple(f"{count} values are {what}" for what, count in counts if count)
-
-
-def _keep_to_limit(store: Store, keys: list[str]) -> None:
-    """Evict what was used longest ago beyond FEATALIGN_CACHE_LIMIT, but none of these."""
-    if (limit := size_limit()) is not None:
-        limit_size(store, limit, keep=keys)
-
-
-def _check_kind(source: Source, target: Target) -> None:
-    if source.input_kind not in (None, target.kind):
-        raise FeatalignError(
-            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
-        )
 
 
 def _check_seed(seed: int) -> None:

@@ -61,23 +61,45 @@ def rank(
     label: Label = None,
     text: Text = None,
     intervals: Intervals = False,
+    effort: Annotated[str, typer.Option(help="cache, or short: a little real training beside it.")] = "cache",
+    share: Annotated[float | None, typer.Option(help="Length of short runs as a part of one training.")] = None,
+    calibration: Annotated[Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")] = None,
     as_json: AsJson = False,
     figure: Annotated[Path | None, typer.Option(help="Also write a picture of all scores, for example ranking.png.")] = None,
+    gain_figure: Annotated[Path | None, typer.Option(help="Also write a picture of the expected gain against the number of rows.")] = None,
 ) -> None:
-    """Rank sources on a target, best first."""
+    """Rank sources on a target, best first: forecast of accuracy and gain over scratch, verdict, scores."""
     from featalign import api
 
     keep_compiled()
-    if figure is not None:
+    if figure is not None or gain_figure is not None:
         from featalign.reporting.figures import check_figure_path
 
-        check_figure_path(figure)
+        for path in (figure, gain_figure):
+            if path is not None:
+                check_figure_path(path)
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
-    ranking = api.rank(source, data, cache=cache, scorers=_names(scorers), layers=_layers(layers), seed=seed, intervals=intervals)
-    if figure is not None:
-        from featalign.reporting.figures import ranking_figure, save_figure
+    ranking = api.rank(
+        source,
+        data,
+        cache=cache,
+        scorers=_names(scorers),
+        layers=_layers(layers),
+        seed=seed,
+        intervals=intervals,
+        effort=effort,
+        share=api.SHARE if share is None else share,
+        calibration=calibration,
+    )
+    if figure is not None or gain_figure is not None:
+        from featalign.reporting import figures, forecasts
 
-        save_figure(ranking_figure(ranking), figure)
+        if figure is not None:
+            figures.save_figure(figures.ranking_figure(ranking), figure)
+        if gain_figure is not None:
+            if not any(row.forecasts for row in ranking.rows):
+                raise FeatalignError("gain_figure: expected a forecast, there is none without classes or with named scorers; leave it out")
+            figures.save_figure(forecasts.gain_figure(ranking), gain_figure)
     if as_json:
         print(ranking.to_json())
     else:
@@ -250,25 +272,61 @@ def fine_tune(
 
 
 @app.command()
+def screen(
+    source: Sources,
+    target: TargetAddress,
+    keep: Annotated[int, typer.Option(help="Keep at most so many.")] = 3,
+    budget: Annotated[float | None, typer.Option(help="Trainings to spend on short runs; default: none, the cache alone.")] = None,
+    subset: Subset = None,
+    seed: Seed = 0,
+    cache: Cache = None,
+    label: Label = None,
+    text: Text = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which sources are worth training: at most --keep of them, and why the others are not."""
+    import json
+
+    from featalign import api
+
+    keep_compiled()
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
+    if as_json:
+        print(json.dumps(found.to_record(), indent=1, allow_nan=False))
+    else:
+        print(found)
+
+
+@app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for ranking.json and ranking.png.")] = Path("demo"),
+    output: Annotated[Path, typer.Option(help="Folder for ranking.json and pictures.")] = Path("demo"),
+    check: Annotated[bool, typer.Option("--check", help="Then really train the best and the worst source and from scratch.")] = False,
     cache: Cache = None,
 ) -> None:
-    """Rank every shipped source on 300 handwritten digits."""
+    """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""
     from featalign import api
     from featalign.reporting.figures import ranking_figure, save_figure
+    from featalign.reporting.forecasts import checked_table, gain_figure
     from featalign.reporting.tables import print_ranking
+    from featalign.training.rows import hold_out
 
     keep_compiled()
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise FeatalignError(f"output: no folder can be made at {output} ({error.strerror}); choose another place") from error
-    ranking = api.rank("zoo/*", api.load_target("sklearn:digits", subset=300), cache=cache, scorers=DEMO_SCORERS)
+    target = hold_out(api.load_target("sklearn:digits")).subset(300, 0)
+    ranking = api.rank("zoo/*", target, cache=cache, scorers=DEMO_SCORERS, forecast=True)
     (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
     save_figure(ranking_figure(ranking), output / "ranking.png")
+    save_figure(gain_figure(ranking), output / "gain.png")
     print_ranking(ranking, console())
-    print(f"The same as JSON: {output / 'ranking.json'}; all scores as a picture: {output / 'ranking.png'}")
+    print(f"The same as JSON: {output / 'ranking.json'}; pictures: {output / 'ranking.png'}, {output / 'gain.png'}")
+    if check:
+        from featalign.validation.check import check_row
+
+        console().print(checked_table([check_row(row, api.load_source(row.source), target) for row in (ranking.rows[0], ranking.rows[-1])]))
 
 
 def _names(listed: str | None) -> list[str] | None:

@@ -12,7 +12,6 @@ from featalign.progress import progress_bar
 validate_app = typer.Typer(help="Train a grid of arms, and check scores and forecasts against them.", no_args_is_help=True)
 
 GridFile = Annotated[Path, typer.Argument(help="A grid in TOML: sources, sizes, seeds, arms, [targets].")]
-Share = Annotated[tuple[int, int], typer.Option(metavar="I N", help="Take every N-th unit from the I-th on, for N processes at once.")]
 
 
 @validate_app.command("run")
@@ -26,7 +25,7 @@ def run(
     keep_compiled()
     stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
     with progress_bar() as report:
-        trained = run_study(stated, path, report=lambda name, done, total: report(name, 0, done, total))
+        trained = run_study(stated, path, report=lambda name, done, total: report(name if name == "units" else "this training", 0, done, total))
     print(f"{trained} arms trained, records in {path}")
 
 
@@ -34,19 +33,68 @@ def run(
 def evidence(
     grid: GridFile,
     path: Annotated[Path | None, typer.Option("--evidence", help="File to add to; default: evidence.jsonl beside the grid.")] = None,
-    share: Share = (0, 1),
     cache: Cache = None,
 ) -> None:
-    """Add what the cache says of each source on each part of a grid: scores of source and random twins, tangent accuracies."""
-    from featalign.validation.study import read_grid, run_evidence
+    """Add what the cache says of each source on each part of a grid: scores of source and twins, tangent accuracies; in several processes, too."""
+    from featalign.validation.gathering import run_evidence
+    from featalign.validation.study import read_grid
 
-    if not 0 <= share[0] < share[1]:
-        raise FeatalignError(f"share: expected I from 0 to N - 1, got {share[0]} {share[1]}")
     keep_compiled()
     stated, into = read_grid(grid), path or grid.with_name("evidence.jsonl")
     with progress_bar() as report:
-        added = run_evidence(stated, into, cache=cache, share=share, report=lambda name, done, total: report(name, 0, done, total))
+        added = run_evidence(stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total))
     print(f"{added} parts looked at, evidence in {into}")
+
+
+@validate_app.command("short")
+def short(
+    grid: GridFile,
+    path: Annotated[Path | None, typer.Option("--short", help="File to add to; default: short.jsonl beside the grid.")] = None,
+    cache: Cache = None,
+) -> None:
+    """Add short runs of each source, and from scratch, on each part of a grid: half a training, looked at on the way; in several processes, too."""
+    from featalign.validation.gathering import run_short
+    from featalign.validation.study import read_grid
+
+    keep_compiled()
+    stated, into = read_grid(grid), path or grid.with_name("short.jsonl")
+    with progress_bar() as report:
+        added = run_short(stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total))
+    print(f"{added} short runs, records in {into}")
+
+
+@validate_app.command("fit")
+def fit(
+    records: Annotated[Path, typer.Argument(help="Records (.jsonl) of `validate run`.")],
+    evidence: Annotated[Path, typer.Option(help="Evidence (.jsonl) of `validate evidence`.")],
+    short: Annotated[Path | None, typer.Option(help="Short runs (.jsonl) of `validate short`.")] = None,
+    output: Annotated[Path, typer.Option(help="The calibration to write, in JSON: data, never code.")] = Path("calibration.json"),
+) -> None:
+    """Calibrate forecasts on really trained arms, for `rank --calibration`."""
+    from featalign.forecasting.calibration import MIN_GROUPS
+    from featalign.validation.calibrate import calibrate_on, examples_of, left_out
+    from featalign.validation.forecast_agreement import guess_of, judge_guesses
+    from featalign.validation.gathering import EVIDENCE_KEY
+    from featalign.validation.records import read_records
+
+    for path in (records, evidence, *([] if short is None else [short])):
+        if not path.exists():
+            raise FeatalignError(f"{path}: expected records in .jsonl, got a path that does not exist; check it")
+    trained, known = read_records(records), read_records(evidence, key=EVIDENCE_KEY)
+    found = calibrate_on(trained, known, read_records(short) if short is not None else [])
+    try:
+        output.write_text(found.to_json() + "\n", encoding="utf-8")
+    except OSError as error:
+        raise FeatalignError(f"output: {output} could not be written ({error.strerror}); choose another place") from error
+    about, examples = found.provenance, examples_of(trained, known)
+    print(f"{about['pairs']} pairs of {len(about['sources'])} sources on {len(about['targets'])} targets, calibration in {output}")
+    if len(about["targets"]) > MIN_GROUPS:
+        pairs = list(left_out(examples, lambda each: each.target, "differentiable"))
+        judged = judge_guesses([example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs])
+        print(
+            f"leaving one target out: gains off by {judged.error.value:.1f} points, {judged.coverage.value:.0%} within their 90% interval, "
+            f"{judged.width.value:.1f} points wide; AUROC of clear signs {judged.auroc.value:.2f}, weighted tau {judged.weighted_tau.value:.2f}"
+        )
 
 
 @validate_app.command("report")
@@ -63,6 +111,9 @@ def report(
     from featalign.reporting import study
 
     if measured.suffix == ".csv":
+        for name, given in (("evidence", evidence is not None), ("arm", arm != "best"), ("output", output is not None)):
+            if given:
+                raise FeatalignError(f"{name}: expected with records alone, got it with the accuracies of {measured}; leave it out")
         from featalign.validation.accuracies import read_accuracies
         from featalign.validation.agreement import summarise_agreement
 
@@ -73,8 +124,8 @@ def report(
             study.print_summaries(summaries, console())
         return
     from featalign.validation.findings import collect_findings
+    from featalign.validation.gathering import EVIDENCE_KEY
     from featalign.validation.records import read_records
-    from featalign.validation.study import EVIDENCE_KEY
 
     if not measured.exists():
         raise FeatalignError(f"{measured}: expected records in .jsonl or accuracies in .csv, got a path that does not exist; check it")

@@ -116,13 +116,13 @@ def test_records_json_and_table(tmp_path):
     assert stored["target"] == "blobs"
     assert [row["source"] for row in stored["rows"]] == ["good", "poor"]
     assert stored["rows"][0]["scores"]["knn"]["value"] == ranking.best.scores["knn"].value
-    assert stored["rows"][0]["gain"] is None
+    assert stored["rows"][0]["gain"]["value"] == ranking.best.gain.value
     frame = ranking.to_dataframe()
     assert list(frame["source"]) == ["good", "poor"]
     assert frame["logme"].tolist()[0] == ranking.best.scores["logme"].value
     text = str(ranking)
     assert text.index("good") < text.index("poor")
-    assert "ordered by linear_probe" in text
+    assert "ordered by forecast" in text
 
 
 def test_a_score_without_a_value_is_null_in_json(tmp_path):

@@ -28,7 +28,14 @@ ALLOWED = {
     "sources": HALL | {"targets"},
     "embeddings": HALL | {"targets", "sources"},
     "training": HALL | {"targets", "sources"},
-    "validation": HALL | set(NUMBERS) | set(WORLD) | {"api", "tangent_evidence"},
+    "progress": set(),
+    "ranking": HALL | {"scorers", "forecasting"},
+    "evidence": HALL | set(NUMBERS) | set(WORLD) | {"ranking", "progress"},
+    "screening": {"forecasting", "ranking"},
+    "api": HALL | set(NUMBERS) | set(WORLD) | {"evidence", "ranking", "screening", "progress", "engines"},
+    "validation": HALL | set(NUMBERS) | set(WORLD) | {"evidence", "ranking", "api"},
+    "reporting": HALL | set(NUMBERS) | {"embeddings", "ranking", "validation"},
+    "cli_options": {"embeddings"},
 }
 # outside packages that only these rooms or files may import
 OUTSIDE = {
@@ -99,6 +106,21 @@ def test_outside_packages_stay_in_their_rooms(package):
 def test_the_wing_of_the_world_has_rooms_without_jax():
     users = [path for path in FILES if room(path) in WITHOUT_JAX and "jax" in {name.split(".")[0] for name in imports(path)}]
     assert users == []
+
+
+def test_every_room_but_the_doors_has_its_arrows():
+    """The shell opens onto everything; what else there is must say what it may import."""
+    doors = {"__init__", "cli", "cli_cache", "cli_validate"}
+    assert {room(path) for path in FILES} - doors <= set(ALLOWED)
+
+
+def test_nothing_below_the_hall_reaches_it():
+    """The hall and what stands on it: no room that both wings or the evidence can reach leads back up."""
+    for start in (*NUMBERS, *WORLD, "ranking", "progress", "evidence", "screening"):
+        reached = {start}
+        while more := set().union(*(ALLOWED[name] for name in reached)) - reached:
+            reached |= more
+        assert not reached & {"api", "validation", "reporting", "cli"}, start
 
 
 def test_engines_are_imported_by_the_api_alone():

@@ -10,6 +10,8 @@ import pytest
 from PIL import Image
 
 from featalign.scorers.registry import SCORERS
+from tests.forecasting.examples import made_calibration, made_line
+from tests.training.examples import clouds, small_source
 
 random = np.random.default_rng(0)
 
@@ -196,14 +198,127 @@ def test_text_from_python_with_a_function(tmp_path):
     assert values == [1.0, 1.0]
 
 
-def test_demo_writes_table_json_and_picture(run, tmp_path):
-    status, out, _ = run("demo", "--output", tmp_path / "demo")
+@pytest.fixture
+def features(tmp_path):
+    """A target of numbers, and two files of features: one that tells its classes apart and one of noise."""
+    labels = np.arange(80) % 2
+    inputs = random.normal(size=(80, 4))
+    np.savez(tmp_path / "numbers.npz", inputs=inputs, labels=labels)
+    np.savez(tmp_path / "good.npz", features=random.normal(size=(80, 5)) + 3 * np.eye(2, 5)[labels])
+    np.savez(tmp_path / "noise.npz", features=random.normal(size=(80, 5)))
+    return ["-s", f"npz:{tmp_path}/noise.npz", "-s", f"npz:{tmp_path}/good.npz", "-t", tmp_path / "numbers.npz"]
+
+
+def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
+    status, out, err = run("rank", *features, "--gain-figure", tmp_path / "gain.png")
+    assert (status, err) == (0, "")
+    good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
+    assert any(verdict in good for verdict in ("fine-tune", "probe only", "train from scratch", "cannot tell"))
+    assert " to " in good
+    assert "good.npz: " in out
+    assert "because" in out
+    assert "expected gain over scratch" in out
+    assert "only 80 rows" in out
+    with Image.open(tmp_path / "gain.png") as picture:
+        assert picture.width > 500
+    status, out, _ = run("rank", *features, "--json")
+    best, last = json.loads(out)["rows"]
+    assert "good" in best["source"]
+    assert best["accuracy"]["low"] <= best["accuracy"]["value"] <= best["accuracy"]["high"]
+    assert best["verdict"]
+    assert best["reasons"]
+    assert best["accuracy"]["value"] > last["accuracy"]["value"]
+
+
+def test_rank_goes_by_a_calibration_of_ones_own(run, features, tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text(made_calibration(gain=made_line({}, intercept=0.123)).to_json())
+    status, out, _ = run("rank", *features, "--calibration", path, "--json")
     assert status == 0
-    assert "zoo/resnet_digits" in out
+    assert [row["forecasts"][0]["parts"] for row in json.loads(out)["rows"]] == [{}, {}]
+    gains = [row["gain"]["value"] for row in json.loads(out)["rows"] if row["scratch_accuracy"]["value"] < 0.75]
+    assert gains == [pytest.approx(0.123)]
+
+
+def test_screen_in_words_and_as_json(run, features):
+    status, out, err = run("screen", *features, "--keep", 1)
+    assert (status, err) == (0, "")
+    keep, drop = (next(line for line in out.splitlines() if line.strip().startswith(word)) for word in ("keep", "drop"))
+    assert "good.npz" in keep
+    assert "noise.npz" in drop
+    assert "1 kept, 1 dropped, 0.00 trainings spent" in out
+    status, out, _ = run("screen", *features, "--keep", 2, "--budget", 3, "--json")
+    assert status == 0
+    found = json.loads(out)
+    assert len(found["kept"]) == 2
+    assert (found["dropped"], found["spent"], found["budget"]) == ([], 0, 3)
+    assert {row["source"] for row in found["rows"]} == set(found["kept"])
+
+
+@pytest.mark.parametrize(
+    ("command", "arguments", "words"),
+    [
+        ("rank", ("--effort", "long"), 'effort, engine: expected effort="cache" or "short"'),
+        ("rank", ("--effort", "short", "--share", "2"), "share: expected a part of one training, above 0 and at most 1, got 2.0"),
+        ("rank", ("--calibration", "none.json"), "none.json: expected a calibration, got No such file"),
+        ("rank", ("--gain-figure", "gain.xyz"), "expected a"),
+        ("rank", ("--scorers", "knn", "--gain-figure", "gain.png"), "gain_figure: expected a forecast, there is none"),
+        ("screen", ("--keep", "0"), "keep: expected a whole number of at least 1, got 0"),
+        ("screen", ("--budget", "-1"), "budget: expected a number of trainings above 0, or None, got -1.0"),
+        ("screen", ("-s", "zoo/nothing*"), "zoo/nothing"),
+    ],
+)
+def test_what_cannot_be_forecast_is_one_sentence(run, features, tmp_path, monkeypatch, command, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    status, out, err = run(command, *features, *arguments)
+    assert (status, out) == (1, "")
+    assert words in err
+    assert err.startswith("featalign: ")
+    assert err.count("\n") == 1
+    assert not (tmp_path / "gain.png").exists()
+
+
+def test_effort_short_wants_classes(run, tmp_path):
+    np.savez(tmp_path / "slopes.npz", inputs=random.normal(size=(20, 4)), labels=random.normal(size=20))
+    np.savez(tmp_path / "some.npz", features=random.normal(size=(20, 3)))
+    status, out, err = run("rank", "-s", f"npz:{tmp_path}/some.npz", "-t", tmp_path / "slopes.npz", "--effort", "short")
+    assert (status, out) == (1, "")
+    assert "expected a target with classes to tell apart, slopes has none" in err
+
+
+@pytest.fixture
+def three_sources(monkeypatch):
+    """A zoo of three, so that a demo is short."""
+    from featalign.sources import catalogue
+
+    assert len(catalogue.expand(["zoo/*"])) >= 12
+    monkeypatch.setattr(catalogue, "expand", lambda addresses: ["zoo/resnet_noise", "zoo/resnet_digits", "zoo/resnet_aerial"])
+
+
+def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(run, tmp_path, monkeypatch, three_sources):
+    import featalign as fa
+    from featalign.validation import check
+
+    trained, target = [], fa.Target.from_arrays("clouds", *clouds(60, 0))
+    result = fa.fine_tune(small_source(), target, arm="probe", steps=5, learning_rates=[0.01], progress=False)
+
+    def pretended(row, source, target):
+        trained.append((row.source, source.name, len(target), target.held_out is not None))
+        return check.Checked(row, result, result)
+
+    monkeypatch.setattr(check, "check_row", pretended)
+    status, out, _ = run("demo", "--check", "--output", tmp_path / "demo")
+    assert status == 0
     stored = json.loads((tmp_path / "demo" / "ranking.json").read_text())
-    assert stored["num_rows"] == 300
-    assert len(stored["rows"]) >= 12
-    assert (tmp_path / "demo" / "ranking.png").stat().st_size > 10_000
+    assert (stored["num_rows"], stored["ordered_by"]) == (300, "forecast")
+    order = [row["source"] for row in stored["rows"]]
+    assert len(order) == 3
+    assert order.index("zoo/resnet_digits") < order.index("zoo/resnet_noise")
+    assert trained == [(name, name, 300, True) for name in (order[0], order[-1])]
+    assert all(name in out for name in order)
+    assert "forecast and result" in out
+    for name in ("ranking.png", "gain.png"):
+        assert (tmp_path / "demo" / name).stat().st_size > 10_000
 
 
 def test_help_and_version_are_quick_and_light():

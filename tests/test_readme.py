@@ -18,11 +18,15 @@ def blocks(language):
 
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path))
-    first, tangents, training = blocks("python")
+    first, screening, tangents, training = blocks("python")
     assert len([line for line in first.splitlines() if line.strip()]) <= 10
     names = {}
     exec(compile(first, "README.md", "exec"), names)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits ")
+    assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits Interval(")
+    assert names["ranking"].rows[-1].source == "zoo/resnet_noise"
+    exec(compile(screening, "README.md", "exec"), names)
+    assert names["kept"].kept == ("zoo/resnet_digits",)
+    assert "drop zoo/resnet_noise" in capsys.readouterr().out
     exec(compile(tangents, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "zoo/resnet_digits random twin 0" in printed
@@ -38,13 +42,14 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
     commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
         with pytest.raises(SystemExit) as caught:
             main()
         assert not caught.value.code, command
     assert (tmp_path / "ranking.png").exists()
+    assert (tmp_path / "gain.png").exists()
     assert "embeddings" in capsys.readouterr().out
 
 

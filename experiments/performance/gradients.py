@@ -12,12 +12,12 @@ import numpy as np
 import featalign as fa
 from experiments.performance.timing import RESULTS, Line, compare, show_and_save
 from featalign.embeddings.store import Store
+from featalign.evidence.tangent import tangent_evidence
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
 from featalign.scorers.tangent import tangent_curve
 from featalign.sources.gradients import gradient_source
 from featalign.statistics.gather import gather
-from featalign.tangent_evidence import tangent_evidence
 
 SOURCES = ("zoo/resnet_cifar10", "zoo/plain_clothing", "zoo/vit_digits")
 COUNT = 1000

@@ -178,9 +178,9 @@ def _million() -> tuple[fa.Target, fa.Source]:
 
 def _read(folder: str, key: str) -> None:
     """In a process of its own: score a cached embedding twice, print the seconds of the second and the peak memory in GB."""
-    from featalign.api import _scored
     from featalign.arrays import Labels
     from featalign.embeddings.store import Store
+    from featalign.evidence.scoring import collect, scored
     from featalign.scorers.registry import select
 
     embedding = Store(Path(folder)).open(key)
@@ -188,7 +188,8 @@ def _read(folder: str, key: str) -> None:
     labels = embedding.labels()
 
     def run() -> None:
-        _scored((features for _, features in embedding.blocks()), Labels(labels.values, labels.class_names), select(CLOSED_FORM), 0, None, False)
+        scorers, rows = select(CLOSED_FORM), (features for _, features in embedding.blocks())
+        scored(collect(rows, Labels(labels.values, labels.class_names), scorers), scorers)
 
     run()
     taken = seconds(run)

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.study import forecasts, screening
 from featalign.reporting.study import save_figures
 from featalign.validation.agreement import BootstrapInterval
 from featalign.validation.findings import BASELINES, Finding, Findings, collect_findings
+from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.records import read_records
-from featalign.validation.shipped import EVIDENCE, RECORDS
-from featalign.validation.study import EVIDENCE_KEY
+from featalign.validation.shipped import EVIDENCE, RECORDS, SHORT
 
 HERE = Path(__file__).parent
 
 
 def main() -> None:
-    findings = collect_findings(read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY))
+    records, evidence, short = read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY), read_records(SHORT)
+    findings = collect_findings(records, evidence)
     save_figures(findings, HERE)
     parts = [_head(findings), _noise(findings), _places(findings), _sources(findings), _agreement(findings)]
+    parts += [forecasts.section(records, evidence, short)]
+    parts += [screening.section(records, evidence, short, HERE)] if short else []
     text = "\n\n".join(parts)
     conclusion = HERE / "conclusion.md"
     if conclusion.exists():
@@ -35,14 +39,14 @@ def _head(findings: Findings) -> str:
 
 {findings.num_records} records ({arms}) of {len(sources)} sources of the zoo
 on {len(targets)} targets at n = {sizes}. Each arm is trained at two learning rates and the better taken by validation (a fifth of the rows);
-accuracy is on up to 500 test rows that choose nothing. AdamW, batches of 32, 300 steps or 10 epochs, whichever is more, the same for every arm.
+accuracy is on up to 1000 test rows that choose nothing. AdamW, batches of 32, 300 steps or 15 epochs, whichever is more, the same for every arm.
 Seeds draw rows, batches and fresh weights. A source on the data it was pretrained on is left out. [grid.toml](grid.toml) is the grid;
 `python -m experiments.study.targets` and `featalign validate run experiments/study/grid.toml --records FILE` train it anew, and
 `python -m experiments.study` makes this page from the records that ship in the package.
 
 The **gain** of a pair (source, target, n) is the accuracy of its best transfer arm, as validation chooses it, less that of training its
 architecture from scratch, mean over seeds. {len(findings.pairs)} pairs: **{gains} gains, {losses} losses beyond noise, {neither} neither**
-(90%, scatter over seeds)."""
+(90%: scatter over seeds, and the drawing of the test rows)."""
 
 
 def _noise(findings: Findings) -> str:
@@ -62,7 +66,7 @@ def _noise(findings: Findings) -> str:
         )
         lines.append(f"| {size} | {len(pairs)} | {clear:.0%} | {noise:.1f} | {coefficient:.2f} | {ceiling:.2f} |")
     text = """
-Reliability is the share of the spread of mean accuracies (full fine-tuning) between sources on one target that is the sources' own; the last
+Reliability is the share of the spread of mean accuracies (of the best arm) between sources on one target that is the sources' own; the last
 column is the Kendall tau that a forecast of the true accuracies could expect. A gain within noise counts as neither."""
     return "\n".join([*lines, text])
 

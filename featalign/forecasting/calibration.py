@@ -4,17 +4,22 @@ import json
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
+from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from featalign.arrays import Interval
 from featalign.errors import FeatalignError
 
 SCHEMA = 1
 LEVEL = 0.9
+NEEDED = frozenset({"gain", "scratch", "accuracy", "drift", "order"})
+SHORT, KNOWN = "short ", ", known source"
 
 
 @dataclass(frozen=True)
@@ -67,15 +72,33 @@ class Line:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Lines by kind of source ("differentiable" or "black box") and by what they predict, and where they come from."""
+    """Lines by kind of source ("differentiable", "black box", "features alone", "short S" with runs of a share S) and by what they predict.
+
+    Kinds that end in ", known source" are for sources of the study. `advantages` are theirs, by revision; `provenance` says where it comes from.
+    """
 
     lines: Mapping[str, Mapping[str, Line]]
     provenance: Mapping[str, Any]
+    advantages: Mapping[str, float] = field(default_factory=dict)
+
+    def lines_of(self, kind: str, *, share: float | None = None, known: bool = False) -> Mapping[str, Line]:
+        """The lines of a kind, or for short runs of the nearest share; for a known source its own where there are some.
+
+        Raises FeatalignError where there are none.
+        """
+        if share is not None:
+            shares = {name.removeprefix(SHORT).removesuffix(KNOWN) for name in self.lines if name.startswith(SHORT)}
+            if not shares:
+                raise FeatalignError("calibration: expected one with short runs, this one has none; fit one with `featalign validate fit --short`")
+            kind = SHORT + min(shares, key=lambda each: abs(float(each) - share))
+        if kind not in self.lines:
+            raise FeatalignError(f"calibration: expected lines for {kind}, this one has {', '.join(self.lines)}; fit it on more targets")
+        return self.lines[kind + KNOWN] if known and kind + KNOWN in self.lines else self.lines[kind]
 
     def to_json(self) -> str:
         """As text."""
         lines = {kind: {name: asdict(line) for name, line in each.items()} for kind, each in self.lines.items()}
-        return json.dumps({"schema": SCHEMA, "provenance": dict(self.provenance), "lines": lines}, indent=1)
+        return json.dumps({"schema": SCHEMA, "provenance": dict(self.provenance), "advantages": dict(self.advantages), "lines": lines}, indent=1)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -90,31 +113,50 @@ def read_calibration(path: Path) -> Calibration:
         raise FeatalignError(f"{path}: expected a calibration of schema {SCHEMA}, got another file; make one with `featalign validate fit`")
     try:
         lines = {kind: {name: _line(line) for name, line in each.items()} for kind, each in stated["lines"].items()}
-        return Calibration(lines, stated["provenance"])
+        shares = [float(kind.removeprefix(SHORT).removesuffix(KNOWN)) for kind in lines if kind.startswith(SHORT)]
+        advantages = {str(name): float(value) for name, value in stated["advantages"].items()}
+        if not lines or not all(NEEDED <= set(each) for each in lines.values()) or not all(map(math.isfinite, (*shares, *advantages.values()))):
+            raise ValueError(f"lines for {', '.join(sorted(NEEDED))} of each kind")
+        return Calibration(lines, stated["provenance"], advantages)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise FeatalignError(f"{path}: expected lines and provenance, got a calibration that lacks or spoils {error}; make it anew") from error
 
 
-def fit_line(predictors: Sequence[Mapping[str, float]], values: Sequence[float], sizes: Sequence[float], groups: Sequence[str]) -> Line:
-    """Ridge regression with the penalty that errs least on groups left out, and the residuals of these.
+@cache
+def shipped_calibration() -> Calibration:
+    """The calibration that ships in the package, fitted on its study."""
+    return read_calibration(Path(str(files("featalign") / "forecasting" / "calibration" / "calibration.json")))
 
-    `groups` say what is left out together: the target of each row. Predictors are standardised for the penalty.
-    Raises FeatalignError for fewer than three groups.
+
+def fit_line(
+    predictors: Sequence[Mapping[str, float]], values: Sequence[float], sizes: Sequence[float], groups: Sequence[str]
+) -> tuple[Line, np.ndarray]:
+    """Ridge regression with the penalty that errs least on groups left out, and its predictions (R,) of each row by the model of the other groups.
+
+    `groups` say what is left out together: the target of each row. Predictors are standardised for the penalty; those without a single value
+    get no weight. Raises FeatalignError for fewer than three groups.
     """
+    if len(set(groups)) < MIN_GROUPS:
+        raise FeatalignError(f"records: expected at least {MIN_GROUPS} targets to calibrate on, got {len(set(groups))}; train on more")
     names = tuple(predictors[0])
-    matrix = np.array([[row[name] for name in names] for row in predictors], dtype=np.float64)
+    matrix = np.array([[row[name] for name in names] for row in predictors], dtype=np.float64).reshape(len(values), len(names))
     wanted, labels = np.asarray(values, np.float64), np.asarray(groups)
-    if len(set(groups)) < 3:
-        raise FeatalignError(f"records: expected at least 3 targets to calibrate on, got {len(set(groups))}; train on more")
     tried = {penalty: _left_out(matrix, wanted, labels, penalty) for penalty in PENALTIES}
     penalty = min(tried, key=lambda each: float(((tried[each] - wanted) ** 2).mean()))
     means, weights, intercept = _ridge(matrix, wanted, penalty)
-    residuals = wanted - tried[penalty]
-    start, slope = _scale(residuals, np.asarray(sizes, np.float64))
-    scaled = np.sort(residuals / np.exp(start + slope * np.asarray(sizes)))
-    return Line(names, tuple(map(float, weights)), tuple(map(float, means)), float(intercept), tuple(map(float, scaled)), start, slope)
+    line = Line(names, tuple(map(float, weights)), tuple(map(float, means)), float(intercept), (), 0.0, 0.0)
+    return with_residuals(line, wanted - tried[penalty], sizes), tried[penalty]
 
 
+def with_residuals(line: Line, residuals: ArrayLike, sizes: Sequence[float]) -> Line:
+    """The line with the residuals (R,) of rows that it had not seen, and their scale as it goes with log n."""
+    found, places = np.asarray(residuals, np.float64), np.asarray(sizes, np.float64)
+    start, slope = _scale(found, places)
+    scaled = np.sort(found / np.exp(start + slope * places))
+    return replace(line, residuals=tuple(float(f"{value:.4g}") for value in scaled), scale_start=start, scale_slope=slope)
+
+
+MIN_GROUPS = 3
 PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 
 
@@ -130,7 +172,7 @@ def _ridge(matrix: np.ndarray, values: np.ndarray, penalty: float) -> tuple[np.n
 
 
 def _left_out(matrix: np.ndarray, values: np.ndarray, groups: np.ndarray, penalty: float) -> np.ndarray:
-    """Predictions for each group by the model of the others."""
+    """Predictions (R,) of each group by the model of the others."""
     found = np.empty(len(values))
     for group in np.unique(groups):
         held = groups == group
@@ -151,7 +193,7 @@ def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
 
 
 def _line(stated: Mapping[str, Any]) -> Line:
-    return Line(
+    line = Line(
         tuple(map(str, stated["names"])),
         tuple(map(float, stated["weights"])),
         tuple(map(float, stated["means"])),
@@ -160,3 +202,7 @@ def _line(stated: Mapping[str, Any]) -> Line:
         float(stated["scale_start"]),
         float(stated["scale_slope"]),
     )
+    numbers = (*line.weights, *line.means, line.intercept, *line.residuals, line.scale_start, line.scale_slope)
+    if not len(line.names) == len(line.weights) == len(line.means) or not line.residuals or not all(map(math.isfinite, numbers)):
+        raise ValueError("a line, which has a weight and a mean for each name, residuals, and finite numbers")
+    return line

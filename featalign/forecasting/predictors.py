@@ -5,13 +5,20 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-Kind = Literal["differentiable", "black box"]
+from featalign.forecasting.learning_curve import fit_learning_curve
+
+Kind = Literal["differentiable", "black box", "features alone"]
+KINDS: tuple[Kind, ...] = ("differentiable", "black box", "features alone")
 REFERENCE_ROWS = 200  # log n is counted from here, so that weights of what goes with it stay small
 
-# what the source has more of than its random twins: in the same units, and 0 where pretraining gave nothing
-DIFFERENCES = ("linear_probe", "logme", "lda", "tangent activations", "tangent gradients")
-TWIN_LEVELS = ("twin linear_probe", "twin tangent activations", "twin tangent both", "twin logme")
-SOURCE_LEVELS = ("linear_probe", "knn", "lda", "logme", "label_overlap", "cka")
+# what the source has more of than its random twins: 0 where pretraining gave nothing; a black box has no gradients
+DIFFERENCES: dict[Kind, tuple[str, ...]] = {
+    "differentiable": ("linear_probe", "lda", "tangent_probe"),
+    "black box": ("linear_probe", "lda", "logme"),
+    "features alone": (),
+}
+ADVANTAGE = "known advantage"  # of a source in the study: its mean gain less that of all sources on the same targets and sizes
+LEVELS = ("linear_probe", "knn", "lda", "logme", "label_overlap", "cka")  # without twins: scores as they are
 
 
 @dataclass(frozen=True)
@@ -32,42 +39,91 @@ class Situation:
         return 1 / self.num_classes
 
 
+@dataclass(frozen=True)
+class Short:
+    """Short runs of source and scratch: held-out accuracy and loss of each after `share` of the steps of one training."""
+
+    share: float
+    accuracy: float
+    loss: float
+    scratch_accuracy: float
+    scratch_loss: float
+
+
 def kind_of(evidence: Mapping[str, Any]) -> Kind:
-    """Whether random twins and gradients speak, or activations alone."""
-    return "differentiable" if evidence.get("twin linear_probe") is not None and evidence.get("source tangent both") is not None else "black box"
+    """Whether gradients and own random twins speak, or activations beside a reference network's twins, or activations alone."""
+    if evidence.get("twin linear_probe") is None or all(evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")):
+        return "features alone"
+    return "differentiable" if all(evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe")) else "black box"
 
 
-def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind) -> dict[str, float]:
+def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind, short: Short | None = None) -> dict[str, float]:
     """What the gain over training from scratch depends on; NaN where evidence has no value.
 
-    For differentiable sources differences to the random twins, each also times log n; for black boxes the scores themselves.
+    Differences to the random twins and between short runs, each also times log(n / 200), because what they mean depends on n; scores as they are
+    where there is no twin.
     """
-    plain = {name: _difference(evidence, name) for name in DIFFERENCES} if kind == "differentiable" else _levels(evidence, SOURCE_LEVELS)
-    return {
-        **plain,
-        **{f"{name} x size": value * situation.size for name, value in plain.items()},
-        "size": situation.size,
-        **_chance(situation, kind),
-    }
+    plain = {name: _number(evidence, name) - _number(evidence, f"twin {name}") for name in DIFFERENCES[kind]}
+    if kind == "features alone":
+        plain = _levels(evidence) | {"chance": situation.chance}
+    if short is not None:
+        plain |= {"short accuracy": short.accuracy - short.scratch_accuracy, "short loss": math.log(short.scratch_loss / short.loss)}
+    known = {ADVANTAGE: _number(evidence, ADVANTAGE)} if ADVANTAGE in evidence else {}
+    return {**plain, **{f"{name} x size": value * situation.size for name, value in plain.items()}, "size": situation.size, **known}
+
+
+def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = None) -> float:
+    """Accuracy from scratch but for a correction: what fresh weights reach, of the reference network where there is one, else of the source's own.
+
+    Architectures differ less after training from scratch than their tangent probes do, so the difference of the own twins to the reference is left to
+    the correction. Of features alone it is the linear probe. With short runs it is the mean of this and their accuracy from scratch.
+    """
+    if kind == "features alone":
+        return _number(evidence, "linear_probe")
+    reference = _number(evidence, "reference tangent_probe")
+    plain = _number(evidence, "twin tangent_probe") if math.isnan(reference) else reference
+    return plain if short is None else (short.scratch_accuracy + plain) / 2
 
 
 def scratch_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind) -> dict[str, float]:
-    """What accuracy from scratch depends on: what random twins reach, chance and size; for black boxes what their features reach."""
-    levels = _levels(evidence, TWIN_LEVELS if kind == "differentiable" else SOURCE_LEVELS)
-    return {**levels, "chance": situation.chance, "size": situation.size}
+    """What the correction of accuracy from scratch depends on: log n, and how the source's own twins differ from the reference."""
+    if kind == "features alone":
+        return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
+    own, reference = _number(evidence, "twin tangent_probe"), _number(evidence, "reference tangent_probe")
+    return {"size": situation.size, "own twins": 0.0 if math.isnan(reference) else own - reference}
 
 
-def _difference(evidence: Mapping[str, Any], name: str) -> float:
-    own = f"source {name}" if name.startswith("tangent") else name
-    return _number(evidence, own) - _number(evidence, f"twin {name}")
+def drift_predictors(evidence: Mapping[str, Any], situation: Situation, gain: float, size: float) -> dict[str, float]:
+    """What the change of the gain from n to another number of rows depends on; all of it is 0 at n itself.
+
+    log(size / n), alone and times the gain and the source's accuracy, and what the two learning curves, extrapolated, add between them.
+    """
+    ratio = math.log(size / situation.num_rows)
+    level = _number(evidence, "linear_probe")
+    return {"ratio": ratio, "ratio x gain": ratio * gain, "ratio x level": ratio * level, "curves": _curve_drift(evidence, situation, size)}
 
 
-def _levels(evidence: Mapping[str, Any], names: tuple[str, ...]) -> dict[str, float]:
-    return {name: _number(evidence, name) for name in names}
+def _curve_drift(evidence: Mapping[str, Any], situation: Situation, size: float) -> float:
+    sizes, own, twin = (evidence.get(name) for name in ("curve sizes", "source curve", "twin curve"))
+    if not sizes or not own or not twin or any(value is None for value in (*own, *twin)):
+        return math.nan
+    if size == situation.num_rows:
+        return 0.0
+    shares = [size * sizes[-1] / situation.num_rows, sizes[-1]]
+    (own_then, own_now), (twin_then, twin_now) = ([fit_learning_curve(sizes, curve).accuracy(n) for n in shares] for curve in (own, twin))
+    return (own_then - own_now) - (twin_then - twin_now)
 
 
-def _chance(situation: Situation, kind: Kind) -> dict[str, float]:
-    return {"chance": situation.chance} if kind == "black box" else {}
+def arm_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind) -> dict[str, float]:
+    """What one arm has over another: probe and tangent accuracies of the source, and n."""
+    names = ("linear_probe", "knn", "lda", *(("tangent_probe",) if kind == "differentiable" else ()))
+    levels = {name: _number(evidence, name) for name in names}
+    tangent = {"tangent less probe": levels["tangent_probe"] - levels["linear_probe"]} if kind == "differentiable" else {}
+    return {**levels, **tangent, "chance": situation.chance, "size": situation.size}
+
+
+def _levels(evidence: Mapping[str, Any]) -> dict[str, float]:
+    return {name: _number(evidence, name) for name in LEVELS}
 
 
 def _number(evidence: Mapping[str, Any], name: str) -> float:

@@ -7,6 +7,7 @@ from rich.console import Console
 from rich.table import Table
 
 from featalign.ranking import Ranking
+from featalign.reporting.forecasts import print_forecasts
 from featalign.scorers.scorer import Scorer, ScoreResult, Status
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     classes = f"{ranking.num_classes} classes" if ranking.num_classes else ranking.task
     table = Table(
         title=f"{ranking.target}: {ranking.num_rows} rows, {classes}",
-        caption=f"ordered by {ranking.ordered_by}; there is no forecast of the gain over training from scratch yet",
+        caption=f"scores, ordered by {ranking.ordered_by}",
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
@@ -76,7 +77,9 @@ def _with_interval(name: str, result: ScoreResult) -> str:
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
-    """The table, then what could not be scored and why, and the warnings."""
+    """The forecasts where there are some, the scores, then what could not be scored and why, and the warnings."""
+    if any(row.forecasts for row in ranking.rows):
+        print_forecasts(ranking, console)
     console.print(ranking_table(ranking, width=console.width))
     for source, reason in ranking.failures.items():
         console.print(f"{source} could not be scored: {reason}", style="red", markup=False)

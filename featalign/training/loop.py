@@ -23,7 +23,8 @@ MOMENTUM = 0.9
 class Setting:
     """One way to train.
 
-    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine. `weight_decay` pulls all parameters towards zero and
+    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or, where `decay` is False, over 10 steps and stays,
+    so that a longer run begins as a shorter one. `weight_decay` pulls all parameters towards zero and
     `towards_start` those of the network towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the gradient
     (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9. `augmentation` shifts images by up to an eighth of their side.
     """
@@ -37,6 +38,7 @@ class Setting:
     label_smoothing: float = 0.0
     augmentation: bool = False
     seed: int = 0
+    decay: bool = True
 
 
 def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[float, ...]:
@@ -214,7 +216,8 @@ def _plan(count: int, setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndar
     steps, size = np.arange(setting.steps), min(setting.batch_size, count)
     epochs = [random.permutation(count) for _ in range(-(-setting.steps * size // count))]
     batches = np.concatenate(epochs)[: setting.steps * size].reshape(-1, size)
-    rates = setting.learning_rate * np.minimum(1.0, 10 * (steps + 1) / setting.steps) * (1 + np.cos(np.pi * steps / setting.steps)) / 2
+    warm_up, decay = (setting.steps / 10, (1 + np.cos(np.pi * steps / setting.steps)) / 2) if setting.decay else (10, 1.0)
+    rates = setting.learning_rate * np.minimum(1.0, (steps + 1) / warm_up) * decay
     shifts = random.uniform(-1, 1, (*batches.shape, 2)) if setting.augmentation else np.zeros((*batches.shape, 2))
     return rates.astype(np.float32), batches, shifts.astype(np.float32)
 

@@ -99,23 +99,31 @@ def sign_agreement(
 
     `auroc` is the chance that a pair with a gain has more evidence than a pair with a loss, ties counting half. `balanced_accuracy` is the mean of
     the shares of gains above and of losses below the threshold (default 0, or 0.5 for probabilities), evidence on the threshold counting half.
-    Both are NaN without a gain or without a loss. `brier` is the mean squared error of the probabilities, NaN for other evidence.
+    Both are NaN without a gain or without a loss; a pair without evidence (NaN) tells nothing and counts half in both. `brier` is the mean squared
+    error of the probabilities, NaN for other evidence.
 
     >>> sign_agreement([0.4, -0.1, 0.2, -0.3], [0.02, 0.01, -0.03, 0.001], [0.005] * 4)
     SignAgreement(num_gains=2, num_losses=1, num_neither=1, auroc=0.5, balanced_accuracy=0.25, brier=nan)
     """
+    unknown = np.isnan(_numbers("evidence", evidence))
+    if probabilities and unknown.any():
+        raise FeatalignError(f"evidence: expected a probability for every pair, got nan in row {int(np.argmax(unknown))}; give 0.5 for it")
+    evidence = np.where(unknown, 0.0, evidence)
     evidence, gains, noise = _same_length({"evidence": evidence, "gains": gains, "noise": noise})
     if (noise < 0).any():
         raise FeatalignError(f"noise: expected half-widths of at least 0, got {noise.min()}; pass the half-width of each gain's interval")
     if probabilities and ((evidence < 0) | (evidence > 1)).any():
         raise FeatalignError("evidence: expected probabilities from 0 to 1, got others; pass probabilities=False for other evidence")
     clear = np.abs(gains) > noise
-    positive, told = gains[clear] > 0, evidence[clear]
+    positive, told, silent = gains[clear] > 0, evidence[clear], unknown[clear]
     num_gains, num_losses = int(positive.sum()), int((~positive).sum())
     auroc = balanced = math.nan
     if num_gains and num_losses:
-        auroc = float((stats.rankdata(told)[positive].sum() - num_gains * (num_gains + 1) / 2) / (num_gains * num_losses))
-        right = (1 + np.sign(told - ((0.5 if probabilities else 0.0) if threshold is None else threshold)) * np.where(positive, 1, -1)) / 2
+        known_gains, known_losses = int((positive & ~silent).sum()), int((~positive & ~silent).sum())
+        wins = stats.rankdata(told[~silent])[positive[~silent]].sum() - known_gains * (known_gains + 1) / 2
+        auroc = float((wins + (num_gains * num_losses - known_gains * known_losses) / 2) / (num_gains * num_losses))
+        above = np.sign(told - ((0.5 if probabilities else 0.0) if threshold is None else threshold))
+        right = (1 + np.where(silent, 0, above) * np.where(positive, 1, -1)) / 2
         balanced = float(right[positive].mean() + right[~positive].mean()) / 2
     brier = float(((told - positive) ** 2).mean()) if probabilities and len(told) else math.nan
     return SignAgreement(num_gains, num_losses, len(gains) - len(told), auroc, balanced, brier)

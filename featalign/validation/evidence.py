@@ -1,6 +1,5 @@
-"""What the cache says of a source on a part of a target, before anything is trained: what forecasts are made of."""
+"""What the cache says of a source on a part of a target, before anything is trained: what forecasts are calibrated on."""
 
-import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,11 +10,12 @@ import numpy as np
 from featalign import api
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
+from featalign.evidence.known import number, twin_scores
+from featalign.evidence.tangent import tangent_evidence
 from featalign.scorers.tangent import decompose, held_out_hits, tangent_curve
 from featalign.sources.source import Source
 from featalign.statistics.gather import gather
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
-from featalign.tangent_evidence import FIRST_TWIN, tangent_evidence
 from featalign.targets.target import Target
 
 TWIN_SCORERS = ("linear_probe", "knn", "logme", "h_score_shrunk", "lda", "neural_collapse", "label_overlap", "rankme")
@@ -31,29 +31,22 @@ def collect_evidence(
     kernel ridge regression on activations, gradients and both; `source curve` and `twin curve` their accuracies on nested subsets, `curve sizes`
     long. All tangent numbers are of at most 400 rows, a stratified sample. None where there is no value. Black boxes have scores alone.
     """
-    row = api.rank([source], target, cache=cache, scorers=scorers, progress=False).rows[0]
-    found: dict[str, Any] = {name: _number(result.value) if result.ok else None for name, result in row.scores.items()}
-    tangent = tangent_evidence(source, target, source.default_layer, Store(Path(cache or default_cache())))
+    row = api.rank([source], target, cache=cache, scorers=scorers, progress=False, forecast=False).rows[0]
+    found: dict[str, Any] = {name: number(result.value) if result.ok else None for name, result in row.scores.items()}
+    store = Store(Path(cache or default_cache()))
+    tangent = tangent_evidence(source, target, source.default_layer, store)
     if tangent is None or not tangent.twins:
         return found
-    twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(len(tangent.twins))]
-    rows = [api.rank([twin], target, cache=cache, scorers=TWIN_SCORERS, progress=False).rows[0] for twin in twins]
-    for name in TWIN_SCORERS:
-        values = [row.scores[name].value for row in rows if row.scores[name].ok]
-        found[f"twin {name}"] = _number(float(np.mean(values))) if values else None
+    found |= {f"twin {name}": value for name, value in twin_scores(source, target, source.default_layer, store, TWIN_SCORERS).items()}
     for who, groups in (("source", (tangent.source,)), ("twin", tangent.twins)):
         for kind in KINDS:
-            found[f"{who} tangent {kind}"] = _number(float(np.mean([_accuracy(draw, kind, tangent) for group in groups for draw in group])))
+            found[f"{who} tangent {kind}"] = number(float(np.mean([_accuracy(draw, kind, tangent) for group in groups for draw in group])))
     statistics = gather(np.ones((len(tangent.labels.values), 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent)
     curve = tangent_curve(statistics)
     found["curve sizes"] = list(curve)
-    found["source curve"] = [_number(own) for own, _ in curve.values()]
-    found["twin curve"] = [_number(twin) for _, twin in curve.values()]
+    found["source curve"] = [number(own) for own, _ in curve.values()]
+    found["twin curve"] = [number(twin) for _, twin in curve.values()]
     return found
-
-
-def _number(value: float) -> float | None:
-    return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _accuracy(draw: Draw, kind: str, tangent: Tangent) -> float:

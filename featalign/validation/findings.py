@@ -18,7 +18,8 @@ from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth
 
 LESS_TWIN = "less twin"
 SMALLER_IS_BETTER = frozenset(scorer.name for scorer in SCORERS if scorer.larger_is_better is False)
-BLIND = ("source accuracy", "log parameters")
+ELSEWHERE = "gain elsewhere"
+BLIND = ("source accuracy", "log parameters", ELSEWHERE)
 BASELINES = (STATIC_LIST, *BLIND)  # they know nothing of the target
 
 
@@ -100,7 +101,7 @@ def collect_findings(records: Sequence[Mapping[str, Any]], evidence: Sequence[Ma
     if not records:
         raise FeatalignError("records: expected at least one, got none; train some with `featalign validate run`")
     pairs = ground_truth(records, arm=arm)
-    trusted = reliabilities(records, arm="full" if arm == "best" else arm)
+    trusted = reliabilities(pairs)
     places = []
     for target, size in sorted({(pair.target, pair.size) for pair in pairs}):
         here = [pair for pair in pairs if (pair.target, pair.size) == (target, size)]
@@ -109,7 +110,18 @@ def collect_findings(records: Sequence[Mapping[str, Any]], evidence: Sequence[Ma
         scratch, gain = (float(np.mean([getattr(pair, name) for pair in here])) for name in ("scratch", "gain"))
         places.append(Place(target, size, len(here), arms, scratch, gain, _signs(here), trusted.get((target, size))))
     counts = Counter(record["arm"] for record in records)
-    return Findings(len(records), dict(sorted(counts.items())), arm, pairs, tuple(places), _agreement(pairs, evidence))
+    return Findings(len(records), dict(sorted(counts.items())), arm, pairs, tuple(places), _agreement(pairs, of_the_same_rows(evidence, records)))
+
+
+def of_the_same_rows(evidence: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Evidence of the weights and the rows that records were trained from; what names neither is taken at its word."""
+    trained = {(each["source"], each["target"], each["size"], each["seed"]): each for each in records if each["arm"] != "scratch"}
+    kept = []
+    for each in evidence:
+        record = trained.get((each["source"], each["target"], each["size"], each["seed"]), {})
+        if all(name not in each or name not in record or each[name] == record[name] for name in ("revision", "fingerprint")):
+            kept.append(each)
+    return kept
 
 
 def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
@@ -120,7 +132,7 @@ def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> 
     scores = {name: {key: _mean([score(each, name) for each in found]) for key, found in seeds.items()} for name in score_names(evidence)}
     scores |= {name: {} for name in BLIND}
     for pair in known:
-        for name, value in zip(BLIND, _of_source(pair.source), strict=True):
+        for name, value in zip(BLIND, (*_of_source(pair.source), _gain_elsewhere(pair, pairs)), strict=True):
             scores[name][pair.source, pair.target, pair.size] = value
     table = accuracy_table(known, scores)
     findings = []
@@ -151,11 +163,10 @@ def _twin(name: str) -> str:
 
 
 def _auroc(pairs: Sequence[Pair], values: np.ndarray) -> BootstrapInterval:
-    """Of the sign beyond noise, over all pairs that have the score; targets are drawn."""
+    """Of the sign beyond noise, over all pairs; targets are drawn."""
     groups: dict[str, list[int]] = {}
     for place, pair in enumerate(pairs):
-        if not math.isnan(values[place]):
-            groups.setdefault(pair.target, []).append(place)
+        groups.setdefault(pair.target, []).append(place)
 
     def statistic(chosen: Sequence[list[int]]) -> float:
         rows = [place for group in chosen for place in group]
@@ -175,6 +186,11 @@ def _of_source(name: str) -> tuple[float | None, float | None]:
     except FeatalignError:
         return None, None
     return known.accuracy, math.log(known.num_parameters) if known.num_parameters else None
+
+
+def _gain_elsewhere(pair: Pair, pairs: Sequence[Pair]) -> float | None:
+    """The mean gain of the pair's source at the same size on the other targets."""
+    return _mean([other.gain for other in pairs if (other.source, other.size) == (pair.source, pair.size) and other.target != pair.target])
 
 
 def _signs(pairs: Sequence[Pair]) -> tuple[int, int, int]:

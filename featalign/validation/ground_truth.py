@@ -35,6 +35,7 @@ class Pair:
     gain: float
     noise: float
     arms: Mapping[str, float]
+    accuracies: tuple[float, ...] = ()  # with transfer, one for each seed
 
     @property
     def sign(self) -> int:
@@ -66,17 +67,18 @@ def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tu
     validation loss), as a user would choose; a seed that lacks one of the arms that others on its target and size have is left out.
     Raises FeatalignError where there is no pair.
     """
-    runs: dict[tuple[str, int], dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
+    trained: dict[tuple[str, int], dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for record in records:
-        runs[record["target"], record["size"]][record["source"]][record["seed"]][record["arm"]] = record
+        trained[record["target"], record["size"]][record["source"]][record["seed"]][record["arm"]] = record
     pairs = []
-    for (target, size), sources in sorted(runs.items()):
+    for (target, size), sources in sorted(trained.items()):
         group = [found for source in sorted(sources) if (found := _measured(source, sources, arm)) is not None]
         noises = _noises(group)
         for each, noise in zip(group, noises, strict=True):
             accuracy, scratch = (float(np.mean(values)) for values in zip(*each.accuracies.values(), strict=True))
             seeds = tuple(sorted(each.accuracies))
-            pairs.append(Pair(each.source, target, size, each.num_classes, seeds, accuracy, scratch, accuracy - scratch, noise, each.arms))
+            runs = tuple(each.accuracies[seed][0] for seed in seeds)
+            pairs.append(Pair(each.source, target, size, each.num_classes, seeds, accuracy, scratch, accuracy - scratch, noise, each.arms, runs))
     if not pairs:
         known = ", ".join(sorted({record["arm"] for record in records} - {"scratch"})) or "none"
         raise FeatalignError(
@@ -147,19 +149,17 @@ def _sampling(each: _Measured) -> float:
     return sum(float(np.mean(values)) * (1 - float(np.mean(values))) for values in zip(*each.accuracies.values(), strict=True)) / each.num_test
 
 
-def reliabilities(records: Sequence[Mapping[str, Any]], *, arm: str) -> dict[tuple[str, int], Reliability]:
-    """How far the mean accuracies of an arm can be trusted, by target and size. What a seed does to all sources alike is taken off first."""
-    groups: dict[tuple[str, int], dict[str, dict[int, float]]] = defaultdict(lambda: defaultdict(dict))
-    for record in records:
-        if record["arm"] == arm:
-            groups[record["target"], record["size"]][record["source"]][record["seed"]] = record["accuracy"]["value"]
+def reliabilities(pairs: Sequence[Pair]) -> dict[tuple[str, int], Reliability]:
+    """How far the mean accuracies of pairs can be trusted, by target and size. What a seed does to all sources alike is taken off first."""
+    groups: dict[tuple[str, int], list[Pair]] = defaultdict(list)
+    for pair in pairs:
+        groups[pair.target, pair.size].append(pair)
     found = {}
-    for place, sources in sorted(groups.items()):
-        seeds = sorted({seed for each in sources.values() for seed in each})
-        complete = [[each[seed] for seed in seeds] for each in sources.values() if set(each) == set(seeds)]
+    for place, group in sorted(groups.items()):
+        seeds = max((pair.seeds for pair in group), key=len)
+        complete = [pair.accuracies for pair in group if pair.seeds == seeds]
         if len(complete) > 1:
-            runs = np.array(complete)
-            found[place] = reliability(runs, seeds_shift_all=True)
+            found[place] = reliability(np.array(complete), seeds_shift_all=True)
     return found
 
 

@@ -1,4 +1,4 @@
-"""The study that ships with featalign: its records, and what the cache said of the same pairs."""
+"""The study that ships with featalign: its records, what the cache said of the same pairs, and short runs of them."""
 
 from importlib.resources import files
 from pathlib import Path
@@ -6,3 +6,4 @@ from pathlib import Path
 _FOLDER = Path(str(files("featalign") / "forecasting" / "calibration"))
 RECORDS = _FOLDER / "records.jsonl"
 EVIDENCE = _FOLDER / "evidence.jsonl"
+SHORT = _FOLDER / "short.jsonl"

@@ -2,9 +2,8 @@
 
 import hashlib
 import math
-import time
 import tomllib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
@@ -27,8 +26,6 @@ from featalign.validation.records import KEY, Claims, append_record, read_record
 Report = Callable[[str, int, int], None]
 ROWS_A_CLASS = 2
 TRAINING_VERSION = 1  # to be raised whenever an arm is trained or measured in another way
-EVIDENCE_VERSION = 1  # to be raised whenever a number of the evidence changes its meaning
-EVIDENCE_KEY = ("source", "target", "size", "seed")
 
 
 @dataclass(frozen=True)
@@ -124,7 +121,7 @@ def read_grid(path: Path) -> Grid:
             raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
     for address in stated["sources"]:
-        _load_source(address)
+        grid_source(address)
     grid = Grid(path, **stated)
     return replace(grid, learning_rates=check_setting(Setting(0.0), grid.learning_rates))
 
@@ -134,7 +131,7 @@ def units(grid: Grid) -> Iterator[Unit]:
     for size in grid.sizes:
         for target in grid.targets:
             for source in grid.sources:
-                if _load_source(source).pretraining.dataset != target and not grid.has_seen(source, target):
+                if grid_source(source).pretraining.dataset != target and not grid.has_seen(source, target):
                     yield Unit(source, target, size)
 
 
@@ -143,61 +140,30 @@ def run_study(grid: Grid, records: Path, *, together: bool | None = None, report
 
     It can be stopped at any moment, and run by several processes at once: finished records stay, and none is made twice.
     """
-    claims = Claims(records.with_name(records.name + ".claims"))
-    trained = 0
+    arms = dict(jobs(grid))
+    return run_units(list(arms), records, lambda unit: _train(grid, unit, _missing(grid, unit, arms[unit], records), together, report), report)
+
+
+def run_units(todo: Sequence[Unit], path: Path, records_of: Callable[[Unit], Iterable[dict[str, Any]]], report: Report) -> int:
+    """Append the records that `records_of` makes of each unit, one process a unit; their number."""
+    claims = Claims(path.with_name(path.name + ".claims"))
+    left, total, added = todo, len(todo), 0
     try:
-        todo = jobs(grid)
-        left, total = todo, len(todo)
         for _ in range(2):  # again, for what a process that was killed meanwhile had claimed
             todo, left = left, []
-            for done, (unit, pairs) in enumerate(todo, total - len(todo)):
+            for done, unit in enumerate(todo, total - len(todo)):
                 report("units", done, total)
                 with claims.claim(unit.place) as ours:
                     if not ours:
-                        left.append((unit, pairs))
+                        left.append(unit)
                         continue
-                    for record in _train(grid, unit, _missing(grid, unit, pairs, records), together, report):
-                        append_record(records, record)
-                        trained += 1
+                    for record in records_of(unit):
+                        append_record(path, record)
+                        added += 1
         report("units", total, total)
     finally:
         claims.close()
-    return trained
-
-
-def run_evidence(
-    grid: Grid, path: Path, *, cache: Path | None = None, share: tuple[int, int] = (0, 1), report: Report = lambda name, done, total: None
-) -> int:
-    """Add what the cache says of each source on each part that is trained on; the number of records that were added.
-
-    `share` (i, n) takes every n-th unit from the i-th on, for n processes at once.
-    """
-    from featalign.validation.evidence import collect_evidence
-
-    known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
-    mine = [unit for place, unit in enumerate(fitting(grid)) if place % share[1] == share[0]]
-    todo = [(unit, seed) for unit in mine for seed in grid.seeds if not _evident(grid, unit, seed, known)]
-    for done, (unit, seed) in enumerate(todo):
-        report("evidence", done, len(todo))
-        source, part = _load_source(unit.source), _load_part(grid, unit, seed)
-        start = time.perf_counter()
-        found = collect_evidence(source, part, cache=cache)
-        key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
-        of = {"version": EVIDENCE_VERSION, "revision": source.revision, "fingerprint": part.fingerprint}
-        append_record(path, {**key, **of, "seconds": round(time.perf_counter() - start, 2), "evidence": found})
-    report("evidence", len(todo), len(todo))
-    return len(todo)
-
-
-def _evident(grid: Grid, unit: Unit, seed: int, known: Mapping[tuple, Mapping[str, Any]]) -> bool:
-    """Whether there is a record of these weights, these rows and this version of the evidence."""
-    record = known.get((unit.source, unit.target, unit.size, seed))
-    return (
-        record is not None
-        and record.get("version") == EVIDENCE_VERSION
-        and record["revision"] == _load_source(unit.source).revision
-        and record["fingerprint"] == _load_part(grid, unit, seed).fingerprint
-    )
+    return added
 
 
 def fitting(grid: Grid) -> Iterator[Unit]:
@@ -233,12 +199,12 @@ def _missing(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], records: 
 
 def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
     """Whether a record is of these weights, these rows, and this budget; else it is made anew."""
-    part = _load_part(grid, unit, record["seed"])
+    part = grid_part(grid, unit, record["seed"])
     setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
     held_out = part.held_out
     return (
         record.get("version") == TRAINING_VERSION
-        and record["revision"] == _load_source(unit.source).revision
+        and record["revision"] == grid_source(unit.source).revision
         and record["fingerprint"] == part.fingerprint
         and record["scratch"] == grid.scratch_of(unit.source)
         and setting["steps"] == grid.steps(record["num_training"])
@@ -251,11 +217,11 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
 def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report) -> Iterator[dict[str, Any]]:
     if not pairs:
         return
-    source = _load_source(unit.source)
+    source = grid_source(unit.source)
     differentiable = source.differentiable
     if differentiable is None:
         raise FeatalignError(f"{unit.source}: expected a differentiable source, this one is a black box; take it out of the grid")
-    parts = {seed: _load_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
+    parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     splits = {seed: split_rows(part, differentiable, seed=seed, max_test=grid.max_test) for seed, part in parts.items()}
     setting = Setting(grid.learning_rates[0], grid.steps(len(next(iter(splits.values())).training.labels)), grid.batch_size)
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
@@ -296,7 +262,8 @@ def _rounded(value: float, digits: int) -> float | None:
 
 
 @cache
-def _load_source(address: str) -> Source:
+def grid_source(address: str) -> Source:
+    """The source at an address, loaded once."""
     return catalogue.load(address)
 
 
@@ -306,7 +273,8 @@ def _load_target(grid: Grid, name: str) -> Target:
     return _loaded(str(beside) if not address.startswith("sklearn:") and not Path(address).is_absolute() else address)
 
 
-def _load_part(grid: Grid, unit: Unit, seed: int) -> Target:
+def grid_part(grid: Grid, unit: Unit, seed: int) -> Target:
+    """The rows of a unit that a seed draws."""
     return _part(_load_target(grid, unit.target), unit.size, seed)
 
 

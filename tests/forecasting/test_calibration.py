@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,8 +10,10 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import PENALTIES, Calibration, fit_line, read_calibration
-from featalign.forecasting.predictors import DIFFERENCES, Situation, gain_predictors, kind_of, scratch_predictors
+from featalign.forecasting.calibration import PENALTIES, Calibration, fit_line, read_calibration, shipped_calibration, with_residuals
+from featalign.forecasting.forecast import make_forecast
+from featalign.forecasting.predictors import KINDS, Situation
+from tests.forecasting.examples import made_calibration, made_line, made_lines
 
 
 def examples(groups=8, each=12, noise=0.05, seed=0, spread=0.0):
@@ -31,7 +34,7 @@ def examples(groups=8, each=12, noise=0.05, seed=0, spread=0.0):
 
 def test_it_finds_the_line_and_is_ridge_regression():
     rows, values, sizes, names = examples()
-    line = fit_line(rows, values, sizes, names)
+    line, _ = fit_line(rows, values, sizes, names)
     assert dict(zip(line.names, line.weights, strict=True)) == pytest.approx({"a": 0.5, "b": -0.2, "still": 0.0}, abs=0.03)
     matrix = np.array([list(row.values()) for row in rows])
     standard = StandardScaler().fit(matrix)
@@ -42,7 +45,7 @@ def test_it_finds_the_line_and_is_ridge_regression():
 
 def test_residuals_are_those_of_targets_left_out():
     rows, values, sizes, names = examples(groups=4, each=6, spread=1.0)
-    line = fit_line(rows, values, sizes, names)
+    line, predictions = fit_line(rows, values, sizes, names)
     matrix, wanted, groups = np.array([list(row.values()) for row in rows]), np.array(values), np.array(names)
     errors = {}
     for penalty in PENALTIES:
@@ -54,14 +57,15 @@ def test_residuals_are_those_of_targets_left_out():
         errors[penalty] = wanted - found
     best = min(errors, key=lambda penalty: (errors[penalty] ** 2).mean())
     scales = np.array([line.scale(size) for size in sizes])
-    np.testing.assert_allclose(np.sort(errors[best] / scales), line.residuals, rtol=1e-7)
+    np.testing.assert_allclose(np.sort(errors[best] / scales), line.residuals, rtol=1e-3)  # kept to a few digits
+    np.testing.assert_allclose(wanted - predictions, errors[best], atol=1e-9)
 
 
 def test_intervals_cover_targets_that_were_not_seen():
     covered, below = [], []
     for seed in range(30):
         rows, values, sizes, names = examples(groups=10, noise=0.1, seed=seed, spread=0.1)
-        line = fit_line(rows, values, sizes, names)
+        line, _ = fit_line(rows, values, sizes, names)
         fresh, truth, fresh_sizes, _ = examples(groups=3, noise=0.1, seed=1000 + seed, spread=0.1)
         for row, value, size in zip(fresh, truth, fresh_sizes, strict=True):
             expected = line.predict(row)
@@ -80,21 +84,68 @@ def test_intervals_cover_targets_that_were_not_seen():
 def test_a_missing_value_counts_as_the_mean():
     rows, values, sizes, names = examples()
     rows[3] |= {"a": math.nan}
-    line = fit_line(rows, values, sizes, names)
+    line, _ = fit_line(rows, values, sizes, names)
     assert all(map(math.isfinite, (*line.weights, line.intercept)))
     mean = line.means[0]
     assert line.predict({"a": math.nan, "b": 1.0, "still": 1.0}) == pytest.approx(line.predict({"a": mean, "b": 1.0, "still": 1.0}))
     assert line.predict({}) == pytest.approx(line.intercept)
     nothing = [row | {"c": math.nan} for row in rows]
-    assert fit_line(nothing, values, sizes, names).weights[3] == 0
+    assert fit_line(nothing, values, sizes, names)[0].weights[3] == 0
+
+
+def test_scaled_residuals_are_alike_at_all_sizes():
+    """Errors three times as large at small sizes: divided by their scale they are of one spread, and intervals follow."""
+    random = np.random.default_rng(1)
+    sizes = np.repeat([-0.7, 0.7, 2.1], 200)
+    residuals = np.where(sizes < 0, 0.09, np.where(sizes < 1, 0.03 * math.sqrt(3), 0.03)) * random.normal(size=600)
+    found = with_residuals(made_line({}), residuals, sizes.tolist())
+    halves = [found.interval(0.0, size).high for size in (-0.7, 0.7, 2.1)]
+    assert halves[0] == pytest.approx(3 * halves[2], rel=0.2)
+    assert halves == pytest.approx([1.645 * spread for spread in (0.09, 0.03 * math.sqrt(3), 0.03)], rel=0.15)
+    assert list(found.residuals) == sorted(found.residuals)
+
+
+def test_the_interval_is_a_quantile_of_absolute_residuals():
+    """Of m residuals the ceil((m + 1) level)-th smallest, by the letter."""
+    found = made_line({}, residuals=tuple(np.array([-0.9, 0.1, 0.2, -0.3, 0.4, 0.5, -0.6, 0.7, 0.8])))
+    for level, place in ((0.9, 9), (0.5, 5), (0.3, 3)):
+        half = sorted([0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])[place - 1]
+        interval = found.interval(0.25, 0.0, level=level)
+        assert (interval.low, interval.high, interval.level) == pytest.approx((0.25 - half, 0.25 + half, level))
+
+
+def test_probabilities_rise_with_the_bound_and_are_never_sure():
+    found = made_line({}, residuals=(-0.2, -0.1, 0.0, 0.1, 0.2))
+    told = [found.probability_below(0.0, bound, 0.0) for bound in np.linspace(-0.5, 0.5, 41)]
+    assert np.all(np.diff(told) >= 0)
+    assert told[0] == pytest.approx(1 / 7)
+    assert told[-1] == pytest.approx(6 / 7)
+
+
+def test_parts_and_intercept_add_up_to_what_is_predicted():
+    rows, values, sizes, names = examples()
+    found, _ = fit_line(rows, values, sizes, names)
+    parts = dict(found.parts(rows[5]))
+    assert found.predict(rows[5]) == pytest.approx(found.intercept + sum(parts.values()))
+    assert parts["a"] == pytest.approx(found.weights[0] * (rows[5]["a"] - found.means[0]))
 
 
 def test_a_calibration_is_data(tmp_path):
     rows, values, sizes, names = examples()
-    calibration = Calibration({"differentiable": {"gain": fit_line(rows, values, sizes, names)}}, {"records": 96})
-    path = tmp_path / "calibration.json"
-    path.write_text(calibration.to_json())
-    assert read_calibration(path) == calibration
+    line = fit_line(rows, values, sizes, names)[0]
+    calibration = Calibration({"differentiable": dict.fromkeys(("gain", "scratch", "accuracy", "drift", "order"), line)}, {"records": 96})
+    for each in (calibration, made_calibration(), replace(made_calibration(), advantages={"weights": 0.25})):
+        path = tmp_path / "calibration.json"
+        path.write_text(each.to_json())
+        assert read_calibration(path) == each
+
+
+def stated(**changes):
+    """A calibration as its file has it, with another line of gains."""
+    told = json.loads(made_calibration().to_json())
+    for kind in told["lines"].values():
+        kind["gain"] |= changes
+    return json.dumps(told)
 
 
 @pytest.mark.parametrize(
@@ -102,57 +153,89 @@ def test_a_calibration_is_data(tmp_path):
     [
         (None, "got No such file"),
         ("nonsense", "expected a calibration in JSON"),
+        ("\udcff", "expected a calibration in JSON"),
         ("[1]", "expected a calibration of schema 1"),
         (json.dumps({"schema": 2}), "expected a calibration of schema 1"),
         (json.dumps({"schema": 1, "provenance": {}}), "lacks or spoils 'lines'"),
+        (json.dumps({"schema": 1, "provenance": {}, "lines": []}), "lacks or spoils"),
         (json.dumps({"schema": 1, "provenance": {}, "lines": {"differentiable": {"gain": {"names": ["a"]}}}}), "lacks or spoils 'weights'"),
+        (stated(weights=["much", 0.0]), "lacks or spoils"),
+        (stated(residuals=None), "lacks or spoils"),
     ],
 )
 def test_what_is_no_calibration_is_refused(tmp_path, text, message):
     path = tmp_path / "calibration.json"
     if text is not None:
-        path.write_text(text)
+        path.write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(FeatalignError, match=message):
         read_calibration(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        stated(weights=[1.0]),
+        stated(residuals=[]),
+        stated(intercept=math.nan),
+        json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "lines": {}}),
+        json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "lines": {"differentiable": {}}}),
+        made_calibration().to_json().replace('"short 0.3"', '"short run"'),
+    ],
+    ids=["fewer weights than names", "no residuals", "not a number", "no kinds", "no lines", "a share that is no number"],
+)
+def test_what_could_not_be_forecast_with_is_refused(tmp_path, text):
+    path = tmp_path / "calibration.json"
+    path.write_text(text)
+    with pytest.raises(FeatalignError, match="calibration"):
+        read_calibration(path)
+
+
+def test_a_folder_is_no_calibration(tmp_path):
+    with pytest.raises(FeatalignError, match="expected a calibration, got Is a directory"):
+        read_calibration(tmp_path)
+
+
+def test_short_runs_take_the_lines_of_the_nearest_share():
+    calibration = made_calibration()
+    for share, nearest in ((0.05, "short 0.1"), (0.15, "short 0.1"), (0.25, "short 0.3"), (0.3, "short 0.3"), (1.0, "short 0.3")):
+        assert calibration.lines_of("differentiable", share=share) is calibration.lines[nearest]
+    with pytest.raises(FeatalignError, match="expected one with short runs, this one has none"):
+        Calibration({"differentiable": made_lines()}, {}).lines_of("differentiable", share=0.3)
+
+
+def test_known_sources_have_lines_of_their_own_where_there_are_some():
+    lines = {name: made_lines() for name in ("differentiable", "differentiable, known source", "black box", "short 0.1, known source", "short 0.1")}
+    calibration = Calibration(lines, {}, {"weights": 0.02})
+    assert calibration.lines_of("differentiable") is lines["differentiable"]
+    assert calibration.lines_of("differentiable", known=True) is lines["differentiable, known source"]
+    assert calibration.lines_of("black box", known=True) is lines["black box"]
+    assert calibration.lines_of("differentiable", share=0.3, known=True) is lines["short 0.1, known source"]
+    with pytest.raises(FeatalignError, match="expected lines for features alone, this one has differentiable, "):
+        calibration.lines_of("features alone")
+
+
+EVIDENCE = {"linear_probe": 0.9, "knn": 0.8, "logme": 0.2, "lda": 0.7, "label_overlap": 0.5, "cka": 0.4, "tangent_probe": 0.9}
+TWINS = {"twin linear_probe": 0.5, "twin logme": -0.1, "twin lda": 0.3, "twin tangent_probe": 0.6, "reference tangent_probe": 0.6}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_shipped_calibration_forecasts_within_bounds(kind):
+    calibration = shipped_calibration()
+    evidence = EVIDENCE if kind == "features alone" else EVIDENCE | TWINS
+    if kind == "black box":
+        evidence = evidence | {"tangent_probe": None}
+    found = make_forecast(evidence, Situation(300, 10), calibration)
+    assert found.kind == kind
+    assert 0.5 < found.accuracy.value <= 1
+    for interval, low in ((found.accuracy, 0), (found.scratch_accuracy, 0), (found.gain, -1)):
+        assert low <= interval.low <= interval.value <= interval.high <= 1
+        assert interval.low < interval.high
+    assert 0 < found.negative_transfer_probability < 1
 
 
 def test_too_few_targets_are_refused():
     rows, values, sizes, names = examples(groups=2)
     with pytest.raises(FeatalignError, match="expected at least 3 targets to calibrate on, got 2"):
         fit_line(rows, values, sizes, names)
-
-
-EVIDENCE = {
-    "linear_probe": 0.7,
-    "twin linear_probe": 0.5,
-    "logme": 0.2,
-    "twin logme": None,
-    "lda": 0.6,
-    "twin lda": 0.3,
-    "source tangent activations": 0.7,
-    "twin tangent activations": 0.6,
-    "source tangent gradients": 0.6,
-    "twin tangent gradients": 0.6,
-    "source tangent both": 0.7,
-    "twin tangent both": 0.6,
-}
-
-
-def test_predictors_are_differences_to_the_twin():
-    found = gain_predictors(EVIDENCE, Situation(800, 10), "differentiable")
-    assert kind_of(EVIDENCE) == "differentiable"
-    assert {name: found[name] for name in DIFFERENCES if name != "logme"} == pytest.approx(
-        {"linear_probe": 0.2, "lda": 0.3, "tangent activations": 0.1, "tangent gradients": 0.0}
-    )
-    assert math.isnan(found["logme"])
-    assert found["size"] == pytest.approx(math.log(4))
-    assert found["linear_probe x size"] == pytest.approx(0.2 * math.log(4))
-    assert scratch_predictors(EVIDENCE, Situation(800, 10), "differentiable")["chance"] == pytest.approx(0.1)
-
-
-def test_a_black_box_has_no_difference():
-    alone = {name: value for name, value in EVIDENCE.items() if not name.startswith(("twin", "source"))}
-    assert kind_of(alone) == "black box"
-    found = gain_predictors(alone, Situation(800, 10), "black box")
-    assert found["linear_probe"] == 0.7
-    assert math.isnan(found["knn"])
+    with pytest.raises(FeatalignError, match="expected at least 3 targets to calibrate on, got 0"):
+        fit_line([], [], [], [])

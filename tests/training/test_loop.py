@@ -57,7 +57,9 @@ def batches_of(rows, setting):
 
 
 def rate_at(step, setting):
-    """Up to the learning rate along a straight line over the first tenth, times a cosine that falls to nothing."""
+    """Up to the learning rate along a straight line over the first tenth, times a cosine that falls to nothing; or over ten steps, to stay there."""
+    if not setting.decay:
+        return setting.learning_rate * min(1.0, (step + 1) / 10)
     rise = min(1.0, (step + 1) / (setting.steps / 10))
     return setting.learning_rate * rise * 0.5 * (1 + np.cos(np.pi * step / setting.steps))
 
@@ -116,6 +118,8 @@ SETTINGS = {
     "towards start": Setting(0.02, steps=43, batch_size=16, weight_decay=0.1, towards_start=3.0, seed=5),
     "label smoothing": Setting(0.02, steps=43, batch_size=16, weight_decay=0.0, label_smoothing=0.3, seed=6),
     "few steps, one batch": Setting(0.02, steps=3, batch_size=64, seed=7),
+    "no decay": Setting(0.02, steps=43, batch_size=16, weight_decay=0.0, seed=1, decay=False),
+    "no decay, few steps": Setting(0.02, steps=4, batch_size=16, weight_decay=0.0, seed=1, decay=False),
 }
 
 
@@ -129,6 +133,25 @@ def test_training_is_what_plain_optax_does(name):
     np.testing.assert_allclose(found.losses, parts, rtol=1e-4)
     assert found.step == setting.steps
     assert distance(found.parameters, START) > 0.01
+
+
+def test_without_decay_a_longer_training_begins_as_a_shorter_one():
+    points = {}
+    for steps in (20, 40):
+        kept = {}
+        setting = Setting(0.02, steps=steps, batch_size=16, seed=1, decay=False)
+        train(
+            network,
+            "features",
+            Job(START, ROWS, setting),
+            3,
+            watch=lambda _, trained, kept=kept: kept.update({trained.step: jax.device_get(trained.head)}),
+        )
+        points[steps] = kept
+    shared = set(points[20]) & set(points[40])
+    assert shared == {4, 8, 12, 16, 20}
+    for step in shared:
+        assert_trees_close(points[20][step], points[40][step], rtol=1e-6)
 
 
 def test_the_pull_is_towards_the_anchor_of_the_job():

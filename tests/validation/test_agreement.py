@@ -273,11 +273,26 @@ def test_gain_measures():
     assert math.isnan(gain_agreement([], [], [], []).coverage)
 
 
+def test_pairs_without_evidence_count_half_against_every_other():
+    random = np.random.default_rng(3)
+    gains, evidence = random.normal(size=40), random.normal(size=40)
+    evidence[::3] = math.nan
+    wins = [0.5 if math.isnan(a) or math.isnan(b) else float(a > b) for a in evidence[gains > 0] for b in evidence[gains <= 0]]
+    found = sign_agreement(evidence, gains, np.zeros(40))
+    assert found.auroc == pytest.approx(np.mean(wins))
+    right = [np.mean([0.5 if math.isnan(value) else float((value > 0) == up) for value in evidence[(gains > 0) == up]]) for up in (True, False)]
+    assert found.balanced_accuracy == pytest.approx(np.mean(right))
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: sign_agreement([1], [1, 2], [0, 0]), "evidence 1, gains 2, noise 2"),
-        (lambda: sign_agreement([1, math.nan], [1, 2], [0, 0]), "evidence: expected finite numbers, got nan in row 1"),
+        (lambda: sign_agreement([1, math.inf], [1, 2], [0, 0]), "evidence: expected finite numbers, got inf in row 1"),
+        (
+            lambda: sign_agreement([1, math.nan], [1, 2], [0, 0], probabilities=True),
+            "expected a probability for every pair, got nan in row 1",
+        ),
         (lambda: sign_agreement([1], [1], [-0.1]), "noise: expected half-widths of at least 0"),
         (lambda: sign_agreement([1.2], [1], [0], probabilities=True), "probabilities from 0 to 1"),
         (lambda: gain_agreement([0, 0], [-1, 1], [1, -1], [0, 0]), "low: expected no more than high, got more in row 1"),

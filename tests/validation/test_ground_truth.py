@@ -10,7 +10,7 @@ from scipy.stats import t as student
 from featalign.errors import FeatalignError
 from featalign.reporting.study import agreement_figure, gain_figure, print_findings, save_figures
 from featalign.validation.accuracies import reliability
-from featalign.validation.findings import collect_findings, score, score_names
+from featalign.validation.findings import collect_findings, of_the_same_rows, score, score_names
 from featalign.validation.ground_truth import ground_truth, reliabilities
 
 
@@ -114,7 +114,7 @@ def test_pairs_without_all_arms_or_with_other_rows_are_left_out():
 def test_what_a_seed_does_to_all_alike_does_not_make_accuracies_unreliable():
     records = study(seeds=2, spread=0.002, targets=1)
     shifted = [each | {"accuracy": {"value": each["accuracy"]["value"] + 0.3 * each["seed"]}} for each in records]
-    plain, moved = (reliabilities(some, arm="full")["t0", 100] for some in (records, shifted))
+    plain, moved = (reliabilities(ground_truth(some, arm="full"))["t0", 100] for some in (records, shifted))
     assert plain.coefficient == pytest.approx(moved.coefficient)
     assert plain.coefficient > 0.99
 
@@ -158,11 +158,14 @@ def test_findings_compare_scores_and_baselines(tmp_path):
     assert gains + losses + neither == 18
     assert losses >= 4
     scores = {each.score: each for each in found.scores}
-    assert {"static list", "source accuracy", "log parameters", "linear_probe", "linear_probe less twin", "neural_collapse"} <= set(scores)
+    assert {"static list", "source accuracy", "log parameters", "gain elsewhere", "linear_probe", "linear_probe less twin", "neural_collapse"} <= set(
+        scores
+    )
     for name in ("linear_probe", "linear_probe less twin", "neural_collapse"):  # neural collapse: smaller is better
         assert scores[name].summary.means["weighted_tau"].value > 0.8
         assert scores[name].auroc.value == 1
     assert scores["h_score"].summary.means["regret"].num_groups == 0
+    assert scores["gain elsewhere"].auroc.value == 1  # every source gains alike on all targets
     json.dumps(found.to_record(), allow_nan=False)
     from rich.console import Console
 
@@ -201,6 +204,15 @@ def test_scores_are_turned_so_that_larger_is_better():
     assert score(known, "linear_probe less twin") == pytest.approx(0.2)
     assert score(known, "source tangent both less twin") == pytest.approx(0.2)
     assert score(known, "not there") is None
+
+
+def test_evidence_of_other_rows_or_weights_is_not_joined():
+    records = [each | {"fingerprint": "rows", "revision": "weights"} for each in study()]
+    known = [each | {"fingerprint": "rows", "revision": "weights"} for each in evidence(records)]
+    assert of_the_same_rows(known, records) == known
+    assert of_the_same_rows(evidence(records), records) == evidence(records)
+    for name in ("fingerprint", "revision"):
+        assert of_the_same_rows([known[0] | {name: "other"}, *known[1:]], records) == known[1:]
 
 
 def test_no_records_are_refused():

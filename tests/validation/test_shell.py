@@ -3,18 +3,30 @@
 import csv
 import json
 
+import numpy as np
 import pytest
 
+from featalign.forecasting.calibration import read_calibration
+from featalign.forecasting.forecast import make_forecast
+from featalign.forecasting.predictors import Situation
+from tests.forecasting.examples import world
 from tests.shared import SHARED, needs_shared
+from tests.validation.examples import evidence_of, records_of, short_records_of
 from tests.validation.test_ground_truth import evidence, study
 
 TABLES = SHARED / "reference" / "tables"
 
 
 @pytest.fixture
-def run(run):
+def shell(run):
+    """The whole shell."""
+    return run
+
+
+@pytest.fixture
+def run(shell):
     """The shell's `validate` command."""
-    return lambda *arguments: run("validate", *arguments)
+    return lambda *arguments: shell("validate", *arguments)
 
 
 @needs_shared
@@ -39,6 +51,13 @@ def test_accuracies_alone_give_the_static_list(run):
     assert "0.84" in output  # published: .837
 
 
+def test_what_belongs_to_records_is_refused_with_accuracies(run, tmp_path):
+    (tmp_path / "a.csv").write_text("source,target,accuracy\na,t,0.5\nb,t,0.6\n")
+    status, output, errors = run("report", tmp_path / "a.csv", "--arm", "full")
+    assert (status, output) == (1, "")
+    assert "arm: expected with records alone" in errors
+
+
 def test_records_give_gains_agreement_and_figures(run, tmp_path):
     records = study()
     for name, lines in (("records", records), ("evidence", evidence(records))):
@@ -53,13 +72,71 @@ def test_records_give_gains_agreement_and_figures(run, tmp_path):
     assert len(json.loads(output)["pairs"]) == 18
 
 
+def write(path, lines):
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return path
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Records, evidence and short runs of a small world."""
+    examples = world(targets=3, sources=3, sizes=(100, 400), share=0.3)
+    made = {"records": records_of(examples), "evidence": evidence_of(examples), "short": short_records_of(examples)}
+    return {name: write(tmp_path / f"{name}.jsonl", lines) for name, lines in made.items()}
+
+
+def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
+    path = tmp_path / "mine.json"
+    status, output, _ = run("fit", files["records"], "--evidence", files["evidence"], "--short", files["short"], "--output", path)
+    assert status == 0
+    assert output == f"18 pairs of 3 sources on 3 targets, calibration in {path}\n"
+    calibration = read_calibration(path)
+    assert {"differentiable", "black box", "features alone", "short 0.3"} <= set(calibration.lines)
+    random = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(60, 4)), labels=labels)
+    np.savez(tmp_path / "features.npz", features=random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[labels])
+    status, output, _ = shell("rank", "-s", f"npz:{tmp_path}/features.npz", "-t", tmp_path / "numbers.npz", "--calibration", path, "--json")
+    assert status == 0
+    (row,) = json.loads(output)["rows"]
+    evidence = {name: score["value"] for name, score in row["scores"].items()}
+    expected = make_forecast(evidence, Situation(60, 3), calibration)
+    assert row["gain"]["value"] == pytest.approx(expected.gain.value, abs=1e-4)
+    assert row["gain"]["low"] == pytest.approx(expected.gain.low, abs=1e-4)
+
+
+def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path):
+    few = write(tmp_path / "few.jsonl", [json.loads(line) for line in files["evidence"].read_text().splitlines() if "target 2" not in line])
+    empty = write(tmp_path / "empty.jsonl", [])
+    for records, beside, message in (
+        (files["records"], few, "on at least 3 targets, got target 0, target 1"),
+        (files["records"], empty, "on at least 3 targets, got none"),
+        (empty, files["evidence"], "records"),
+        (files["records"], files["records"], "evidence"),
+        (files["records"], tmp_path / "none.jsonl", "none.jsonl: expected records in .jsonl, got a path that does not exist"),
+    ):
+        status, output, errors = run("fit", records, "--evidence", beside, "--output", tmp_path / "mine.json")
+        assert (status, output) == (1, ""), message
+        assert message in errors
+        assert errors.count("\n") == 1
+        assert not (tmp_path / "mine.json").exists()
+
+
+def test_a_calibration_that_cannot_be_written_is_said(run, files, tmp_path):
+    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--output", tmp_path / "nowhere" / "mine.json")
+    assert status == 1
+    assert "output: " in errors
+    assert "could not be written" in errors
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (("report", "none.jsonl"), "none.jsonl: expected records in .jsonl or accuracies in .csv, got a path that does not exist"),
         (("report", "none.csv"), "none.csv"),
         (("run", "none.toml"), "none.toml: expected a grid in TOML"),
-        (("evidence", "none.toml", "--share", "2", "2"), "share: expected I from 0 to N - 1, got 2 2"),
+        (("short", "none.toml"), "none.toml: expected a grid in TOML"),
+        (("fit", "none.jsonl", "--evidence", "none.jsonl"), "none.jsonl: expected records in .jsonl, got a path that does not exist"),
     ],
 )
 def test_bad_input_is_one_sentence(run, arguments, message):

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
+from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
 from featalign.validation.records import KEY, read_records
-from featalign.validation.study import EVIDENCE_KEY, jobs, read_grid, run_evidence, run_study
+from featalign.validation.study import jobs, read_grid, run_study
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]
@@ -120,8 +121,7 @@ def test_records_say_what_was_done(grid, tmp_path):
 def test_evidence_is_gathered_once(grid, tmp_path):
     grid.write_text(GRID.replace("[0, 1, 2]", "[0]").replace("[30, 60]", "[30]").replace('"zoo/resnet_digits", ', ""))
     path, stated = tmp_path / "evidence.jsonl", read_grid(grid)
-    assert run_evidence(stated, path, cache=tmp_path / "cache", share=(1, 2)) == 1
-    assert run_evidence(stated, path, cache=tmp_path / "cache") == 1
+    assert run_evidence(stated, path, cache=tmp_path / "cache") == 2
     assert run_evidence(stated, path, cache=tmp_path / "cache") == 0
     for record in read_records(path, key=EVIDENCE_KEY):
         known = record["evidence"]

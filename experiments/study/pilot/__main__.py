@@ -10,9 +10,10 @@ What it looks at is in grid.toml, a part of the study's grid. To train and to ga
 from pathlib import Path
 
 from experiments.study.pilot.report import write_report
+from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.records import read_records
 from featalign.validation.shipped import EVIDENCE, RECORDS
-from featalign.validation.study import EVIDENCE_KEY, read_grid
+from featalign.validation.study import read_grid
 
 HERE = Path(__file__).parent
 

@@ -1,0 +1,191 @@
+"""How forecasts do on what they were not calibrated on, beside what knows less: tables of the study's page."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from featalign.forecasting.fit import Example
+from featalign.forecasting.forecast import Forecast
+from featalign.forecasting.predictors import KINDS
+from featalign.forecasting.verdict import judge
+from featalign.sources import catalogue
+from featalign.validation.agreement import BootstrapInterval
+from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, of_kind
+from featalign.validation.findings import LESS_TWIN, score, score_names
+from featalign.validation.forecast_agreement import Judged, always_helps, guess_of, guesses_by, judge_guesses
+
+Records = Sequence[Mapping[str, Any]]
+HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
+DEFAULT_SHARE = 0.3
+
+
+def section(records: Records, evidence: Records, short: Records) -> str:
+    """The section on forecasts."""
+    examples = examples_of(records, evidence)
+    parts = [_introduction(examples), _table(examples, records, evidence, short), _others(examples, records, evidence, short), _verdicts(examples)]
+    if short:
+        parts.append(_shares(records, evidence, short))
+    return "\n\n".join(parts)
+
+
+def _introduction(examples: Sequence[Example]) -> str:
+    signs = [0 if abs(each.gain) <= each.noise else math.copysign(1, each.gain) for each in examples]
+    return f"""## Forecasts
+
+Every target is forecast by a calibration that saw no pair of it: weights, penalties, residuals and all. {len(examples)} pairs with evidence of the
+first seed, {signs.count(1)} gains and {signs.count(-1)} losses beyond noise; AUROC and Brier score are on these, everything else is on all pairs.
+Gains and regret are in points. Brackets hold 90% intervals, targets drawn again."""
+
+
+def _table(examples: Sequence[Example], records: Records, evidence: Records, short: Records) -> str:
+    lines = [HEAD, "|---" * 9 + "|"]
+    lines.append(_row("**forecast from the cache**", _judged(left_out(examples, lambda each: each.target, "differentiable"))))
+    if short:
+        some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
+        lines.append(_row(f"**with short runs of {DEFAULT_SHARE:g} training**", _judged(left_out(some, lambda each: each.target, "differentiable"))))
+        if len(some) < len(examples):
+            kept = {(each.source, each.target, each.situation) for each in some}
+            same = [each for each in examples if (each.source, each.target, each.situation) in kept]
+            lines.append(_row(f"from the cache, the same {len(same)} pairs", _judged(left_out(same, lambda each: each.target, "differentiable"))))
+    lines.append(_row("always helps", judge_guesses(examples, always_helps(examples))))
+    lines.append(_row("n only", judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size))))
+    for name, predictor in (
+        ("source accuracy", lambda each: _of_source(each.source)[0]),
+        ("log parameters", lambda each: _of_source(each.source)[1]),
+        ("mean gain of the source elsewhere", lambda each: _elsewhere(each, examples)),
+    ):
+        lines.append(_row(name, judge_guesses(examples, guesses_by(examples, predictor))))
+    for name in ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain"):
+        lines.append(_row(name.replace("_", " "), judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name)))))
+    singles = {name: judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name))) for name in _names(evidence)}
+    for what, name in _best(singles).items():
+        lines.append(_row(f"best single score by {what}, with hindsight: {name.replace('_', ' ')}", singles[name]))
+    return "\n".join(lines)
+
+
+def _others(examples: Sequence[Example], records: Records, evidence: Records, short: Records) -> str:
+    lines = ["### Whole sources left out, both, and black boxes", "", HEAD, "|---" * 9 + "|"]
+    for kind in KINDS:
+        seen = of_kind(examples, kind)
+        for name, found in (
+            ("targets", left_out(seen, lambda each: each.target, kind)),
+            ("sources", left_out(seen, lambda each: each.source, kind)),
+            ("both", left_out_both(seen, kind)),
+        ):
+            lines.append(_row(f"{kind}, {name} left out", _judged(found)))
+    if short:
+        some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
+        for name, found in (("sources", left_out(some, lambda each: each.source, "differentiable")), ("both", left_out_both(some, "differentiable"))):
+            lines.append(_row(f"with short runs, {name} left out", _judged(found)))
+    text = """
+*Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, compared with fresh networks of the reference
+architecture. *Features alone*: nothing to compare with either."""
+    return "\n".join([*lines, text])
+
+
+def _verdicts(examples: Sequence[Example]) -> str:
+    arms = {"probe only": "probe", "probe then fine-tune": "probe_then_full", "fine-tune": "full"}
+    groups: dict[str, list[Example]] = {}
+    for example, forecast in left_out(examples, lambda each: each.target, "differentiable"):
+        groups.setdefault(judge(forecast, example.evidence).decision, []).append(example)
+    lines = [
+        "### What the verdicts were worth",
+        "",
+        "| verdict | pairs | gains, losses beyond noise | mean gain (points) | its arm | full fine-tuning | scratch |",
+        "|---" * 7 + "|",
+    ]
+    for name, group in sorted(groups.items(), key=lambda each: -len(each[1])):
+        gains = sum(each.gain > each.noise for each in group)
+        losses = sum(each.gain < -each.noise for each in group)
+        followed = [each.arms[arms[name]] for each in group if arms[name] in each.arms] if name in arms else []
+        own = f"{100 * sum(followed) / len(followed):.1f}%" if followed else ""
+        full = [each.arms["full"] for each in group if "full" in each.arms]
+        scratch = 100 * sum(each.scratch for each in group) / len(group)
+        mean = 100 * sum(each.gain for each in group) / len(group)
+        lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {mean:+.1f} | {own} | {100 * sum(full) / len(full):.1f}% | {scratch:.1f}% |")
+    text = """
+From the cache, targets left out. *Its arm*: mean accuracy of the arm that the verdict names."""
+    return "\n".join([*lines, text])
+
+
+def _shares(records: Records, evidence: Records, short: Records) -> str:
+    lines = ["### How long short runs should be", "", "| length of a run | trainings spent on a source and scratch " + HEAD[1:], "|---" * 10 + "|"]
+    pairs = examples_of(records, evidence, short, share=SHARES[0])
+    plain = [each.__class__(**{**vars(each), "short": None}) for each in pairs]
+    lines.append(_row("0 (cache alone) | 0", _judged(left_out(plain, lambda each: each.target, "differentiable"))))
+    for share in SHARES:
+        some = examples_of(records, evidence, short, share=share)
+        found = _judged(left_out(some, lambda each: each.target, "differentiable"))
+        lines.append(_row(f"{share:g} | {4 * share:.1f}", found))
+    text = """
+A run is a part of the steps of one training at one learning rate; each half of the rows is predicted by a network trained on the other half, from
+the source and from scratch, so that a length of 0.3 costs 1.2 trainings (an arm of the study is two trainings, one a learning rate; scratch is
+shared by sources of one architecture)."""
+    return "\n".join([*lines, text])
+
+
+def _judged(found: Iterable[tuple[Example, Forecast]]) -> Judged:
+    pairs = list(found)
+    return judge_guesses([example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs])
+
+
+def _row(name: str, found: Judged) -> str:
+    cells = [
+        _interval(found.auroc),
+        _plain(found.brier, 3),
+        _interval(found.error, 1),
+        _plain(found.coverage, 2),
+        _plain(found.width, 1),
+        _interval(found.weighted_tau),
+        _plain(found.kendall_tau, 2),
+        _interval(found.regret, 1),
+    ]
+    return f"| {name} | {' | '.join(cells)} |"
+
+
+def _plain(interval: BootstrapInterval, digits: int) -> str:
+    return "-" if math.isnan(interval.value) else f"{interval.value:.{digits}f}"
+
+
+def _interval(interval: BootstrapInterval, digits: int = 2) -> str:
+    if math.isnan(interval.value):
+        return "-"
+    return f"{interval.value:.{digits}f} ({interval.low:.{digits}f} to {interval.high:.{digits}f})"
+
+
+def _best(singles: Mapping[str, Judged]) -> dict[str, str]:
+    """The best single score by AUROC, by Brier score and by weighted tau."""
+
+    def value(name: str, measure: str, sign: int) -> float:
+        found = sign * getattr(singles[name], measure).value
+        return -math.inf if math.isnan(found) else found
+
+    return {
+        "AUROC": max(singles, key=lambda name: value(name, "auroc", 1)),
+        "Brier": max(singles, key=lambda name: value(name, "brier", -1)),
+        "weighted tau": max(singles, key=lambda name: value(name, "weighted_tau", 1)),
+        "regret": max(singles, key=lambda name: value(name, "regret", -1)),
+    }
+
+
+def _names(evidence: Records) -> list[str]:
+    return [name for name in score_names(evidence) if not name.startswith("curve") and name != f"tangent_probe {LESS_TWIN}"]
+
+
+def _score(example: Example, name: str) -> float:
+    value = score(example.evidence, name)
+    return math.nan if value is None else value
+
+
+def _elsewhere(example: Example, examples: Sequence[Example]) -> float:
+    gains = [
+        each.gain
+        for each in examples
+        if each.source == example.source and each.situation.num_rows == example.situation.num_rows and each.target != example.target
+    ]
+    return math.fsum(gains) / len(gains) if gains else math.nan
+
+
+def _of_source(name: str) -> tuple[float, float]:
+    known = catalogue.load(name).pretraining
+    return (math.nan if known.accuracy is None else known.accuracy), (math.log(known.num_parameters) if known.num_parameters else math.nan)

@@ -1,0 +1,59 @@
+"""A target's embeddings under a source, from the cache as far as it has them."""
+
+from collections.abc import Sequence
+
+from featalign.embeddings.exchange import import_features
+from featalign.embeddings.extract import extract
+from featalign.embeddings.location import size_limit
+from featalign.embeddings.maintenance import limit_size
+from featalign.embeddings.store import Embedding, Store
+from featalign.errors import FeatalignError
+from featalign.progress import Report
+from featalign.sources.source import Source
+from featalign.targets.target import Target
+
+
+def layer_names(source: Source, layers: Sequence[str] | str | None) -> tuple[str, ...]:
+    """The layers that are meant: names, "all", or None for the source's default."""
+    if layers is None:
+        return (source.default_layer,)
+    return source.layers if layers == "all" else (layers,) if isinstance(layers, str) else tuple(layers)
+
+
+def embedded(
+    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, *, dtype: str, batch_size: int, report: Report
+) -> dict[str, Embedding]:
+    """Embeddings by layer. Raises FeatalignError for a layer that does not exist, or when source and target do not fit."""
+    if source.features_file is not None:
+        if layers and set(layer_names(source, layers)) != {source.default_layer}:
+            asked = ", ".join(layer_names(source, layers))
+            raise FeatalignError(f"layers: {source.name} is a file with one layer, {source.default_layer!r}, got {asked}")
+        embedding = import_features(source.features_file, store, target=target, source_name=source.name)
+        keep_to_limit(store, [embedding.key])
+        return {source.default_layer: embedding}
+    check_kind(source, target)
+    embeddings = extract(
+        source,
+        target,
+        layer_names(source, layers),
+        store,
+        dtype=dtype,
+        batch_size=batch_size,
+        progress=lambda found, done, total: report(source.name, found, done, total),
+    )
+    keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
+    return embeddings
+
+
+def keep_to_limit(store: Store, keys: list[str]) -> None:
+    """Evict what was used longest ago beyond FEATALIGN_CACHE_LIMIT, but none of these."""
+    if (limit := size_limit()) is not None:
+        limit_size(store, limit, keep=keys)
+
+
+def check_kind(source: Source, target: Target) -> None:
+    """Raises FeatalignError for a source of other inputs than the target holds."""
+    if source.input_kind not in (None, target.kind):
+        raise FeatalignError(
+            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; choose a source for {target.kind}s"
+        )

@@ -1,0 +1,114 @@
+"""What is known of a source on a target before anything is trained: its scores, and those of random twins, as plain numbers."""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import numpy as np
+
+from featalign.arrays import Labels
+from featalign.embeddings.extract import extract
+from featalign.embeddings.store import Store
+from featalign.evidence.scoring import collect, scored
+from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
+from featalign.progress import Report
+from featalign.scorers.registry import select
+from featalign.scorers.scorer import ScoreResult
+from featalign.scorers.tangent import tangent_curve
+from featalign.sources import catalogue
+from featalign.sources.source import Source
+from featalign.statistics.collected import Statistics
+from featalign.targets.target import Target
+
+TWIN_SCORERS = ("linear_probe", "logme", "lda")
+REFERENCE = "zoo/resnet_noise"  # its random twin stands for training from scratch beside a black box: no real data is in its preprocessing
+
+
+def known_evidence(
+    source: Source,
+    target: Target,
+    layer: str,
+    scores: Mapping[str, ScoreResult],
+    statistics: Statistics,
+    store: Store,
+    *,
+    twin_scorers: tuple[str, ...] = TWIN_SCORERS,
+    seed: int = 0,
+    batch_size: int = 256,
+    report: Report = lambda name, found, done, total: None,
+) -> dict[str, Any]:
+    """Numbers by name, None where there is no value: forecasts are made of these.
+
+    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for `tangent_probe` and `twin_scorers`; `curve sizes`, `source
+    curve` and `twin curve` are accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the twins are those of a
+    small reference network, for images; else there are none.
+    """
+    found: dict[str, Any] = {name: number(result.value) if result.ok else None for name, result in scores.items()}
+    tangent, settings = statistics.tangent, {"seed": seed, "batch_size": batch_size, "report": report}
+    if target.kind == "image":
+        found["reference tangent_probe"] = _reference(target, store, **settings)
+    if tangent is not None and tangent.twins:
+        gain = scores.get("tangent_gain")
+        found["twin tangent_probe"] = number(scores["tangent_probe"].value - gain.value) if gain is not None and gain.ok else None
+        if curve := tangent_curve(statistics):
+            found["curve sizes"] = list(curve)
+            found["source curve"], found["twin curve"] = ([number(each[place]) for each in curve.values()] for place in (0, 1))
+        twins = twin_scores(source, target, layer, store, twin_scorers, **settings)
+    elif target.kind == "image":
+        found["twin tangent_probe"] = found["reference tangent_probe"]
+        twins = twin_scores(catalogue.load(REFERENCE), target, None, store, twin_scorers, **settings)
+    else:
+        twins = {}
+    return found | {f"twin {name}": value for name, value in twins.items()}
+
+
+_REFERENCES: WeakKeyDictionary[Target, dict[int, float | None]] = WeakKeyDictionary()  # by seed: the same for every source of a ranking
+
+
+def _reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
+    """What the tangent probe reaches from fresh weights of the reference network."""
+    known = _REFERENCES.setdefault(target, {})
+    if seed not in known:
+        known[seed] = _probe_reference(target, store, seed=seed, batch_size=batch_size, report=report)
+    return known[seed]
+
+
+def _probe_reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
+    model, scorers = catalogue.load(REFERENCE), select(["tangent_probe", "tangent_gain"])
+    tangent = tangent_evidence(model, target, model.default_layer, store, seed=seed, batch_size=batch_size, report=report)
+    assert tangent is not None
+    rows = np.ones((len(tangent.labels.values), 1))
+    both = scored(collect(rows, tangent.labels, scorers, seed=seed, tangent=tangent), scorers)
+    return number(both["tangent_probe"].value - both["tangent_gain"].value) if all(result.ok for result in both.values()) else None
+
+
+def twin_scores(
+    source: Source,
+    target: Target,
+    layer: str | None,
+    store: Store,
+    names: tuple[str, ...],
+    *,
+    seed: int = 0,
+    batch_size: int = 256,
+    report: Report = lambda name, found, done, total: None,
+) -> dict[str, float | None]:
+    """The mean of scores over random twins of a source, on all rows."""
+    labels, scorers, layer = Labels(target.labels, target.class_names), select(names), layer or source.default_layer
+    results: list[dict[str, ScoreResult]] = []
+    for twin in range(TANGENT_TWINS):
+        model = source.random_twin(FIRST_TWIN + twin)
+        progress = lambda done_before, done, total, name=model.name: report(name, done_before, done, total)  # noqa: E731
+        embedding = extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer]
+        results.append(scored(collect((features for _, features in embedding.blocks()), labels, scorers, seed=seed), scorers))
+    means: dict[str, float | None] = {}
+    for name in names:
+        values = [result[name].value for result in results if result[name].ok]
+        means[name] = number(float(np.mean(values))) if values else None
+    return means
+
+
+def number(value: float) -> float | None:
+    """To six digits; None for what is not finite."""
+    return float(f"{value:.6g}") if math.isfinite(value) else None

@@ -1,0 +1,45 @@
+"""Features to scores: one pass of statistics, then every scorer."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from featalign.arrays import Labels
+from featalign.errors import FeatalignError
+from featalign.scorers.intervals import evaluate_with_intervals
+from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
+from featalign.statistics.collected import Statistics
+from featalign.statistics.gather import gather
+from featalign.statistics.precision import double_precision
+from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.tangent import Tangent
+
+
+def collect(
+    features: np.ndarray | Iterator[np.ndarray],
+    labels: Labels,
+    scorers: tuple[Scorer, ...],
+    *,
+    seed: int = 0,
+    outputs: SourceOutputs | None = None,
+    intervals: bool = False,
+    tangent: Tangent | None = None,
+) -> Statistics:
+    """The statistics that scorers need, from one pass over the features. Raises FeatalignError where no label varies."""
+    if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
+        varying = np.ptp(labels.values, axis=0) > 0
+        if not varying.any():
+            raise FeatalignError("labels: expected a label that some rows have and others have not, there is none; add rows")
+        labels = Labels(labels.values[:, varying], ())
+        tangent = None if tangent is None else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
+    needs = frozenset().union(*(scorer.needs for scorer in scorers))
+    return gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
+
+
+def scored(statistics: Statistics, scorers: tuple[Scorer, ...], *, intervals: bool = False) -> dict[str, ScoreResult]:
+    """Scores by name; with `intervals` also the zero and the interval of each."""
+    with double_precision():
+        if intervals:
+            return evaluate_with_intervals(scorers, statistics)
+        return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}

@@ -1,0 +1,32 @@
+"""From the cache to what short runs say: it trains what the cache lacks."""
+
+from collections.abc import Callable
+
+from featalign.embeddings.extract import extract
+from featalign.embeddings.store import Store
+from featalign.sources.source import Source
+from featalign.targets.target import Target
+from featalign.training.short import ShortArm, ShortRun, judge, short_folds, short_source, short_steps
+
+Report = Callable[[str, int, int, int], None]
+
+
+def short_evidence(
+    source: Source,
+    target: Target,
+    arm: ShortArm,
+    steps: int,
+    store: Store,
+    *,
+    batch_size: int = 32,
+    report: Report = lambda name, found, done, total: None,
+) -> ShortRun:
+    """The short run of an arm, each half of the rows predicted by the network trained on the other half; held-out logits are kept in the cache."""
+    folds, layers = short_folds(target), [f"step {step}" for step in short_steps(steps)]
+    scores = []
+    for fold, rows in enumerate(folds):
+        model = short_source(source, target, arm, fold, steps, batch_size=batch_size)
+        progress = lambda found, done, total, name=model.name: report(name, found, done, total)  # noqa: E731
+        embeddings = extract(model, target, layers, store, subset=rows, progress=progress)
+        scores.append([embeddings[layer].read_all() for layer in layers])
+    return judge(target.labels, folds, scores, steps)

@@ -1,0 +1,64 @@
+"""Learning curves: accuracy as a power law in the number of training rows, with an asymptote."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+EXPONENT = 0.5  # errors fall about as the root of the number of rows; what a few points do not settle stays near it
+PULL = 0.1  # how much an exponent off by 1 costs, in accuracy
+EXPONENTS = np.linspace(0.05, 1.5, 30)
+ROUNDS = 3  # rounds of reweighting
+TOLERANCE = 0.01  # residuals beyond it count by their size and no more by their square
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """Accuracy after training on n rows: `asymptote` - `drop` · n^-`exponent`."""
+
+    asymptote: float
+    drop: float
+    exponent: float
+
+    def accuracy(self, size: float) -> float:
+        """The accuracy at a number of rows, between 0 and 1."""
+        return min(max(self.asymptote - self.drop * size**-self.exponent, 0.0), 1.0)
+
+
+def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> LearningCurve:
+    """The power law a - b n^-c that fits accuracies at some sizes, with b >= 0 and a at most 1.
+
+    For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count by their size (Huber); of these curves the one
+    with the smallest mean residual + 0.1 (c - 1/2)² / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
+    2021, report how unstable it is). A single point, or points that do not rise, give a flat curve.
+
+    >>> curve = fit_learning_curve([25, 50, 100, 200], [0.9 - 2 * n**-0.5 for n in (25, 50, 100, 200)])
+    >>> round(curve.exponent, 2), round(curve.accuracy(800), 3)
+    (0.5, 0.829)
+    """
+    return _fitted(tuple(map(float, sizes)), tuple(map(float, accuracies)))
+
+
+@lru_cache(maxsize=4096)
+def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> LearningCurve:
+    n, wanted = np.array(sizes), np.array(accuracies)
+    flat = LearningCurve(float(np.clip(wanted.mean(), 0, 1)), 0.0, EXPONENT)
+    if len(n) < 2:
+        return flat
+    powers = n ** -EXPONENTS[:, None]  # (E, points)
+    weights = np.ones_like(powers)
+    for _ in range(ROUNDS):
+        total = weights.sum(axis=1)
+        mean, mid = (weights * powers).sum(axis=1) / total, (weights * wanted).sum(axis=1) / total
+        away = powers - mean[:, None]
+        drops = -(weights * away * (wanted - mid[:, None])).sum(axis=1) / np.maximum((weights * away**2).sum(axis=1), 1e-300)
+        asymptotes = mid + drops * mean
+        above = asymptotes > 1  # then through the best share of right answers there can be
+        bound = (weights * (1 - wanted) * powers).sum(axis=1) / (weights * powers**2).sum(axis=1)
+        asymptotes, drops = np.where(above, 1.0, asymptotes), np.where(above, bound, drops)
+        residuals = np.abs(wanted - asymptotes[:, None] + drops[:, None] * powers)
+        weights = 1 / np.maximum(residuals / TOLERANCE, 1)
+    costs = np.where(drops > 0, residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n), np.inf)
+    best = int(np.argmin(costs))
+    return LearningCurve(float(asymptotes[best]), float(drops[best]), float(EXPONENTS[best])) if np.isfinite(costs[best]) else flat

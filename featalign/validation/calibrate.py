@@ -1,0 +1,142 @@
+"""From records, evidence and short runs to examples, a calibration, and how forecasts do on what was left out of it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.evidence.known import REFERENCE
+from featalign.forecasting.calibration import KNOWN, MIN_GROUPS, SHORT, Calibration, Line
+from featalign.forecasting.fit import Example, advantages, as_black_box, fit_lines, with_advantages
+from featalign.forecasting.forecast import Forecast, make_forecast
+from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind, Short, Situation
+from featalign.validation.findings import of_the_same_rows
+from featalign.validation.ground_truth import ground_truth
+
+Records = Sequence[Mapping[str, Any]]
+SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training
+
+
+def examples_of(records: Records, evidence: Records, short: Records = (), *, arm: str = "best", share: float | None = None) -> list[Example]:
+    """Pairs that were trained, with the evidence on the same rows; of several seeds the evidence of the first.
+
+    Pairs without a probe, or without tangent scores, are left out. `share` asks for the short runs of so long a part of a training; pairs without
+    them are left out too.
+    """
+    first: dict[tuple[str, str, int], Mapping[str, Any]] = {}
+    for each in sorted(of_the_same_rows(evidence, records), key=lambda each: each["seed"]):
+        first.setdefault((each["source"], each["target"], each["size"]), each)
+    references = {(target, size): each["evidence"].get("twin tangent both") for (source, target, size), each in first.items() if source == REFERENCE}
+    scratch_of = {(each["source"], each["target"]): each["scratch"] for each in records if each["arm"] != "scratch"}
+    runs = {(each["source"], each["target"], each["size"], each["seed"], each["arm"]): each for each in short}
+    examples = []
+    for pair in ground_truth(records, arm=arm):
+        known = first.get((pair.source, pair.target, pair.size))
+        if known is None or any(known["evidence"].get(name) is None for name in ("linear_probe", "tangent_probe", "twin tangent both")):
+            continue
+        numbers = dict(known["evidence"])
+        numbers |= {"twin tangent_probe": numbers.get("twin tangent both"), "reference tangent_probe": references.get((pair.target, pair.size))}
+        found = None
+        if share is not None:
+            where = pair.target, pair.size, known["seed"]
+            own = runs.get((pair.source, *where, "full"))
+            other = runs.get((scratch_of[pair.source, pair.target], *where, "scratch"))
+            if own is None or other is None:
+                continue
+            found = short_of(own, other, share)
+        situation = Situation(pair.size, pair.num_classes)
+        revision = str(known.get("revision", pair.source))
+        examples.append(Example(pair.source, pair.target, situation, numbers, pair.accuracy, pair.scratch, pair.noise, pair.arms, found, revision))
+    return examples
+
+
+def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
+    """What two records of short runs say after a share of one training: accuracy then, and the lowest loss until then."""
+    last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
+    (accuracy, loss), (other_accuracy, other_loss) = ((run["accuracies"][last - 1], min(run["losses"][:last])) for run in (own, scratch))
+    return Short(share, accuracy, loss, other_accuracy, other_loss)
+
+
+def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
+    """The examples as sources of another kind would have been seen."""
+    if kind == "differentiable":
+        return list(examples)
+    references = {(each.target, each.situation.num_rows): each.evidence for each in examples if each.source == REFERENCE}
+    found = []
+    for each in examples:
+        reference = references.get((each.target, each.situation.num_rows))
+        if kind == "features alone" or reference is not None:
+            found.append(as_black_box(each, reference if kind == "black box" else None))
+    return found
+
+
+def calibrate(examples: Sequence[Example], provenance: Mapping[str, Any], with_short: Mapping[float, Sequence[Example]]) -> Calibration:
+    """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on."""
+    parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
+    parts += [(f"{SHORT}{share:g}", "differentiable", some) for share, some in with_short.items()]
+    lines = {
+        name + KNOWN * known: _lines(some, kind, known)
+        for known in (False, True)
+        for name, kind, some in parts
+        if len({each.target for each in some}) >= MIN_GROUPS
+    }
+    return Calibration(lines, provenance, advantages(examples))
+
+
+def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str, Line]:
+    return fit_lines(with_advantages(examples) if known else examples, kind)
+
+
+def calibrate_on(records: Records, evidence: Records, short: Records = (), *, shares: Sequence[float] = SHARES) -> Calibration:
+    """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
+
+    Raises FeatalignError for fewer than three targets with both.
+    """
+    examples = examples_of(records, evidence)
+    if len({each.target for each in examples}) < MIN_GROUPS:
+        found = ", ".join(sorted({each.target for each in examples})) or "none"
+        raise FeatalignError(f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} targets, got {found}; train on more")
+    with_short = {share: examples_of(records, evidence, short, share=share) for share in (shares if short else ())}
+    provenance = {
+        "records": len(records),
+        "pairs": len(examples),
+        "pairs with short runs": {f"{share:g}": len(some) for share, some in with_short.items()},
+        "targets": sorted({each.target for each in examples}),
+        "sources": sorted({each.source for each in examples}),
+        "sizes": sorted({each.situation.num_rows for each in examples}),
+        "training": sorted({f"{record['setting']['steps']} steps, batches of {record['setting']['batch_size']}" for record in records}),
+    }
+    return calibrate(examples, provenance, with_short)
+
+
+Fold = Callable[[Example], str]
+
+
+def left_out(examples: Sequence[Example], fold: Fold, kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+    """A forecast for every example from a calibration that saw no example of its fold: its target, its source, or both."""
+    for name in dict.fromkeys(map(fold, examples)):
+        held = [each for each in examples if fold(each) == name]
+        yield from forecasts_without(held, [each for each in examples if fold(each) != name], kind)
+
+
+def left_out_both(examples: Sequence[Example], kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+    """A forecast for every example from a calibration that saw neither its target nor its source."""
+    for source, target in dict.fromkeys((each.source, each.target) for each in examples):
+        held = [each for each in examples if (each.source, each.target) == (source, target)]
+        yield from forecasts_without(held, [each for each in examples if each.source != source and each.target != target], kind)
+
+
+def forecasts_without(held: Iterable[Example], others: Sequence[Example], kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+    """Forecasts of some examples from others; a source that is among the others is a known one."""
+    short, known = others[0].short, advantages(others)
+    named = kind if short is None else f"{SHORT}{short.share:g}"
+    lines: dict[str, Mapping[str, Line]] = {}
+    for each in held:
+        advantage = known.get(each.revision)
+        name = named + KNOWN * (advantage is not None)
+        if name not in lines:
+            lines[name] = _lines(others, kind, advantage is not None)
+        calibration = Calibration({named: lines[name], name: lines[name]}, {})
+        evidence = each.evidence if advantage is None else {**each.evidence, ADVANTAGE: advantage}
+        yield each, make_forecast(evidence, each.situation, calibration, each.short)

@@ -1,0 +1,38 @@
+"""Forecasts beside what comes out when a source is really trained."""
+
+from dataclasses import dataclass
+
+from featalign import api
+from featalign.ranking import RankingRow
+from featalign.sources.source import Source
+from featalign.targets.target import Target
+from featalign.training.arms import FineTuned
+from featalign.training.short import run_steps
+
+TRANSFER = ("probe", "full", "probe_then_full")
+RATES = (1e-3, 4e-3)  # as in the study that forecasts are calibrated on
+
+
+@dataclass(frozen=True, eq=False)
+class Checked:
+    """A row of a ranking, the transfer arm that did best on validation rows, and training from scratch."""
+
+    row: RankingRow
+    best: FineTuned
+    scratch: FineTuned
+
+    @property
+    def gain(self) -> float:
+        """Measured accuracy of the best transfer arm less that of scratch."""
+        return self.best.accuracy.value - self.scratch.accuracy.value
+
+
+def check_row(row: RankingRow, source: Source, target: Target, *, seed: int = 0, progress: bool | None = None) -> Checked:
+    """Train every arm of a source with the budget of the study: the best one by validation, never by test, stands beside the forecast."""
+    steps = run_steps(len(target), 1.0)
+    arms = {
+        arm: api.fine_tune(source, target, arm=arm, seed=seed, learning_rates=RATES, steps=steps, progress=progress)  # type: ignore[arg-type]
+        for arm in (*TRANSFER, "scratch")
+    }
+    best = max((arms[arm] for arm in TRANSFER), key=lambda found: (found.chosen.validation_accuracy, -found.chosen.validation_loss))
+    return Checked(row, best, arms["scratch"])

@@ -1,0 +1,76 @@
+"""What is known of the pairs of a grid before they are trained: evidence from the cache, and short runs."""
+
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from featalign.embeddings.location import default_cache
+from featalign.embeddings.store import Store
+from featalign.evidence.short import short_evidence
+from featalign.training.rows import VALIDATION_SHARE
+from featalign.training.short import SHORT_VERSION, ShortArm
+from featalign.validation.records import KEY, read_records
+from featalign.validation.study import Grid, Report, Unit, fitting, grid_part, grid_source, run_units
+
+EVIDENCE_VERSION = 1  # to be raised whenever a number of the evidence changes its meaning
+EVIDENCE_KEY = ("source", "target", "size", "seed")
+SHORT_SHARE = 0.5  # of the steps of one training
+
+
+def run_evidence(grid: Grid, path: Path, *, cache: Path | None = None, report: Report = lambda name, done, total: None) -> int:
+    """Add what the cache says of each source on each part that is trained on; the number of records that were added.
+
+    It can be stopped and run by several processes at once, as `run_study`.
+    """
+    from featalign.validation.evidence import collect_evidence
+
+    def look(unit: Unit) -> Iterator[dict[str, Any]]:
+        known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
+        for seed in grid.seeds:
+            source, part = grid_source(unit.source), grid_part(grid, unit, seed)
+            record = known.get((unit.source, unit.target, unit.size, seed))
+            if record is not None and _is_of(record, EVIDENCE_VERSION, source.revision, part.fingerprint):
+                continue
+            start = time.perf_counter()
+            found = collect_evidence(source, part, cache=cache)
+            key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
+            of = {"version": EVIDENCE_VERSION, "revision": source.revision, "fingerprint": part.fingerprint}
+            yield {**key, **of, "seconds": round(time.perf_counter() - start, 2), "evidence": found}
+
+    return run_units(list(fitting(grid)), path, look, report)
+
+
+def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Report = lambda name, done, total: None) -> int:
+    """Add the short runs of each source, and of training from scratch, on each part that is trained on; the number of records that were added.
+
+    They are half as long as a training, and looked at after every twentieth of one. It can be stopped and run by several processes at once.
+    """
+    store = Store(Path(cache or default_cache()))
+    arms: dict[Unit, list[ShortArm]] = {}
+    for unit in fitting(grid):
+        arms.setdefault(Unit(grid.scratch_of(unit.source), unit.target, unit.size), []).append("scratch")
+        arms.setdefault(unit, []).append("full")
+
+    def run(unit: Unit) -> Iterator[dict[str, Any]]:
+        known = {tuple(record[name] for name in KEY): record for record in read_records(path)}
+        for seed in grid.seeds:
+            for arm in dict.fromkeys(arms[unit]):
+                source, part = grid_source(unit.source), grid_part(grid, unit, seed)
+                record = known.get((unit.source, unit.target, unit.size, seed, arm))
+                if record is not None and _is_of(record, SHORT_VERSION, source.revision, part.fingerprint):
+                    continue
+                start = time.perf_counter()
+                whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
+                found = short_evidence(source, part, arm, 10 * round(SHORT_SHARE * whole / 10), store, batch_size=grid.batch_size)
+                named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
+                of = {"version": SHORT_VERSION, "revision": source.revision, "fingerprint": part.fingerprint, "whole": whole}
+                points = {name: [float(f"{value:.5g}") for value in getattr(found, name)] for name in ("losses", "accuracies")}
+                yield {**named, **of, "steps": list(found.steps), **points, "seconds": round(time.perf_counter() - start, 2)}
+
+    return run_units(list(arms), path, run, report)
+
+
+def _is_of(record: Mapping[str, Any], version: int, revision: str, fingerprint: str) -> bool:
+    """Whether a record is of these weights, these rows and this version."""
+    return (record.get("version"), record["revision"], record["fingerprint"]) == (version, revision, fingerprint)

@@ -1,0 +1,97 @@
+"""The verdict: which it is, and the numbers that it names."""
+
+import pytest
+
+from featalign.arrays import Interval
+from featalign.forecasting.forecast import Forecast
+from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind
+from featalign.forecasting.verdict import judge
+
+EVIDENCE = {"linear_probe": 0.712, "twin linear_probe": 0.534, "logme": 0.1234, "twin logme": -0.25, "tangent_probe": 0.8, "twin tangent_probe": 0.6}
+
+
+def forecast(
+    loss: float = 0.05,
+    *,
+    gain: float = 0.08,
+    probe: float | None = -0.03,
+    gradual: float | None = 0.0,
+    catches_up: int | None = None,
+    kind: Kind = "differentiable",
+    parts: tuple[tuple[str, float], ...] = (("linear_probe", 0.05),),
+) -> Forecast:
+    arms = {name: value for name, value in (("probe", probe), ("probe_then_full", gradual)) if value is not None}
+    band = Interval(gain, gain - 0.1, gain + 0.1, 0.9)
+    return Forecast("cache", kind, Interval(0.7, 0.6, 0.8, 0.9), Interval(0.6, 0.5, 0.7, 0.9), band, loss, (), catches_up, parts, arms)
+
+
+@pytest.mark.parametrize(
+    ("found", "decision"),
+    [
+        (forecast(0.05), "fine-tune"),
+        (forecast(0.81, gain=-0.1), "train from scratch"),
+        (forecast(0.80, gain=-0.1), "train from scratch"),
+        (forecast(0.79, gain=-0.05), "cannot tell"),
+        (forecast(0.5, gain=0.0), "cannot tell"),
+        (forecast(0.21), "cannot tell"),
+        (forecast(0.19), "fine-tune"),
+        (forecast(probe=-0.009), "probe only"),
+        (forecast(probe=0.02), "probe only"),
+        (forecast(probe=-0.011), "fine-tune"),
+        (forecast(gradual=0.006), "probe then fine-tune"),
+        (forecast(gradual=0.004), "fine-tune"),
+        (forecast(probe=-0.005, gradual=0.02), "probe only"),
+        (forecast(0.5, probe=0.1, gradual=0.1), "cannot tell"),
+        (forecast(0.9, probe=0.1, gradual=0.1), "train from scratch"),
+        (forecast(probe=None, gradual=None), "fine-tune"),
+    ],
+)
+def test_the_decision_follows_from_the_numbers(found, decision):
+    assert judge(found, EVIDENCE).decision == decision
+
+
+def test_a_gain_with_a_chance_of_just_0_8_is_one():
+    """The chances of a loss and of a gain are judged alike: 0.2 of the one is 0.8 of the other."""
+    assert judge(forecast(0.2), EVIDENCE).decision == "fine-tune"
+
+
+def test_the_first_reason_has_gain_interval_and_chance():
+    reason = judge(forecast(0.134, gain=0.0789), EVIDENCE).reasons[0]
+    assert reason == "expected gain over scratch +7.9 points (90%: -2.1 to +17.9); chance that it hurts 13%"
+
+
+def test_reasons_name_the_two_numbers_that_moved_most_beside_their_twins():
+    parts = (("linear_probe", 0.02), ("linear_probe x size", -0.09), ("logme", 0.03), ("tangent_probe", 0.01), ("size", 0.5), ("lda", 0.3))
+    reasons = judge(forecast(parts=parts), EVIDENCE).reasons
+    assert reasons[1] == "linear probe 71.2%, of a fresh network 53.4%"
+    assert reasons[2] == "LogME 0.123, of a fresh network -0.250"
+    assert not any("tangent probe" in reason or "discriminant" in reason for reason in reasons)
+
+
+def test_reasons_of_each_decision_say_their_numbers():
+    def told(found):
+        return " / ".join(judge(found, EVIDENCE).reasons)
+
+    assert "a new head alone is expected -0.4 points from fine-tuning everything" in told(forecast(probe=-0.004))
+    assert "expected to add 1.2 points" in told(forecast(gradual=0.012))
+    assert "a new head alone is expected 3.0 points below fine-tuning everything" in told(forecast())
+    assert "neither a gain nor a loss has a chance of 80%" in told(forecast(0.5))
+    assert "training from scratch is expected to catch up at about 2,300 rows" in told(forecast(catches_up=2300))
+    assert "catch up" not in told(forecast())
+    assert "new head" not in told(forecast(0.9))
+
+
+@pytest.mark.parametrize(("advantage", "part", "told"), [(0.034, 0.02, True), (-0.034, -0.02, True), (0.034, 0.004, False), (None, 0.0, False)])
+def test_what_a_source_gained_in_the_study_is_told_where_it_counts(advantage, part, told):
+    reasons = judge(forecast(parts=((ADVANTAGE, part), ("linear_probe", 0.05))), EVIDENCE | {ADVANTAGE: advantage}).reasons
+    assert any("in the study this source gained" in reason for reason in reasons) == told
+    if told:
+        assert f"gained {100 * advantage:+.1f} points against the mean of all sources" in " / ".join(reasons)
+
+
+def test_what_the_source_does_not_show_is_said():
+    told = {kind: " / ".join(judge(forecast(kind=kind), EVIDENCE).reasons) for kind in KINDS}
+    assert "black box" in told["black box"]
+    assert "features alone" in told["features alone"]
+    assert "black box" not in told["differentiable"]
+    assert "features alone" not in told["differentiable"]

@@ -1,0 +1,103 @@
+"""Forecasts as a table and as a picture, from rankings made by hand."""
+
+import io
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from featalign.arrays import Interval
+from featalign.forecasting.forecast import Forecast, Tier
+from featalign.forecasting.verdict import Decision, Verdict
+from featalign.ranking import Ranking, RankingRow
+from featalign.reporting.figures import save_figure
+from featalign.reporting.forecasts import MOST_LINES, forecast_table, gain_figure, print_forecasts
+
+SIZES = (50, 100, 200, 400)
+
+
+def forecast(accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None) -> Forecast:
+    band = tuple((size, Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9)) for place, size in enumerate(SIZES))
+    share, scratch = Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9), Interval(accuracy - gain, 0.3, 0.6, 0.9)
+    return Forecast(tier, "differentiable", share, scratch, Interval(gain, gain - 0.1, gain + 0.1, 0.9), 0.17, band, catches_up, (), {})
+
+
+def row(name: str, *found: Forecast, verdict: Decision = "fine-tune") -> RankingRow:
+    judged = Verdict(verdict, (f"first reason of {name}", "second [reason]")) if found else None
+    return RankingRow(name, "features", 8, {}, found, judged, seconds={"cache": 1.25, "short": 9.75})
+
+
+def ranking(*rows, warnings=()):
+    return Ranking("things", 200, 4, "classification", "forecast", rows, {}, warnings)
+
+
+def printed(found, **options):
+    console = Console(width=160, record=True, file=io.StringIO())
+    print_forecasts(found, console, **options)
+    return console.export_text()
+
+
+def cells(found):
+    console = Console(width=200, record=True, file=io.StringIO())
+    console.print(forecast_table(found))
+    lines = [line for line in console.export_text().splitlines() if line.startswith("│")]
+    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+
+def test_a_line_has_the_numbers_of_the_forecast():
+    (line,) = cells(ranking(row("a", forecast(0.62, 0.08))))
+    assert line == ["1", "a", "62% (52 to 72)", "54%", "+8.0 (-2.0 to +18.0)", "17%", "fine-tune"]
+
+
+def test_both_tiers_stand_below_each_other_with_their_seconds():
+    lines = cells(ranking(row("a", forecast(0.6, 0.1), forecast(0.7, 0.2, tier="short")), row("b", forecast(0.5, 0.0))))
+    assert [line[:4] for line in lines] == [
+        ["1", "a", "from the cache", "1.2"],
+        ["", "", "with short runs", "9.8"],
+        ["2", "b", "from the cache", "1.2"],
+    ]
+    assert [line[-1] for line in lines] == ["", "fine-tune", "fine-tune"]
+    assert lines[1][4] == "70% (60 to 80)"
+
+
+def test_a_source_without_a_forecast_is_a_line_of_dashes():
+    lines = cells(ranking(row("a", forecast(0.6, 0.1)), row("b")))
+    assert lines[1] == ["2", "b", *["-"] * 5]
+
+
+def test_reasons_of_the_first_and_warnings_of_the_target_are_printed():
+    found = ranking(row("unknown"), row("a", forecast(0.6, 0.1)), row("b", forecast(0.5, 0.0), verdict="cannot tell"), warnings=("only few [rows]",))
+    text = printed(found)
+    assert "a: fine-tune, because" in text
+    assert "first reason of a" in text
+    assert "second [reason]" in text
+    assert "things: only few [rows]" in text
+    assert "reason of b" not in text
+    assert "b: cannot tell, because" in printed(found, reasons=2)
+
+
+def test_the_picture_has_the_gain_and_its_band_for_each_source(tmp_path):
+    found = ranking(row("a", forecast(0.6, 0.1, catches_up=2300)), row("b", forecast(0.5, -0.05)), row("unknown"))
+    figure = gain_figure(found)
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert [axes.get_title() for axes in panels] == ["a", "b"]
+    for axes, gain in zip(panels, (0.1, -0.05), strict=True):
+        curve = axes.lines[0]
+        np.testing.assert_array_equal(curve.get_xdata(), SIZES)
+        np.testing.assert_allclose(np.asarray(curve.get_ydata(), float), [100 * (gain - 0.01 * place) for place in range(4)])
+        band = np.asarray(axes.collections[0].get_paths()[0].vertices)
+        assert band[:, 1].min() == pytest.approx(100 * (gain - 0.13))
+        assert band[:, 1].max() == pytest.approx(100 * (gain + 0.1))
+        assert axes.get_xscale() == "log"
+    assert [text.get_text() for text in panels[0].texts] == ["2,300"]
+    assert len(panels[1].texts) == 0
+    save_figure(figure, tmp_path / "gain.png")
+    assert (tmp_path / "gain.png").stat().st_size > 5000
+
+
+def test_of_many_sources_the_best_and_the_last_are_drawn():
+    rows = [row(f"s{place}", forecast(0.9 - 0.01 * place, 0.1)) for place in range(12)]
+    titles = [axes.get_title() for axes in gain_figure(ranking(*rows)).axes if axes.get_visible()]
+    assert titles == [*(f"s{place}" for place in range(MOST_LINES - 1)), "s11"]
+    whole = [axes.get_title() for axes in gain_figure(ranking(*rows[:MOST_LINES])).axes if axes.get_visible()]
+    assert len(whole) == MOST_LINES

@@ -1,0 +1,242 @@
+"""Rankings with forecasts: what a row tells, for which sources and targets, and at which effort."""
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+import featalign as fa
+from featalign.api import ORDER
+from featalign.evidence.rows import FORECAST_SCORERS
+from featalign.forecasting.predictors import ADVANTAGE
+from tests.evidence.test_known import squares
+from tests.forecasting.examples import made_calibration, made_line, made_lines
+from tests.training.examples import clouds, small_source
+
+DIGITS = fa.load_target("sklearn:digits", subset=60)
+CLOUDS = fa.Target.from_arrays("clouds", *clouds(60, 0))
+BOX = fa.Source.from_function("squares", squares, revision="1")
+PLAIN = fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1")
+DECISIONS = {"fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"}
+
+
+def forecast_of(row: fa.RankingRow) -> fa.Forecast:
+    assert row.forecast is not None
+    return row.forecast
+
+
+def broken(batch):
+    raise RuntimeError("no memory left")
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory):
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="module")
+def ranking(cache):
+    candidates = ["zoo/resnet_noise", fa.Source.from_function("broken", broken, revision="1"), BOX, "zoo/resnet_digits"]
+    return fa.rank(candidates, DIGITS, cache=cache, progress=False)
+
+
+@pytest.fixture
+def calibration(tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text(made_calibration().to_json())
+    return path
+
+
+def test_every_row_has_accuracy_scratch_gain_probability_and_verdict(ranking):
+    assert ranking.ordered_by == "forecast"
+    assert {row.source for row in ranking.rows} == {"zoo/resnet_noise", "squares", "zoo/resnet_digits"}
+    for row in ranking.rows:
+        assert row.accuracy.low <= row.accuracy.value <= row.accuracy.high
+        assert row.gain.low < row.gain.value < row.gain.high
+        assert row.accuracy.value == pytest.approx(row.scratch_accuracy.value + row.gain.value, abs=1e-9)
+        assert 0 < row.negative_transfer_probability < 1
+        assert row.verdict in DECISIONS
+        assert f"chance that it hurts {row.negative_transfer_probability:.0%}" in row.reasons[0]
+        assert [forecast.tier for forecast in row.forecasts] == ["cache"]
+        assert set(row.seconds) == {"cache"}
+    accuracies = [row.accuracy.value for row in ranking.rows]
+    assert accuracies == sorted(accuracies, reverse=True)
+
+
+def test_a_source_that_fails_does_not_stop_the_others(ranking):
+    assert set(ranking.failures) == {"broken"}
+    assert "no memory left" in ranking.failures["broken"]
+
+
+def test_random_features_are_forecast_below_those_of_the_same_task(ranking):
+    rows = {row.source: row for row in ranking.rows}
+    digits, noise = rows["zoo/resnet_digits"], rows["zoo/resnet_noise"]
+    assert digits.accuracy.value > noise.accuracy.value + 0.02
+    assert digits.gain.value > noise.gain.value + 0.02
+    assert digits.negative_transfer_probability < noise.negative_transfer_probability
+    assert ranking.rows.index(digits) < ranking.rows.index(noise)
+
+
+def test_a_function_of_images_is_a_black_box(ranking):
+    row = next(row for row in ranking.rows if row.source == "squares")
+    assert forecast_of(row).kind == "black box"
+    assert any("black box" in reason for reason in row.reasons)
+    assert {forecast_of(row).kind for row in ranking.rows if row.source != "squares"} == {"differentiable"}
+
+
+def test_a_small_target_is_warned_of(ranking):
+    assert any("only 60 rows" in warning for warning in ranking.target_warnings)
+    assert ranking.target_warnings[0] in str(ranking)
+
+
+def test_json_holds_the_whole_forecast(ranking):
+    stored = json.loads(ranking.to_json())
+    assert stored["ordered_by"] == "forecast"
+    assert stored["warnings"] == list(ranking.target_warnings)
+    for row, told in zip(ranking.rows, stored["rows"], strict=True):
+        for name in ("accuracy", "scratch_accuracy", "gain"):
+            assert told[name] == vars(getattr(row, name))
+        assert told["negative_transfer_probability"] == row.negative_transfer_probability
+        assert (told["verdict"], told["reasons"]) == (row.verdict, list(row.reasons))
+        (forecast,) = told["forecasts"]
+        assert forecast["seconds"] == row.seconds["cache"] > 0
+        assert forecast["kind"] == forecast_of(row).kind
+        assert forecast["parts"] == dict(forecast_of(row).parts)
+        assert [point["size"] for point in forecast["gain_by_size"]] == [size for size, _ in forecast_of(row).gain_by_size]
+
+
+def test_tables_show_the_forecast(ranking):
+    frame = ranking.to_dataframe()
+    assert frame["gain"].tolist() == [row.gain.value for row in ranking.rows]
+    assert frame["accuracy_low"].tolist() == [row.accuracy.low for row in ranking.rows]
+    assert frame["verdict"].tolist() == [row.verdict for row in ranking.rows]
+    text = str(ranking)
+    assert f"{ranking.best.accuracy.value:.1%}" in text
+    assert ranking.best.verdict in text
+
+
+def test_named_scorers_give_no_forecast_unless_asked(cache):
+    plain = fa.rank(PLAIN, CLOUDS, cache=cache, scorers=["knn"], progress=False)
+    assert plain.ordered_by == ORDER
+    assert plain.best.forecasts == ()
+    assert (plain.best.accuracy, plain.best.gain, plain.best.verdict, plain.best.reasons) == (None, None, None, ())
+    assert set(plain.best.scores) == {"knn", ORDER}
+    assert json.loads(plain.to_json())["rows"][0]["gain"] is None
+    asked = fa.rank(PLAIN, CLOUDS, cache=cache, scorers=["knn"], forecast=True, progress=False)
+    assert forecast_of(asked.best).kind == "features alone"
+    assert set(FORECAST_SCORERS) <= set(asked.best.scores)
+    unasked = fa.rank(PLAIN, CLOUDS, cache=cache, forecast=False, progress=False)
+    assert (unasked.ordered_by, unasked.best.forecasts) == (ORDER, ())
+
+
+def test_features_alone_are_told_so(cache):
+    row = fa.rank(PLAIN, CLOUDS, cache=cache, progress=False).best
+    assert forecast_of(row).kind == "features alone"
+    assert any("features alone" in reason for reason in row.reasons)
+
+
+def test_of_all_layers_the_default_one_is_forecast(cache):
+    ranking = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], layers="all", forecast=True, progress=False)
+    assert {row.layer: len(row.forecasts) for row in ranking.rows} == {"hidden": 0, "features": 1}
+    assert ranking.ordered_by == ORDER
+    other = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], layers="hidden", forecast=True, progress=False)
+    assert other.best.forecasts == ()
+
+
+def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
+    row = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], forecast=True, calibration=calibration, progress=False).best
+    difference = row.evidence["tangent_probe"] - row.evidence["twin tangent_probe"]
+    scratch = row.evidence["twin tangent_probe"]
+    found = forecast_of(row)
+    assert found.scratch_accuracy.value == pytest.approx(scratch)
+    assert found.gain.value == pytest.approx(difference) or difference > (1 - scratch) / 2
+    assert dict(forecast_of(row).parts)["tangent_probe"] == pytest.approx(difference)
+
+
+def test_a_source_of_the_study_is_known_by_its_weights(cache, tmp_path):
+    known, path = small_source(), tmp_path / "calibration.json"
+    lines = {"differentiable, known source": made_lines(gain=made_line({ADVANTAGE: 1.0}))}
+    made = made_calibration()
+    path.write_text(replace(made, lines={**made.lines, **lines}, advantages={known.revision: 0.055}).to_json())
+    options = {"cache": cache, "scorers": ["knn"], "forecast": True, "calibration": path, "progress": False}
+    row = fa.rank(known, CLOUDS, **options).best
+    assert dict(forecast_of(row).parts) == pytest.approx({ADVANTAGE: 0.055})
+    assert any("in the study this source gained +5.5 points against the mean of all sources" in reason for reason in row.reasons)
+    other = fa.rank(small_source(6), CLOUDS, **options).best
+    assert "tangent_probe" in dict(forecast_of(other).parts)
+    assert not any("in the study" in reason for reason in other.reasons)
+
+
+def test_short_runs_make_a_second_forecast_where_a_source_can_be_trained(cache, calibration):
+    options = {"cache": cache, "scorers": ["knn"], "calibration": calibration, "progress": False}
+    ranking = fa.rank([small_source(), PLAIN], CLOUDS, effort="short", share=0.1, **options)
+    rows = {row.source: row for row in ranking.rows}
+    assert [forecast.tier for forecast in rows["small"].forecasts] == ["cache", "short"]
+    assert set(rows["small"].seconds) == {"cache", "short"}
+    assert min(rows["small"].seconds.values()) > 0
+    assert rows["small"].forecast is rows["small"].forecasts[-1]
+    assert rows["small"].accuracy == rows["small"].forecasts[-1].accuracy
+    assert [forecast.tier for forecast in rows["plain"].forecasts] == ["cache"]
+    alone = fa.rank(small_source(), CLOUDS, forecast=True, **options).best
+    assert rows["small"].forecasts[0] == alone.forecast
+    told = json.loads(ranking.to_json())["rows"]
+    small = next(row for row in told if row["source"] == "small")
+    assert [forecast["tier"] for forecast in small["forecasts"]] == ["cache", "short"]
+    assert small["forecasts"][1]["seconds"] == rows["small"].seconds["short"]
+
+
+def test_a_calibration_without_short_runs_is_said(cache, tmp_path):
+    path = tmp_path / "calibration.json"
+    path.write_text(type(made_calibration())({"differentiable": made_lines()}, {}).to_json())
+    with pytest.raises(fa.FeatalignError, match="expected one with short runs, this one has none"):
+        fa.rank(small_source(), CLOUDS, cache=cache, effort="short", share=0.1, calibration=path, progress=False)
+
+
+def test_targets_without_classes_rank_without_a_forecast(cache):
+    points, _ = clouds(60, 0)
+    numbers = fa.Target.from_arrays("slopes", points, np.linspace(0, 1, 60))
+    several = fa.Target.from_arrays("tags", points, points[:, :2] > 0)
+    for target in (numbers, several):
+        ranking = fa.rank(PLAIN, target, cache=cache, progress=False)
+        assert ranking.best.forecasts == ()
+        assert ranking.ordered_by != "forecast"
+        assert ranking.target_warnings == ()
+        json.loads(ranking.to_json())
+        for effort, forecast in (("short", None), ("cache", True)):
+            with pytest.raises(fa.FeatalignError, match="expected a target with classes to tell apart"):
+                fa.rank(PLAIN, target, cache=cache, progress=False, effort=effort, forecast=forecast)
+
+
+@pytest.mark.parametrize("share", [0, 1.5, -0.1, True, "much", math.nan])
+def test_a_share_that_is_none_is_said(cache, share):
+    with pytest.raises(fa.FeatalignError, match="share: expected a part of one training, above 0 and at most 1"):
+        fa.rank(PLAIN, CLOUDS, cache=cache, effort="short", share=share)
+
+
+def test_a_calibration_that_is_none_is_said(cache, tmp_path):
+    with pytest.raises(fa.FeatalignError, match="expected a calibration, got No such file"):
+        fa.rank(PLAIN, CLOUDS, cache=cache, calibration=tmp_path / "none.json")
+
+
+def test_the_second_run_computes_nothing_and_tells_the_same(cache, ranking, monkeypatch):
+    from featalign.sources import source as module
+
+    def refuse(self, inputs, layers=None):
+        raise AssertionError("nothing is left to compute")
+
+    monkeypatch.setattr(module.Source, "embed", refuse)
+    again = fa.rank(["zoo/resnet_digits", BOX], DIGITS, cache=cache, progress=False)
+    before = {row.source: row for row in ranking.rows}
+    for row in again.rows:
+        assert row.forecasts == before[row.source].forecasts
+        assert row.evidence == before[row.source].evidence
+
+
+def test_a_target_too_small_for_tangent_scores_is_forecast_in_numbers_or_not_at_all(cache):
+    """Eight images: a linear probe, but no tangent probe, also of what stands for training from scratch."""
+    few = fa.Target.from_arrays("few", DIGITS.inputs.read(np.arange(8)), np.arange(8) % 2)
+    ranking = fa.rank(BOX, few, cache=cache, scorers=["knn"], forecast=True, progress=False)
+    json.loads(ranking.to_json())
+    assert ranking.best.accuracy is None or math.isfinite(ranking.best.accuracy.value)

@@ -1,0 +1,65 @@
+"""Forecast beside result: every arm is trained, the best one by validation, and the table says whether the interval held."""
+
+import io
+from dataclasses import replace
+
+import pytest
+from rich.console import Console
+
+import featalign as fa
+from featalign import api
+from featalign.arrays import Interval
+from featalign.reporting.forecasts import checked_table
+from featalign.validation import check
+from featalign.validation.check import RATES, TRANSFER, check_row
+from tests.training.examples import clouds, small_source
+
+CLOUDS = fa.Target.from_arrays("clouds", *clouds(60, 0))
+
+
+@pytest.fixture
+def trained(monkeypatch):
+    found = {}
+
+    def watched(source, target, *, arm, **options):
+        found[arm] = (fine_tune(source, target, arm=arm, **options), options)
+        return found[arm][0]
+
+    fine_tune = api.fine_tune
+    monkeypatch.setattr(api, "fine_tune", watched)
+    monkeypatch.setattr(check, "run_steps", lambda num_rows, share: 20)
+    return found
+
+
+@pytest.fixture
+def checked(trained, tmp_path):
+    row = fa.rank(small_source(), CLOUDS, cache=tmp_path, scorers=["knn"], forecast=True, progress=False).best
+    return check_row(row, small_source(), CLOUDS, progress=False)
+
+
+def test_the_best_arm_is_chosen_by_validation_and_stands_beside_scratch(checked, trained):
+    assert set(trained) == {*TRANSFER, "scratch"}
+    for result, options in trained.values():
+        assert options["steps"] == 20
+        assert tuple(options["learning_rates"]) == RATES
+        assert result.seed == 0
+    chosen = max(TRANSFER, key=lambda arm: (trained[arm][0].chosen.validation_accuracy, -trained[arm][0].chosen.validation_loss))
+    assert checked.best is trained[chosen][0]
+    assert checked.scratch is trained["scratch"][0]
+    assert checked.gain == pytest.approx(trained[chosen][0].accuracy.value - trained["scratch"][0].accuracy.value)
+
+
+def test_the_table_says_whether_the_result_lies_in_the_interval(checked):
+    for low, high, said in ((-1.0, 1.0, "yes"), (checked.gain + 0.01, 1.0, "no"), (-1.0, checked.gain - 0.01, "no"), (checked.gain, 1.0, "yes")):
+        gain = Interval((low + high) / 2, low, high, 0.9)
+        forecast = replace(checked.row.forecasts[0], gain=gain)
+        console = Console(width=220, record=True, file=io.StringIO())
+        console.print(checked_table([replace(checked, row=replace(checked.row, forecasts=(forecast,)))]))
+        text = console.export_text()
+        line = next(line for line in text.splitlines() if checked.row.verdict in line)
+        cells = [cell.strip() for cell in line.strip("│┃").split("│")]
+        assert cells[-1] == said
+        assert f"{100 * checked.gain:+.1f}" in cells
+        assert f"{checked.best.accuracy.value:.1%}" in cells
+        (scratch,) = (line for line in text.splitlines() if "small from scratch" in line)
+        assert f"{checked.scratch.accuracy.value:.1%}" in scratch

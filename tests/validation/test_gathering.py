@@ -1,0 +1,114 @@
+"""Short runs of a grid: what is run, what is kept of it, and when it is run again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from featalign.training.short import ShortRun, run_steps, short_steps
+from featalign.validation import gathering
+from featalign.validation.gathering import run_short
+from featalign.validation.records import read_records
+from featalign.validation.study import read_grid
+
+GRID = """
+sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]
+sizes = [30]
+seeds = [0, 1]
+min_steps = 300
+epochs = 1
+[targets]
+numbers = "numbers.npz"
+shapes = "shapes.npz"
+[scratch]
+"zoo/resnet_*" = "zoo/resnet_aerial"
+"""
+
+
+@pytest.fixture
+def grid(tmp_path):
+    random = np.random.default_rng(0)
+    for place, name in enumerate(("numbers", "shapes")):
+        images = random.integers(0, 256, (60, 8, 8)).astype(np.uint8)
+        np.savez(tmp_path / f"{name}.npz", x_train=images[:40], y_train=np.arange(40) % (3 + place), x_test=images[40:], y_test=np.arange(20) % 3)
+    path = tmp_path / "grid.toml"
+    path.write_text(GRID)
+    return path
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What is asked for, in the place of training it: (source, rows, arm, steps, batch size)."""
+    found = []
+
+    def pretended(source, target, arm, steps, store, *, batch_size, **options):
+        found.append((source.name, target.name, len(target), arm, steps, batch_size))
+        points = np.arange(10)
+        return ShortRun(short_steps(steps), tuple(1 / (1 + points)), tuple(points / 123.456), np.zeros((10, len(target)), bool))
+
+    monkeypatch.setattr(gathering, "short_evidence", pretended)
+    return found
+
+
+def test_every_source_runs_and_scratch_once_for_all_that_share_it(grid, asked, tmp_path):
+    path = tmp_path / "short.jsonl"
+    assert run_short(read_grid(grid), path, cache=tmp_path / "cache") == 2 * 2 * 3
+    assert len(asked) == len(set(asked)) + 6  # both seeds look alike from here
+    arms = {(name, arm) for name, _, _, arm, _, _ in asked}
+    assert arms == {("zoo/resnet_digits", "full"), ("zoo/resnet_aerial", "full"), ("zoo/resnet_aerial", "scratch")}
+    assert {steps for *_, steps, _ in asked} == {150}
+    for record in read_records(path):
+        assert record["whole"] == 300
+        assert record["steps"] == list(range(15, 151, 15))
+        assert record["losses"] == [float(f"{1 / (1 + place):.5g}") for place in range(10)]
+        assert len(record["accuracies"]) == 10
+        assert record["size"] == 30
+    keys = [(record["source"], record["target"], record["seed"], record["arm"]) for record in read_records(path)]
+    assert len(keys) == len(set(keys)) == 12
+
+
+def test_what_is_there_is_not_run_again_but_for_what_has_changed(grid, asked, tmp_path):
+    path, cache = tmp_path / "short.jsonl", tmp_path / "cache"
+    stated = read_grid(grid)
+    run_short(stated, path, cache=cache)
+    asked.clear()
+    assert run_short(stated, path, cache=cache) == 0
+    assert asked == []
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[0] |= {"fingerprint": "other rows"}
+    lines[1] |= {"revision": "other weights"}
+    lines[2] |= {"version": 0}
+    path.write_text("".join(json.dumps(line) + "\n" for line in lines[:-1]))
+    assert run_short(stated, path, cache=cache) == 4
+    assert len(asked) == 4
+
+
+def test_a_grid_of_few_steps_has_short_runs_too(grid, asked, tmp_path):
+    grid.write_text(GRID.replace("min_steps = 300", "min_steps = 5"))
+    run_short(read_grid(grid), tmp_path / "short.jsonl", cache=tmp_path / "cache")
+    assert {steps for *_, steps, _ in asked} == {10}
+
+
+def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, tmp_path):
+    """The share of a training that `rank` runs is counted in the same steps."""
+    grid.write_text(GRID.replace("epochs = 1", "epochs = 15"))
+    stated = read_grid(grid)
+    for rows in (30, 100, 400, 1600):
+        assert run_steps(rows, 1.0) == pytest.approx(stated.steps(round(0.8 * rows)), abs=5)
+
+
+def test_a_real_one_trains_and_learns_what_it_says(grid, tmp_path):
+    text = GRID.replace("min_steps = 300", "min_steps = 20").replace("seeds = [0, 1]", "seeds = [0]")
+    grid.write_text(
+        text.replace('sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]', 'sources = ["zoo/resnet_aerial"]').replace('shapes = "shapes.npz"\n', "")
+    )
+    path, cache = tmp_path / "short.jsonl", tmp_path / "cache"
+    assert run_short(read_grid(grid), path, cache=cache) == 2
+    records = {record["arm"]: record for record in read_records(path)}
+    assert set(records) == {"full", "scratch"}
+    for record in records.values():
+        assert record["steps"] == list(range(1, 11))
+        assert 0 < min(record["losses"]) < 3
+        assert all(round(30 * accuracy, 2) % 1 in (0, 0.99, 0.01) for accuracy in record["accuracies"])
+    assert records["full"]["losses"] != records["scratch"]["losses"]
+    assert run_short(read_grid(grid), path, cache=cache) == 0
