@@ -1,0 +1,72 @@
+"""Regenerates every figure and results.json: python -m experiments.features_are_fate [--quick] [--stage NAME ...].
+
+A stage that results.json already holds, with the same settings, is left alone (`--anew` forgets it first); one that was stopped goes on from its
+last part. `real networks` measures zoo networks on the image sets in ../shared and `study` compares that with records of really trained arms, by default those
+that ship with featalign.
+"""
+
+import argparse
+import hashlib
+import json
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from experiments.features_are_fate.phase import run_phase
+from experiments.features_are_fate.plan import QUICK, Plan
+from experiments.features_are_fate.pretraining import singular_values
+from experiments.features_are_fate.results import plain, read_results, write_results
+from experiments.features_are_fate.slices import run_checks, run_decay, run_finite_source, run_slices
+
+HERE = Path(__file__).parent
+
+STAGES = {
+    "sparsification": lambda plan, stored, save: singular_values(plan),
+    "phase": run_phase,
+    "slices": run_slices,
+    "decay": run_decay,
+    "finite source": run_finite_source,
+    "checks": run_checks,
+}
+
+
+def run_stage(name: str, plan: Plan, results: dict[str, Any], path: Path) -> None:
+    """Run a stage unless it is there, and keep what it finds."""
+    settings = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:12]
+    stored = results.get(name, {})
+    if stored.get("settings") != settings:
+        stored = {}
+    if stored.get("complete"):
+        return
+    start = time.process_time()
+    spent = stored.get("processor seconds", 0.0)
+
+    def save(found: dict[str, Any], complete: bool = False) -> None:
+        seconds = round(spent + time.process_time() - start, 1)
+        results[name] = plain({"settings": settings, "complete": complete, "processor seconds": seconds, **found})
+        write_results(path, results)
+
+    save(STAGES[name](plan, stored, save), True)
+    print(f"{name}: {results[name]['processor seconds']} s of processor time", flush=True)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a small grid, in a few minutes")
+    parser.add_argument("--stage", action="append", choices=[*STAGES], help="run this stage alone (may be repeated)")
+    parser.add_argument("--anew", action="store_true", help="forget what the chosen stages had found")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json and the figures")
+    chosen = parser.parse_args(arguments)
+    plan = QUICK if chosen.quick else Plan()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    path = chosen.out / "results.json"
+    results = read_results(path)
+    for name in chosen.stage or STAGES:
+        if chosen.anew:
+            results.pop(name, None)
+        run_stage(name, plan, results, path)
+
+
+if __name__ == "__main__":
+    main()
