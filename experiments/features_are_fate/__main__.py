@@ -1,8 +1,8 @@
 """Regenerates every figure and results.json: python -m experiments.features_are_fate [--quick] [--stage NAME ...].
 
 A stage that results.json already holds, with the same settings, is left alone (`--anew` forgets it first); one that was stopped goes on from its
-last part. `real networks` measures zoo networks on the image sets in ../shared and `study` compares that with records of really trained arms, by default those
-that ship with featalign.
+last part. `real networks` measures zoo networks on the image sets in ../shared, and `study` compares that with records of really trained arms, by
+default those that ship with featalign.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Draws of target rows, seen through what a full-batch gradient sees of them: their Gram matrix."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
@@ -31,6 +32,7 @@ class Draw:
         return np.where(live, right_sides / np.where(live, self.eigenvalues, 1.0), 0.0)
 
 
+@lru_cache(maxsize=32)
 def draw_rows(rows: int, width: int, seed: int) -> Draw:
     """Gaussian rows of a seed, decomposed."""
     random = np.random.default_rng([seed, rows, width])

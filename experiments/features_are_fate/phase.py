@@ -17,8 +17,8 @@ SMALL = 0.03  # gains below this have no sign to compare
 def run_phase(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
     """Mean risks over the draws and their standard errors, one cell for each noise and ratio; lists are over the angles."""
     cells: dict[str, Any] = dict(stored.get("cells", {}))
-    for noise in plan.noises:
-        for ratio in plan.ratios:
+    for ratio in plan.ratios:
+        for noise in plan.noises:
             if cell_name(noise, ratio) not in cells:
                 cells[cell_name(noise, ratio)] = _cell(plan, ratio, noise)
                 save({"cells": cells})

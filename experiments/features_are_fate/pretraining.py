@@ -18,7 +18,7 @@ SOURCE_SEED = 90_000
 @cache
 def pretrained(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """First layers (R, d, m) and last layers (R, m) after gradient descent on the population loss |W v - e_1|² of the source, in float64."""
-    starts = [initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(max(plan.draws, plan.slice_draws))]
+    starts = [initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)]
     source = np.zeros((len(starts), 1, plan.width))
     source[:, 0, 0] = 1.0
     with jax.enable_x64(True):

@@ -24,7 +24,7 @@ def run_slices(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]
     for ratio in plan.slice_ratios:
         if str(ratio) in cells:
             continue
-        rows = draw_all(plan, ratio, NOISE, angles, plan.slice_draws)
+        rows = draw_all(plan, ratio, NOISE, angles, plan.draws)
         scratch = scratch_risks(plan, rows)
         gains = scratch[:, None] - linear_transfer_risks(rows, source[0], plan.penalties[0])
         cells[str(ratio)] = {
@@ -57,7 +57,7 @@ def run_decay(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
     decays = np.array(plan.decays)
     for ratio in plan.ratios:
         if str(ratio) not in cells:
-            rows = draw_all(plan, ratio, NOISE, np.zeros(1), plan.draws)
+            rows = draw_all(plan, ratio, NOISE, np.zeros(1), plan.decay_draws)
             risks = scratch_risks(plan, rows, decays=decays)
             cells[str(ratio)] = {"risks": risks.mean(axis=0), "errors": risks.std(axis=0, ddof=1) / np.sqrt(len(risks))}
             save({"cells": cells})
@@ -101,8 +101,8 @@ def run_finite_source(plan: Plan, stored: dict[str, Any], save: Save) -> dict[st
 def run_checks(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
     """The same few cells with as many hidden units as inputs, and in float64: the changes of the gain."""
     cells: dict[str, Any] = dict(stored.get("cells", {}))
-    wide = replace(plan, hidden=plan.width, draws=3, slice_draws=3)
-    narrow = replace(plan, draws=3, slice_draws=3)
+    wide = replace(plan, hidden=plan.width, draws=3)
+    narrow = replace(plan, draws=3)
     for ratio, share in plan.full_width_cells:
         name = f"ratio {ratio} angle {share}"
         if name in cells:

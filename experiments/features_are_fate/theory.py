@@ -1,8 +1,8 @@
 """The formulas of Tahir, Ganguli and Rotskoff, "Features are fate: a theory of transfer learning in high-dimensional regression", ICML 2025.
 
-Inputs x ~ N(0, I_d), labels y = β·x + ε, ε ~ N(0, σ²), |β| = 1 for the source and the target; `angle` θ between the two, `ratio` γ = n / d rows of the
-target per dimension, `noise` σ. A deep linear network from vanishing initial weights; the risk is |β̂ - β_target|². A gain is the risk from scratch
-less the risk after transfer, so that positive means that transfer helps.
+Inputs x ~ N(0, I_d), labels y = β·x + ε, ε ~ N(0, σ²), |β| = 1 for the source and the target; `angle` θ between the two, `ratio` γ = n / d
+rows of the target per dimension, `noise` σ. A deep linear network from vanishing initial weights; the risk is |β̂ - β_target|². A gain is the risk
+from scratch less the risk after transfer, so that positive means that transfer helps.
 """
 
 import math
@@ -64,9 +64,9 @@ def fine_tuning_gain(angle: float, ratio: float) -> float:
 def kept_scale(ratio: float, noise: float, source_square: float = 1.0) -> float:
     """By how much fine-tuning scales what it keeps of the source: the positive root of c⁴ - (1 - γ) c² - R / B = 0.
 
-    R = γ + σ²γ/(1 - γ) is the square of the interpolator of least norm, B that of the pretrained β (1 after infinite data). Gradient flow conserves the
-    balance of the layers, so that the last layer, and with it what is kept, grows with the norm of the fit. 1 where σ = 0 and B = 1, which is what
-    equation 15 takes it for.
+    R = γ + σ²γ/(1 - γ) is the square of the interpolator of least norm, B that of the pretrained β (1 after infinite data). Gradient flow
+    conserves the balance of the layers, so that the last layer, and with it what is kept, grows with the norm of the fit. 1 where σ = 0 and B = 1,
+    which is what equation 15 takes it for.
     """
     fitted = ratio + noise**2 * ratio / (1 - ratio)
     return math.sqrt((1 - ratio + math.sqrt((1 - ratio) ** 2 + 4 * fitted / source_square)) / 2)
