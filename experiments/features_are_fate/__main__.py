@@ -9,29 +9,50 @@ import argparse
 import hashlib
 import json
 import time
-from dataclasses import asdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from experiments.features_are_fate.distance_argument import QUICK_DISTANCES, DistancePlan, run_distances
 from experiments.features_are_fate.phase import run_phase
 from experiments.features_are_fate.plan import QUICK, Plan
 from experiments.features_are_fate.pretraining import singular_values
-from experiments.features_are_fate.results import plain, read_results, write_results
+from experiments.features_are_fate.relu import QUICK_RELU, ReluPlan, run_relu
+from experiments.features_are_fate.results import Save, plain, read_results, write_results
 from experiments.features_are_fate.slices import run_checks, run_decay, run_finite_source, run_slices
 
 HERE = Path(__file__).parent
 
+Found = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """What runs it, from its plan, what is stored of it, and all results before it; and its two plans."""
+
+    run: Callable[[Any, Found, Save, Found], Found]
+    plan: Any
+    quick: Any
+
+
+def _alone(run: Callable[[Any, Found, Save], Found]) -> Callable[[Any, Found, Save, Found], Found]:
+    return lambda plan, stored, save, results: run(plan, stored, save)
+
+
 STAGES = {
-    "sparsification": lambda plan, stored, save: singular_values(plan),
-    "phase": run_phase,
-    "slices": run_slices,
-    "decay": run_decay,
-    "finite source": run_finite_source,
-    "checks": run_checks,
+    "sparsification": Stage(lambda plan, stored, save, results: singular_values(plan), Plan(), QUICK),
+    "phase": Stage(_alone(run_phase), Plan(), QUICK),
+    "slices": Stage(_alone(run_slices), Plan(), QUICK),
+    "decay": Stage(_alone(run_decay), Plan(), QUICK),
+    "finite source": Stage(_alone(run_finite_source), Plan(), QUICK),
+    "checks": Stage(_alone(run_checks), Plan(), QUICK),
+    "distances": Stage(run_distances, DistancePlan(), QUICK_DISTANCES),
+    "relu": Stage(run_relu, ReluPlan(), QUICK_RELU),
 }
 
 
-def run_stage(name: str, plan: Plan, results: dict[str, Any], path: Path) -> None:
+def run_stage(name: str, plan: Any, results: Found, path: Path) -> None:
     """Run a stage unless it is there, and keep what it finds."""
     settings = hashlib.sha256(json.dumps(asdict(plan), sort_keys=True).encode()).hexdigest()[:12]
     stored = results.get(name, {})
@@ -42,12 +63,12 @@ def run_stage(name: str, plan: Plan, results: dict[str, Any], path: Path) -> Non
     start = time.process_time()
     spent = stored.get("processor seconds", 0.0)
 
-    def save(found: dict[str, Any], complete: bool = False) -> None:
+    def save(found: Found, complete: bool = False) -> None:
         seconds = round(spent + time.process_time() - start, 1)
         results[name] = plain({"settings": settings, "complete": complete, "processor seconds": seconds, **found})
         write_results(path, results)
 
-    save(STAGES[name](plan, stored, save), True)
+    save(STAGES[name].run(plan, stored, save, results), True)
     print(f"{name}: {results[name]['processor seconds']} s of processor time", flush=True)
 
 
@@ -58,14 +79,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--anew", action="store_true", help="forget what the chosen stages had found")
     parser.add_argument("--out", type=Path, default=HERE, help="folder of results.json and the figures")
     chosen = parser.parse_args(arguments)
-    plan = QUICK if chosen.quick else Plan()
     chosen.out.mkdir(parents=True, exist_ok=True)
     path = chosen.out / "results.json"
     results = read_results(path)
     for name in chosen.stage or STAGES:
         if chosen.anew:
             results.pop(name, None)
-        run_stage(name, plan, results, path)
+        run_stage(name, STAGES[name].quick if chosen.quick else STAGES[name].plan, results, path)
 
 
 if __name__ == "__main__":

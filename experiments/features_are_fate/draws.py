@@ -32,14 +32,19 @@ class Draw:
         return np.where(live, right_sides / np.where(live, self.eigenvalues, 1.0), 0.0)
 
 
+def gaussian_rows(rows: int, width: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """Inputs X (n, d) and noise ε (n,) of unit variance."""
+    random = np.random.default_rng([seed, rows, width])
+    return random.normal(size=(rows, width)), random.normal(size=rows)
+
+
 @lru_cache(maxsize=32)
 def draw_rows(rows: int, width: int, seed: int) -> Draw:
     """Gaussian rows of a seed, decomposed."""
-    random = np.random.default_rng([seed, rows, width])
-    inputs = random.normal(size=(rows, width))
+    inputs, noise = gaussian_rows(rows, width, seed)
     eigenvalues, basis = np.linalg.eigh(inputs.T @ inputs / rows)
     eigenvalues[: max(0, width - rows)] = 0.0  # exactly so: the rows do not see these directions
-    return Draw(eigenvalues, basis, basis.T @ (inputs.T @ random.normal(size=rows)) / rows)
+    return Draw(eigenvalues, basis, basis.T @ (inputs.T @ noise) / rows)
 
 
 def initial_weights(width: int, hidden: int, scale: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
