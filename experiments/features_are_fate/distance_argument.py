@@ -38,10 +38,8 @@ QUICK_DISTANCES = DistancePlan(QUICK, (0.5, 1.5), 1, 4)
 def run_distances(plan: DistancePlan, stored: dict[str, Any], save: Save, results: dict[str, Any]) -> dict[str, Any]:
     """Exact distances of the two laws of (x, y), estimates from samples, and the gain that label overlap and the scratch curve forecast."""
     found = {name: stored[name] for name in ("samples", "overlap") if name in stored}
-    found |= {
-        "law": law_distances(SHARE * math.pi / 2, NOISE, plan.simulation.width),
-        "fixed rows": _at_fixed_rows(plan.simulation, results["phase"]),
-    }
+    found["law"] = law_distances(SHARE * math.pi / 2, NOISE, plan.simulation.width)
+    found["fixed rows"] = _at_fixed_rows(plan.simulation, results["phase"])
     for name, part in (("overlap", _overlap), ("samples", _samples)):
         if name not in found:
             found[name] = part(plan, results["slices"])
@@ -122,11 +120,11 @@ def _overlap(plan: DistancePlan, slices: dict[str, Any]) -> dict[str, Any]:
             features = inputs @ directions[:, values > ACTIVATED * values[0]]
             overlap = score(features, labels, scorers=["label_overlap"])["label_overlap"].value
             share = overlap / (1 - features.shape[1] / (rows - 1))
-            forecasts.append(slices["cells"][str(ratio)]["scratch"] + NOISE**2 - labels.var(ddof=1) * (1 - share) * (1 + 1 / (rows - 2)))
+            forecasts.append(measured["scratch"] + NOISE**2 - labels.var(ddof=1) * (1 - share) * (1 + 1 / (rows - 2)))
         cells[str(ratio)] = {
             "forecast": np.mean(forecasts),
             "by draw": forecasts,
-            "simulated": slices["cells"][str(ratio)]["linear transfer gain"][place],
+            "simulated": measured["linear transfer gain"][place],
         }
     truth, forecast = (np.array([cell[name] for cell in cells.values()]) for name in ("simulated", "forecast"))
     right = np.sign(truth) == np.sign(forecast)

@@ -151,9 +151,8 @@ def _lines(plan: ReluPlan, cells: dict[str, Any]) -> dict[str, Any]:
     found = {}
     parts = [cell for name, cell in cells.items() if "ablated" in name]
     for rows in plan.rows:
-        outside, errors = (
-            np.array(each) for each in zip(*((c["outside the source's neurons"], c["transfer error"][str(rows)]) for c in parts), strict=True)
-        )
+        outside = np.array([cell["outside the source's neurons"] for cell in parts])
+        errors = np.array([cell["transfer error"][str(rows)] for cell in parts])
         slope, intercept = np.polyfit(outside, errors, 1)
         found[str(rows)] = {"slope": slope, "intercept": intercept, "correlation": np.corrcoef(outside, errors)[0, 1]}
     return found
