@@ -1,5 +1,6 @@
 """Gradient descent on a two-layer linear network, in the eigenbasis of the rows it is trained on."""
 
+from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -12,15 +13,15 @@ CAREFUL, BOLD = 0.25, 0.9
 
 
 class Weights(NamedTuple):
-    """First layer (..., d, m) and last layer (..., m)."""
+    """First layer, transposed (m, d), so that processors run along d; and last layer (m,)."""
 
     first: jax.Array
     last: jax.Array
 
     @property
     def coefficients(self) -> jax.Array:
-        """β = W v (..., d)."""
-        return (self.first * self.last[..., None, :]).sum(axis=-1)
+        """β = W v (d,)."""
+        return (self.first * self.last[:, None]).sum(axis=0)
 
 
 def descend(
@@ -45,13 +46,13 @@ def descend(
         curvature = 2 * (largest * ((weights.first**2).sum() + (weights.last**2).sum()) + jnp.sqrt((residual**2).sum())) + decay
         size = rate / curvature
         return Weights(
-            weights.first - size * (2 * residual[:, None] * weights.last + decay * weights.first),
-            weights.last - size * (2 * (weights.first * residual[:, None]).sum(axis=0) + decay * weights.last),
+            weights.first - size * (2 * residual * weights.last[:, None] + decay * weights.first),
+            weights.last - size * (2 * (weights.first * residual).sum(axis=1) + decay * weights.last),
         )
 
     def distance(weights: Weights) -> jax.Array:
         residual = slope(weights)
-        first = 2 * residual[:, None] * weights.last + decay * weights.first
+        first = 2 * residual * weights.last[:, None] + decay * weights.first
         return jnp.where(decay > 0, jnp.sqrt((first**2).sum()), jnp.sqrt(((residual * inverse) ** 2).sum()))
 
     def some_steps(state: tuple[Weights, jax.Array, jax.Array]) -> tuple[Weights, jax.Array, jax.Array]:
@@ -74,13 +75,35 @@ def _descend_all(eigenvalues, right_sides, starts, decays, max_steps, tolerance)
     return jax.lax.map(lambda each: alike(*each), (eigenvalues, right_sides, starts, decays))
 
 
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """First layers (R, K, d, m), last layers (R, K, m) and steps taken (R, K) of R draws with K right sides each."""
+
+    first: np.ndarray
+    last: np.ndarray
+    steps: np.ndarray
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """β = W v (R, K, d) in float64."""
+        return np.einsum("rkdm,rkm->rkd", self.first.astype(np.float64), self.last.astype(np.float64))
+
+
 def descend_all(
-    eigenvalues: np.ndarray, right_sides: np.ndarray, starts: Weights, *, decays: np.ndarray | None = None, max_steps: int, tolerance: float
-) -> tuple[Weights, np.ndarray]:
+    eigenvalues: np.ndarray,
+    right_sides: np.ndarray,
+    first: np.ndarray,
+    last: np.ndarray,
+    *,
+    decays: np.ndarray | None = None,
+    max_steps: int,
+    tolerance: float,
+) -> Trained:
     """`descend` for R draws with K right sides each: eigenvalues (R, d), right sides (R, K, d), first layers (R, d, m), last layers (R, m).
 
-    `decays` (R, K), zero by default. The weights have the axes (R, K) first. In the precision of the arrays.
+    `decays` (R, K), zero by default. In the precision of the arrays.
     """
     decays = np.zeros(right_sides.shape[:2], right_sides.dtype) if decays is None else decays
+    starts = Weights(jnp.asarray(first.swapaxes(1, 2)), jnp.asarray(last))
     weights, steps = _descend_all(eigenvalues, right_sides, starts, decays, max_steps, tolerance)
-    return weights, np.asarray(steps)
+    return Trained(np.asarray(weights.first).swapaxes(2, 3), np.asarray(weights.last), np.asarray(steps))

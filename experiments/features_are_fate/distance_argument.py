@@ -27,8 +27,8 @@ class DistancePlan:
     """The simulation it belongs to, and where samples are compared."""
 
     simulation: Plan = field(default_factory=Plan)
-    ratios: tuple[float, ...] = (0.2, 0.5, 0.8, 1.0, 1.3, 2.0)
-    draws: int = 2
+    ratios: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0)
+    draws: int = 1
     overlap_draws: int = 10
 
 
@@ -111,8 +111,8 @@ def _overlap(plan: DistancePlan, slices: dict[str, Any]) -> dict[str, Any]:
     firsts, _ = pretrained(simulation)
     angle, place = SHARE * math.pi / 2, simulation.slice_angles.index(SHARE)
     cells: dict[str, Any] = {}
-    for ratio in simulation.slice_ratios:
-        rows, measured, forecasts = simulation.rows(ratio), slices["cells"][str(ratio)], []
+    for ratio, measured in slices["cells"].items():
+        rows, forecasts = simulation.rows(float(ratio)), []
         for seed in range(min(plan.overlap_draws, simulation.draws)):
             inputs, noise = gaussian_rows(rows, simulation.width, seed)
             labels = math.cos(angle) * inputs[:, 0] + math.sin(angle) * inputs[:, 1] + NOISE * noise

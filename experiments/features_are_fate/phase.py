@@ -22,7 +22,7 @@ def run_phase(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
             if cell_name(noise, ratio) not in cells:
                 cells[cell_name(noise, ratio)] = _cell(plan, ratio, noise)
                 save({"cells": cells})
-    return {"cells": cells, "agreement": agreement(plan, cells)}
+    return {"angles": plan.radians(), "cells": cells, "agreement": agreement(plan, cells)}
 
 
 def cell_name(noise: float, ratio: float) -> str:
@@ -37,19 +37,20 @@ def _cell(plan: Plan, ratio: float, noise: float) -> dict[str, Any]:
     fine_tuned = fine_tuning_risks(plan, rows, source)
     found: dict[str, Any] = {
         "scratch": scratch.mean(),
-        "scratch error": _error(scratch),
+        "scratch error": standard_error(scratch),
         "interpolator": interpolator_risks(rows)[:, 0].mean(),
         "fine-tuning": fine_tuned.mean(axis=0),
-        "fine-tuning gain error": _error(scratch[:, None] - fine_tuned),
+        "fine-tuning gain error": standard_error(scratch[:, None] - fine_tuned),
     }
     for penalty in plan.penalties:
         risks = linear_transfer_risks(rows, source[0], penalty)
         found[f"linear transfer {penalty:g}"] = risks.mean(axis=0)
-        found[f"linear transfer {penalty:g} gain error"] = _error(scratch[:, None] - risks)
+        found[f"linear transfer {penalty:g} gain error"] = standard_error(scratch[:, None] - risks)
     return found
 
 
-def _error(values: np.ndarray) -> np.ndarray:
+def standard_error(values: np.ndarray) -> np.ndarray:
+    """Of the mean over draws (R, ...)."""
     return values.std(axis=0, ddof=1) / np.sqrt(len(values))
 
 

@@ -18,15 +18,11 @@ class Plan:
     noises: tuple[float, ...] = (0.0, 0.2)
     penalties: tuple[float, ...] = (1e-5, 0.1)
     slice_angles: tuple[float, ...] = (0.25, 0.5, 0.75)
-    slice_ratios: tuple[float, ...] = (
-        *(round(0.05 * step, 2) for step in range(2, 16)),
-        *(round(0.02 * step, 2) for step in range(39, 61)),
-        *(round(0.1 * step, 1) for step in range(13, 21)),
-    )
+    slice_ratios: tuple[float, ...] = (0.45, 0.55, 0.65, *(round(0.02 * step, 2) for step in range(41, 60) if step not in (45, 50, 55)))
     decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2)
     decay_draws: int = 10
     source_ratios: tuple[float, ...] = (0.5, 1.5)
-    max_steps: int = 10_000
+    max_steps: int = 5_000
     tolerance: float = 2e-3
     full_width_cells: tuple[tuple[float, float], ...] = ((0.5, 0.25), (0.5, 0.5), (0.7, 0.75), (1.5, 0.5))
 
@@ -44,8 +40,8 @@ QUICK = Plan(
     hidden=4,
     draws=4,
     angles=(0.25, 0.5, 0.75, 1.0),
-    ratios=(0.3, 0.6, 1.5),
-    slice_ratios=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4),
+    ratios=(0.3, 0.6, 1.4),
+    slice_ratios=(0.4, 0.5, 0.8, 0.9, 1.0, 1.2),
     decays=(0.0, 0.01, 0.1),
     decay_draws=4,
     source_ratios=(0.5,),

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from experiments.features_are_fate.descent import Weights, descend_all
+from experiments.features_are_fate.descent import descend_all
 from experiments.features_are_fate.draws import draw_rows, initial_weights
 from experiments.features_are_fate.plan import Plan
 
@@ -22,10 +22,8 @@ def pretrained(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     source = np.zeros((len(starts), 1, plan.width))
     source[:, 0, 0] = 1.0
     with jax.enable_x64(True):
-        weights, _ = descend_all(
-            np.ones((len(starts), plan.width)), source, Weights(*_stacked(starts)), max_steps=plan.max_steps, tolerance=plan.scale / 10
-        )
-        return np.asarray(weights.first)[:, 0], np.asarray(weights.last)[:, 0]
+        trained = descend_all(np.ones((len(starts), plan.width)), source, *_stacked(starts), max_steps=plan.max_steps, tolerance=plan.scale / 10)
+    return trained.first[:, 0], trained.last[:, 0]
 
 
 def pretrained_on_rows(plan: Plan, source_ratio: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
@@ -36,9 +34,8 @@ def pretrained_on_rows(plan: Plan, source_ratio: float, noise: float) -> tuple[n
     sides = np.stack([draw.right_sides(draw.teachers(np.zeros(1)), noise) for draw in draws])
     eigenvalues = np.stack([draw.eigenvalues for draw in draws])
     with jax.enable_x64(True):
-        weights, _ = descend_all(eigenvalues, sides, Weights(first, last), max_steps=plan.max_steps, tolerance=plan.tolerance)
-        turned = [draw.basis @ np.asarray(layer)[0] for draw, layer in zip(draws, weights.first, strict=True)]
-        return np.stack(turned), np.asarray(weights.last)[:, 0]
+        trained = descend_all(eigenvalues, sides, first, last, max_steps=plan.max_steps, tolerance=plan.tolerance)
+    return np.stack([draw.basis @ layer[0] for draw, layer in zip(draws, trained.first, strict=True)]), trained.last[:, 0]
 
 
 def singular_values(plan: Plan, steps: int = 160, every: int = 4) -> dict[str, Any]:

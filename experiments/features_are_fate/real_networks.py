@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -102,7 +102,7 @@ def _twin_scores(address: str, target: str, data: Path, rows: int) -> dict[str, 
     return _twin_of(_scratch_of(architecture), target, data, rows)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _twin_of(address: str, target: str, data: Path, rows: int) -> dict[str, float | None]:
     source = catalogue.load(address)
     pixels, labels = _target(target, data, rows)

@@ -23,12 +23,12 @@ RIDGES = tuple(10.0**power for power in range(-9, 1))
 class ReluPlan:
     """Sizes, and the shares of the target's neurons that the source lacks."""
 
-    width: int = 50
-    teacher: int = 50
-    student: int = 250
+    width: int = 30
+    teacher: int = 30
+    student: int = 150
     fractions: tuple[float, ...] = (0.0, 0.1, 0.3, 0.5, 0.7, 0.9)
     rows: tuple[int, ...] = (100, 200, 400, 800, 1600)
-    steps: int = 2000
+    steps: int = 1500
     draws: int = 2
 
 

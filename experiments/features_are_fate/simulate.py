@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from experiments.features_are_fate.descent import Weights, descend_all
+from experiments.features_are_fate.descent import descend_all
 from experiments.features_are_fate.draws import Draw, draw_rows, initial_weights
 from experiments.features_are_fate.plan import Plan
 from experiments.features_are_fate.pretraining import in_basis
@@ -81,5 +81,4 @@ def _trained(plan: Plan, rows: Rows, sides: np.ndarray, start: tuple[np.ndarray,
     """Coefficients (R, K, d) after gradient descent in float32."""
     first, last, eigenvalues, sides = (array.astype(np.float32) for array in (*start, rows.eigenvalues, sides))
     decays = None if decays is None else decays.astype(np.float32)
-    weights, _ = descend_all(eigenvalues, sides, Weights(first, last), decays=decays, max_steps=plan.max_steps, tolerance=plan.tolerance)
-    return np.asarray(weights.coefficients, dtype=np.float64)
+    return descend_all(eigenvalues, sides, first, last, decays=decays, max_steps=plan.max_steps, tolerance=plan.tolerance).coefficients

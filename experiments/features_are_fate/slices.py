@@ -7,8 +7,9 @@ import jax
 import numpy as np
 
 from experiments.features_are_fate import theory
-from experiments.features_are_fate.descent import Weights, descend_all
+from experiments.features_are_fate.descent import descend_all
 from experiments.features_are_fate.draws import initial_weights
+from experiments.features_are_fate.phase import cell_name, standard_error
 from experiments.features_are_fate.plan import Plan
 from experiments.features_are_fate.pretraining import in_basis, pretrained, pretrained_on_rows
 from experiments.features_are_fate.results import Save
@@ -17,31 +18,34 @@ from experiments.features_are_fate.simulate import draw_all, fine_tuning_risks, 
 NOISE, SOURCE_NOISE = 0.2, 0.2
 
 
-def run_slices(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
-    """Scratch and linear transfer over a fine grid of ratios at σ = 0.2; where the mean gain changes its sign."""
+def run_slices(plan: Plan, stored: dict[str, Any], save: Save, results: dict[str, Any]) -> dict[str, Any]:
+    """Scratch and linear transfer at σ = 0.2 over the ratios of the phase diagram and those between; where the mean gain changes its sign."""
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     angles, source = plan.radians(plan.slice_angles), pretrained(plan)
-    for ratio in plan.slice_ratios:
-        if str(ratio) in cells:
-            continue
-        rows = draw_all(plan, ratio, NOISE, angles, plan.draws)
-        scratch = scratch_risks(plan, rows)
-        gains = scratch[:, None] - linear_transfer_risks(rows, source[0], plan.penalties[0])
-        cells[str(ratio)] = {
-            "scratch": scratch.mean(),
-            "scratch error": scratch.std(ddof=1) / np.sqrt(len(scratch)),
-            "interpolator": interpolator_risks(rows)[:, 0].mean(),
-            "linear transfer gain": gains.mean(axis=0),
-            "error": gains.std(axis=0, ddof=1) / np.sqrt(len(gains)),
-        }
-        save({"cells": cells})
-    flips = {}
+    places, kind = [plan.angles.index(share) for share in plan.slice_angles], f"linear transfer {plan.penalties[0]:g}"
+    for ratio in sorted({*plan.ratios, *plan.slice_ratios}):
+        cell = results["phase"]["cells"].get(cell_name(NOISE, ratio))
+        if cell is not None:
+            gains, errors = cell["scratch"] - np.array(cell[kind]), np.array(cell[f"{kind} gain error"])
+            found = {name: cell[name] for name in ("scratch", "scratch error", "interpolator")}
+            cells[str(ratio)] = found | {"linear transfer gain": gains[places], "error": errors[places]}
+        elif str(ratio) not in cells:
+            rows = draw_all(plan, ratio, NOISE, angles, plan.draws)
+            scratch = scratch_risks(plan, rows)
+            by_draw = scratch[:, None] - linear_transfer_risks(rows, source[0], plan.penalties[0])
+            cells[str(ratio)] = {
+                "scratch": scratch.mean(),
+                "scratch error": standard_error(scratch),
+                "interpolator": interpolator_risks(rows)[:, 0].mean(),
+                "linear transfer gain": by_draw.mean(axis=0),
+                "error": standard_error(by_draw),
+            }
+            save({"cells": cells})
+    cells = dict(sorted(cells.items(), key=lambda item: float(item[0])))
+    ratios, flips = np.array([float(ratio) for ratio in cells]), {}
     for place, share in enumerate(plan.slice_angles):
-        values = np.array([cells[str(ratio)]["linear transfer gain"][place] for ratio in plan.slice_ratios])
-        flips[str(share)] = {
-            "simulated": crossings(np.array(plan.slice_ratios), values),
-            "theory": theory.sign_flips(float(angles[place]), NOISE),
-        }
+        values = np.array([cell["linear transfer gain"][place] for cell in cells.values()])
+        flips[str(share)] = {"simulated": crossings(ratios, values), "theory": theory.sign_flips(float(angles[place]), NOISE)}
     return {"cells": cells, "flips": flips}
 
 
@@ -59,7 +63,7 @@ def run_decay(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
         if str(ratio) not in cells:
             rows = draw_all(plan, ratio, NOISE, np.zeros(1), plan.decay_draws)
             risks = scratch_risks(plan, rows, decays=decays)
-            cells[str(ratio)] = {"risks": risks.mean(axis=0), "errors": risks.std(axis=0, ddof=1) / np.sqrt(len(risks))}
+            cells[str(ratio)] = {"risks": risks.mean(axis=0), "errors": standard_error(risks)}
             save({"cells": cells})
     best = {ratio: min(cell["risks"]) for ratio, cell in cells.items()}
     expected = {ratio: theory.tuned_decay_risk(float(ratio), NOISE) for ratio in cells}
@@ -87,7 +91,7 @@ def run_finite_source(plan: Plan, stored: dict[str, Any], save: Save) -> dict[st
             mean = simulated.mean(axis=0)
             cells[f"{source_ratio} {ratio}"] = {
                 "simulated": mean,
-                "error": simulated.std(axis=0, ddof=1) / np.sqrt(len(simulated)),
+                "error": standard_error(simulated),
                 "published": published,
                 "scaled": scaled,
                 "scale c": scale,
@@ -129,7 +133,7 @@ def _in_double(plan: Plan, rows: Any) -> tuple[np.ndarray, np.ndarray]:
     found = []
     with jax.enable_x64(True):
         for first, last in pairs:
-            start = Weights(in_basis(first[: len(rows.draws)], rows.bases), last[: len(rows.draws)])  # type: ignore[arg-type]
-            weights, _ = descend_all(rows.eigenvalues, rows.right_sides, start, max_steps=plan.max_steps, tolerance=plan.tolerance)
-            found.append(((np.asarray(weights.coefficients) - rows.teachers) ** 2).sum(axis=-1))
+            start = in_basis(first[: len(rows.draws)], rows.bases), last[: len(rows.draws)]
+            trained = descend_all(rows.eigenvalues, rows.right_sides, *start, max_steps=plan.max_steps, tolerance=plan.tolerance)
+            found.append(((trained.coefficients - rows.teachers) ** 2).sum(axis=-1))
     return found[0], found[1]
