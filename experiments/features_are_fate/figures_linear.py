@@ -131,9 +131,7 @@ def decay(results: Results) -> Figure:
     plain[199] = np.nan
     axes.plot(dense, plain, color=RED, lw=1.4)
     axes.plot(dense, [theory.tuned_decay_risk(ratio, NOISE) for ratio in dense], color=BLUE, lw=1.4)
-    axes.set(
-        ylim=(0, 1.1), xlabel="rows per dimension γ = n/d", ylabel="risk from scratch", title="double descent, and its end by weight decay (σ = 0.2)"
-    )
+    axes.set(ylim=(0, 1.1), xlabel="rows per dimension γ = n/d", ylabel="risk from scratch", title="double descent, ended by weight decay (σ = 0.2)")
     axes.legend(frameon=False, fontsize=8, ncols=2)
     return figure
 

@@ -146,7 +146,7 @@ def _interval(interval: BootstrapInterval) -> list[float | None]:
 
 
 def before_and_after(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over pairs of what features are with fresh and with pretrained weights, and in how many pairs it rose; honest and harmful sources apart."""
+    """Means over pairs of what features are with fresh and with pretrained weights, and in how many it rose; honest and harmful sources apart."""
     found = {}
     for label, harmful in (("honest sources", False), ("harmful sources", True)):
         chosen = [each for name, each in pairs.items() if (name.split()[0] in HARMFUL) == harmful]
