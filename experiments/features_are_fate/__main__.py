@@ -16,6 +16,7 @@ from typing import Any
 
 from experiments.features_are_fate.distance_argument import QUICK_DISTANCES, DistancePlan, run_distances
 from experiments.features_are_fate.figures import draw_figures
+from experiments.features_are_fate.page import write_page
 from experiments.features_are_fate.phase import run_phase
 from experiments.features_are_fate.plan import QUICK, Plan
 from experiments.features_are_fate.pretraining import singular_values
@@ -122,6 +123,8 @@ def main(arguments: list[str] | None = None) -> None:
     run_real(names, chosen, results, path)
     if "figures" in names:
         draw_figures(results, chosen.out)
+        if all(name in results for name in STAGES):
+            write_page(results, chosen.out)
 
 
 if __name__ == "__main__":
