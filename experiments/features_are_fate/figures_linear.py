@@ -37,11 +37,9 @@ def sparsification(results: Results) -> Figure:
     left, right = figure.subplots(1, 2)
     for name, colour in (("first", BLUE), ("second", ORANGE), ("median", GREEN)):
         left.semilogy(found["steps"], found[name], color=colour, lw=2, label=f"{name} of 500" if name == "median" else name)
-    left.set(
-        xlabel="gradient step of pretraining", ylabel="singular value of the first layer", title="one feature grows, the rest stay where they began"
-    )
+    left.set(xlabel="gradient step of pretraining", ylabel="singular value of the first layer", title="one feature grows, the rest stay")
     left.legend(frameon=False, title="singular value")
-    right.semilogy(found["steps"], np.maximum(found["loss"], 1e-16), color=BLACK, lw=2)
+    right.semilogy(found["steps"], np.maximum(found["loss"], 1e-12), color=BLACK, lw=2)
     right.set(xlabel="gradient step of pretraining", ylabel="loss on the source", title="the source is learned")
     return figure
 
@@ -51,7 +49,7 @@ def phase_diagrams(results: Results) -> Figure:
     figure = Figure(figsize=(11, 2.9 * len(noises) + 0.6), layout="constrained")
     grid = np.atleast_2d(figure.subplots(len(noises), 4, sharex=True, sharey=True))
     image = None
-    for row, noise in zip(grid, noises, strict=True):
+    for place, (row, noise) in enumerate(zip(grid, noises, strict=True)):
         linear = theory.on_grid(lambda ratio, angle, noise=noise: theory.linear_transfer_gain(math.radians(angle), ratio, noise), ratios, degrees)
         tuned = theory.on_grid(lambda ratio, angle: theory.fine_tuning_gain(math.radians(angle), ratio), ratios, degrees)
         panels = (
@@ -60,15 +58,15 @@ def phase_diagrams(results: Results) -> Figure:
             ("fine-tuning: theory", tuned),
             ("fine-tuning: descent", phase_gains(results, "fine-tuning", noise)),
         )
-        for axes, (title, values) in zip(row, panels, strict=True):
+        for column, (axes, (title, values)) in enumerate(zip(row, panels, strict=True)):
             shown = np.clip(np.nan_to_num(values, posinf=9), -0.8, 0.8)
             image = axes.pcolormesh(degrees, ratios, shown, cmap="RdBu", norm=Normalize(-0.8, 0.8), shading="nearest", rasterized=True)
-            if axes in row[:2]:
+            if column < 2:
                 _zero_of_linear(axes, noise)
             else:
                 axes.plot([60, 60], [min(ratios), 1], color=BLACK, lw=1.2)
-            axes.set_title(title if row is grid[0] else "", fontsize=10)
-            axes.set_xlabel("angle θ (degrees)" if row is grid[-1] else "")
+            axes.set_title(title if place == 0 else "", fontsize=10)
+            axes.set_xlabel("angle θ (degrees)" if place == len(noises) - 1 else "")
         row[0].set_ylabel(f"σ = {noise:g}\nrows per dimension γ = n/d")
     assert image is not None
     bar = figure.colorbar(image, ax=grid, shrink=0.8, extend="both")

@@ -16,6 +16,7 @@ from experiments.features_are_fate.results import Save
 from experiments.features_are_fate.simulate import draw_all, fine_tuning_risks, interpolator_risks, linear_transfer_risks, scratch_risks
 
 NOISE, SOURCE_NOISE = 0.2, 0.2
+NEAR, PATIENT_STEPS = 0.15, 40_000  # around γ = 1 descent is slow, and the peak of scratch is what is looked at
 
 
 def run_slices(plan: Plan, stored: dict[str, Any], save: Save, results: dict[str, Any]) -> dict[str, Any]:
@@ -24,14 +25,14 @@ def run_slices(plan: Plan, stored: dict[str, Any], save: Save, results: dict[str
     angles, source = plan.radians(plan.slice_angles), pretrained(plan)
     places, kind = [plan.angles.index(share) for share in plan.slice_angles], f"linear transfer {plan.penalties[0]:g}"
     for ratio in sorted({*plan.ratios, *plan.slice_ratios}):
-        cell = results["phase"]["cells"].get(cell_name(NOISE, ratio))
-        if cell is not None:
+        cell, near = results["phase"]["cells"].get(cell_name(NOISE, ratio)), abs(ratio - 1) < NEAR
+        if cell is not None and not near:
             gains, errors = cell["scratch"] - np.array(cell[kind]), np.array(cell[f"{kind} gain error"])
             found = {name: cell[name] for name in ("scratch", "scratch error", "interpolator")}
             cells[str(ratio)] = found | {"linear transfer gain": gains[places], "error": errors[places]}
         elif str(ratio) not in cells:
             rows = draw_all(plan, ratio, NOISE, angles, plan.draws)
-            scratch = scratch_risks(plan, rows)
+            scratch = scratch_risks(replace(plan, max_steps=max(plan.max_steps, PATIENT_STEPS if near else 0)), rows)
             by_draw = scratch[:, None] - linear_transfer_risks(rows, source[0], plan.penalties[0])
             cells[str(ratio)] = {
                 "scratch": scratch.mean(),
@@ -45,7 +46,12 @@ def run_slices(plan: Plan, stored: dict[str, Any], save: Save, results: dict[str
     ratios, flips = np.array([float(ratio) for ratio in cells]), {}
     for place, share in enumerate(plan.slice_angles):
         values = np.array([cell["linear transfer gain"][place] for cell in cells.values()])
-        flips[str(share)] = {"simulated": crossings(ratios, values), "theory": theory.sign_flips(float(angles[place]), NOISE)}
+        limit = np.array([cell["interpolator"] - cell["scratch"] + cell["linear transfer gain"][place] for cell in cells.values()])
+        flips[str(share)] = {
+            "simulated": crossings(ratios, values),
+            "with the interpolator": crossings(ratios, limit),  # in the place of descent from scratch, which near γ = 1 has not ended
+            "theory": theory.sign_flips(float(angles[place]), NOISE),
+        }
     return {"cells": cells, "flips": flips}
 
 
