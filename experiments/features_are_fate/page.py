@@ -76,7 +76,8 @@ def _phase(results: Results) -> str:
 
 Fine-tuning gains (1 - γ)(2 cos θ - 1): the slope of the simulated on the formula's gain is {slopes[0]:.3f} (σ = 0) and {slopes[1]:.3f} (σ = 0.2),
 so it helps below 60° and stops mattering at γ = 1. Linear transfer changes its sign as the target grows: at θ = 45°, σ = 0.2 the formula says
-{_numbers(flips["theory"])}, descent says {_numbers(flips["simulated"])}.
+{_numbers(flips["theory"])}, descent {_numbers(flips["simulated"])} (with up to 40,000 steps near γ = 1; with the interpolator in the place of
+descent from scratch {_numbers(flips["with the interpolator"])}).
 
 ![phase diagrams of linear transfer and fine-tuning](phase.png)
 
@@ -170,7 +171,7 @@ here or in other attempts known to us, and is not claimed.
 
 
 def _real(results: Results) -> str:
-    study = results["study"]
+    study, rows = results["study"], results["real networks"]["rows"]
     signs = study["signs"]
     lines = ["| | AUROC of the sign | Spearman with the gain | Kendall within target and n | pairs |", "|---|---|---|---|---|"]
     group = ""
@@ -191,8 +192,8 @@ def _real(results: Results) -> str:
 
 {study["num_pairs"]} pairs of a zoo source and a part of a target ({len(study["targets"])} targets, n = {", ".join(map(str, study["sizes"]))}) that
 the [study](../study) really trained:
-{signs["gain"]} gains, {signs["loss"]} losses beyond noise, {signs["neither"]} neither. Overlap, sparsity and rank are of up to 400 training images
-of the target, before pretraining (a random twin) and after. Distances are between 400 images of the source's pretraining set, spoiled as its
+{signs["gain"]} gains, {signs["loss"]} losses beyond noise, {signs["neither"]} neither. Overlap, sparsity and rank are of up to {rows} training images
+of the target, before pretraining (a random twin) and after. Distances are between {rows} images of the source's pretraining set, spoiled as its
 training had them, and those of the target: in the source's features, and in pixels averaged to 8 x 8.
 
 {changes}

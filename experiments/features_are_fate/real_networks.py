@@ -28,7 +28,7 @@ VERSION = 1  # to be raised whenever a number changes its meaning
 class RealPlan:
     """How many images of each set are looked at, and of how many sources and targets (None: all that have records)."""
 
-    rows: int = 400
+    rows: int = 300
     sources: int | None = None
     targets: int | None = None
 
@@ -41,7 +41,7 @@ def measure_networks(plan: RealPlan, stored: dict[str, Any], save: Save, *, pair
 
     A pair is measured again only where the source's weights have changed. Without the image sets, what is stored stays as it is.
     """
-    found: dict[str, Any] = {"pairs": dict(stored.get("pairs", {}))}
+    found: dict[str, Any] = {"rows": plan.rows, "pairs": dict(stored.get("pairs", {}))}
     if not data.is_dir():
         print(f"real networks: no image sets in {data}; what results.json has is kept")
         return found
