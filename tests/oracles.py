@@ -4,6 +4,7 @@ Each takes features (N, D) and labels: class indices (N,), or float targets (N, 
 """
 
 import math
+from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import eigh
@@ -11,6 +12,7 @@ from scipy.special import logsumexp, softmax
 from scipy.stats import multivariate_normal, norm, spearmanr
 from sklearn.covariance import ledoit_wolf
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
@@ -496,3 +498,84 @@ def prediction_without(rows, targets, row, penalty):
     """Ridge regression with a free intercept, fitted again without this row."""
     others = np.arange(len(rows)) != row
     return ridge_prediction(rows[others], targets[others], rows[row], penalty)
+
+
+def bin_shares(reference, other):
+    """Shares of two columns between the deciles of the first, one value at a time; a decile belongs to the bin below it."""
+    edges = sorted(set(np.quantile(reference, [tenth / 10 for tenth in range(1, 10)]).tolist()))
+    if min(reference) == max(reference):
+        edges = [math.nextafter(reference[0], -math.inf), reference[0]]
+    found = []
+    for column in (reference, other):
+        counts = [0] * (len(edges) + 1)
+        for value in column:
+            counts[sum(edge < value for edge in edges)] += 1
+        found.append([max(count / len(column), 1e-4) for count in counts])
+    return found
+
+
+def psi_distance(reference, other):
+    return np.mean([sum((q - p) * math.log(q / p) for p, q in zip(*bin_shares(*columns), strict=True)) for columns in columns_of(reference, other)])
+
+
+def kl_distance(reference, other):
+    return np.mean([sum(p * math.log(p / q) for p, q in zip(*bin_shares(*columns), strict=True)) for columns in columns_of(reference, other)])
+
+
+def js_distance(reference, other):
+    found = []
+    for columns in columns_of(reference, other):
+        p, q = (np.array(shares) / sum(shares) for shares in bin_shares(*columns))
+        found.append(sum((a * math.log2(2 * a / (a + b)) + b * math.log2(2 * b / (a + b))) / 2 for a, b in zip(p, q, strict=True)))
+    return np.mean(found)
+
+
+def ks_distance(reference, other):
+    return np.mean([max(abs(np.mean(a <= t) - np.mean(b <= t)) for t in (*a, *b)) for a, b in columns_of(reference, other)])
+
+
+def wasserstein_oracle(reference, other):
+    """The area between the distribution functions, from one value to the next."""
+    found = []
+    for a, b in columns_of(reference, other):
+        places = np.sort(np.concatenate([a, b]))
+        area = sum((high - low) * abs(np.mean(a <= low) - np.mean(b <= low)) for low, high in pairwise(places))
+        found.append(area / (a.std() if a.std() > 0 else np.concatenate([a, b]).std()))
+    return np.mean(found)
+
+
+def sliced_wasserstein_oracle(reference, other, directions):
+    return wasserstein_oracle(reference @ directions, other @ directions)
+
+
+def mmd_oracle(reference, other):
+    rows = [*reference, *other]
+    apart = [((x - y) ** 2).sum() for place, x in enumerate(rows) for y in rows[:place]]
+    width = np.median(apart)
+
+    def kernel(x, y):
+        return math.exp(-((x - y) ** 2).sum() / (2 * width))
+
+    within = [np.mean([kernel(x, y) for i, x in enumerate(each) for j, y in enumerate(each) if i != j]) for each in (reference, other)]
+    return sum(within) - 2 * np.mean([kernel(x, y) for x in reference for y in other])
+
+
+def frechet_oracle(reference, other):
+    first, second = (np.cov(each, rowvar=False) for each in (reference, other))
+    difference = reference.mean(axis=0) - other.mean(axis=0)
+    return difference @ difference + np.trace(first + second) - 2 * np.sqrt(np.maximum(np.linalg.eigvals(first @ second).real, 0)).sum()
+
+
+def proxy_a_distance_oracle(reference, other):
+    """A classifier for each fold, fitted on the standardised columns themselves."""
+    rows, labels = np.concatenate([reference, other]), np.repeat([0, 1], [len(reference), len(other)])
+    rows = StandardScaler().fit_transform(rows)
+    wrong = np.zeros(len(rows))
+    for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(rows, labels):
+        model = LogisticRegression(class_weight="balanced", max_iter=200).fit(rows[train], labels[train])
+        wrong[test] = model.predict(rows[test]) != labels[test]
+    return max(0.0, 2 * (1 - wrong[labels == 0].mean() - wrong[labels == 1].mean()))
+
+
+def columns_of(reference, other):
+    return zip(reference.T, other.T, strict=True)

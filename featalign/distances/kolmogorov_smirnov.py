@@ -1,0 +1,21 @@
+"""The two-sample Kolmogorov-Smirnov test, one for each feature."""
+
+import numpy as np
+from scipy.stats import ks_2samp
+
+from featalign.distances.distance import Distance, DistanceResult
+
+
+def ks(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
+    """Largest difference of the two empirical distribution functions, max_t |F(t) - G(t)|; mean over features.
+
+    0 (the same samples) to 1 (no overlap). The p-value is the smallest over the features times their number (Bonferroni), at most 1, from the
+    asymptotic law. By convention p < 0.05 means different; with thousands of rows differences that matter to nobody pass it.
+    """
+    del seed
+    tests = [ks_2samp(first, second, method="asymp") for first, second in zip(reference.T, other.T, strict=True)]
+    found = np.array([test.statistic for test in tests], dtype=np.float64)
+    return DistanceResult(float(found.mean()), found, min(1.0, len(tests) * min(float(test.pvalue) for test in tests)))
+
+
+KS = Distance("ks", ks, "Kolmogorov-Smirnov statistic, mean over features", 1.0, p_threshold=0.05)
