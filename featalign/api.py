@@ -180,7 +180,7 @@ def _ranked(
     report: Report,
     intervals: bool,
 ) -> Iterator[RankingRow]:
-    labels, shown = Labels(target.labels, target.class_names), _names(source, layers)
+    labels, shown, remarks = Labels(target.labels, target.class_names), _names(source, layers), None
     wanted = shown
     if source.logits_layer is not None and shown and any(scorer.needs & SOURCE_NEEDS for scorer in scorers):
         wanted = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass of the source
@@ -194,7 +194,8 @@ def _ranked(
         tangent = tangent_evidence(source, target, layer, store, seed=seed, batch_size=batch_size, report=report) if wanting else None
         _keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
         scores = _scored((features for _, features in embedding.blocks()), labels, scorers, seed, outputs, intervals, tangent)
-        warnings = (*_warnings(embedding), *((f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()))
+        remarks = source.remarks(target) if remarks is None else remarks  # after the pass, which is when memory has had its say
+        warnings = (*_warnings(embedding), *remarks, *((f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()))
         yield RankingRow(source.name, layer, embedding.num_features, scores, warnings=warnings)
 
 

@@ -14,7 +14,7 @@ from featalign.embeddings.store import Embedding, Store, Survey
 from featalign.embeddings.writer import Committer, Counts, ShardWriter
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
-from featalign.targets.batches import batches
+from featalign.targets.batches import batches, read_ahead
 from featalign.targets.target import Target
 
 Progress = Callable[[int, int, int], None]
@@ -147,7 +147,7 @@ def _compute(
             store.create(plan.found.manifest, labels)
     found, done = len(rows) - len(positions), 0
     progress(found, done, len(rows))
-    for start, batch in zip(starts[some], batches(target, batch_size, rows=rows[positions]) if len(positions) else (), strict=True):
+    for start, batch in zip(starts[some], read_ahead(batches(target, batch_size, rows=rows[positions])) if len(positions) else (), strict=True):
         row_id = batch.rows[batch.valid]
         expected = rows[start : start + batch_size]
         if not np.array_equal(row_id, expected):
