@@ -1,7 +1,6 @@
 """hf/NAME@REVISION#LAYER: text and image models of transformers, from a local folder or the hub; safetensors only, no remote code."""
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -13,16 +12,14 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
+from featalign.sources.hf_reading import first_line, image_reading, quiet, text_reading
 from featalign.sources.hub import digest_files, model_folder
-from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
-from featalign.sources.preprocessing import as_picture
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 from featalign.sources.torch_models import PARTS, as_numpy, device, digest_weights, forward_pass, pool, precision, with_fresh_weights
 
 POOLINGS = ("mean", "cls", "last")
-MAX_TOKENS = 512
 
 
 def load_hf_source(rest: str) -> Source:
@@ -117,7 +114,7 @@ class Network:
     def source(self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str) -> Source:
         """The source of a model, its own or a twin's."""
         where = device()
-        reading = _images(self) if self.reads_images else text_reading(self)
+        reading = image_reading(self.address, self.folder) if self.reads_images else text_reading(self.address, self.folder, self.config)
 
         def embed_batch(prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
             return _run(name, model(), prepared, wanted, where, len(layers) - 1)
@@ -139,15 +136,6 @@ class Network:
             input_form=reading.form,
             at_once=AtOnce(PARTS[where]),
         )
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How raw inputs become tensors, as a function and as plain data."""
-
-    prepare: Any
-    identity: Mapping[str, Any]
-    form: InputForm
 
 
 def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...], where: str, num_blocks: int) -> dict[str, np.ndarray]:
@@ -178,65 +166,6 @@ def _num_prefix_tokens(model: Any) -> int:
     """Class and register tokens before the places."""
     has = any(name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters())
     return int(has) + int(getattr(model.config, "num_register_tokens", 0) or 0) if has else 0
-
-
-def text_reading(network: Network) -> Reading:
-    """The tokenizer of a model as a preprocessing."""
-    transformers = require("transformers", extra="hf", address=network.address.text)
-
-    @cache
-    def tokenizer() -> Any:
-        with quiet():
-            try:
-                made = transformers.AutoTokenizer.from_pretrained(network.folder, local_files_only=True, trust_remote_code=False)
-            except (OSError, ValueError, KeyError) as error:
-                raise FeatalignError(
-                    f"{network.address.text}: its tokenizer cannot be loaded ({first_line(error)}); save it beside the weights with save_pretrained"
-                ) from error
-        made.pad_token = made.pad_token or made.eos_token or made.unk_token
-        made.padding_side = "right"
-        return made
-
-    @cache
-    def longest() -> int:
-        positions = getattr(network.config, "max_position_embeddings", None) or MAX_TOKENS
-        if network.config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer"):  # positions begin after the padding's
-            positions -= (network.config.pad_token_id or 0) + 1
-        return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
-
-    def prepare(texts: list[str]) -> dict[str, np.ndarray]:
-        return dict(tokenizer()(list(texts), padding=True, truncation=True, max_length=longest(), return_tensors="np"))
-
-    def count_tokens(texts: list[str]) -> list[int]:
-        with quiet():
-            return [len(ids) for ids in tokenizer()(list(texts))["input_ids"]]
-
-    return Reading(
-        prepare, {"kind": "text", "tokenizer": "in the revision", "max_tokens": longest()}, InputForm(max_tokens=longest(), count_tokens=count_tokens)
-    )
-
-
-def _images(network: Network) -> Reading:
-    transformers = require("transformers", extra="hf", address=network.address.text)
-    with quiet():
-        try:  # Pillow's, so that features do not depend on whether torchvision is there
-            processor = transformers.AutoImageProcessor.from_pretrained(network.folder, local_files_only=True, trust_remote_code=False, backend="pil")
-        except (OSError, ValueError, KeyError, ImportError) as error:
-            raise FeatalignError(
-                f"{network.address.text}: its preprocessing cannot be loaded ({first_line(error)}); save the image processor beside the weights"
-            ) from error
-
-    def prepare(images: Any) -> dict[str, np.ndarray]:
-        return {
-            "pixel_values": np.asarray(processor(images=[as_picture(image) for image in images], return_tensors="np")["pixel_values"], np.float32)
-        }
-
-    described = json.loads(processor.to_json_string())
-    size = (described.get("crop_size") if described.get("do_center_crop") else None) or described.get("size") or {}
-    side = size.get("shortest_edge")
-    height, width = size.get("height", side), size.get("width", side)
-    form = InputForm(None if height is None or width is None else (height, width), 3)
-    return Reading(prepare, {"kind": "image", "processor": described, "backend": "pil"}, form)
 
 
 def _config(address: Address, folder: Path) -> Any:
@@ -275,26 +204,3 @@ def is_decoder_alone(config: Any) -> bool:
 
     writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
     return writes and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_encoder_decoder", False)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
-
-
-class quiet:
-    """transformers without its progress bars and remarks on weights it leaves out; both as they were afterwards."""
-
-    def __enter__(self) -> None:
-        from transformers.utils import logging
-
-        self.level, self.bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
-
-    def __exit__(self, *reason: object) -> None:
-        from transformers.utils import logging
-
-        logging.set_verbosity(self.level)
-        if self.bars:
-            logging.enable_progress_bar()

@@ -10,7 +10,8 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
-from featalign.sources.hf_source import Network, first_line, quiet, text_reading
+from featalign.sources.hf_reading import first_line, quiet, text_reading
+from featalign.sources.hf_source import Network
 from featalign.sources.hub import digest_files, model_folder, read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
@@ -121,7 +122,7 @@ class Encoder:
     def _form(self) -> InputForm:
         if (network := self.network) is None:
             return InputForm()
-        form, own = text_reading(network).form, network.folder / "sentence_bert_config.json"
+        form, own = text_reading(self.address, network.folder, network.config).form, network.folder / "sentence_bert_config.json"
         longest = read_json(own, self.address).get("max_seq_length") if own.is_file() else None
         return replace(form, max_tokens=longest) if longest else form
 

@@ -9,7 +9,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
-from featalign.sources.hf_source import first_line
+from featalign.sources.hf_reading import first_line
 from featalign.sources.hub import digest_files, model_folder, read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
