@@ -153,7 +153,7 @@ def _compute(
         if not np.array_equal(row_id, expected):
             raise FeatalignError(f"{target.name}: expected the rows {expected[0]} to {expected[-1]} in this batch, got others; mend its inputs")
         wanted = [layer for layer, batches_needed in needed.items() if batches_needed[start // batch_size]]
-        emitted = source.embed(batch.inputs, wanted)
+        emitted = source.embed(batch.inputs[: _inputs_needed(source, len(row_id), batch_size)], wanted)
         for plan in plans:
             layer = plan.identity.layer
             if layer not in wanted:
@@ -165,6 +165,14 @@ def _compute(
         done += len(row_id)
         progress(found, done, len(rows))
     return writers
+
+
+def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
+    """How many of a padded batch's inputs go through the source: all that are rows, and padding as far as a part of a known size asks for it."""
+    if not source.static_shapes:
+        return num_rows
+    part = source.at_once.limit or batch_size
+    return min(batch_size, -(-num_rows // part) * part)
 
 
 def _writer(store: Store, plan: _Plan, source: Source, target: Target, labels: StoredLabels, num_features: int, committer: Committer) -> ShardWriter:

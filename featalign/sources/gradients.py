@@ -52,7 +52,7 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
     if source.load_differentiable is None:
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module or a zoo source"
+            f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module, a Keras network or a zoo source"
         )
     name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, sketch={SKETCH})"
     drawn: dict[str, Any] = {}

@@ -134,6 +134,7 @@ class Network:
             prepare_batch=reading.prepare,
             load_twin=load_twin,
             input_form=reading.form,
+            static_shapes=False,
             at_once=AtOnce(PARTS[where]),
         )
 
@@ -141,7 +142,6 @@ class Network:
 def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...], where: str, num_blocks: int) -> dict[str, np.ndarray]:
     import torch
 
-    model.to(where)
     tensors = {key: torch.from_numpy(np.ascontiguousarray(values)).to(where) for key, values in prepared.items()}
     deep = any(not layer.startswith(f"layer_{num_blocks}.") for layer in wanted)
     with forward_pass(where, precision(where)):
@@ -195,7 +195,7 @@ def _inner(model: Any) -> Any:
         model = model.vision_model
     elif getattr(model.config, "is_encoder_decoder", False):
         model = model.get_encoder()
-    return model.eval()
+    return model.eval().to(device())
 
 
 def is_decoder_alone(config: Any) -> bool:

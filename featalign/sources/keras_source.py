@@ -35,7 +35,8 @@ def load_keras_source(rest: str) -> Source:
     model, graph = loaded().model, loaded().graph
     if address.layer is not None and address.layer not in graph.layers:
         raise FeatalignError(f"layer: {address.name} has no layer {address.layer!r}; it has {', '.join(graph.layers)}")
-    weights = {f"{place} {variable.path}": np.asarray(variable.value) for place, variable in enumerate(model.variables)}
+    kept = [variable for variable in model.variables if "seed_generator" not in variable.path]  # drawn anew whenever a network is built
+    weights = {f"{place} {variable.path}": np.asarray(variable.value) for place, variable in enumerate(kept)}
     revision = digest_arrays(weights | {f"{model.to_json()} {releases('keras', 'jax')}": np.zeros(0)})
     reading = loaded().reading
     side = reading.form.size
@@ -82,7 +83,7 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
 
     def build() -> Any:
         try:
-            with _silent():
+            with _silent(), _own_names():
                 return function(weights="imagenet", classifier_activation=None)
         except Exception as error:  # downloads fail in many types
             raise FeatalignError(
@@ -100,6 +101,21 @@ def _silent() -> Iterator[None]:
 
     with redirect_stdout(sys.stderr):
         yield
+
+
+@contextmanager
+def _own_names() -> Iterator[None]:
+    """Numbers in the names of layers count from zero, whatever was built before in this process: they enter the revision and the cache."""
+    from collections import defaultdict
+
+    from keras.src.backend.common import global_state  # no public way leaves the user's own count as it was
+
+    before = global_state.get_global_attribute("object_name_uids")
+    global_state.set_global_attribute("object_name_uids", defaultdict(int))
+    try:
+        yield
+    finally:
+        global_state.set_global_attribute("object_name_uids", before if before is not None else defaultdict(int))
 
 
 def _reason(error: BaseException) -> str:

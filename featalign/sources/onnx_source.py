@@ -71,6 +71,7 @@ def load_onnx_source(rest: str) -> Source:
         input_kind=feed.kind,
         prepare_batch=feed.prepare,
         input_form=feed.form,
+        static_shapes=False,
         at_once=AtOnce(1 if _batch_axis(inferred.graph) == 1 else AT_ONCE if feed.kind == "image" else None),
     )
 

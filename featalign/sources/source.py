@@ -51,8 +51,9 @@ class Source:
     as plain data, `layers` the names of the layers from input to output (the head's logits left out), `default_layer` the one
     that is scored unless asked otherwise, `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch of raw
     inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked for; call `embed`, which checks what comes back and takes
-    `at_once` inputs at a time. A black box whose architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable
-    source needs no such function. `input_form` says what the inputs should be like.
+    `at_once` inputs at a time. `static_shapes` says that another number of inputs costs a compilation, so that batches are padded. A black box whose
+    architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable source needs no such function. `input_form` says
+    what the inputs should be like.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Source:
     prepare_batch: Callable[[Any], Any] | None = field(default=None, repr=False)
     load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
     input_form: InputForm = field(default_factory=InputForm, repr=False)
+    static_shapes: bool = True
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
 
     @staticmethod

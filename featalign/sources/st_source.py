@@ -116,6 +116,7 @@ class Encoder:
             prepare_batch=prepare,
             load_twin=load_twin,
             input_form=self._form(),
+            static_shapes=False,
             at_once=AtOnce(PARTS[device()]),
         )
 

@@ -75,11 +75,11 @@ class Network:
 
     def pretrained(self) -> Any:
         """The model with its weights."""
-        return self._built(pretrained=True)
+        return self._built(pretrained=True).to(device())
 
     def fresh(self, seed: int) -> Any:
         """The model as it is before any training."""
-        return with_fresh_weights(lambda: self._built(pretrained=False), seed)
+        return with_fresh_weights(lambda: self._built(pretrained=False), seed).to(device())
 
     def outline(self) -> Any:
         """The network without memory for its weights, where it can be built so: its layers and preprocessing."""
@@ -124,6 +124,7 @@ class Network:
             prepare_batch=prepare,
             load_twin=load_twin,
             input_form=InputForm((height, width), channels),
+            static_shapes=False,
             at_once=AtOnce(PARTS[device()]),
         )
 
@@ -138,7 +139,6 @@ def _run(model: Any, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str,
     import torch
 
     where = device()
-    model.to(where)
     emitted: dict[str, np.ndarray] = {}
     places = [int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")]
     with forward_pass(where, precision(where)):

@@ -42,6 +42,7 @@ def test_images_from_address_to_ranking(folder, tmp_path, monkeypatch, keras):
     assert source.default_layer == "dropped"
     assert source.all_layers[-1] == "logits"
     assert len(ranking.rows) == 5
+    assert fa.load_source(source.name).revision == source.revision
     assert all(row.warnings == () for row in ranking.rows)
     pixels = target.inputs.read(np.arange(4))
     model = keras.saving.load_model(folder / "pictures.keras")
@@ -103,6 +104,8 @@ def test_an_application_with_weights_on_disk(tmp_path, monkeypatch, keras):
     np.testing.assert_allclose(jax.nn.softmax(emitted["logits"]), expected, rtol=1e-2, atol=1e-5)
     assert emitted[source.default_layer].shape == (2, 1024)
     assert source.preprocessing["function"].endswith("mobilenet.preprocess_input")
+    again = fa.load_source("keras/MobileNet")  # its layers are numbered as before
+    assert (again.revision, again.layers) == (source.revision, source.layers)
 
 
 def test_errors_are_sentences(folder, tmp_path):
