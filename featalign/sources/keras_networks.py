@@ -47,10 +47,10 @@ class Graph:
                 f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
             )
         layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)]
-        last = layers[-1]
-        if isinstance(last, keras.layers.Softmax | keras.layers.Activation) and len(layers) > 2 and isinstance(layers[-2], keras.layers.Dense):
-            last = layers[-2]
-        if not isinstance(last, keras.layers.Dense) or len(layers) < 2:
+        shaping = keras.layers.Softmax | keras.layers.Activation | keras.layers.Flatten | keras.layers.Reshape
+        last = next((layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1])
+        dense = isinstance(last, keras.layers.Dense) or (isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1))
+        if not dense or len(layers) < 2 or last is layers[0]:
             return Graph(tuple(layer.name for layer in layers), layers[-1].name, None)
         before = layers[: layers.index(last)]
         reads = [layer.name for layer in before if layer.output is last.input]
@@ -103,7 +103,7 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
     import jax.numpy as jnp
 
     names = (*graph.layers, *((graph.head,) if graph.head else ()))
-    tapped = keras.Model(model.inputs, [model.get_layer(name).output for name in names])
+    tapped = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     trained, kept = _places(model.trainable_variables), _places(model.non_trainable_variables)
     softmax = graph.head is not None and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
 

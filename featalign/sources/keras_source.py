@@ -21,10 +21,10 @@ PIXELS_AT_ONCE = 64 * 224 * 224  # of all images in one pass
 def load_keras_source(rest: str) -> Source:
     """A Keras network as a source: NAME is one of keras.applications, with its ImageNet weights and preprocessing, or the path of a .keras file.
 
-    Layers are those of the network's own graph, by their names, those with more than two axes averaged over the middle ones. A last Dense layer is
-    taken for the head: what it reads is the default layer, what it gives `logits` (logarithms of probabilities where it ends in a softmax). A file is
-    read in safe mode; where it has no Rescaling or Normalization of its own, pixels are given as 0 to 1, and the ranking says so. Raises
-    FeatalignError for a name, file or layer that does not exist, another backend, or no network.
+    Layers are those of the network's own graph by name, those with more than two axes averaged over the middle ones. A last Dense layer, or a
+    last convolution of one place, is taken for the head: what it reads is the default layer, what it gives `logits` (logarithms of probabilities
+    where it ends in a softmax). A file is read in safe mode; where it has no Rescaling or Normalization of its own, pixels are given as 0 to 1,
+    and the ranking says so. Raises FeatalignError for a name, file or layer that does not exist, another backend, or no network.
     """
     address = parse("keras/", rest)
     if address.revision is not None:

@@ -94,14 +94,15 @@ def test_declared_preprocessing_is_followed_and_part_of_the_key(pictures, tmp_pa
     np.testing.assert_allclose(own.prepare_batch(pixels), np.moveaxis(expected, -1, 1), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch's exporter that needs no further package is the older one
 def test_what_torch_exports(tmp_path):
     torch = pytest.importorskip("torch", reason="needs torch to export")
     torch.manual_seed(0)
     network = torch.nn.Sequential(torch.nn.Linear(6, 5), torch.nn.ReLU(), torch.nn.Linear(5, 2)).eval()
     rows = np.random.default_rng(1).normal(size=(4, 6)).astype(np.float32)
     path = tmp_path / "torch.onnx"
-    with pytest.warns(DeprecationWarning, match="legacy TorchScript-based ONNX export"):  # the exporter that needs no further package
-        torch.onnx.export(network, torch.from_numpy(rows), str(path), dynamo=False, input_names=["rows"], dynamic_axes={"rows": {0: "batch"}})
+    dynamic = {"rows": {0: "batch"}}
+    torch.onnx.export(network, (torch.from_numpy(rows),), str(path), dynamo=False, input_names=["rows"], dynamic_axes=dynamic)
     source = fa.load_source(f"onnx:{path}")
     with torch.no_grad():
         expected = network[:2](torch.from_numpy(rows)).numpy()
