@@ -51,7 +51,8 @@ def measured(name: str, source: Source, target: fa.Target, bare: Bare) -> Line:
         for part in prepared:
             bare(part)
 
-    ours(), theirs()
+    ours()
+    theirs()
     pairs = [(_processor_seconds(ours), _processor_seconds(theirs)) for _ in range(REPEATS)]
     ratios = sorted(second / first for first, second in pairs)
     first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
@@ -109,7 +110,7 @@ def hf_image(folder: Path) -> Line:
     import torch
     import transformers
 
-    sizes = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 768}
+    sizes: dict[str, Any] = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 768}
     model = transformers.AutoModel.from_config(transformers.ViTConfig(**sizes)).eval()
     model.save_pretrained(folder)
     transformers.ViTImageProcessorPil(size={"height": 224, "width": 224}).save_pretrained(folder)
@@ -163,7 +164,7 @@ def keras(folder: Path) -> Line:
     import jax
     from keras import saving
 
-    model = saving.load_model(folder / "network.keras")
+    model: Any = saving.load_model(folder / "network.keras")
     values = [[variable.value for variable in some] for some in (model.trainable_variables, model.non_trainable_variables)]
     forward = jax.jit(lambda trained, held, part: model.stateless_call(trained, held, part, training=False)[0])
     return measured(

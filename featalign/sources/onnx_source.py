@@ -180,7 +180,7 @@ def _feed(address: Address, path: Path, graph: Any) -> Feed:
 def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...], dtype: Any) -> Feed:
     first = shape[1] in (1, 3)
     channels = shape[1] if first else shape[3]
-    size = shape[2:4] if first else shape[1:3]
+    size: tuple[int, int] = (shape[2], shape[3]) if first else (shape[1], shape[2])
     sidecar = path.parent / SIDECAR
     declared = read_json(sidecar, address) if sidecar.is_file() else {}
     if 0 in size:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def images(count: int = 24, size: int = 20) -> fa.Target:
     return fa.Target.from_arrays("sides", pixels, labels)
 
 
-def ranked_twice(source: str | list, target: fa.Target, cache: Path, calls: Callable[[], int], layers: str | None = "all") -> Ranking:
+def ranked_twice(source: Any, target: fa.Target, cache: Path, calls: Callable[[], int], layers: str | None = "all") -> Ranking:
     """The ranking of a source; a second one must be equal, and must not have called the model again."""
     first = fa.rank(source, target, cache=cache, scorers=SCORERS, layers=layers)
     made = calls()

@@ -1,5 +1,7 @@
 """hf/: real models of transformers with random weights, saved by transformers."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -11,7 +13,7 @@ pytest.importorskip("transformers", reason="needs featalign[hf]")
 torch = pytest.importorskip("torch", reason="needs featalign[hf]")
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-BERT = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 24}
+BERT: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 24}
 
 
 @pytest.fixture(scope="module")
@@ -24,7 +26,7 @@ def folder(tmp_path_factory):
     vocabulary = {word: index for index, word in enumerate(("[PAD]", "[UNK]", "</s>", *WORDS))}
     words = Tokenizer(models.WordLevel(vocabulary, unk_token="[UNK]"))
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    sizes = {"vocab_size": len(vocabulary)}
+    sizes: dict[str, Any] = {"vocab_size": len(vocabulary)}
     configurations = {
         "bert": transformers.BertConfig(**BERT, **sizes),
         "gpt2": transformers.GPT2Config(n_embd=16, n_layer=2, n_head=2, n_positions=24, eos_token_id=2, bos_token_id=2, **sizes),

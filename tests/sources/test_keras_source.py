@@ -47,7 +47,7 @@ def test_images_from_address_to_ranking(folder, tmp_path, monkeypatch, keras):
     assert len(ranking.rows) == 5
     assert fa.load_source(source.name).revision == source.revision
     assert all(row.warnings == () for row in ranking.rows)
-    pixels = target.inputs.read(np.arange(4))
+    pixels = np.asarray(target.inputs.read(np.arange(4)))
     model = keras.saving.load_model(folder / "pictures.keras")
     emitted = source.embed(pixels, ["pooled", "logits"])
     np.testing.assert_allclose(jax.nn.softmax(emitted["logits"]), np.asarray(model(pixels.astype(np.float32))), rtol=1e-4, atol=1e-5)
@@ -61,7 +61,7 @@ def test_it_is_differentiable_with_twins_and_gradients(folder, tmp_path):
     first, same, other = (source.random_twin(seed) for seed in (1, 1, 2))
     assert first.revision == same.revision
     assert len({source.revision, first.revision, other.revision}) == 3
-    pixels = target.inputs.read(np.arange(4))
+    pixels = np.asarray(target.inputs.read(np.arange(4)))
     emitted = [model.embed(pixels, ["maps"])["maps"] for model in (source, first, same, other)]
     np.testing.assert_array_equal(emitted[1], emitted[2])
     assert not np.allclose(emitted[0], emitted[1])

@@ -62,7 +62,7 @@ def test_images_from_address_to_ranking(pictures, tmp_path, monkeypatch):
     assert source.default_layer == "pooled"
     assert {row.layer: row.num_features for row in ranking.rows} == {"maps": 4, "active": 4, "pooled": 4, "logits": 3}
     assert all(any(warning.startswith("the graph declares no range") for warning in row.warnings) for row in ranking.rows)
-    pixels = target.inputs.read(np.arange(3))
+    pixels = np.asarray(target.inputs.read(np.arange(3)))
     session = onnxruntime.InferenceSession(str(pictures), providers=["CPUExecutionProvider"])
     (expected,) = session.run(None, {"pixels": np.moveaxis(pixels.astype(np.float32) / 255, -1, 1)})
     emitted = source.embed(pixels, ["pooled", "logits"])
@@ -88,7 +88,7 @@ def test_declared_preprocessing_is_followed_and_part_of_the_key(pictures, tmp_pa
     own = fa.load_source(f"onnx:{pictures}")
     assert own.preprocessing != plain.preprocessing
     assert own.input_form.assumed is None
-    pixels = images(size=16).inputs.read(np.arange(2))
+    pixels = np.asarray(images(size=16).inputs.read(np.arange(2)))
     assert own.prepare_batch is not None
     expected = (pixels.astype(np.float32) / 255 - declared["image_mean"]) / declared["image_std"]
     np.testing.assert_allclose(own.prepare_batch(pixels), np.moveaxis(expected, -1, 1), rtol=1e-4, atol=1e-5)

@@ -2,6 +2,7 @@
 
 from importlib.resources import files
 from importlib.util import find_spec
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::F
 def folder(tmp_path_factory):
     import sentence_transformers
     import transformers
+    from sentence_transformers.base.modules import Dense, Transformer
     from sentence_transformers.sentence_transformer.modules import Pooling
     from tokenizers import Tokenizer, models, pre_tokenizers
 
@@ -29,11 +31,16 @@ def folder(tmp_path_factory):
     transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", model_max_length=24).save_pretrained(
         place / "bert"
     )
-    sizes = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "intermediate_size": 32, "max_position_embeddings": 24}
+    sizes: dict[str, Any] = {
+        "hidden_size": 16,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "intermediate_size": 32,
+        "max_position_embeddings": 24,
+    }
     torch.manual_seed(0)
     transformers.BertModel(transformers.BertConfig(vocab_size=len(vocabulary), **sizes)).save_pretrained(place / "bert")
-    transformer = sentence_transformers.base.modules.Transformer(str(place / "bert"))
-    modules = [transformer, Pooling(16, pooling_mode="mean"), sentence_transformers.base.modules.Dense(16, 5)]
+    modules = [Transformer(str(place / "bert")), Pooling(16, pooling_mode="mean"), Dense(16, 5)]
     sentence_transformers.SentenceTransformer(modules=modules, device="cpu").save(str(place / "sentences"))
     return place / "sentences"
 
@@ -48,7 +55,7 @@ def test_from_address_to_ranking(folder, tmp_path, monkeypatch):
     assert source.layers == ("embeddings.mean", "layer_1.mean", "layer_2.mean", "features")
     assert {row.layer: row.num_features for row in ranking.rows} == {"embeddings.mean": 16, "layer_1.mean": 16, "layer_2.mean": 16, "features": 5}
     some = target.inputs.read(np.arange(6))
-    model = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
+    model: Any = sentence_transformers.SentenceTransformer(str(folder), device="cpu")
     np.testing.assert_allclose(source.embed(some)["features"], model.encode(some), rtol=1e-4, atol=1e-5)
     one = model[0].model(**model.tokenizer(some[0], return_tensors="pt"), output_hidden_states=True).hidden_states[1][0]
     np.testing.assert_allclose(source.embed(some, ["layer_1.mean"])["layer_1.mean"][0], one.mean(dim=0).detach(), rtol=1e-4, atol=1e-5)

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-import timm
+import timm  # type: ignore[import-not-found]
 import torch
 
 import featalign as fa
