@@ -24,6 +24,7 @@ durability: .venv/tested  # hours: see tests/durability/README.md
 
 .venv/tested: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --no-deps --upgrade --target .venv/beside timm torchvision
 	touch $@
 
 clean:

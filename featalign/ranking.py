@@ -117,6 +117,15 @@ class Ranking:
             best.setdefault(row.source, row)
         return best
 
+    @property
+    def warnings(self) -> dict[tuple[str, str], tuple[str, ...]]:
+        """The layers that each warning of a source is of, by source and warning."""
+        found: dict[tuple[str, str], tuple[str, ...]] = {}
+        for row in self.rows:
+            for warning in row.warnings:
+                found[row.source, warning] = (*found.get((row.source, warning), ()), row.layer)
+        return found
+
     def to_records(self) -> list[dict[str, Any]]:
         """One dictionary of plain data per row."""
         return [row.to_record() for row in self.rows]
@@ -151,6 +160,7 @@ class Ranking:
         if len(self.rows) > len(self.best_layers):
             notes.append("the best layer of each source: " + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values()))
         notes += self.target_warnings
+        notes += [f"{source}: {warning}" for source, warning in self.warnings]
         notes += [f"{source} could not be scored: {reason}" for source, reason in self.failures.items()]
         return "\n".join([*lines, *notes])
 

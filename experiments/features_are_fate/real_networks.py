@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from featalign.tangent_evidence import FIRST_TWIN
 
 from experiments.features_are_fate.pictures import pretraining_pixels, small, target_pixels
 from experiments.features_are_fate.results import Save
@@ -17,7 +18,6 @@ from featalign.distances.registry import measure
 from featalign.sources import catalogue
 from featalign.sources.flax_modules import chosen_layers
 from featalign.sources.source import Differentiable, Source
-from featalign.tangent_evidence import FIRST_TWIN
 
 SCORERS = ("label_overlap", "rankme", "participation_ratio", "active_fraction", "hoyer", "treves_rolls")
 BATCH = 100

@@ -14,7 +14,7 @@ from featalign.embeddings.store import Embedding, Store, Survey
 from featalign.embeddings.writer import Committer, Counts, ShardWriter
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
-from featalign.targets.batches import batches
+from featalign.targets.batches import batches, read_ahead
 from featalign.targets.target import Target
 
 Progress = Callable[[int, int, int], None]
@@ -147,13 +147,13 @@ def _compute(
             store.create(plan.found.manifest, labels)
     found, done = len(rows) - len(positions), 0
     progress(found, done, len(rows))
-    for start, batch in zip(starts[some], batches(target, batch_size, rows=rows[positions]) if len(positions) else (), strict=True):
+    for start, batch in zip(starts[some], read_ahead(batches(target, batch_size, rows=rows[positions])) if len(positions) else (), strict=True):
         row_id = batch.rows[batch.valid]
         expected = rows[start : start + batch_size]
         if not np.array_equal(row_id, expected):
             raise FeatalignError(f"{target.name}: expected the rows {expected[0]} to {expected[-1]} in this batch, got others; mend its inputs")
         wanted = [layer for layer, batches_needed in needed.items() if batches_needed[start // batch_size]]
-        emitted = source.embed(batch.inputs, wanted)
+        emitted = source.embed(batch.inputs[: _inputs_needed(source, len(row_id), batch_size)], wanted)
         for plan in plans:
             layer = plan.identity.layer
             if layer not in wanted:
@@ -165,6 +165,14 @@ def _compute(
         done += len(row_id)
         progress(found, done, len(rows))
     return writers
+
+
+def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
+    """How many of a padded batch's inputs go through the source: all that are rows, and padding as far as a part of a known size asks for it."""
+    if not source.static_shapes:
+        return num_rows
+    part = source.at_once.limit or batch_size
+    return min(batch_size, -(-num_rows // part) * part)
 
 
 def _writer(store: Store, plan: _Plan, source: Source, target: Target, labels: StoredLabels, num_features: int, committer: Committer) -> ShardWriter:

@@ -68,7 +68,8 @@ def rank_layers(source: Source, plan: Plan, report: Report) -> Iterator[RankingR
         statistics = collect(rows, labels, plan.scorers, seed=plan.seed, outputs=outputs, intervals=plan.intervals, tangent=tangent)
         scores = scored(statistics, plan.scorers, intervals=plan.intervals)
         failure = (f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()
-        row = RankingRow(source.name, layer, embedding.num_features, scores, warnings=(*_warnings(embedding), *failure))
+        warnings = (*_warnings(embedding), *source.remarks(target), *failure)
+        row = RankingRow(source.name, layer, embedding.num_features, scores, warnings=warnings)
         if "linear_probe" in scores and scores["linear_probe"].ok:
             probes[layer] = scores["linear_probe"].value
         if plan.calibration is not None and layer == source.default_layer and layer in probes:

@@ -86,9 +86,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     if len(ranking.rows) > len(ranking.best_layers):
         best = ", ".join(f"{row.source} {row.layer}" for row in ranking.best_layers.values())
         console.print(f"the best layer of each source: {best}", markup=False, highlight=False)
-    for row in ranking.rows:
-        for warning in row.warnings:
-            console.print(f"{row.source} {row.layer}: {warning}", style="yellow", markup=False)
+    for (source, warning), layers in ranking.warnings.items():
+        console.print(f"{source} {', '.join(layers)}: {warning}", style="yellow", markup=False)
     statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
     for name, explanation in sorted(statuses):
         console.print(f"{name}: {explanation}", style="dim", markup=False)

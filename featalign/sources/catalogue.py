@@ -1,14 +1,26 @@
-"""The address scheme of sources: SCHEME/NAME, one line a scheme, or h5:PATH for features made elsewhere."""
+"""The address scheme of sources: SCHEME/NAME or SCHEME:PATH, one line a scheme, or h5:PATH for features made elsewhere."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
 from featalign.errors import FeatalignError
+from featalign.sources.hf_source import load_hf_source
+from featalign.sources.keras_source import load_keras_source
+from featalign.sources.onnx_source import load_onnx_source
+from featalign.sources.py_source import load_python_source
 from featalign.sources.source import Source
+from featalign.sources.st_source import load_st_source
+from featalign.sources.timm_source import load_timm_source
 from featalign.sources.zoo import load_zoo_source, zoo_names
 
 LOADERS: dict[str, Callable[[str], Source]] = {
-    "zoo": load_zoo_source,
+    "zoo/": load_zoo_source,
+    "timm/": load_timm_source,
+    "hf/": load_hf_source,
+    "st/": load_st_source,
+    "keras/": load_keras_source,
+    "onnx:": load_onnx_source,
+    "py:": load_python_source,
 }
 FEATURE_FILES = ("h5:", "npz:", "npy:")  # followed by a path
 NAMES: dict[str, Callable[[], tuple[str, ...]]] = {
@@ -44,10 +56,10 @@ def load(address: str) -> Source:
     """
     if address.startswith(FEATURE_FILES):
         return Source.from_features(address, address.partition(":")[2])
-    scheme, _, name = address.partition("/")
-    if scheme not in LOADERS or not name:
-        raise FeatalignError(
-            f"source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: {', '.join(LOADERS)}/, {', '.join(FEATURE_FILES)}), "
-            f"got {address!r}"
-        )
-    return LOADERS[scheme](name)
+    for scheme, loader in LOADERS.items():
+        if address.startswith(scheme) and len(address) > len(scheme):
+            return loader(address[len(scheme) :])
+    raise FeatalignError(
+        f"source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: {', '.join((*LOADERS, *FEATURE_FILES))}), "
+        f"got {address!r}"
+    )

@@ -52,7 +52,7 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
     if source.load_differentiable is None:
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module or a zoo source"
+            f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module, a Keras network or a zoo source"
         )
     name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, sketch={SKETCH})"
     drawn: dict[str, Any] = {}
@@ -85,7 +85,9 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         ]
         return {name: np.concatenate([np.asarray(part) for part in parts])[: len(prepared)]}
 
-    return replace(source, embed_batch=embed_batch, layers=(name,), default_layer=name, logits_layer=None, load_differentiable=None)
+    return replace(
+        source, embed_batch=embed_batch, prepare_batch=None, layers=(name,), default_layer=name, logits_layer=None, load_differentiable=None
+    )
 
 
 def draw_read_outs(width: int, count: int, seed: int) -> np.ndarray:

@@ -1,11 +1,13 @@
 """The random twin: a source's architecture with freshly drawn weights."""
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.sources.parts import AtOnce
 from featalign.sources.source import Differentiable, Source, digest_arrays
 
 
@@ -22,6 +24,11 @@ def random_twin(source: Source, seed: int = 0) -> Source:
     """
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
+    if source.load_twin is not None:
+        drawn = source.load_twin(int(seed))
+        content = f"random twin\0{source.revision}\0{drawn.revision}"
+        revision = hashlib.sha256(content.encode()).hexdigest()
+        return replace(drawn, name=f"{source.name} random twin {seed}", revision=revision, logits_layer=None, load_twin=None)
     differentiable = source.differentiable
     if differentiable is None or differentiable.initialise is None:
         raise FeatalignError(
@@ -47,6 +54,8 @@ def random_twin(source: Source, seed: int = 0) -> Source:
         preprocessing=source.preprocessing,
         input_kind=source.input_kind,
         load_differentiable=lambda: fresh,
+        input_form=source.input_form,
+        at_once=AtOnce(source.at_once.limit),
     )
 
 

@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.sources.input_form import InputForm, misfits
+from featalign.sources.parts import AtOnce, in_parts
+from featalign.targets.target import Target
 
 EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
 
@@ -47,7 +50,10 @@ class Source:
     `revision` is a digest of the weights (or what the user says identifies them), `preprocessing` the declared preprocessing
     as plain data, `layers` the names of the layers from input to output (the head's logits left out), `default_layer` the one
     that is scored unless asked otherwise, `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch of raw
-    inputs to features (B, D) for each layer asked for; call `embed`, which checks what comes back.
+    inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked for; call `embed`, which checks what comes back and takes
+    `at_once` inputs at a time. `static_shapes` says that another number of inputs costs a compilation, so that batches are padded. A black box whose
+    architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable source needs no such function. `input_form` says
+    what the inputs should be like.
     """
 
     name: str
@@ -61,6 +67,11 @@ class Source:
     pretraining: Pretraining = Pretraining()
     load_differentiable: Callable[[], Differentiable | None] | None = field(default=None, repr=False)
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
+    prepare_batch: Callable[[Any], Any] | None = field(default=None, repr=False)
+    load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
+    input_form: InputForm = field(default_factory=InputForm, repr=False)
+    static_shapes: bool = True
+    at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
 
     @staticmethod
     def from_function(
@@ -131,7 +142,7 @@ class Source:
             if layer not in self.all_layers:
                 raise FeatalignError(f"layer: {self.name} has no layer {layer!r}; it has {', '.join(self.all_layers)}")
         try:
-            emitted = self.embed_batch(inputs, wanted)
+            emitted = in_parts(inputs, self.prepare_batch, lambda part: self.embed_batch(part, wanted), self.at_once, name=self.name)
         except FeatalignError:
             raise
         except Exception as error:
@@ -139,6 +150,11 @@ class Source:
                 f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with {type(error).__name__}: {error}"
             ) from error
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
+
+    def remarks(self, target: Target) -> tuple[str, ...]:
+        """What does not fit between the source and a target's inputs, and how memory did: sentences for whoever reads the scores."""
+        memory = self.at_once.sentence
+        return (*misfits(self.input_form, target), *((memory,) if memory else ()))
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
         if layer not in emitted:

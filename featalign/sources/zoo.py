@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import ImagePreprocessing
 from featalign.sources.source import Pretraining, Source, digest_arrays
 
@@ -60,6 +61,7 @@ def load_zoo_source(name: str) -> Source:
             card["num_parameters"],
         ),
         load_differentiable=lambda: built().differentiable,
+        input_form=InputForm((card["preprocessing"]["size"],) * 2),
     )
 
 

@@ -1,12 +1,16 @@
 """A target in batches of one size, the last one padded."""
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.target import Target, check_rows
+
+Item = TypeVar("Item")
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +37,20 @@ def batches(target: Target, batch_size: int, *, rows: np.ndarray | None = None) 
         raise FeatalignError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
     chosen = np.arange(target.num_rows) if rows is None else check_rows(rows, target.num_rows)
     return (_batch(target, chosen[start : start + batch_size], int(batch_size)) for start in range(0, len(chosen), int(batch_size)))
+
+
+def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
+    """The same items, the next one made in a thread while the caller works on this one.
+
+    >>> list(read_ahead(iter("abc")))
+    ['a', 'b', 'c']
+    """
+    end = object()
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = pool.submit(next, items, end)
+            yield item  # type: ignore[misc]
 
 
 def _batch(target: Target, rows: np.ndarray, batch_size: int) -> Batch:

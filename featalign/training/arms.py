@@ -144,7 +144,8 @@ def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable:
         raise FeatalignError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
     if (differentiable := source.differentiable) is None:
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; fine-tuning needs a Flax module or a zoo source"
+            f"{source.name}: expected a differentiable source, this one is a black box; "
+            "fine-tuning needs a Flax module, a Keras network or a zoo source"
         )
     if layer is not None and layer not in source.all_layers:
         raise FeatalignError(f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}")

@@ -4,6 +4,7 @@ import pytest
 from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
+from featalign.sources.parts import AtOnce
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 from tests.embeddings.examples import NUM_ROWS, CountingSource, filled, make_target, snapshot
@@ -156,3 +157,20 @@ def test_bad_arguments_get_a_sentence_and_leave_nothing(tmp_path, arguments, mes
     with pytest.raises(FeatalignError, match=message):
         extract(**{"source": CountingSource().source, "target": make_target(), "layers": None, "store": Store(tmp_path / "cache"), **arguments})
     assert not (tmp_path / "cache").exists()
+
+
+@pytest.mark.parametrize(
+    ("static_shapes", "limit", "sizes"), [(True, None, [8, 8]), (True, 2, [2] * 6), (False, None, [8, 3]), (False, 2, [2, 2, 2, 2, 2, 1])]
+)
+def test_padding_goes_through_the_source_as_far_as_it_asks_for_it(tmp_path, static_shapes, limit, sizes):
+    seen = []
+
+    def embed_batch(inputs, layers):
+        seen.append(len(inputs))
+        return {"features": np.asarray(inputs, np.float32)}
+
+    source = Source("counting", "1", embed_batch, static_shapes=static_shapes, at_once=AtOnce(limit))
+    rows = np.arange(22.0).reshape(11, 2)
+    target = Target.from_arrays("numbers", rows, np.arange(11) % 2)
+    np.testing.assert_array_equal(extract(source, target, None, Store(tmp_path), batch_size=8)["features"].read_all(), rows.astype(np.float32))
+    assert seen == sizes

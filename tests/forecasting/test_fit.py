@@ -121,9 +121,7 @@ def test_short_runs_that_see_the_gain_narrow_the_intervals():
 
 def test_short_runs_that_see_nothing_narrow_nothing():
     random, examples = np.random.default_rng(0), world(4, targets=10, hidden=0.05, share=0.3)
-    blind = [
-        replace(each, short=Short(0.3, 0.4 + 0.05 * random.normal(), math.exp(0.05 * random.normal()), 0.4, 1.0)) for each in examples
-    ]
+    blind = [replace(each, short=Short(0.3, 0.4 + 0.05 * random.normal(), math.exp(0.05 * random.normal()), 0.4, 1.0)) for each in examples]
     widths = []
     for some in (blind, [replace(each, short=None) for each in examples]):
         line = fit_lines(some, "differentiable")["gain"]

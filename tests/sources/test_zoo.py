@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -89,3 +91,26 @@ def test_bad_addresses_are_said(address, words):
 def test_a_wildcard_that_matches_nothing_is_said():
     with pytest.raises(FeatalignError, match="nothing matches 'zoo/x\\*'"):
         expand(["zoo/x*"])
+
+
+def test_ranking_the_zoo_loads_no_other_ecosystem(tmp_path):
+    code = (
+        "import sys, featalign as fa; target = fa.load_target('sklearn:digits', subset=40); "
+        f"fa.rank('zoo/resnet_digits', target, cache={str(tmp_path)!r}, scorers=['dead_fraction']); print(*sys.modules)"
+    )
+    loaded = {
+        name.partition(".")[0] for name in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    }
+    assert "jax" in loaded
+    assert not loaded & {
+        "torch",
+        "torchvision",
+        "timm",
+        "transformers",
+        "tokenizers",
+        "huggingface_hub",
+        "sentence_transformers",
+        "keras",
+        "onnx",
+        "onnxruntime",
+    }

@@ -1,0 +1,32 @@
+"""Optional packages: loaded when first used, and a sentence that says how to install what is missing."""
+
+from importlib import import_module
+from importlib.metadata import version
+from importlib.util import find_spec
+from typing import Any
+
+from featalign.errors import FeatalignError
+
+
+def require(module: str, *, extra: str, address: str) -> Any:
+    """The module of an optional package. Raises FeatalignError naming the extra when it is not installed, or does not load."""
+    package = module.partition(".")[0]
+    if find_spec(package) is None:
+        raise FeatalignError(f"{address}: it needs the package {package}, which is not installed; install featalign[{extra}]")
+    try:
+        return import_module(module)
+    except Exception as error:  # versions that do not belong together fail in every way there is
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise FeatalignError(
+            f"{address}: the package {package} is installed and does not load ({reason}); "
+            f"install featalign[{extra}] anew, in versions that fit together"
+        ) from error
+
+
+def releases(*packages: str) -> dict[str, str]:
+    """Major and minor version of each package: what enters a revision.
+
+    >>> list(releases("numpy"))
+    ['numpy']
+    """
+    return {package: ".".join(version(package).split("+")[0].split(".")[:2]) for package in packages}

@@ -1,0 +1,110 @@
+"""How models of transformers read: tokenizers and image processors as preprocessing."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.address import Address
+from featalign.sources.extras import require
+from featalign.sources.input_form import InputForm
+from featalign.sources.preprocessing import as_picture
+
+MAX_TOKENS = 512
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How raw inputs become tensors, as a function and as plain data."""
+
+    prepare: Callable[[Any], dict[str, np.ndarray]]
+    identity: Mapping[str, Any]
+    form: InputForm
+
+
+def text_reading(address: Address, folder: Path, config: Any) -> Reading:
+    """The tokenizer of a model as a preprocessing."""
+    transformers = require("transformers", extra="hf", address=address.text)
+
+    @cache
+    def tokenizer() -> Any:
+        with quiet():
+            try:
+                made = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+            except (OSError, ValueError, KeyError) as error:
+                raise FeatalignError(
+                    f"{address.text}: its tokenizer cannot be loaded ({first_line(error)}); save it beside the weights with save_pretrained"
+                ) from error
+        made.pad_token = made.pad_token or made.eos_token or made.unk_token
+        made.padding_side = "right"
+        return made
+
+    @cache
+    def longest() -> int:
+        positions = getattr(config, "max_position_embeddings", None) or MAX_TOKENS
+        if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer"):  # positions begin after the padding's
+            positions -= (config.pad_token_id or 0) + 1
+        return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
+
+    def prepare(texts: list[str]) -> dict[str, np.ndarray]:
+        return dict(tokenizer()(list(texts), padding=True, truncation=True, max_length=longest(), return_tensors="np"))
+
+    def count_tokens(texts: list[str]) -> list[int]:
+        with quiet():
+            return [len(ids) for ids in tokenizer()(list(texts))["input_ids"]]
+
+    return Reading(
+        prepare, {"kind": "text", "tokenizer": "in the revision", "max_tokens": longest()}, InputForm(max_tokens=longest(), count_tokens=count_tokens)
+    )
+
+
+def image_reading(address: Address, folder: Path) -> Reading:
+    """The image processor of a model as a preprocessing."""
+    transformers = require("transformers", extra="hf", address=address.text)
+    with quiet():
+        try:  # Pillow's, so that features do not depend on whether torchvision is there
+            processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise FeatalignError(
+                f"{address.text}: its preprocessing cannot be loaded ({first_line(error)}); save the image processor beside the weights"
+            ) from error
+
+    def prepare(images: Any) -> dict[str, np.ndarray]:
+        return {
+            "pixel_values": np.asarray(processor(images=[as_picture(image) for image in images], return_tensors="np")["pixel_values"], np.float32)
+        }
+
+    described = json.loads(processor.to_json_string())
+    size = (described.get("crop_size") if described.get("do_center_crop") else None) or described.get("size") or {}
+    side = size.get("shortest_edge")
+    height, width = size.get("height", side), size.get("width", side)
+    form = InputForm(None if height is None or width is None else (height, width), 3)
+    return Reading(prepare, {"kind": "image", "processor": described, "backend": "pil"}, form)
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, short enough for a sentence."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+
+
+class quiet:
+    """transformers without its progress bars and remarks on weights it leaves out; both as they were afterwards."""
+
+    def __enter__(self) -> None:
+        from transformers.utils import logging
+
+        self.level, self.bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+    def __exit__(self, *reason: object) -> None:
+        from transformers.utils import logging
+
+        logging.set_verbosity(self.level)
+        if self.bars:
+            logging.enable_progress_bar()

@@ -1,0 +1,215 @@
+"""A Keras network on the JAX backend: its layers, its pure function, its preprocessing, and how it begins anew."""
+
+import os
+import random
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.address import Address
+from featalign.sources.extras import require
+from featalign.sources.input_form import InputForm
+from featalign.sources.preprocessing import resized_rgb
+from featalign.sources.source import Differentiable
+
+LOGITS = "logits"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How raw inputs become the network's, as a function and as plain data."""
+
+    kind: str
+    prepare: Callable[[Any], np.ndarray]
+    identity: Mapping[str, Any]
+    form: InputForm
+
+
+@dataclass(frozen=True)
+class Graph:
+    """The layers that can be tapped, the one to score, and the head's, where there is one."""
+
+    layers: tuple[str, ...]
+    default: str
+    head: str | None
+
+    @staticmethod
+    def of(address: Address, model: Any) -> "Graph":
+        """Read off a network. Raises FeatalignError for one without a graph of layers or with several inputs."""
+        keras = keras_on_jax(address)
+        if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+            raise FeatalignError(
+                f"{address.text}: expected a Functional or Sequential network with one input, got {type(model).__name__} with "
+                f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
+            )
+        layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)]
+        shaping = keras.layers.Softmax | keras.layers.Activation | keras.layers.Flatten | keras.layers.Reshape
+        last = next((layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1])
+        dense = isinstance(last, keras.layers.Dense) or (isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1))
+        if not dense or len(layers) < 2 or last is layers[0]:
+            return Graph(tuple(layer.name for layer in layers), layers[-1].name, None)
+        before = layers[: layers.index(last)]
+        reads = [layer.name for layer in before if layer.output is last.input]
+        return Graph(tuple(layer.name for layer in before), reads[0] if reads else before[-1].name, last.name)
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A network in memory, and the functions of it, which live as long as it does."""
+
+    model: Any
+    graph: Graph
+    reading: Reading
+    parts: Differentiable
+    chosen: Callable[..., Mapping[str, Any]]
+
+    @staticmethod
+    def of(address: Address, model: Any) -> "Loaded":
+        """A network with its functions."""
+        import jax
+
+        graph, reading = Graph.of(address, model), read_inputs(address, model)
+        emit = _emitting(keras_on_jax(address), model, graph)
+
+        def parts_of(made: Any) -> Differentiable:
+            held = _by_place(made.non_trainable_variables)
+            return Differentiable(
+                _by_place(made.trainable_variables),
+                lambda parameters, prepared: emit(parameters, held, prepared),
+                reading.prepare,
+                lambda seed: parts_of(fresh(keras_on_jax(address), model, seed)),
+                held,
+            )
+
+        parts = parts_of(model)
+
+        def chosen(parameters: Any, prepared: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
+            emitted = parts.apply(parameters, prepared)
+            return {layer: emitted[layer] for layer in wanted}
+
+        return Loaded(model, graph, reading, parts, jax.jit(chosen, static_argnums=2))
+
+    def embed(self, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        """Layers of prepared inputs; what nobody asked for is not computed."""
+        return {layer: np.asarray(values) for layer, values in self.chosen(self.parts.parameters, prepared, wanted).items()}
+
+
+def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any], dict[str, Any]]:
+    """The pure function of (parameters, held, prepared) to all layers, and the logits where there is a head."""
+    import jax.numpy as jnp
+
+    names = (*graph.layers, *((graph.head,) if graph.head else ()))
+    tapped = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
+    trained, kept = _places(model.trainable_variables), _places(model.non_trainable_variables)
+    softmax = graph.head is not None and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
+
+    def emit(parameters: Any, held: Any, prepared: Any) -> dict[str, Any]:
+        values = [parameters[trained[id(variable)]] for variable in tapped.trainable_variables]
+        others = [held[kept[id(variable)]] for variable in tapped.non_trainable_variables]
+        outputs, _ = tapped.stateless_call(values, others, prepared, training=False)
+        emitted = {name: _pooled(output) for name, output in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True)}
+        if graph.head is not None:
+            head = emitted.pop(graph.head)
+            emitted[LOGITS] = jnp.log(jnp.maximum(head, jnp.finfo(head.dtype).tiny)) if softmax else head
+        return emitted
+
+    return emit
+
+
+def _places(variables: Any) -> dict[int, str]:
+    return {id(variable): f"{place:04d}" for place, variable in enumerate(variables)}
+
+
+def _by_place(variables: Any) -> dict[str, Any]:
+    """Values in the order of the network; paths differ between a network and its clone, so that the place alone tells."""
+    return {f"{place:04d}": variable.value for place, variable in enumerate(variables)}
+
+
+def read_inputs(address: Address, model: Any) -> Reading:
+    """The preprocessing: the application's own, or what the network's input and first layers say."""
+    keras = keras_on_jax(address)
+    shape = tuple(model.inputs[0].shape[1:])
+    if len(shape) != 3 or shape[2] not in (1, 3):
+        return _arrays(address, shape)
+    size = (shape[0] or 224, shape[1] or 224)
+    function = None if address.name.endswith(".keras") else _preprocess_input(keras, address.name)
+    own = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers[:4])
+    assumed = None
+    if function is None and not own:
+        assumed = "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling layer first if it was trained on others"
+    whole = np.float32(255 if function is not None or own else 1)
+
+    def prepare(images: Any) -> np.ndarray:
+        pixels = np.stack([resized_rgb(np.asarray(image), size) for image in images]) * whole
+        if shape[2] == 1:
+            pixels = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        return np.asarray(pixels if function is None else function(pixels), np.float32)
+
+    identity = {"kind": "image", "resize": "bilinear", "size": list(size), "channels": shape[2], "range": [0, float(whole)]}
+    identity |= {"function": None if function is None else f"{function.__module__}.{function.__name__}"}
+    return Reading("image", prepare, identity, InputForm(size, shape[2], assumed=assumed))
+
+
+def fresh(keras: Any, model: Any, seed: int) -> Any:
+    """The network with weights drawn anew by `seed`; what normalisation layers learnt of the inputs is kept, as preprocessing."""
+    before = random.getstate()
+    random.seed(seed)  # Keras draws the seeds of its initialisers there
+    try:
+        made = keras.models.clone_model(model)
+    finally:
+        random.setstate(before)
+    for layer, own in zip(made.layers, model.layers, strict=True):
+        if isinstance(own, keras.layers.Normalization):
+            layer.set_weights(own.get_weights())
+    return made
+
+
+def keras_on_jax(address: Address) -> Any:
+    """Keras on the JAX backend. Raises FeatalignError when it is not installed, or already runs on another."""
+    if "keras" not in sys.modules:
+        before = os.environ.get("KERAS_BACKEND")
+        os.environ["KERAS_BACKEND"] = "jax"
+        try:
+            require("keras", extra="keras", address=address.text)
+        finally:
+            if before is None:
+                del os.environ["KERAS_BACKEND"]
+            else:
+                os.environ["KERAS_BACKEND"] = before
+    keras = require("keras", extra="keras", address=address.text)
+    if keras.backend.backend() != "jax":
+        raise FeatalignError(f"{address.text}: Keras runs on {keras.backend.backend()} in this process; set KERAS_BACKEND=jax before it is imported")
+    if keras.config.image_data_format() != "channels_last":
+        raise FeatalignError(f"{address.text}: Keras is set to channels_first; set image_data_format to channels_last in its keras.json")
+    return keras
+
+
+def _preprocess_input(keras: Any, name: str) -> Callable[[Any], Any]:
+    module = sys.modules[getattr(keras.applications, name).__module__]
+    return module.preprocess_input
+
+
+def _has_one_output(layer: Any) -> bool:
+    try:
+        output = layer.output
+    except (AttributeError, ValueError):  # used more than once, or never
+        return False
+    return not isinstance(output, list | tuple | dict) and len(output.shape) >= 2 and output.shape[0] is None and bool(output.shape[-1])
+
+
+def _pooled(values: Any) -> Any:
+    return values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values
+
+
+def _arrays(address: Address, shape: tuple[int | None, ...]) -> Reading:
+    def prepare(rows: Any) -> np.ndarray:
+        values = np.stack([np.asarray(row, np.float32) for row in rows])
+        if len(values.shape) != len(shape) + 1 or any(size and size != given for size, given in zip(shape, values.shape[1:], strict=True)):
+            raise FeatalignError(f"{address.text}: it reads inputs of shape {shape}, got {values.shape[1:]}; reshape the target's inputs")
+        return values
+
+    return Reading("array", prepare, {"kind": "array"}, InputForm())

@@ -1,0 +1,214 @@
+"""onnx:PATH#TENSOR: any tensor of an ONNX graph; needs no framework but onnxruntime."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.address import Address, parse
+from featalign.sources.extras import releases, require
+from featalign.sources.hub import read_json
+from featalign.sources.input_form import InputForm
+from featalign.sources.parts import AtOnce
+from featalign.sources.preprocessing import resized_rgb
+from featalign.sources.resident import Resident
+from featalign.sources.source import Source
+
+SIDECAR = "preprocessor_config.json"  # as exporters of transformers write it beside the graph
+SKIPPED = frozenset({"Constant", "Shape", "Identity", "Dropout", "Reshape", "Flatten", "Unsqueeze", "Squeeze", "Cast", "Gather", "Concat", "Slice"})
+AT_ONCE = 32
+
+
+def load_onnx_source(rest: str) -> Source:
+    """An ONNX graph with one input of floats as a source; `#TENSOR` names the tensor to score, any that a node of the graph gives.
+
+    Layers are the tensors of floats whose first axis is the batch's and whose shape the graph says; (B, C, H, W) is averaged over places, (B, T, D)
+    over tokens. The default is what goes into the last matrix product, the features before the head. Images are resized to the graph's input; mean,
+    deviation and scale come from a preprocessor_config.json beside the graph, and where there is none pixels lie in [0, 1] and the ranking says so.
+    Raises FeatalignError for a file that is no graph, a tensor it does not have, or inputs it cannot be given.
+    """
+    address = parse("onnx:", rest)
+    onnx = require("onnx", extra="onnx", address=address.text)
+    require("onnxruntime", extra="onnx", address=address.text)
+    path = address.folder
+    if path is None or not path.is_file():
+        raise FeatalignError(f"{address.text}: there is no file {address.name}; name a .onnx file")
+    try:
+        graph = onnx.load(str(path), load_external_data=False)
+        revision = _digest(address, path, graph)
+        onnx.checker.check_model(str(path))
+        inferred = onnx.shape_inference.infer_shapes(graph)
+    except FeatalignError:
+        raise
+    except Exception as error:
+        raise FeatalignError(f"{address.text}: it is no valid ONNX graph ({str(error).splitlines()[0][:200]}); export it anew") from error
+    tensors = _tensors(inferred.graph)
+    default = address.layer or _before_the_head(inferred.graph, tensors)
+    if default not in tensors:
+        shown = ", ".join(list(tensors)[:30]) + (f" and {len(tensors) - 30} more" if len(tensors) > 30 else "")
+        raise FeatalignError(f"layer: {address.name} has no tensor {default!r} with a batch axis; it has {shown}")
+    if isinstance(batch := _batch_axis(inferred.graph), int) and batch > 1:
+        raise FeatalignError(f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch axis of any size")
+    feed = _feed(address, path, inferred.graph)
+    session = Resident(lambda: _session(address, path, tuple(tensors)))
+
+    def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        emitted = session().run(list(wanted), {feed.name: prepared})
+        return {layer: _pooled(np.asarray(values)) for layer, values in zip(wanted, emitted, strict=True)}
+
+    return Source(
+        address.text,
+        revision,
+        embed_batch,
+        tuple(tensors),
+        default,
+        preprocessing=feed.identity,
+        input_kind=feed.kind,
+        prepare_batch=feed.prepare,
+        input_form=feed.form,
+        static_shapes=False,
+        at_once=AtOnce(1 if _batch_axis(inferred.graph) == 1 else AT_ONCE if feed.kind == "image" else None),
+    )
+
+
+@dataclass(frozen=True)
+class Feed:
+    """The graph's input, and how raw inputs become it."""
+
+    name: str
+    kind: str
+    prepare: Any
+    identity: Mapping[str, Any]
+    form: InputForm
+
+
+def _digest(address: Address, path: Path, graph: Any) -> str:
+    """SHA-256 of the graph and of the files with its weights, which must lie beside it."""
+    digest = hashlib.sha256(json.dumps(releases("onnxruntime"), sort_keys=True).encode())
+    folder = path.resolve().parent
+    files = {entry.value for tensor in graph.graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    for file in [path, *(folder / name for name in sorted(files))]:
+        if not file.resolve().is_relative_to(folder) and file != path:
+            raise FeatalignError(f"{address.text}: its weights lie outside its own folder; put them beside the graph")
+        if not file.is_file():
+            raise FeatalignError(f"{address.text}: the file {file.name} with its weights is missing; put it beside the graph")
+        with file.open("rb") as content:
+            digest.update(hashlib.file_digest(content, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _tensors(graph: Any) -> dict[str, tuple[Any, ...]]:
+    """Name and shape of every tensor of floats that a node gives for a batch, in the order of the nodes."""
+    known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.output)}
+    batch, given = _batch_axis(graph), {value.name for value in graph.output}
+    found: dict[str, tuple[Any, ...]] = {}
+    for node in graph.node:
+        for name in node.output:
+            kind = known.get(name)
+            if kind is None or kind.elem_type not in (1, 10, 11) or (node.op_type in SKIPPED and name not in given):
+                continue
+            shape = tuple(dim.dim_param or dim.dim_value for dim in kind.shape.dim)
+            if len(shape) in (2, 3, 4) and shape[0] == batch:
+                found[name] = shape
+    return found
+
+
+def _batch_axis(graph: Any) -> Any:
+    dim = _input(graph).type.tensor_type.shape.dim[0]
+    return dim.dim_param or dim.dim_value
+
+
+def _input(graph: Any) -> Any:
+    constants = {tensor.name for tensor in graph.initializer}
+    return next(value for value in graph.input if value.name not in constants)
+
+
+def _before_the_head(graph: Any, tensors: Mapping[str, Any]) -> str:
+    """What the last matrix product reads, where the graph gives it as (B, D); else its output."""
+    products = [node for node in graph.node if node.op_type in ("Gemm", "MatMul")]
+    places = {name: place for place, node in enumerate(graph.node) for name in node.output}
+    name = products[-1].input[0] if products else graph.output[0].name
+    while name in places and name not in tensors and graph.node[places[name]].op_type in SKIPPED:
+        name = graph.node[places[name]].input[0]  # through a flattening, to what it flattens
+    return name if name in tensors else graph.output[0].name
+
+
+def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
+    """The graph in onnxruntime with every tensor among its outputs; only what is asked for is computed."""
+    onnx = require("onnx", extra="onnx", address=address.text)
+    runtime = require("onnxruntime", extra="onnx", address=address.text)
+    graph = onnx.load(str(path))  # with its weights, refusing those outside its folder
+    given = {value.name for value in graph.graph.output}
+    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in tensors if name not in given)
+    options = runtime.SessionOptions()
+    options.log_severity_level = 3
+    try:
+        providers = [name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"]  # it computes elsewhere
+        return runtime.InferenceSession(graph.SerializeToString(), options, providers=providers)
+    except Exception as error:
+        raise FeatalignError(f"{address.text}: onnxruntime cannot run it ({str(error).splitlines()[0][:200]}); export it for this version") from error
+
+
+def _feed(address: Address, path: Path, graph: Any) -> Feed:
+    constants = {tensor.name for tensor in graph.initializer}
+    inputs = [value for value in graph.input if value.name not in constants]
+    kind = inputs[0].type.tensor_type
+    shape = tuple(dim.dim_value for dim in kind.shape.dim)
+    dtype = {1: np.float32, 10: np.float16, 11: np.float64}.get(kind.elem_type)
+    if len(inputs) != 1 or dtype is None:
+        names = ", ".join(value.name for value in inputs)
+        raise FeatalignError(
+            f"{address.text}: expected one input of floats, got {names}; for a model that reads tokens use hf/ or st/, or py:MODULE:FACTORY"
+        )
+    if len(shape) == 4 and (3 in (shape[1], shape[3]) or 1 in (shape[1], shape[3])):
+        return _image_feed(address, path, inputs[0].name, shape, dtype)
+
+    def prepare(rows: Any) -> np.ndarray:
+        values = np.stack([np.asarray(row, dtype) for row in rows])
+        if len(values.shape) != len(shape) or any(size and size != given for size, given in zip(shape[1:], values.shape[1:], strict=True)):
+            raise FeatalignError(f"{address.text}: it reads inputs of shape {_shown(shape[1:])}, got {values.shape[1:]}; reshape the target's inputs")
+        return values
+
+    return Feed(inputs[0].name, "array", prepare, {"kind": "array", "dtype": np.dtype(dtype).name}, InputForm())
+
+
+def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...], dtype: Any) -> Feed:
+    first = shape[1] in (1, 3)
+    channels = shape[1] if first else shape[3]
+    size: tuple[int, int] = (shape[2], shape[3]) if first else (shape[1], shape[2])
+    sidecar = path.parent / SIDECAR
+    declared = read_json(sidecar, address) if sidecar.is_file() else {}
+    if 0 in size:
+        wanted = declared.get("crop_size") or declared.get("size") or {}
+        side = wanted.get("shortest_edge", 224)
+        size = wanted.get("height", side), wanted.get("width", side)
+    scale = np.float32(255 * declared.get("rescale_factor", 1 / 255) if declared.get("do_rescale", True) else 255)
+    normal = declared.get("do_normalize", bool(declared))
+    mean = np.asarray(declared.get("image_mean", 0.0) if normal else 0.0, np.float32)
+    deviation = np.asarray(declared.get("image_std", 1.0) if normal else 1.0, np.float32)
+
+    def prepare(images: Any) -> np.ndarray:
+        pixels = np.stack([resized_rgb(np.asarray(image), size) for image in images])
+        if channels == 1:
+            pixels = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
+        pixels = ((pixels * scale - mean) / deviation).astype(dtype)
+        return np.ascontiguousarray(np.moveaxis(pixels, -1, 1)) if first else pixels
+
+    identity = {"kind": "image", "resize": "bilinear", "size": list(size), "channels": channels, "channels_first": first}
+    identity |= {"scale": float(scale), "mean": mean.tolist(), "std": deviation.tolist()}
+    assumed = None if declared else f"the graph declares no range: pixels are given as 0 to 1; put a {SIDECAR} beside it if it was trained on others"
+    return Feed(name, "image", prepare, identity, InputForm((int(size[0]), int(size[1])), channels, assumed=assumed))
+
+
+def _pooled(values: np.ndarray) -> np.ndarray:
+    """(B, C, H, W) averaged over places, (B, T, D) over tokens."""
+    return values.mean(axis=(2, 3)) if values.ndim == 4 else values.mean(axis=1) if values.ndim == 3 else values
+
+
+def _shown(shape: tuple[int, ...]) -> str:
+    return "(" + ", ".join(str(size) if size else "any" for size in shape) + ")"

@@ -1,0 +1,50 @@
+"""Pickled checkpoints, read only when the address names the file: weights alone, in a process of their own, made into safetensors."""
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from featalign.errors import FeatalignError
+from featalign.sources.address import Address
+
+SECONDS = 600
+CHILD = """
+import sys, torch
+from safetensors.torch import save_file
+weights = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
+weights = weights.get("state_dict", weights)
+save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, sys.argv[2], metadata={"format": "pt"})
+"""
+_FOLDERS: list[object] = []  # temporary folders, removed at the end of the process
+
+
+def without_pickle(address: Address, folder: Path) -> Path:
+    """A temporary copy of a model's folder with the named pickled file as model.safetensors.
+
+    Raises FeatalignError when the file is not there, torch is older than 2.10, or it holds more than weights.
+    """
+    from featalign.sources.extras import releases
+
+    assert address.pickled is not None
+    file = folder / address.pickled
+    if Path(address.pickled).name != address.pickled or not file.is_file():
+        raise FeatalignError(f"{address.text}: there is no file {address.pickled} in {folder}; name the pickled file as it is called there")
+    if tuple(int(part) for part in releases("torch")["torch"].split(".")) < (2, 10):
+        raise FeatalignError(f"{address.text}: pickled files are read with torch 2.10 or newer alone (older ones run code in them); update torch")
+    made = tempfile.TemporaryDirectory(prefix="featalign-")
+    _FOLDERS.append(made)
+    copy = Path(made.name) / "model"
+    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.bin", "*.pt", "*.pth", "*.ckpt", "*.safetensors", "*.py"))
+    command = [sys.executable, "-I", "-c", CHILD, str(file), str(copy / "model.safetensors")]
+    try:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+    except subprocess.TimeoutExpired as error:
+        raise FeatalignError(f"{address.text}: reading {address.pickled} took more than {SECONDS} s; save it as safetensors instead") from error
+    if result.returncode:
+        lines = result.stderr.strip().splitlines() or ["no reason given"]
+        raise FeatalignError(
+            f"{address.text}: {address.pickled} holds more than named weights and was not read ({lines[-1][:200]}); save it as safetensors"
+        )
+    return copy

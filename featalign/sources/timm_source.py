@@ -1,0 +1,155 @@
+"""timm/NAME@REVISION#LAYER: image models of timm with their own preprocessing, from a local folder or the hub; safetensors only."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.sources.address import Address, parse
+from featalign.sources.extras import releases, require
+from featalign.sources.hf_reading import first_line
+from featalign.sources.hub import digest_files, model_folder, read_json
+from featalign.sources.input_form import InputForm
+from featalign.sources.parts import AtOnce
+from featalign.sources.preprocessing import as_picture
+from featalign.sources.resident import Resident
+from featalign.sources.source import Source
+from featalign.sources.torch_models import PARTS, as_numpy, device, digest_weights, forward_pass, pool, precision, with_fresh_weights
+
+FEATURES, LOGITS = "features", "logits"
+
+
+def load_timm_source(rest: str) -> Source:
+    """A model of timm as a source: `features` are what its head reads, `layer_1` ... its blocks or stages averaged over places, `logits` the head's.
+
+    NAME is one of timm's ("resnet50.a1_in1k"), a name on the hub ("timm/resnet50.a1_in1k") or a folder that timm saved. Raises FeatalignError for a
+    name, revision or layer that does not exist, pickled weights, or no network.
+    """
+    address = parse("timm/", rest)
+    timm = require("timm", extra="timm", address=address.text)
+    network = Network(address, model_folder(_on_the_hub(address, timm), extra="timm"))
+    outline = network.outline()
+    layers = _layers(outline)
+    default = address.layer or FEATURES
+    if default not in layers:
+        raise FeatalignError(f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}")
+    where = device()
+    revision = digest_files(network.folder, more=releases("timm", "torch") | {"precision": precision(where)})
+    logits = LOGITS if getattr(outline, "num_classes", 0) else None
+    return network.source(address.text, revision, Resident(network.pretrained), layers, default, logits, timm.data.resolve_model_data_config(outline))
+
+
+def _on_the_hub(address: Address, timm: Any) -> Address:
+    """The address by its name on the hub. Raises FeatalignError for a name timm does not know, or whose weights are not on the hub."""
+    if address.folder is not None or "/" in address.name:
+        return address
+    try:
+        entry = timm.get_pretrained_cfg(address.name, allow_unregistered=False)
+    except RuntimeError:
+        entry = None
+    if entry is None or not timm.is_model(address.name):
+        close = ", ".join(timm.list_models(f"*{address.name.partition('.')[0]}*")[:5])
+        raise FeatalignError(
+            f"{address.text}: timm has no model {address.name}" + (f"; near are {close}" if close else "; timm.list_models() lists them")
+        )
+    if not entry.hf_hub_id:
+        raise FeatalignError(f"{address.text}: timm has no weights of {address.name} on the hub; timm.list_pretrained() lists what there is")
+    return replace(address, name=str(entry.hf_hub_id))
+
+
+@dataclass(frozen=True)
+class Network:
+    """A folder of timm."""
+
+    address: Address
+    folder: Path
+
+    def _built(self, *, pretrained: bool) -> Any:
+        timm = require("timm", extra="timm", address=self.address.text)
+        try:
+            return timm.create_model(f"local-dir:{self.folder}", pretrained=pretrained).eval()
+        except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
+            raise FeatalignError(f"{self.address.text}: timm cannot build it ({first_line(error)}); save it anew with timm") from error
+
+    def pretrained(self) -> Any:
+        """The model with its weights."""
+        return self._built(pretrained=True).to(device())
+
+    def fresh(self, seed: int) -> Any:
+        """The model as it is before any training."""
+        return with_fresh_weights(lambda: self._built(pretrained=False), seed).to(device())
+
+    def outline(self) -> Any:
+        """The network without memory for its weights, where it can be built so: its layers and preprocessing."""
+        import torch
+
+        read_json(self.folder / "config.json", self.address)
+        try:
+            with torch.device("meta"):
+                return self._built(pretrained=False)
+        except (FeatalignError, NotImplementedError):  # some compute with numbers while they are built
+            return self._built(pretrained=False)
+
+    def source(
+        self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str, logits: str | None, settings: dict
+    ) -> Source:
+        """The source of a model, its own or a twin's."""
+        timm = require("timm", extra="timm", address=self.address.text)
+        transform = timm.data.create_transform(**settings, is_training=False)
+        channels, height, width = settings["input_size"]
+        mode = "L" if channels == 1 else "RGB"
+
+        def prepare(images: Any) -> np.ndarray:
+            return np.stack([np.asarray(transform(as_picture(image, mode))) for image in images])
+
+        def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+            return _run(model(), prepared, wanted)
+
+        def load_twin(seed: int) -> Source:
+            made = Resident(lambda: self.fresh(seed))
+            return self.source(name, digest_weights(made()), made, layers, default, None, settings)
+
+        identity = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+        return Source(
+            name,
+            revision,
+            embed_batch,
+            layers,
+            default,
+            logits,
+            preprocessing={"kind": "image", "timm": identity, "transform": str(transform)},
+            input_kind="image",
+            prepare_batch=prepare,
+            load_twin=load_twin,
+            input_form=InputForm((height, width), channels),
+            static_shapes=False,
+            at_once=AtOnce(PARTS[device()]),
+        )
+
+
+def _layers(model: Any) -> tuple[str, ...]:
+    """Names of the layers from input to output."""
+    blocks = len(getattr(model, "feature_info", ()) or getattr(model, "blocks", ())) if hasattr(model, "forward_intermediates") else 0
+    return (*(f"layer_{place}" for place in range(1, blocks + 1)), FEATURES)
+
+
+def _run(model: Any, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+    import torch
+
+    where = device()
+    emitted: dict[str, np.ndarray] = {}
+    places = [int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")]
+    with forward_pass(where, precision(where)):
+        inputs = torch.from_numpy(prepared).to(where)
+        if places:  # maps as (B, C, H, W), whatever the model computes in
+            final, maps = model.forward_intermediates(inputs, indices=sorted(places), output_fmt="NCHW")
+            emitted |= {f"layer_{place + 1}": as_numpy(pool(states, "mean")) for place, states in zip(sorted(places), maps, strict=True)}
+        else:
+            final = model.forward_features(inputs)
+        if FEATURES in wanted:
+            emitted[FEATURES] = as_numpy(model.forward_head(final, pre_logits=True))
+        if LOGITS in wanted:
+            emitted[LOGITS] = as_numpy(model.forward_head(final))
+    return emitted
