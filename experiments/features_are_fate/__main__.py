@@ -26,10 +26,10 @@ from experiments.features_are_fate.results import Save, plain, read_results, wri
 from experiments.features_are_fate.slices import run_checks, run_decay, run_finite_source, run_slices
 from experiments.features_are_fate.study import compare_with_study
 from experiments.study.targets import DATA
+from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.ground_truth import ground_truth
 from featalign.validation.records import read_records
 from featalign.validation.shipped import EVIDENCE, RECORDS
-from featalign.validation.study import EVIDENCE_KEY
 
 HERE = Path(__file__).parent
 

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from featalign.tangent_evidence import FIRST_TWIN
 
 from experiments.features_are_fate.pictures import pretraining_pixels, small, target_pixels
 from experiments.features_are_fate.results import Save
 from experiments.zoo.recipes import RECIPES, Recipe
 from featalign.api import score
 from featalign.distances.registry import measure
+from featalign.evidence.tangent import FIRST_TWIN
 from featalign.sources import catalogue
 from featalign.sources.flax_modules import chosen_layers
 from featalign.sources.source import Differentiable, Source
