@@ -1,9 +1,10 @@
-"""The address scheme of sources: SCHEME/NAME, one line a scheme, or h5:PATH for features made elsewhere."""
+"""The address scheme of sources: SCHEME/NAME, one line a scheme, h5:PATH for features made elsewhere, or py:MODULE:FACTORY."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
 from featalign.errors import FeatalignError
+from featalign.sources.python_factory import load_python_source
 from featalign.sources.source import Source
 from featalign.sources.zoo import load_zoo_source, zoo_names
 
@@ -44,10 +45,12 @@ def load(address: str) -> Source:
     """
     if address.startswith(FEATURE_FILES):
         return Source.from_features(address, address.partition(":")[2])
+    if address.startswith("py:"):
+        return load_python_source(address.removeprefix("py:"))
     scheme, _, name = address.partition("/")
     if scheme not in LOADERS or not name:
         raise FeatalignError(
-            f"source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: {', '.join(LOADERS)}/, {', '.join(FEATURE_FILES)}), "
-            f"got {address!r}"
+            "source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 "
+            f"(schemes: {', '.join(LOADERS)}/, {', '.join(FEATURE_FILES)}, py:), got {address!r}"
         )
     return LOADERS[scheme](name)
