@@ -15,10 +15,10 @@ EPSILON = 1e-3
 def fresh(network: Network, prepared: np.ndarray, seed: int) -> tuple[NodeArrays, NodeArrays]:
     """Parameters and held arrays of the architecture before any training.
 
-    Kernels are drawn as He et al. (ICCV 2015) draw them, with variance 2 / fan-in. A new network normalises by the statistics of its own batches, which
-    a function of one image cannot have, and in many of these networks the batch normalisation was folded into the convolutions when they were
-    exported. So one rule for all: on images that are no data each layer's outputs are standardised channel by channel, by the held statistics where
-    there is batch normalisation, else by the layer's kernel and bias. Kernels marked `fixed` stay.
+    Kernels are drawn as He et al. (ICCV 2015) draw them, with variance 2 / fan-in. A new network normalises by the statistics of its own batches,
+    which a function of one image cannot have, and in many of these networks the batch normalisation was folded into the convolutions when they
+    were exported. So one rule for all: on images that are no data each layer's outputs are standardised channel by channel, by the held statistics
+    where there is batch normalisation, else by the layer's kernel and bias. Kernels marked `fixed` stay.
     """
     random = np.random.default_rng([seed, 4])
     normalised = {name for node in network.nodes if node["op"] == "bn" for name in node["inputs"]}

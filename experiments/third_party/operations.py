@@ -53,7 +53,7 @@ def _depthwise(images: jax.Array, kernel: jax.Array, stride: Sequence[int], side
 
 
 def dense(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
-    """x W + b with a kernel (in, out)."""
+    """The product with a kernel (in, out), plus the bias."""
     del node
     made = inputs[0] @ arrays["kernel"]
     return made + arrays["bias"] if "bias" in arrays else made
@@ -127,6 +127,5 @@ def reshape_c(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Ar
 
 
 OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation
-    for operation in (conv, dense, bn, act, clamp, add, concat, mean, maxpool, pad, flatten, permute_chw, reshape_c)
+    operation.__name__: operation for operation in (conv, dense, bn, act, clamp, add, concat, mean, maxpool, pad, flatten, permute_chw, reshape_c)
 }

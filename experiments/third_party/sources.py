@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from experiments.third_party.initialisation import NOISE_IMAGES, fresh, re_estimated
-from experiments.third_party.network import Network, NodeArrays, applying, joined, read_network
+from experiments.third_party.network import Network, NodeArrays, applying, joined, read_network, walk
 from experiments.third_party.preprocessing import ChannelPreprocessing, noise_images
 from featalign.errors import FeatalignError
 from featalign.sources.flax_modules import chosen_layers, flat_parameters
@@ -77,7 +77,7 @@ def __getattr__(name: str) -> Callable[[], Source]:
     found = re.fullmatch(r"(\w+?)(?:_at_(\d+))?", name)
     if found is None or found[1] not in names():
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the networks are {', '.join(names()) or 'not there'}")
-    return partial(load, found[1], int(found[2]) if found[2] else None)
+    return partial(load, found[1], int(found[2])) if found[2] else partial(load, found[1])
 
 
 def _differentiable(network: Network, preprocessing: ChannelPreprocessing, statistics: str | None) -> Differentiable:
@@ -118,9 +118,10 @@ def _check_size(title: str, network: Network, preprocessing: ChannelPreprocessin
 
     channels = 1 if preprocessing.channels == "gray" else 3
     example = jax.ShapeDtypeStruct((1, size, size, channels), np.float32)
+    arrays = joined(network.parameters, network.held)
     try:
-        emitted = jax.eval_shape(applying(network, network.held), network.parameters, example)
-        fits = all(layer.shape[1] > 0 for layer in emitted.values())
+        values = jax.eval_shape(lambda prepared: [value for _, value in walk(network.nodes, arrays, prepared)], example)
+        fits = all(value.size > 0 for value in values)
     except (TypeError, ValueError, ZeroDivisionError):
         fits = False
     if not fits:
