@@ -10,7 +10,22 @@ import typer
 
 from featalign import __version__
 from featalign.cli_cache import cache_app
-from featalign.cli_options import AsJson, Cache, Intervals, Label, Layers, Scorers, Seed, Sources, Subset, TargetAddress, Text, console, keep_compiled
+from featalign.cli_options import (
+    AsJson,
+    Cache,
+    Image,
+    Intervals,
+    Label,
+    Layers,
+    Scorers,
+    Seed,
+    Sources,
+    Subset,
+    TargetAddress,
+    Text,
+    console,
+    keep_compiled,
+)
 from featalign.cli_validate import validate_app
 from featalign.errors import FeatalignError
 
@@ -60,6 +75,7 @@ def rank(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     intervals: Intervals = False,
     as_json: AsJson = False,
     figure: Annotated[Path | None, typer.Option(help="Also write a picture of all scores, for example ranking.png.")] = None,
@@ -72,7 +88,7 @@ def rank(
         from featalign.reporting.figures import check_figure_path
 
         check_figure_path(figure)
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     ranking = api.rank(source, data, cache=cache, scorers=_names(scorers), layers=_layers(layers), seed=seed, intervals=intervals)
     if figure is not None:
         from featalign.reporting.figures import ranking_figure, save_figure
@@ -140,6 +156,7 @@ def embed(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16: what the features are kept in.")] = "float32",
     batch_size: Annotated[int, typer.Option(help="Inputs at a time.")] = 256,
     as_json: AsJson = False,
@@ -151,7 +168,7 @@ def embed(
     from featalign.sources.catalogue import expand
 
     keep_compiled()
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     records: list[dict[str, Any]] = []
     for address in expand(source):
         embeddings = api.embed(address, data, _layers(layers), cache=cache, dtype=dtype, batch_size=batch_size)
@@ -192,6 +209,7 @@ def fine_tune(
     checkpoint: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")] = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     as_json: AsJson = False,
 ) -> None:
     """Really train a source on a target, and from scratch beside it."""
@@ -202,7 +220,7 @@ def fine_tune(
     from featalign.training.loop import Optimiser
 
     keep_compiled()
-    data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text), api.load_source(source)
+    data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image), api.load_source(source)
     arms = list(dict.fromkeys(arm or ["scratch", "full"]))
     for each in arms:
         check_arm(loaded, each, layer)
