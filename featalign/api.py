@@ -76,17 +76,23 @@ def score(
 
 
 def load_target(
-    address: str | os.PathLike[str], *, subset: int | None = None, seed: int = 0, label: str | None = None, text: str | None = None
+    address: str | os.PathLike[str],
+    *,
+    subset: int | None = None,
+    seed: int = 0,
+    label: str | None = None,
+    text: str | None = None,
+    image: str | None = None,
 ) -> Target:
-    """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), or sklearn:NAME.
+    """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), .parquet, hf:NAME@REVISION, or sklearn:NAME.
 
-    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label` and `text` name the columns of a
+    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text` and `image` name the columns of a
     table where they are not obvious. Raises FeatalignError, naming file and line, for data that cannot be used.
 
     >>> load_target("sklearn:digits", subset=300)
     Target('sklearn:digits', 300 images, 10 classes)
     """
-    return loaders.load_target(address, subset=subset, seed=seed, label=label, text=text)
+    return loaders.load_target(address, subset=subset, seed=seed, label=label, text=text, image=image)
 
 
 def load_source(address: str) -> Source:

@@ -10,7 +10,22 @@ import typer
 
 from featalign import __version__
 from featalign.cli_cache import cache_app
-from featalign.cli_options import AsJson, Cache, Intervals, Label, Layers, Scorers, Seed, Sources, Subset, TargetAddress, Text, console, keep_compiled
+from featalign.cli_options import (
+    AsJson,
+    Cache,
+    Image,
+    Intervals,
+    Label,
+    Layers,
+    Scorers,
+    Seed,
+    Sources,
+    Subset,
+    TargetAddress,
+    Text,
+    console,
+    keep_compiled,
+)
 from featalign.cli_validate import validate_app
 from featalign.errors import FeatalignError
 
@@ -60,6 +75,7 @@ def rank(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     intervals: Intervals = False,
     effort: Annotated[str, typer.Option(help="cache, or short: a little real training beside it.")] = "cache",
     share: Annotated[float | None, typer.Option(help="Length of short runs as a part of one training.")] = None,
@@ -78,7 +94,7 @@ def rank(
         for path in (figure, gain_figure):
             if path is not None:
                 check_figure_path(path)
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     ranking = api.rank(
         source,
         data,
@@ -162,6 +178,7 @@ def embed(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16: what the features are kept in.")] = "float32",
     batch_size: Annotated[int, typer.Option(help="Inputs at a time.")] = 256,
     as_json: AsJson = False,
@@ -173,7 +190,7 @@ def embed(
     from featalign.sources.catalogue import expand
 
     keep_compiled()
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     records: list[dict[str, Any]] = []
     for address in expand(source):
         embeddings = api.embed(address, data, _layers(layers), cache=cache, dtype=dtype, batch_size=batch_size)
@@ -214,6 +231,7 @@ def fine_tune(
     checkpoint: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")] = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     as_json: AsJson = False,
 ) -> None:
     """Really train a source on a target, and from scratch beside it."""
@@ -224,7 +242,7 @@ def fine_tune(
     from featalign.training.loop import Optimiser
 
     keep_compiled()
-    data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text), api.load_source(source)
+    data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image), api.load_source(source)
     arms = list(dict.fromkeys(arm or ["scratch", "full"]))
     for each in arms:
         check_arm(loaded, each, layer)
@@ -282,6 +300,7 @@ def screen(
     cache: Cache = None,
     label: Label = None,
     text: Text = None,
+    image: Image = None,
     as_json: AsJson = False,
 ) -> None:
     """Which sources are worth training: at most --keep of them, and why the others are not."""
@@ -290,7 +309,7 @@ def screen(
     from featalign import api
 
     keep_compiled()
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text)
+    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:
         print(json.dumps(found.to_record(), indent=1, allow_nan=False))

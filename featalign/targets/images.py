@@ -1,5 +1,6 @@
 """Image files to arrays: the only place that decodes images."""
 
+import io
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +30,8 @@ def check_image_header(path: Path) -> None:
             raise _unreadable(path, error) from error
 
 
-def decode_image(path: Path) -> np.ndarray:
-    """An image file as uint8: grey (H, W), colour (H, W, 3), or colour with alpha (H, W, 4).
+def decode_image(path: Path | str, content: bytes | None = None) -> np.ndarray:
+    """An image file, or its content, which then is only called so, as uint8: grey (H, W), colour (H, W, 3), or colour with alpha (H, W, 4).
 
     Palettes, CMYK and other colour spaces become RGB, transparency of any kind RGBA, 16-bit grey its upper 8 bits; of an
     animation the first frame. Orientation tags are not applied, as in the pipelines most models were trained with.
@@ -39,7 +40,7 @@ def decode_image(path: Path) -> np.ndarray:
     from PIL import Image
 
     try:
-        with Image.open(path) as image:
+        with Image.open(path if content is None else io.BytesIO(content)) as image:
             _check_size(path, image.size)
             return _as_uint8(path, image)
     except FeatalignError:
@@ -48,13 +49,13 @@ def decode_image(path: Path) -> np.ndarray:
         raise _unreadable(path, error) from error
 
 
-def _check_size(path: Path, size: tuple[int, int]) -> None:
+def _check_size(path: Path | str, size: tuple[int, int]) -> None:
     width, height = size
     if width * height > PIXEL_LIMIT:
         raise FeatalignError(f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got {width} x {height}; scale it down")
 
 
-def _as_uint8(path: Path, image: "Image.Image") -> np.ndarray:
+def _as_uint8(path: Path | str, image: "Image.Image") -> np.ndarray:
     if image.mode == "F":
         raise FeatalignError(f"{path}: expected 8-bit or 16-bit pixels, got floating-point ones without a known range; save it with 8 bits")
     if image.mode.startswith("I"):
@@ -67,7 +68,7 @@ def _as_uint8(path: Path, image: "Image.Image") -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def _unreadable(path: Path, error: Exception) -> FeatalignError:
+def _unreadable(path: Path | str, error: Exception) -> FeatalignError:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):

@@ -2,19 +2,21 @@
 
 import hashlib
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
 import numpy as np
 
+from featalign.errors import FeatalignError
 from featalign.targets.images import check_image_header, decode_image
 
 Kind = Literal["image", "text", "array"]
-_Result = TypeVar("_Result")
+_Given, _Result = TypeVar("_Given"), TypeVar("_Result")
+DIGESTED_AT_ONCE = 256  # images in memory
 
 
 class Inputs(Protocol):
@@ -107,6 +109,51 @@ class ImageFiles:
 
 
 @dataclass(frozen=True, eq=False)
+class EncodedImages:
+    """Image files that lie in a table: `values` hold their bytes, or a path relative to `folder`; decoded when they are read.
+
+    `rows` says which values these are, `place` what errors name.
+    """
+
+    values: Sequence[Mapping[str, Any]] = field(repr=False)
+    rows: np.ndarray
+    place: str
+    folder: Path = Path()
+    kind: Kind = "image"
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def read(self, rows: np.ndarray) -> np.ndarray | list:
+        """The rows as one uint8 array, or as a list where their sizes differ."""
+        return _stacked(self._decoded(self.rows[rows]))
+
+    def row_digests(self) -> np.ndarray:
+        """SHA-256 of each image's decoded pixels and shape, uint8 (N, 32)."""
+        return self._digests
+
+    @cached_property
+    def _digests(self) -> np.ndarray:
+        parts = np.array_split(self.rows, max(1, -(-len(self.rows) // DIGESTED_AT_ONCE)))
+        return _as_rows(_array_digest(self.kind, image) for part in parts for image in self._decoded(part))
+
+    def _decoded(self, rows: np.ndarray) -> list[np.ndarray]:
+        encoded = [(int(row), self.values[int(row)]) for row in rows]  # read here: not every table may be read by several threads
+        return _in_threads(self._decode, encoded)
+
+    def _decode(self, numbered: tuple[int, Mapping[str, Any] | None]) -> np.ndarray:
+        row, value = numbered
+        content, path = (value or {}).get("bytes"), (value or {}).get("path")
+        if content is None and path is None:
+            raise FeatalignError(f"{self.place}, row {row}: expected an image, got none; drop the row")
+        return decode_image(self.folder / path) if content is None else decode_image(f"{self.place}, row {row}", content)
+
+    def take(self, rows: np.ndarray) -> "EncodedImages":
+        """These rows alone."""
+        return _with_digests_of(self, EncodedImages(self.values, self.rows[rows], self.place, self.folder), rows)
+
+
+@dataclass(frozen=True, eq=False)
 class TextInputs:
     """Texts in memory."""
 
@@ -149,7 +196,7 @@ def _as_rows(digests: Iterable[bytes]) -> np.ndarray:
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
 
 
-_AnyInputs = TypeVar("_AnyInputs", ArrayInputs, ImageFiles, TextInputs)
+_AnyInputs = TypeVar("_AnyInputs", ArrayInputs, ImageFiles, EncodedImages, TextInputs)
 
 
 def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _AnyInputs:
@@ -159,7 +206,7 @@ def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _
     return part
 
 
-def _in_threads(function: Callable[[Path], _Result], paths: Sequence[Path]) -> list[_Result]:
+def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:
     """Results in order; Pillow decodes outside the interpreter lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        return list(pool.map(function, paths))
+        return list(pool.map(function, given))

@@ -62,9 +62,9 @@ def test_files_of_other_kinds(tmp_path):
     np.save(tmp_path / "inputs.npy", np.zeros((3, 2)))
     with pytest.raises(FeatalignError, match=r"inputs\.npy: an \.npy file holds one array and no labels.*`inputs` and `labels`"):
         load_target(tmp_path / "inputs.npy")
-    (tmp_path / "data.parquet").write_bytes(b"")
-    with pytest.raises(FeatalignError, match=r"data\.parquet: expected a folder.*another kind"):
-        load_target(tmp_path / "data.parquet")
+    (tmp_path / "data.xlsx").write_bytes(b"")
+    with pytest.raises(FeatalignError, match=r"data\.xlsx: expected a folder.*another kind"):
+        load_target(tmp_path / "data.xlsx")
 
 
 def test_names(tmp_path, monkeypatch):

@@ -1,0 +1,95 @@
+"""Whether the networks do what their files say, and what smaller images cost: python -m experiments.third_party check."""
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from experiments.study.targets import unpack
+from experiments.third_party import sources
+from featalign.sources.source import Source
+
+RESULTS = Path(__file__).parent / "check.json"
+TOLERANCE = 0.02
+ROWS = {"cifar10": 5000, "mnist": 2000, "fashion_mnist": 2000, "tiny_imagenet25": 500}
+BATCH = 50
+# the places of tiny_imagenet25's classes, in its order, among the 1000 of ImageNet
+IMAGENET_PLACES = (1, 32, 71, 107, 285, 341, 365, 367, 458, 496, 511, 567, 576, 614, 621, 655, 675, 733, 758, 806, 808, 849, 888, 935, 945)
+SIZES = (None, 128, 96, 64)
+
+
+@dataclass(frozen=True)
+class Checked:
+    """One network on one set at one image size: what its file states, if anything, and what is seen.
+
+    `classes` is how many of the network's classes it chose among, `seconds` processor time, with what compiling takes.
+    """
+
+    name: str
+    dataset: str
+    size: int
+    classes: int
+    stated: float | None
+    seen: float
+    rows: int
+    seconds: float
+
+    @property
+    def agrees(self) -> bool:
+        """Within two points of what is stated."""
+        return self.stated is None or abs(self.seen - self.stated) <= TOLERANCE
+
+
+def stated_checks(datasets: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
+    """Every network whose file states an accuracy on a set at hand."""
+    there = [sources.load(name) for name in sources.names()]
+    return [
+        checked(source, source.pretraining.dataset, datasets[source.pretraining.dataset], source.pretraining.accuracy)
+        for source in there
+        if source.pretraining.accuracy is not None and source.pretraining.dataset in datasets
+    ]
+
+
+def imagenet_checks(dataset: Mapping[str, Any]) -> list[Checked]:
+    """The ImageNet networks on 64-pixel images of 25 of their classes, at their own size and at smaller ones."""
+    found = []
+    for name in sources.names():
+        whole = sources.load(name)
+        if whole.pretraining.dataset != "ImageNet-1k" or whole.logits_layer is None:
+            continue
+        for size in SIZES:
+            if size is None or size < whole.preprocessing["size"]:
+                found.append(checked(sources.load(name, size), "tiny_imagenet25", dataset, None, imagenet_columns(whole)))
+    return found
+
+
+def imagenet_columns(source: Source) -> np.ndarray:
+    """Which logits are tiny_imagenet25's classes: some networks have a class 0 for the background."""
+    return np.array(IMAGENET_PLACES) + (source.pretraining.num_classes == 1001)
+
+
+def checked(
+    source: Source, dataset: str, arrays: Mapping[str, Any], stated: float | None, columns: Sequence[int] | np.ndarray | None = None
+) -> Checked:
+    """How often the largest logit, of all or of these columns, is the label."""
+    count = min(ROWS[dataset], len(arrays["y_test"]))
+    rows = np.linspace(0, len(arrays["y_test"]) - 1, count).astype(int)  # the sets are sorted by class
+    images, labels = arrays["x_test"][rows], arrays["y_test"][rows]
+    start = time.process_time()
+    logits = np.concatenate([source.embed(images[at : at + BATCH], ["logits"])["logits"] for at in range(0, count, BATCH)])
+    logits = logits if columns is None else logits[:, columns]
+    seen = float((logits.argmax(axis=1) == labels).mean())
+    seconds = round(time.process_time() - start, 1)
+    return Checked(source.name, dataset, source.preprocessing["size"], logits.shape[1], stated, round(seen, 4), count, seconds)
+
+
+def main() -> None:
+    datasets = {name: unpack(name) for name in ROWS}
+    found = [*stated_checks(datasets), *imagenet_checks(datasets["tiny_imagenet25"])]
+    RESULTS.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n", encoding="utf-8")
+    for each in found:
+        print(each.name, each.dataset, each.size, each.stated, each.seen, "" if each.agrees else "DIFFERS")

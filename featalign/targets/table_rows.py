@@ -1,0 +1,78 @@
+"""Rows of text tables: .csv, .tsv and .jsonl, plain or gzipped."""
+
+import csv
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TextIO
+
+from featalign.errors import FeatalignError
+
+Row = tuple[int, dict[str, Any]]  # line number, values by column
+
+
+def read_rows(path: Path) -> Iterator[Row]:
+    """The rows of a table with the line each begins on. Raises FeatalignError, naming the line, for what cannot be read."""
+    line = 0
+    try:
+        with _opened(path) as file:
+            for line, values in _json_rows(path, file) if _written_as(path) == ".jsonl" else _csv_rows(path, file):
+                yield line, values
+    except UnicodeDecodeError as error:
+        raise FeatalignError(f"{path}: expected text in UTF-8, got other bytes soon after line {max(line, 1)}; save it as UTF-8") from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise FeatalignError(
+            f"{path}: expected a readable file, but reading it failed after line {line} ({error}); write or copy it again"
+        ) from error
+
+
+def _written_as(path: Path) -> str:
+    """The extension that says the format, without the compression."""
+    return Path(path.name.lower().removesuffix(".gz")).suffix
+
+
+def _opened(path: Path) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return gzip.open(path, "rt", encoding="utf-8-sig", newline="")  # type: ignore[return-value]
+    return open(path, encoding="utf-8-sig", newline="")
+
+
+def _json_rows(path: Path, file: TextIO) -> Iterator[Row]:
+    for line, content in enumerate(file, start=1):
+        if not content.strip():
+            continue
+        try:
+            values = json.loads(content)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise FeatalignError(f"{path}, line {line}: expected one JSON object, but {error}; mend the line") from error
+        if not isinstance(values, dict):
+            raise FeatalignError(f"{path}, line {line}: expected one JSON object such as {{'text': ..., 'label': ...}}, got {type(values).__name__}")
+        yield line, values
+
+
+def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
+    header_line = file.readline()
+    file.seek(0)
+    delimiter = "\t" if _written_as(path) == ".tsv" else ";" if ";" in header_line and "," not in header_line else ","
+    reader = csv.reader(file, delimiter=delimiter, strict=True)
+    limit = csv.field_size_limit(2**31 - 1)  # the default refuses texts beyond 131,072 characters
+    start = 1
+    header: list[str] = []
+    try:
+        for fields in reader:
+            if header and fields and len(fields) != len(header):
+                raise FeatalignError(
+                    f"{path}, line {start}: expected {len(header)} fields as in the header, got {len(fields)}; "
+                    f"put fields that hold a {delimiter!r} in quotes"
+                )
+            if header and fields:
+                yield start, dict(zip(header, fields, strict=True))
+            elif fields:
+                header = [field.strip() for field in fields]
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise FeatalignError(f"{path}, line {start}: expected a row of fields, but {error}; mend the quotes of the row that starts there") from error
+    finally:
+        csv.field_size_limit(limit)
