@@ -64,8 +64,8 @@ def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tu
     """All pairs of which the transfer arm and scratch are there for at least one seed, by target, size and source.
 
     `arm` is an arm, or "best": for each seed, of the arms of that seed other than scratch, the one with the best validation accuracy (ties by
-    validation loss), as a user would choose; a seed that lacks one of the arms that others on its target and size have is left out.
-    Raises FeatalignError where there is no pair.
+    validation loss), as a user would choose; a seed that lacks one of the arms that others on its target and size have is left out, and so is a
+    target and size where nothing but probes was trained. Raises FeatalignError where there is no pair.
     """
     trained: dict[tuple[str, int], dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
     for record in records:
@@ -91,6 +91,8 @@ def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tu
 def _measured(source: str, sources: Mapping[str, Mapping[int, Mapping[str, Mapping[str, Any]]]], arm: str) -> _Measured | None:
     """What was measured of a source, among all sources on one target and size."""
     complete = {name for seeds in sources.values() for by_arm in seeds.values() for name in by_arm} - {"scratch"}
+    if arm == BEST and complete == {"probe"}:
+        return None  # a probe alone is not the best of anything
     accuracies, differences, arms = {}, [], defaultdict(list)
     example: Mapping[str, Any] = {}
     for seed, by_arm in sources[source].items():
