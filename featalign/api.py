@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from featalign.training.loop import Optimiser
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # where there is no forecast
-SHARE = 0.3  # of a training in each short run
+SHARE = 0.2  # of a training in each short run: see experiments/study
 LEARNING_RATES, EPOCHS, MIN_STEPS = (3e-4, 1e-3, 3e-3), 40, 300
 
 

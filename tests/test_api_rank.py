@@ -159,6 +159,8 @@ def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
         ranking = fa.rank([source("a poor one", poor), source("good")], target, cache=tmp_path, scorers=scorers)
         assert ranking.ordered_by == "ridge_probe"
         assert ranking.best.source == "good"
+        assert ranking.best.forecasts == ()
+        assert ranking.best.verdict is None
 
 
 def test_several_labels_a_row(tmp_path):

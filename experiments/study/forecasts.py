@@ -16,7 +16,7 @@ from featalign.validation.forecast_agreement import Judged, always_helps, guess_
 
 Records = Sequence[Mapping[str, Any]]
 HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
-DEFAULT_SHARE = 0.3
+DEFAULT_SHARE = 0.2
 
 
 def section(records: Records, evidence: Records, short: Records) -> str:

@@ -23,6 +23,7 @@ from featalign.forecasting.predictors import (
 Tier = Literal["cache", "short"]
 CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
 FURTHEST = CURVE[-1]
+BOTH_SIDES = 0.6  # an interval whose lower end is passed in 80% of cases
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,8 @@ class Forecast:
 
     `tier` says what it was made of, `kind` what the source allows; `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the
     gain at other numbers of rows, `catches_up` the number at which scratch is expected to catch up (None: not between n and 16 n). `parts` are what
-    each predictor adds to the mean gain of the calibration, `arms` the expected accuracy of other arms less that of `full`.
+    each predictor adds to the mean gain of the calibration, `arms` what the accuracy of other arms less that of `full` should
+    exceed in 80% of cases.
     """
 
     tier: Tier
@@ -86,7 +88,7 @@ def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration
         _catches_up(lines["drift"], evidence, situation, value),
         tuple(lines["gain"].parts(predictors)),
         {
-            name.removesuffix(" less full"): line.predict(arm_predictors(evidence, situation, kind))
+            name.removesuffix(" less full"): line.interval(line.predict(arm_predictors(evidence, situation, kind)), size, level=BOTH_SIDES).low
             for name, line in lines.items()
             if name.endswith(" less full")
         },

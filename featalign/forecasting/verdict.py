@@ -46,13 +46,13 @@ def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
         probe, gradual = forecast.arms.get("probe"), forecast.arms.get("probe_then_full")
         if probe is not None and probe > -AS_GOOD:
             decision = "probe only"
-            reasons.append(f"a new head alone is expected {100 * probe:+.1f} points from fine-tuning everything, at a fraction of the cost")
+            reasons.append(f"a new head alone should lose less than {100 * max(-probe, AS_GOOD):.1f} points against fine-tuning everything")
         elif gradual is not None and gradual > BETTER:
             decision = "probe then fine-tune"
-            reasons.append(f"starting from a trained head is expected to add {100 * gradual:.1f} points to fine-tuning from a fresh one")
+            reasons.append(f"starting from a trained head should add at least {100 * gradual:.1f} points to fine-tuning from a fresh one")
         else:
             decision = "fine-tune"
-            reasons += [] if probe is None else [f"a new head alone is expected {-100 * probe:.1f} points below fine-tuning everything"]
+            reasons += [] if probe is None else [f"a new head alone may lose {-100 * probe:.1f} points against fine-tuning everything"]
     if forecast.catches_up is not None:
         reasons.append(f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows")
     if forecast.kind == "black box":

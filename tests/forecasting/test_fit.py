@@ -52,8 +52,8 @@ def test_arms_are_told_apart(calibration):
     lines = calibration.lines["differentiable"]
     for example in world(77, targets=3):
         forecast = make_forecast(example.evidence, example.situation, calibration)
-        assert forecast.arms["probe"] == pytest.approx(-PROBE_ARM * (0.8 - example.evidence["linear_probe"]), abs=0.02)
-        assert forecast.arms["probe_then_full"] == pytest.approx(PROBE_THEN_FULL_ARM, abs=1e-3)
+        assert forecast.arms["probe"] == pytest.approx(-PROBE_ARM * (0.8 - example.evidence["linear_probe"]), abs=0.03)
+        assert forecast.arms["probe_then_full"] == pytest.approx(PROBE_THEN_FULL_ARM, abs=0.01)
     without = [replace(each, arms={"full": each.arms["full"]}) for each in world(targets=4)]
     assert {name for name in lines if name not in fit_lines(without, "differentiable")} == {"probe less full", "probe_then_full less full"}
 

@@ -32,7 +32,11 @@ def test_it_is_what_the_lines_say():
     assert (found.accuracy.value, found.accuracy.low, found.accuracy.high) == pytest.approx((0.52, 0.42, 0.62))
     assert {interval.level for interval in (found.gain, found.accuracy, found.scratch_accuracy)} == {0.9}
     assert found.negative_transfer_probability == pytest.approx(1 / 7)
-    assert found.arms == pytest.approx({"probe": -0.04, "probe_then_full": 0.002})
+    lines = made_calibration().lines["differentiable"]
+    wanted = {"probe": -0.04, "probe_then_full": 0.002}
+    exceeded = {arm: lines[f"{arm} less full"].interval(value, HERE.size, level=0.6).low for arm, value in wanted.items()}
+    assert found.arms == pytest.approx(exceeded)
+    assert all(exceeded[arm] < wanted[arm] for arm in wanted)
     assert dict(found.parts) == pytest.approx({"tangent_probe": 0.12, "linear_probe": 0.0})
 
 

@@ -51,6 +51,8 @@ def test_the_kind_is_what_the_evidence_holds():
     assert [kind_of(evidence) for evidence in BY_KIND.values()] == list(KINDS)
     assert kind_of(EVIDENCE | {"tangent_probe": None}) == "black box"
     assert kind_of(EVIDENCE | {"twin linear_probe": None}) == "features alone"
+    assert kind_of(EVIDENCE | {"twin tangent_probe": None}) == "black box"
+    assert kind_of(EVIDENCE | dict.fromkeys(("twin tangent_probe", "reference tangent_probe"))) == "features alone"
 
 
 @pytest.mark.parametrize("kind", ["differentiable", "black box"])

@@ -72,9 +72,9 @@ def test_reasons_of_each_decision_say_their_numbers():
     def told(found):
         return " / ".join(judge(found, EVIDENCE).reasons)
 
-    assert "a new head alone is expected -0.4 points from fine-tuning everything" in told(forecast(probe=-0.004))
-    assert "expected to add 1.2 points" in told(forecast(gradual=0.012))
-    assert "a new head alone is expected 3.0 points below fine-tuning everything" in told(forecast())
+    assert "a new head alone should lose less than 1.0 points against fine-tuning everything" in told(forecast(probe=-0.004))
+    assert "should add at least 1.2 points" in told(forecast(gradual=0.012))
+    assert "a new head alone may lose 3.0 points against fine-tuning everything" in told(forecast())
     assert "neither a gain nor a loss has a chance of 80%" in told(forecast(0.5))
     assert "training from scratch is expected to catch up at about 2,300 rows" in told(forecast(catches_up=2300))
     assert "catch up" not in told(forecast())
