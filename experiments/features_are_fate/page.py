@@ -169,8 +169,8 @@ target outside the source's neurons runs from {min(floors):.2f} to {max(floors):
 
 With many rows the error is a constant plus the part of the target outside the *student's* neurons (slope {last["slope"]:.2f} at n = {rows}), as
 equation 18 has it for the features of the last hidden layer. It is well below the part outside the *source's* neurons: at this width pretraining does
-not leave the source's neurons alone but also many that it hardly moved, which span a share of what the source lacks, and n rows are enough to use them.
-So the floor is there, and sparsification is less complete than in the linear model. From scratch the error falls as
+not leave the source's neurons alone but also many that it hardly moved, which span a share of what the source lacks, and n rows are enough to use
+them. So the floor is there, and sparsification is less complete than in the linear model. From scratch the error falls as
 n^{found["scratch exponent"]:.2f} (paper: n^-1.18). The axis of the published Figure 3(d) (up to 0.045) is not what comes out for shares of E f²,
 here or in other attempts known to us, and is not claimed.
 
