@@ -107,7 +107,12 @@ def run_relu(plan: ReluPlan, stored: dict[str, Any], save: Save, results: dict[s
                 setting = (plan, draw, teacher, weights, start)
                 cells[name] = _scratch(*setting) if fraction is None else _transfer(*setting, fraction)
                 save({"cells": cells})
-    return {"cells": cells, "lines": _lines(plan, cells), "scratch exponent": _exponent(plan, cells)}
+    return {
+        "cells": cells,
+        "lines": _lines(plan, cells, "source"),
+        "student lines": _lines(plan, cells, "student"),
+        "scratch exponent": _exponent(plan, cells),
+    }
 
 
 def _transfer(plan: ReluPlan, draw: int, teacher: np.ndarray, weights: np.ndarray, start: Any, fraction: float) -> dict[str, Any]:
@@ -146,12 +151,12 @@ def _scratch(plan: ReluPlan, draw: int, teacher: np.ndarray, weights: np.ndarray
     return {"error": errors}
 
 
-def _lines(plan: ReluPlan, cells: dict[str, Any]) -> dict[str, Any]:
-    """For each number of rows the line through error against the part outside the source's neurons: slope, intercept, correlation."""
+def _lines(plan: ReluPlan, cells: dict[str, Any], whose: str) -> dict[str, Any]:
+    """For each number of rows the line through error against the part outside the neurons of source or student: slope, intercept, correlation."""
     found = {}
     parts = [cell for name, cell in cells.items() if "ablated" in name]
+    outside = np.array([cell[f"outside the {whose}'s neurons"] for cell in parts])
     for rows in plan.rows:
-        outside = np.array([cell["outside the source's neurons"] for cell in parts])
         errors = np.array([cell["transfer error"][str(rows)] for cell in parts])
         slope, intercept = np.polyfit(outside, errors, 1)
         found[str(rows)] = {"slope": slope, "intercept": intercept, "correlation": np.corrcoef(outside, errors)[0, 1]}
