@@ -9,11 +9,12 @@ import pytest
 
 import featalign as fa
 from featalign.api import ORDER
+from featalign.evidence.known import REFERENCE, TWIN_SCORERS
 from featalign.evidence.rows import FORECAST_SCORERS
 from featalign.forecasting.predictors import ADVANTAGE
-from tests.evidence.test_known import squares
+from tests.evidence.examples import Squares, squares, twins_of
 from tests.forecasting.examples import made_calibration, made_line, made_lines
-from tests.training.examples import clouds, small_source
+from tests.training.examples import Network, clouds, small_source
 
 DIGITS = fa.load_target("sklearn:digits", subset=60)
 CLOUDS = fa.Target.from_arrays("clouds", *clouds(90, 0))  # of the shape of other tests, so that one process compiles its scorers once
@@ -84,6 +85,28 @@ def test_a_function_of_images_is_a_black_box(ranking):
     assert forecast_of(row).kind == "black box"
     assert any("black box" in reason for reason in row.reasons)
     assert {forecast_of(row).kind for row in ranking.rows if row.source != "squares"} == {"differentiable"}
+
+
+def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
+    rows = {row.source: row.evidence for row in ranking.rows}
+    box, reference = rows["squares"], rows[REFERENCE]
+    for name in TWIN_SCORERS:
+        assert box[f"twin {name}"] == reference[f"twin {name}"]
+    assert box["twin linear_probe"] == pytest.approx(twins_of(fa.load_source(REFERENCE), DIGITS, "linear_probe"), rel=1e-4)
+    assert box["twin tangent_probe"] == box["reference tangent_probe"] == reference["reference tangent_probe"]
+    assert reference["twin tangent_probe"] == pytest.approx(reference["reference tangent_probe"], abs=1e-6)
+    assert box["tangent_probe"] is None
+    assert "source curve" not in box
+
+
+def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
+    """Its gradients have no twins of their own to be compared with: those of the reference are another network's."""
+    eyes = fa.flax_source("eyes", Network(0), preprocessing=Squares(), layers=("hidden", "features"), logits_layer="logits", revision="1")
+    row = fa.rank(eyes, DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False).best
+    box = next(row.evidence for row in ranking.rows if row.source == "squares")
+    assert row.evidence["tangent_probe"] is not None
+    assert row.evidence["twin linear_probe"] == box["twin linear_probe"]
+    assert forecast_of(row).kind == "black box"
 
 
 def test_a_small_target_is_warned_of(ranking):

@@ -116,7 +116,7 @@ def test_records_json_and_table(tmp_path):
     assert stored["target"] == "blobs"
     assert [row["source"] for row in stored["rows"]] == ["good", "poor"]
     assert stored["rows"][0]["scores"]["knn"]["value"] == ranking.best.scores["knn"].value
-    assert stored["rows"][0]["gain"]["value"] == ranking.best.gain.value
+    assert stored["rows"][0]["gain"]["value"] == ranking.best.gain.value  # type: ignore
     frame = ranking.to_dataframe()
     assert list(frame["source"]) == ["good", "poor"]
     assert frame["logme"].tolist()[0] == ranking.best.scores["logme"].value

@@ -116,7 +116,7 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
     values = np.array([math.nan if (value := predictor(each)) is None else value for each in known])
     there = np.flatnonzero(~np.isnan(values))
     gains, noises = (np.array([getattr(each.pair, name) for each in known]) for name in ("gain", "noise"))
-    groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]
+    groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]  # type: ignore
 
     def auroc(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
@@ -124,19 +124,19 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
 
     def correlation(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
-        return float(spearmanr(values[rows], gains[rows]).statistic) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan
+        return float(spearmanr(values[rows], gains[rows]).statistic) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan  # type: ignore
 
     within: dict[str, list[float]] = {}
-    for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):
-        rows = [row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)]
+    for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):  # type: ignore
+        rows = [row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)]  # type: ignore
         tau = ranking_agreement(values[rows], gains[rows]).kendall_tau
         if not math.isnan(tau):
             within.setdefault(target, []).append(tau)
     taus = [float(np.mean(each)) for each in within.values()]
     return {
         "pairs": len(there),
-        "auroc": _interval(bootstrap_interval(groups, auroc, num_resamples=NUM_RESAMPLES)),
-        "spearman": _interval(bootstrap_interval(groups, correlation, num_resamples=NUM_RESAMPLES)),
+        "auroc": _interval(bootstrap_interval(groups, auroc, num_resamples=NUM_RESAMPLES)),  # type: ignore
+        "spearman": _interval(bootstrap_interval(groups, correlation, num_resamples=NUM_RESAMPLES)),  # type: ignore
         "kendall within": _interval(bootstrap_interval(taus, lambda each: float(np.mean(each)), num_resamples=NUM_RESAMPLES)),
     }
 
@@ -156,7 +156,7 @@ def before_and_after(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _change(name: str, chosen: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     before, after = (np.array([each[who][name] for each in chosen], dtype=np.float64) for who in ("twin", "source"))
-    p_value = float(wilcoxon(after, before).pvalue) if (after != before).any() and len(chosen) > 5 else math.nan
+    p_value = float(wilcoxon(after, before).pvalue) if (after != before).any() and len(chosen) > 5 else math.nan  # type: ignore
     return {"before": before.mean(), "after": after.mean(), "share that rose": (after > before).mean(), "p": p_value}
 
 

@@ -48,7 +48,7 @@ def stated_checks(datasets: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
     """Every network whose file states an accuracy on a set at hand."""
     there = [sources.load(name) for name in sources.names()]
     return [
-        checked(source, source.pretraining.dataset, datasets[source.pretraining.dataset], source.pretraining.accuracy)
+        checked(source, source.pretraining.dataset, datasets[source.pretraining.dataset], source.pretraining.accuracy)  # type: ignore
         for source in there
         if source.pretraining.accuracy is not None and source.pretraining.dataset in datasets
     ]

@@ -54,7 +54,8 @@ def kind_of(evidence: Mapping[str, Any]) -> Kind:
     """Whether gradients and own random twins speak, or activations beside a reference network's twins, or activations alone."""
     if evidence.get("twin linear_probe") is None or all(evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")):
         return "features alone"
-    return "differentiable" if all(evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe")) else "black box"
+    own = "twins" not in evidence and all(evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe"))
+    return "differentiable" if own else "black box"
 
 
 def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind, short: Short | None = None) -> dict[str, float]:

@@ -146,7 +146,7 @@ class EncodedImages:
         content, path = (value or {}).get("bytes"), (value or {}).get("path")
         if content is None and path is None:
             raise FeatalignError(f"{self.place}, row {row}: expected an image, got none; drop the row")
-        return decode_image(self.folder / path) if content is None else decode_image(f"{self.place}, row {row}", content)
+        return decode_image(self.folder / path) if content is None else decode_image(f"{self.place}, row {row}", content)  # type: ignore
 
     def take(self, rows: np.ndarray) -> "EncodedImages":
         """These rows alone."""
@@ -206,7 +206,7 @@ def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _
     return part
 
 
-def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:
+def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:  # type: ignore
     """Results in order; Pillow decodes outside the interpreter lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(function, given))

@@ -74,7 +74,7 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
 def calibrate(examples: Sequence[Example], provenance: Mapping[str, Any], with_short: Mapping[float, Sequence[Example]]) -> Calibration:
     """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on."""
     parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
-    parts += [(f"{SHORT}{share:g}", "differentiable", some) for share, some in with_short.items()]
+    parts += [(f"{SHORT}{share:g}", "differentiable", some) for share, some in with_short.items()]  # type: ignore
     lines = {
         name + KNOWN * known: _lines(some, kind, known)
         for known in (False, True)

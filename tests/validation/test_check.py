@@ -9,6 +9,8 @@ from rich.console import Console
 import featalign as fa
 from featalign import api
 from featalign.arrays import Interval
+from featalign.forecasting.forecast import Forecast
+from featalign.forecasting.verdict import Verdict
 from featalign.reporting.forecasts import checked_table
 from featalign.validation import check
 from featalign.validation.check import RATES, TRANSFER, check_row
@@ -32,8 +34,10 @@ def trained(monkeypatch):
 
 
 @pytest.fixture
-def checked(trained, tmp_path):
-    row = fa.rank(small_source(), CLOUDS, cache=tmp_path, scorers=["knn"], forecast=True, progress=False).best
+def checked(trained):
+    band = Interval(0.5, 0.4, 0.6, 0.9)
+    forecast = Forecast("cache", "differentiable", band, band, Interval(0.0, -0.1, 0.1, 0.9), 0.5, (), None, (), {})
+    row = fa.RankingRow("small", "features", 5, {}, (forecast,), Verdict("cannot tell", ()))
     return check_row(row, small_source(), CLOUDS, progress=False)
 
 

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pytest
 
+from featalign.training import loop
 from featalign.training.short import ShortRun, run_steps, short_steps
 from featalign.validation import gathering
 from featalign.validation.gathering import run_short
@@ -83,6 +84,14 @@ def test_what_is_there_is_not_run_again_but_for_what_has_changed(grid, asked, tm
     assert len(asked) == 4
 
 
+def test_another_budget_is_another_run(grid, asked, tmp_path):
+    path, cache = tmp_path / "short.jsonl", tmp_path / "cache"
+    run_short(read_grid(grid), path, cache=cache)
+    grid.write_text(GRID.replace("min_steps = 300", "min_steps = 400"))
+    assert run_short(read_grid(grid), path, cache=cache) == 12
+    assert {record["whole"] for record in read_records(path)} == {400}
+
+
 def test_a_grid_of_few_steps_has_short_runs_too(grid, asked, tmp_path):
     grid.write_text(GRID.replace("min_steps = 300", "min_steps = 5"))
     run_short(read_grid(grid), tmp_path / "short.jsonl", cache=tmp_path / "cache")
@@ -97,7 +106,8 @@ def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, t
         assert run_steps(rows, 1.0) == pytest.approx(stated.steps(round(0.8 * rows)), abs=5)
 
 
-def test_a_real_one_trains_and_learns_what_it_says(grid, tmp_path):
+def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
+    monkeypatch.setattr(loop, "EVALUATION_ROWS", 15)  # a half, and not 250 for the most part of nothing
     text = GRID.replace("min_steps = 300", "min_steps = 20").replace("seeds = [0, 1]", "seeds = [0]")
     grid.write_text(
         text.replace('sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]', 'sources = ["zoo/resnet_aerial"]').replace('shapes = "shapes.npz"\n', "")

@@ -100,7 +100,8 @@ def _table(pairs: Sequence[Pair], known: Sequence[Evidence]) -> list[str]:
         areas.append(_area(pairs, values, noise=False))
         found = [ranking_agreement(values[places], np.array([pairs[place].accuracy for place in places])) for places in _groups(pairs).values()]
         taus, weighted, regrets = (np.nanmean([getattr(each, measure) for each in found]) for measure in ("kendall_tau", "weighted_tau", "regret"))
-        lines.append(f"| {name} | {' | '.join('-' if np.isnan(area) else f'{area:.2f}' for area in areas)} | {taus:.2f} | {weighted:.2f} | {100 * regrets:.1f} |")
+        cells = ["-" if np.isnan(area) else f"{area:.2f}" for area in areas]
+        lines.append(f"| {name} | {' | '.join(cells)} | {taus:.2f} | {weighted:.2f} | {100 * regrets:.1f} |")
     return lines
 
 
