@@ -76,7 +76,7 @@ def _ranked(ranks: Sequence[Mapping[str, Any]]) -> str:
         "## The ranking",
         "",
         f"Cross-validated accuracy of a linear probe on the features of {rank.ROWS} training rows, images of at most {rank.LARGEST} pixels.",
-        "In brackets: the network was trained on these images, or may have been. Sorted by the mean over the targets; the best of each target is bold.",
+        "In brackets: it was trained on these images, or may have been. Sorted by the mean over the targets; the best of each target is bold.",
         f"`rank.jsonl` has the other scores ({', '.join(rank.SCORERS[1:])}).",
         "",
         f"| network | {' | '.join(targets)} | mean |",
