@@ -42,7 +42,7 @@ def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
 
 
 def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
-    status, out, err = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "all", "--figure", pictures / "ranking.png")
+    status, out, err = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stage_1,features", "--figure", pictures / "ranking.png")
     assert status == 0
     assert "ordered by linear_probe" in out
     assert "stage_1" in out
@@ -199,14 +199,15 @@ def test_text_from_python_with_a_function(tmp_path):
 
 
 @pytest.fixture
-def features(tmp_path):
-    """A target of numbers, and two files of features: one that tells its classes apart and one of noise."""
+def features(tmp_path, monkeypatch):
+    """A target of numbers, and two files of features beside it: one that tells its classes apart and one of noise."""
+    monkeypatch.chdir(tmp_path)
     labels = np.arange(80) % 2
     inputs = random.normal(size=(80, 4))
     np.savez(tmp_path / "numbers.npz", inputs=inputs, labels=labels)
     np.savez(tmp_path / "good.npz", features=random.normal(size=(80, 5)) + 3 * np.eye(2, 5)[labels])
     np.savez(tmp_path / "noise.npz", features=random.normal(size=(80, 5)))
-    return ["-s", f"npz:{tmp_path}/noise.npz", "-s", f"npz:{tmp_path}/good.npz", "-t", tmp_path / "numbers.npz"]
+    return ["-s", "npz:noise.npz", "-s", "npz:good.npz", "-t", "numbers.npz"]
 
 
 def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
@@ -268,8 +269,7 @@ def test_screen_in_words_and_as_json(run, features):
         ("screen", ("-s", "zoo/nothing*"), "zoo/nothing"),
     ],
 )
-def test_what_cannot_be_forecast_is_one_sentence(run, features, tmp_path, monkeypatch, command, arguments, words):
-    monkeypatch.chdir(tmp_path)
+def test_what_cannot_be_forecast_is_one_sentence(run, features, tmp_path, command, arguments, words):
     status, out, err = run(command, *features, *arguments)
     assert (status, out) == (1, "")
     assert words in err

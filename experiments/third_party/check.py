@@ -1,8 +1,10 @@
-"""Whether the networks do what their files say, and what smaller images cost: python -m experiments.third_party check."""
+"""Whether the networks do what their files say, and what smaller images cost: python -m experiments.third_party check.
 
-import json
+Interrupted, it goes on where it was.
+"""
+
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ import numpy as np
 from experiments.study.targets import unpack
 from experiments.third_party import sources
 from featalign.sources.source import Source
+from featalign.validation.records import append_record, read_records
 
-RESULTS = Path(__file__).parent / "check.json"
+RESULTS = Path(__file__).parent / "check.jsonl"
+KEY = ("name", "dataset")
 TOLERANCE = 0.02
-ROWS = {"cifar10": 5000, "mnist": 2000, "fashion_mnist": 2000, "tiny_imagenet25": 500}
+ROWS = {"cifar10": 2000, "mnist": 2000, "fashion_mnist": 2000, "tiny_imagenet25": 500}
 BATCH = 50
 # the places of tiny_imagenet25's classes, in its order, among the 1000 of ImageNet
 IMAGENET_PLACES = (1, 32, 71, 107, 285, 341, 365, 367, 458, 496, 511, 567, 576, 614, 621, 655, 675, 733, 758, 806, 808, 849, 888, 935, 945)
@@ -44,32 +48,27 @@ class Checked:
         return self.stated is None or abs(self.seen - self.stated) <= TOLERANCE
 
 
-def stated_checks(datasets: Mapping[str, Mapping[str, Any]]) -> list[Checked]:
-    """Every network whose file states an accuracy on a set at hand."""
+def wanted() -> Iterator[tuple[Source, str, float | None, np.ndarray | None]]:
+    """What is checked: a source, on which set, the accuracy its file states, and among which logits it chooses (None: all).
+
+    Every network whose file states an accuracy on a set at hand; and the ImageNet networks on 64-pixel images of 25 of their classes, at their own
+    size and at smaller ones.
+    """
     there = [sources.load(name) for name in sources.names()]
-    return [
-        checked(source, source.pretraining.dataset, datasets[source.pretraining.dataset], source.pretraining.accuracy)  # type: ignore
-        for source in there
-        if source.pretraining.accuracy is not None and source.pretraining.dataset in datasets
-    ]
-
-
-def imagenet_checks(dataset: Mapping[str, Any]) -> list[Checked]:
-    """The ImageNet networks on 64-pixel images of 25 of their classes, at their own size and at smaller ones."""
-    found = []
-    for name in sources.names():
-        whole = sources.load(name)
-        if whole.pretraining.dataset != "ImageNet-1k" or whole.logits_layer is None:
-            continue
-        for size in SIZES:
-            if size is None or size < whole.preprocessing["size"]:
-                found.append(checked(sources.load(name, size), "tiny_imagenet25", dataset, None, imagenet_columns(whole)))
-    return found
+    for source in there:
+        if source.pretraining.accuracy is not None and source.pretraining.dataset in ROWS:
+            yield source, source.pretraining.dataset, source.pretraining.accuracy, None
+    for name, source in zip(sources.names(), there, strict=True):
+        if source.pretraining.dataset == "ImageNet-1k" and source.logits_layer is not None:
+            for size in SIZES:
+                if size is None or size < source.preprocessing["size"]:
+                    sized = source if size is None else sources.load(name, size)
+                    yield sized, "tiny_imagenet25", None, imagenet_columns(source)
 
 
 def imagenet_columns(source: Source) -> np.ndarray:
     """Which logits are tiny_imagenet25's classes: some networks have a class 0 for the background."""
-    return np.array(IMAGENET_PLACES) + (source.pretraining.num_classes == 1001)
+    return np.array(IMAGENET_PLACES) + int(source.pretraining.num_classes == 1001)
 
 
 def checked(
@@ -88,8 +87,12 @@ def checked(
 
 
 def main() -> None:
-    datasets = {name: unpack(name) for name in ROWS}
-    found = [*stated_checks(datasets), *imagenet_checks(datasets["tiny_imagenet25"])]
-    RESULTS.write_text(json.dumps([asdict(each) for each in found], indent=1) + "\n", encoding="utf-8")
-    for each in found:
-        print(each.name, each.dataset, each.size, each.stated, each.seen, "" if each.agrees else "DIFFERS")
+    known = {(each["name"], each["dataset"]): each["revision"] for each in read_records(RESULTS, key=KEY)}
+    datasets: dict[str, Mapping[str, Any]] = {}
+    for source, dataset, stated, columns in wanted():
+        if known.get((source.name, dataset)) == source.revision:
+            continue
+        datasets[dataset] = datasets.get(dataset) or unpack(dataset)
+        found = checked(source, dataset, datasets[dataset], stated, columns)
+        append_record(RESULTS, {**asdict(found), "revision": source.revision})
+        print(source.name, dataset, found.size, found.stated, found.seen, "" if found.agrees else "DIFFERS", flush=True)

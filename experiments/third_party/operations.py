@@ -29,7 +29,7 @@ def conv(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
             images,
             kernel,
             node["stride"],
-            [tuple(pair) for pair in sides],  # type: ignore
+            [(before, after) for before, after in sides],
             rhs_dilation=node["dilation"],
             dimension_numbers=("NHWC", "HWIO", "NHWC"),
             feature_group_count=node["groups"],

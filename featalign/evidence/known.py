@@ -42,8 +42,9 @@ def known_evidence(
 
     `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for `tangent_probe` and `twin_scorers`; `curve sizes`,
     `source curve` and `twin curve` are accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the twins are
-    those of a small reference network, which `twins` then names, for images; else there are none. `reference tangent_probe` is that of this network's twins, for every
-    source of images; it stands for the twins of a black box too, and where there is none the linear probe of its own twins does.
+    those of a small reference network, which `twins` then names, for images; else there are none. `reference tangent_probe` is that of this
+    network's twins, for every source of images; it stands for the twins of a black box too, and where there is none the linear probe of its own
+    twins does.
     """
     found: dict[str, Any] = {name: number(result.value) if result.ok else None for name, result in scores.items()}
     tangent, settings = statistics.tangent, {"seed": seed, "batch_size": batch_size, "report": report}

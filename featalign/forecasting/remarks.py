@@ -9,7 +9,7 @@ from featalign.scorers.knn import neighbours
 from featalign.statistics.collected import Statistics
 
 NEIGHBOURS = 5
-CALIBRATED = (100, 1600)  # numbers of rows that the shipped study trained with
+CALIBRATED = (100, 400)  # numbers of rows that the shipped study trained with
 FEW = 5
 MANY_DEAD = 0.3
 NOISY = 0.05

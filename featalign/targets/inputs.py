@@ -15,7 +15,8 @@ from featalign.errors import FeatalignError
 from featalign.targets.images import check_image_header, decode_image
 
 Kind = Literal["image", "text", "array"]
-_Given, _Result = TypeVar("_Given"), TypeVar("_Result")
+_Given = TypeVar("_Given")
+_Result = TypeVar("_Result")
 DIGESTED_AT_ONCE = 256  # images in memory
 
 
@@ -144,9 +145,11 @@ class EncodedImages:
     def _decode(self, numbered: tuple[int, Mapping[str, Any] | None]) -> np.ndarray:
         row, value = numbered
         content, path = (value or {}).get("bytes"), (value or {}).get("path")
-        if content is None and path is None:
+        if content is not None:
+            return decode_image(f"{self.place}, row {row}", content)
+        if path is None:
             raise FeatalignError(f"{self.place}, row {row}: expected an image, got none; drop the row")
-        return decode_image(self.folder / path) if content is None else decode_image(f"{self.place}, row {row}", content)  # type: ignore
+        return decode_image(self.folder / path)
 
     def take(self, rows: np.ndarray) -> "EncodedImages":
         """These rows alone."""
@@ -206,7 +209,7 @@ def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _
     return part
 
 
-def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:  # type: ignore
+def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:
     """Results in order; Pillow decodes outside the interpreter lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(function, given))

@@ -32,7 +32,7 @@ def test_a_target_as_others_are_gets_no_remark():
 def test_sizes_beyond_the_calibration_are_said():
     assert target_remarks({"a": 50, "b": 49})[0].startswith("only 99 rows: every interval is wide")
     (remark,) = target_remarks({"a": 2000, "b": 1000})
-    assert remark.startswith("3,000 rows are beyond the 1,600")
+    assert remark.startswith("3,000 rows are beyond the 400")
 
 
 def test_small_classes_are_named_with_their_counts():
