@@ -2,9 +2,10 @@
 
 Embedding a target into an empty cache, with all that takes (reading, preprocessing, pooling, hashing, writing), against the bare model's forward
 pass over the same batches, prepared beforehand. Weights are random but for MiniLM; models are saved by their own libraries first. timm is measured
-alone, by python -m experiments.performance.ecosystems timm: tests/sources/test_timm_source.py says why.
+alone, by python -m experiments.performance.ecosystems timm: tests/sources/test_timm_source.py says why. Cases can be named; results are kept.
 """
 
+import json
 import statistics
 import sys
 import tempfile
@@ -24,6 +25,7 @@ from featalign.embeddings.store import Store
 from featalign.sources.source import Source
 
 REPEATS, WANTED = 3, ">= 0.95"
+PATH = RESULTS / "ecosystems.json"
 WORDS = [f"word{number}" for number in range(500)]
 Bare = Callable[[Any], Any]
 
@@ -221,11 +223,16 @@ def main() -> None:
         from tests.sources import torchvision_stub  # noqa: F401
 
         sys.path.append(str(beside))
-    lines = []
     for name in chosen:
         with tempfile.TemporaryDirectory() as folder:
-            lines.append(CASES[name](Path(folder)))
-    show_and_save("Throughput of the ecosystems", lines, RESULTS / ("ecosystems_timm.json" if chosen == ["timm"] else "ecosystems.json"))
+            line = CASES[name](Path(folder))
+        others = [other for other in _saved() if other.name != line.name]
+        show_and_save("Throughput of the ecosystems", [*others, line], PATH)  # after each case: an interruption loses only the one at work
+
+
+def _saved() -> list[Line]:
+    """The lines that were measured before."""
+    return [Line(**line) for line in json.loads(PATH.read_text(encoding="utf-8"))["lines"]] if PATH.is_file() else []
 
 
 if __name__ == "__main__":

@@ -55,10 +55,14 @@ def load_onnx_source(rest: str) -> Source:
     if isinstance(batch := _batch_axis(inferred.graph), int) and batch > 1:
         raise FeatalignError(f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch axis of any size")
     feed = _feed(address, path, inferred.graph)
-    session = Resident(lambda: _session(address, path, tuple(tensors)))
+    sessions: Resident[dict[tuple[str, ...], Any]] = Resident(dict)  # at most one: of the tensors that were asked for last
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        emitted = session().run(list(wanted), {feed.name: prepared})
+        held = sessions()
+        if wanted not in held:
+            held.clear()
+            held[wanted] = _session(address, path, wanted)
+        emitted = held[wanted].run(list(wanted), {feed.name: prepared})
         return {layer: _pooled(np.asarray(values)) for layer, values in zip(wanted, emitted, strict=True)}
 
     return Source(
@@ -139,12 +143,12 @@ def _before_the_head(graph: Any, tensors: Mapping[str, Any]) -> str:
 
 
 def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
-    """The graph in onnxruntime with every tensor among its outputs; only what is asked for is computed."""
+    """The graph in onnxruntime with these tensors as its outputs: each more would keep the runtime from joining operations, and others cost."""
     onnx = require("onnx", extra="onnx", address=address.text)
     runtime = require("onnxruntime", extra="onnx", address=address.text)
     graph = onnx.load(str(path))  # with its weights, refusing those outside its folder
-    given = {value.name for value in graph.graph.output}
-    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in tensors if name not in given)
+    del graph.graph.output[:]
+    graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in tensors)
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
@@ -196,7 +200,9 @@ def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...],
         pixels = np.stack([resized_rgb(np.asarray(image), size) for image in images])
         if channels == 1:
             pixels = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
-        pixels = ((pixels * scale - mean) / deviation).astype(dtype)
+        if declared:
+            pixels = (pixels * scale - mean) / deviation
+        pixels = pixels.astype(dtype, copy=False)
         return np.ascontiguousarray(np.moveaxis(pixels, -1, 1)) if first else pixels
 
     identity = {"kind": "image", "resize": "bilinear", "size": list(size), "channels": channels, "channels_first": first}
