@@ -160,14 +160,6 @@ def test_features_alone_are_told_so(cache):
     assert any("features alone" in reason for reason in row.reasons)
 
 
-def test_of_all_layers_the_default_one_is_forecast(cache):
-    ranking = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], layers="all", forecast=True, progress=False)
-    assert {row.layer: len(row.forecasts) for row in ranking.rows} == {"hidden": 0, "features": 1}
-    assert ranking.ordered_by == ORDER
-    other = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], layers="hidden", forecast=True, progress=False)
-    assert other.best.forecasts == ()
-
-
 def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
     row = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], forecast=True, calibration=calibration, progress=False).best
     difference = row.evidence["tangent_probe"] - row.evidence["twin tangent_probe"]

@@ -42,7 +42,9 @@ def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
 
 
 def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
-    status, out, err = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stage_1,features", "--figure", pictures / "ranking.png")
+    status, out, err = run(
+        "rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stage_1,features", "--figure", pictures / "ranking.png"
+    )
     assert status == 0
     assert "ordered by linear_probe" in out
     assert "stage_1" in out

@@ -8,7 +8,7 @@ from featalign.evidence.known import TWIN_SCORERS, number
 from tests.evidence.examples import twins_of
 from tests.training.examples import Network, clouds, small_source
 
-CLOUDS = fa.Target.from_arrays("clouds", *clouds(60, 0))
+CLOUDS = fa.Target.from_arrays("clouds", *clouds(90, 0))
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def test_tangent_numbers_are_those_of_the_scores(small):
     row, evidence = small
     probe, gain = (row.scores[name].value for name in ("tangent_probe", "tangent_gain"))
     assert evidence["twin tangent_probe"] == pytest.approx(probe - gain, abs=1e-6)
-    assert evidence["curve sizes"] == [6, 12, 24, 48]
+    assert evidence["curve sizes"] == [9, 18, 36, 72]
     assert evidence["source curve"][-1] == pytest.approx(probe, abs=1e-6)
     assert evidence["twin curve"][-1] == pytest.approx(probe - gain, abs=1e-6)
     assert "reference tangent_probe" not in evidence  # the reference network reads images

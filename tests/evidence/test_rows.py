@@ -74,6 +74,9 @@ def test_a_better_layer_is_remarked_at_the_one_that_is_forecast(tmp_path):
         told = {row.layer: [warning for warning in row.warnings if "layer is better" in warning] for row in ranking.rows}
         assert [len(told[layer]) for layer in ("stem", "features")] == [0, 0 if turned else 1]
         assert {row.layer for row in ranking.rows if row.forecasts} == {default}
+        assert ranking.ordered_by == "linear_probe"
+        other = fa.rank(source, target, cache=tmp_path, scorers=["linear_probe"], layers=ranking.best.layer, forecast=True, progress=False)
+        assert bool(other.best.forecasts) == (ranking.best.layer == default)
 
 
 def test_labels_that_do_not_vary_are_left_out_of_several():
