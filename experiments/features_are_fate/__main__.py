@@ -123,7 +123,7 @@ def main(arguments: list[str] | None = None) -> None:
     run_real(names, chosen, results, path)
     if "figures" in names:
         draw_figures(results, chosen.out)
-        if all(name in results for name in STAGES):
+        if not chosen.quick and all(name in results for name in STAGES):
             write_page(results, chosen.out)
 
 

@@ -19,16 +19,15 @@ def relu(results: Results) -> Figure:
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
     transfers = [cell for name, cell in found["cells"].items() if "ablated" in name]
-    outside = np.array([cell["outside the source's neurons"] for cell in transfers])
-    for colour, rows in zip(COLOURS, found["lines"], strict=False):
-        line = found["lines"][rows]
-        left.plot(
-            outside, [cell["transfer error"][rows] for cell in transfers], "o", ms=4, color=colour, label=f"n = {rows}: slope {line['slope']:.2f}"
-        )
-        ends = np.array([0, outside.max()])
-        left.plot(ends, line["intercept"] + line["slope"] * ends, color=colour, lw=1)
-    left.plot([0, outside.max()], [0, outside.max()], color="0.5", lw=0.8, ls="--")
-    left.set(xlabel="part of the target outside the source's neurons", ylabel="error of linear transfer", title="shares of E f²")
+    sizes = list(found["lines"])
+    for colour, rows in ((ORANGE, sizes[0]), (BLUE, sizes[-1])):
+        errors = [cell["transfer error"][rows] for cell in transfers]
+        for whose, filled in (("student", True), ("source", False)):
+            outside = [cell[f"outside the {whose}'s neurons"] for cell in transfers]
+            label = f"n = {rows}, outside the {whose}'s neurons"
+            left.plot(outside, errors, "o", ms=6, color=colour, mfc=colour if filled else "none", label=label)
+    left.plot([0, 0.85], [0, 0.85], color="0.5", lw=0.8, ls="--")
+    left.set(xlabel="part of the target outside the learned features", ylabel="error of linear transfer", title="shares of E f²")
     left.legend(frameon=False, fontsize=8)
     rows = [int(each) for each in found["lines"]]
     scratch = np.mean([[cell["error"][str(each)] for each in rows] for name, cell in found["cells"].items() if "scratch" in name], axis=0)
@@ -38,8 +37,8 @@ def relu(results: Results) -> Figure:
         parts = [cell for name, cell in found["cells"].items() if name.endswith(f"ablated {fraction}")]
         errors = np.mean([[cell["transfer error"][str(each)] for each in rows] for cell in parts], axis=0)
         right.loglog(rows, errors, "s--", ms=3.5, lw=1, color=colour, label=f"linear transfer, {float(fraction):.0%} ablated")
-    right.set(xlabel="target rows n", ylabel="error, share of E f²", title="scratch passes the floors one by one")
-    right.legend(frameon=False, fontsize=8)
+    right.set(xlabel="target rows n", ylabel="error, share of E f²", title="scratch passes the floors one by one", ylim=(5e-5, 1))
+    right.legend(frameon=False, fontsize=8, loc="lower left", ncols=2)
     return figure
 
 
@@ -96,12 +95,15 @@ def question(results: Results) -> Figure:
     left.set_title("theory: the better of linear transfer and\nfine-tuning, σ = 0.2", fontsize=10)
     pairs = results["study"]["pairs"]
     random = np.random.default_rng(0)
-    sizes = np.array([pair["n"] for pair in pairs]) * np.exp(random.uniform(-0.3, 0.3, len(pairs)))
+    sizes = np.array([pair["n"] for pair in pairs]) * np.exp(random.uniform(-0.4, 0.4, len(pairs)))
     overlap, efficiency = (np.array([pair[name] for pair in pairs]) for name in ("overlap", "efficiency"))
     clear = np.array([pair["sign"] != 0 for pair in pairs])
     for chosen, edge, size in ((~clear, "0.75", 16), (clear, "black", 30)):
         right.scatter(overlap[chosen], sizes[chosen], c=efficiency[chosen], cmap="RdBu", norm=norm, s=size, edgecolors=edge, linewidths=0.6)
+    ticks = sorted({pair["n"] for pair in pairs})
     right.set(yscale="log", xlabel="label overlap of the source's features with the target", ylabel="target rows n (spread a little)")
+    right.set_yticks(ticks, [str(tick) for tick in ticks], minor=False)
+    right.set_yticks([], minor=True)
     right.set_title(f"study: {len(pairs)} pairs of a zoo source and a target\n(black rim: beyond noise)", fontsize=10)
     bar = figure.colorbar(image, ax=[left, right], extend="both")
     bar.set_label("share of the error from scratch that transfer takes off")

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from experiments.features_are_fate.plan import Plan
+
 Results = dict[str, Any]
 LINEAR = "linear transfer 1e-05"
 
@@ -42,8 +44,9 @@ v; ridge 10⁻⁵ as in the published code) and fine-tuning (all weights), again
 risk after transfer.
 
 All training is full-batch gradient descent, really run: in the eigenbasis of the rows' Gram matrix, where a step is the same and costs d times the
-hidden width ([draws.py](draws.py)). Steps are as long as the curvature allows, until the fit is within 0.002 of the rows' least squares or after
-5000 steps. The hidden layer has 4 units instead of 500: at {len(results["checks"]["cells"])} settings with 500 the gain changed by at most
+hidden width ([draws.py](draws.py)). Steps are as long as the curvature allows, until the fit is within {Plan().tolerance:g} of the rows' least
+squares or after 5000 steps. The hidden layer has 4 units instead of 500: at {len(results["checks"]["cells"])} settings with 500 the gain changed by
+at most
 {wide:.1g}, and in float64 by at most {double:.1g}.
 
 **Pretraining leaves one feature.** The first singular value of W goes to {found["first"][-1]:.3f}; the second stays at {leftover:.2f} times the
@@ -107,7 +110,7 @@ Wasserstein distance of columns see nothing; what they show is the noise of n ro
 {_range(mmd[0], ".1e")} and {_range(mmd[1], ".1e")}.
 
 What this does not say (and the paper's own figure might seem to): *at one n* distances may rank sources well. Here -KL ranks the 20 angles by their
-gain with a Spearman correlation of at least {fixed["smallest spearman over ratios"]:.2f} at every ratio, because θ moves both; over all
+gain with a Spearman correlation of {fixed["smallest spearman over ratios"]:.2f} or more at every ratio, because θ moves both; over all
 {fixed["cells"]} settings its AUROC of the sign is
 {fixed["auroc of the sign over all cells"]:.2f}. The paper's Figure 4(a) is not monotone only because θ runs beyond 90° there; its 4(b) shows
 Wasserstein distances in 500 dimensions, 526 to 529, where two samples of one law are 526 apart; and its bound by the Dudley metric has a wrong line
@@ -207,7 +210,7 @@ training had them, and those of the target: in the source's features, and in pix
 
 ![before and after pretraining](before_and_after.png)
 
-Every predictor is turned so that larger speaks for a gain, distances and rank of few rows thus with a minus. Intervals (90%) draw targets.
+Every predictor is turned so that larger speaks for a gain, distances thus with a minus. Intervals (90%) draw targets.
 
 {table}
 
