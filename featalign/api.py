@@ -184,6 +184,9 @@ def rank(
         raise FeatalignError(f"forecast: expected a target with classes to tell apart, {data.name} has none; leave effort and forecast out")
     order = REGRESSION_ORDER if data.task == "regression" else ORDER
     needed = [name for name in (order, *(FORECAST_SCORERS if wanted else ())) if all(scorer.name != name for scorer in chosen)]
+    known = (shipped_calibration() if calibration is None else read_calibration(Path(calibration))) if wanted else None
+    if known is not None and effort == "short":
+        known.lines_of("differentiable", share=share)  # refuses one without short runs before anything is trained
     plan = Plan(
         data,
         Store(Path(cache or default_cache())),
@@ -192,7 +195,7 @@ def rank(
         seed,
         batch_size,
         intervals,
-        (shipped_calibration() if calibration is None else read_calibration(Path(calibration))) if wanted else None,
+        known,
         run_steps(len(data), share) if wanted and effort == "short" else 0,
         share,
     )

@@ -22,8 +22,9 @@ def short_evidence(
     report: Report = lambda name, found, done, total: None,
 ) -> ShortRun:
     """The short run of an arm, each half of the rows predicted by the network trained on the other half; held-out logits are kept in the cache."""
-    folds, layers = short_folds(target), [f"step {step}" for step in short_steps(steps)]
-    scores = []
+    folds = short_folds(target)
+    short_source(source, target, arm, 0, steps, batch_size=batch_size)  # refuses what cannot be trained, and steps that are none
+    layers, scores = [f"step {step}" for step in short_steps(steps)], []
     for fold, rows in enumerate(folds):
         model = short_source(source, target, arm, fold, steps, batch_size=batch_size)
         progress = lambda found, done, total, name=model.name: report(name, found, done, total)  # noqa: E731

@@ -61,4 +61,4 @@ def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
     lead = scores[best] - scores[default]
     if best == default or not lead > max(0.01, float(np.sqrt(scores[default] * (1 - scores[default])) / 10)):
         return None
-    return f"an earlier layer is better: linear probe {scores[best]:.1%} at {best}, {scores[default]:.1%} at {default}"
+    return f"another layer is better: linear probe {scores[best]:.1%} at {best}, {scores[default]:.1%} at {default}"

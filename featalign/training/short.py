@@ -40,7 +40,10 @@ class ShortRun:
 
 
 def short_folds(target: Target) -> tuple[np.ndarray, ...]:
-    """Two stratified halves of the rows. Raises FeatalignError for a target without classes or with too few rows."""
+    """Two halves of the rows, drawn at random: classes fall into them as it comes, and a rare one may be in one of them alone.
+
+    Raises FeatalignError for a target without classes or with too few rows.
+    """
     if target.task != "classification":
         raise FeatalignError(f"target: expected classes for short runs, {target.name} is a task of {target.task}; use effort='cache'")
     if len(target) < 2 * target.num_classes:

@@ -118,6 +118,11 @@ def of_the_same_rows(evidence: Sequence[Mapping[str, Any]], records: Sequence[Ma
     trained = {(each["source"], each["target"], each["size"], each["seed"]): each for each in records if each["arm"] != "scratch"}
     kept = []
     for each in evidence:
+        if not isinstance(each.get("evidence"), Mapping):
+            told = ", ".join(list(each)[:4])
+            raise FeatalignError(
+                f"evidence: expected records of `featalign validate evidence`, got some with {told}, ... and no evidence; give that file"
+            )
         record = trained.get((each["source"], each["target"], each["size"], each["seed"]), {})
         if all(name not in each or name not in record or each[name] == record[name] for name in ("revision", "fingerprint")):
             kept.append(each)

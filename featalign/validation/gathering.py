@@ -8,6 +8,7 @@ from typing import Any
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
 from featalign.evidence.short import short_evidence
+from featalign.training.loop import PARTS
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm
 from featalign.validation.records import KEY, read_records
@@ -58,11 +59,12 @@ def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Repo
             for arm in dict.fromkeys(arms[unit]):
                 source, part = grid_source(unit.source), grid_part(grid, unit, seed)
                 record = known.get((unit.source, unit.target, unit.size, seed, arm))
-                if record is not None and _is_of(record, SHORT_VERSION, source.revision, part.fingerprint):
+                whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
+                if record is not None and record.get("whole") == whole and _is_of(record, SHORT_VERSION, source.revision, part.fingerprint):
                     continue
                 start = time.perf_counter()
-                whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
-                found = short_evidence(source, part, arm, 10 * round(SHORT_SHARE * whole / 10), store, batch_size=grid.batch_size)
+                steps = max(PARTS, PARTS * round(SHORT_SHARE * whole / PARTS))
+                found = short_evidence(source, part, arm, steps, store, batch_size=grid.batch_size)
                 named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
                 of = {"version": SHORT_VERSION, "revision": source.revision, "fingerprint": part.fingerprint, "whole": whole}
                 points = {name: [float(f"{value:.5g}") for value in getattr(found, name)] for name in ("losses", "accuracies")}
