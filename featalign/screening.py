@@ -59,8 +59,8 @@ def screen_by(
     `rank(names, share)` ranks the sources of these names, with short runs of a share of a training, or none. After the forecast from the cache each
     source goes whose probability of being worse than the last of those to keep is at least 0.95. With a budget, in trainings, the rest runs for a
     tenth, a fifth, three tenths and a half of a training; after each of these a source goes whose probability of a loss is at least 0.9, and the
-    worse half of those beyond `keep` (successive halving: Jamieson and Talwalkar, AISTATS 2016). At the end the best `keep` are kept; of sources
-    that are all expected to lose, none need be trained, and the reasons say so.
+    worse half of what is left, down to `keep` (successive halving: Jamieson and Talwalkar, AISTATS 2016). At the end the best `keep` are kept; of
+    sources that are all expected to lose, none need be trained, and the reasons say so.
     """
     first = ranking = rank(sources, None)
     dropped = [Dropped(source, f"could not be scored: {reason}", 0.0) for source, reason in first.failures.items()]
