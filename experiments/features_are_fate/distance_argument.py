@@ -144,7 +144,7 @@ def _at_fixed_rows(simulation: Plan, phase: dict[str, Any]) -> dict[str, Any]:
     kind, angles = f"linear transfer {simulation.penalties[0]:g}", simulation.radians()
     simulated = gains(simulation, phase["cells"], kind, NOISE)
     nearness = -(1 - np.cos(angles)) / NOISE**2
-    by_ratio = {str(ratio): float(spearmanr(nearness, row).statistic) for ratio, row in zip(simulation.ratios, simulated, strict=True)}  # type: ignore
+    by_ratio = {str(ratio): float(np.asarray(spearmanr(nearness, row))[0]) for ratio, row in zip(simulation.ratios, simulated, strict=True)}
     errors = np.array([phase["cells"][cell_name(NOISE, ratio)][f"{kind} gain error"] for ratio in simulation.ratios])
     pooled = sign_agreement(np.tile(nearness, len(simulated)), simulated.ravel(), 2 * errors.ravel())
     return {"smallest spearman over ratios": min(by_ratio.values()), "auroc of the sign over all cells": pooled.auroc, "cells": int(simulated.size)}

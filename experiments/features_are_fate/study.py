@@ -114,7 +114,7 @@ def _mean(found: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
 
 def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
     values = np.array([math.nan if (value := predictor(each)) is None else value for each in known])
-    there = np.flatnonzero(~np.isnan(values))
+    there = np.flatnonzero(~np.isnan(values)).tolist()
     gains, noises = (np.array([getattr(each.pair, name) for each in known]) for name in ("gain", "noise"))
     groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]  # type: ignore
 
@@ -124,7 +124,7 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
 
     def correlation(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
-        return float(spearmanr(values[rows], gains[rows]).statistic) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan  # type: ignore
+        return float(np.asarray(spearmanr(values[rows], gains[rows]))[0]) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan
 
     within: dict[str, list[float]] = {}
     for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):  # type: ignore
@@ -156,7 +156,7 @@ def before_and_after(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
 
 def _change(name: str, chosen: Sequence[Mapping[str, Any]]) -> dict[str, float]:
     before, after = (np.array([each[who][name] for each in chosen], dtype=np.float64) for who in ("twin", "source"))
-    p_value = float(wilcoxon(after, before).pvalue) if (after != before).any() and len(chosen) > 5 else math.nan  # type: ignore
+    p_value = float(np.asarray(wilcoxon(after, before))[1]) if (after != before).any() and len(chosen) > 5 else math.nan
     return {"before": before.mean(), "after": after.mean(), "share that rose": (after > before).mean(), "p": p_value}
 
 

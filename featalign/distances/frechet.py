@@ -16,8 +16,8 @@ def frechet(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResu
     del seed
     first, second = ((each - each.mean(axis=0)) / np.sqrt(len(each) - 1) for each in (reference, other))
     traces = (first**2).sum() + (second**2).sum()
-    left, right = (np.linalg.qr(each, mode="r") if len(each) > each.shape[1] else each for each in (first, second))
-    common = np.linalg.svd(left @ right.T, compute_uv=False).sum()  # type: ignore
+    left, right = (np.asarray(np.linalg.qr(each, mode="r")) if len(each) > each.shape[1] else each for each in (first, second))
+    common = np.linalg.svd(left @ right.T, compute_uv=False).sum()
     means = ((reference.mean(axis=0) - other.mean(axis=0)) ** 2).sum()
     return DistanceResult(max(0.0, float(means + traces - 2 * common)))
 

@@ -14,8 +14,8 @@ def ks(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """
     del seed
     tests = [ks_2samp(first, second, method="asymp") for first, second in zip(reference.T, other.T, strict=True)]
-    found = np.array([test.statistic for test in tests], dtype=np.float64)  # type: ignore
-    return DistanceResult(float(found.mean()), found, min(1.0, len(tests) * min(float(test.pvalue) for test in tests)))  # type: ignore
+    found, p_values = (np.array([test[place] for test in tests], dtype=np.float64) for place in (0, 1))
+    return DistanceResult(float(found.mean()), found, min(1.0, len(tests) * float(p_values.min())))
 
 
 KS = Distance("ks", ks, "Kolmogorov-Smirnov statistic, mean over features", 1.0, p_threshold=0.05)

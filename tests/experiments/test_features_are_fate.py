@@ -125,7 +125,7 @@ def test_images_are_those_of_the_pretraining(spoil):
     arrays = load_arrays(recipe, folder)
     seen = np.concatenate([arrays.train_images, arrays.validation_images])
     pixels = pretraining_pixels(recipe, folder, 1000)
-    standardised = (pixels - np.float32(arrays.preprocessing.mean)) / np.float32(arrays.preprocessing.std)  # type: ignore
+    standardised = (pixels - np.asarray(arrays.preprocessing.mean, np.float32)) / np.asarray(arrays.preprocessing.std, np.float32)
     order, other = (np.lexsort(each.reshape(len(each), -1)[:, :3].T) for each in (standardised, seen))
     np.testing.assert_allclose(standardised[order], seen[other], atol=1e-5)
 
