@@ -47,7 +47,7 @@ def target_pixels(name: str, data: Path, rows: int) -> tuple[np.ndarray, np.ndar
     """Pixels (rows, 32, 32, 3) and labels (rows,) of a draw of a target's training images."""
     if name == "digits":
         target = load_target("sklearn:digits", subset=rows, seed=0)
-        return PLAIN(np.asarray(target.inputs)), target.labels
+        return PLAIN(target.inputs.read(np.arange(len(target)))), target.labels
     path = data / f"{name}.npz"
     stored, total = _open(path)
     with np.load(path if path.exists() else path.with_name(f"{name}_jpeg.npz")) as arrays:
