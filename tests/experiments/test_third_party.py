@@ -176,7 +176,7 @@ def test_addresses():
     assert source is sources.load("resnet20_cifar10")
     assert source.pretraining.dataset == "cifar10"
     assert source.pretraining.num_parameters == 273658
-    with pytest.raises(FeatalignError, match="no attribute 'resnet9'"):
+    with pytest.raises(FeatalignError, match="has no function resnet9"):
         fa.load_source("py:experiments.third_party.sources:resnet9")
     with pytest.raises(FeatalignError, match="there is no network 'resnet9'"):
         sources.load("resnet9")
