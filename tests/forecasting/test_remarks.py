@@ -26,7 +26,7 @@ def blobs(flipped=0, count=120, spread=0.1, seed=0):
 def test_a_target_as_others_are_gets_no_remark():
     assert target_remarks({"a": 100, "b": 100}) == ()
     assert target_remarks({"a": 50, "b": 50}) == ()
-    assert target_remarks({"a": 800, "b": 800}) == ()
+    assert target_remarks({"a": 200, "b": 200}) == ()
 
 
 def test_sizes_beyond_the_calibration_are_said():

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
-import timm  # type: ignore[import-not-found]
-import torch
 
 import featalign as fa
 from featalign.errors import FeatalignError
 from tests.sources.ecosystem import counting, images, ranked_twice
+
+timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")  # elsewhere this file is only looked through for examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
