@@ -3,7 +3,7 @@
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
 from featalign.evidence.embedded import check_kind, embedded
+from featalign.evidence.frozen import on_features
 from featalign.evidence.rows import FORECAST_SCORERS, Plan, in_order, rank_layers
 from featalign.evidence.scoring import collect, scored
 from featalign.forecasting.calibration import read_calibration, shipped_calibration
@@ -29,6 +30,7 @@ from featalign.training.short import run_steps
 
 if TYPE_CHECKING:
     from featalign.screening import Screening
+    from featalign.sources.source import Differentiable
     from featalign.training.arms import Arm, FineTuned
     from featalign.training.loop import Optimiser
 
@@ -211,7 +213,8 @@ def rank(
     if not rows:
         raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
     found, ordered_by = in_order(rows, order)
-    remarks = target_remarks(dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False))) if wanted else ()
+    counts = dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False)) if wanted else {}
+    remarks = target_remarks(counts, data.kind) if wanted else ()
     return Ranking(data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks)
 
 
@@ -277,6 +280,7 @@ def fine_tune(
     max_test: int | None = None,
     together: bool | None = None,
     checkpoint: str | os.PathLike[str] | None = None,
+    cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> "FineTuned":
     """Really train an arm of a source on a target: accuracy on held-out rows with its interval, curve, seconds, and the setting that was chosen.
@@ -302,9 +306,11 @@ def fine_tune(
         Train the learning rates at once with vmap; by default on everything but a processor.
     checkpoint
         A folder or file.safetensors for the trained weights and head.
+    cache
+        Of a black box, such as a model of transformers, only a probe can be trained: its features are read from this cache, as `rank` does.
 
     An interruption (Ctrl-C) raises KeyboardInterrupt with what the finished learning rates gave as its `finished` attribute, if any has.
-    Raises FeatalignError for a black box, a target without classes, or a setting that cannot be used.
+    Raises FeatalignError for another arm than the probe of a black box, a target without classes, or a setting that cannot be used.
 
     >>> target = load_target("sklearn:digits", subset=100)
     >>> result = fine_tune("zoo/resnet_digits", target, arm="probe", steps=50)
@@ -313,8 +319,8 @@ def fine_tune(
     """
     from featalign.training.arms import Request, check_arm, run_arms
     from featalign.training.checkpoint import check_checkpoint, save_checkpoint
-    from featalign.training.loop import Setting, check_setting
-    from featalign.training.rows import split_rows
+    from featalign.training.loop import Setting, check_setting, training_steps
+    from featalign.training.rows import check_trainable, split_rows
 
     _check_seed(seed)
     loaded, data = _source(source), _target(target)
@@ -324,8 +330,13 @@ def fine_tune(
     check_kind(loaded, data)
     if checkpoint is not None:
         check_checkpoint(Path(checkpoint))
+    if differentiable is None:
+        check_trainable(data, max_test)
+        with progress_bar(show=progress) as report:
+            loaded, data = on_features(loaded, data, layer, Store(Path(cache or default_cache())), max_test=max_test, report=report)
+        differentiable = cast("Differentiable", loaded.differentiable)
     split = split_rows(data, differentiable, seed=seed, max_test=max_test)
-    budget = max(MIN_STEPS, -(-EPOCHS * len(split.training.labels) // batch_size)) if steps is None else steps
+    budget = training_steps(len(split.training.labels), epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size) if steps is None else steps
     setting = Setting(rates[0], budget, *options)
     results: list[FineTuned] = []
     with progress_bar(show=progress) as report:

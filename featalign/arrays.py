@@ -1,7 +1,8 @@
 """Shared array names and the checks at the package's boundary."""
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from featalign.errors import FeatalignError
 
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 Task = Literal["classification", "multilabel", "regression"]
+Named = TypeVar("Named")
 
 
 @dataclass(frozen=True)
@@ -40,6 +42,23 @@ class Labels:
     def num_classes(self) -> int:
         """Number of classes that occur; 0 for multi-label and regression."""
         return len(self.classes)
+
+
+def choose(known: Mapping[str, Named], names: Iterable[str], what: str) -> tuple[Named, ...]:
+    """What has these names, in their order, each once; `what` is the plural of what they name.
+
+    Raises FeatalignError for a name that does not exist, and for none at all.
+
+    >>> choose({"a": 1, "b": 2}, ["b", "a", "b"], "letters")
+    (2, 1)
+    """
+    wanted = [names] if isinstance(names, str) else list(names)
+    if not wanted:
+        raise FeatalignError(f"{what}: expected at least one name, got none; choose from {', '.join(known)}")
+    for name in wanted:
+        if name not in known:
+            raise FeatalignError(f"{what}: there is no {what.removesuffix('s')} {name!r}; choose from {', '.join(known)}")
+    return tuple(known[name] for name in dict.fromkeys(wanted))
 
 
 def check_features(features: object, *, name: str = "features") -> np.ndarray:

@@ -214,7 +214,11 @@ def fine_tune(
     target: TargetAddress,
     arm: Annotated[
         list[str] | None,
-        typer.Option("--arm", "-a", help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: scratch and full."),
+        typer.Option(
+            "--arm",
+            "-a",
+            help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: scratch and full; probe of a black box.",
+        ),
     ] = None,
     subset: Subset = None,
     seed: Seed = 0,
@@ -232,6 +236,7 @@ def fine_tune(
     label: Label = None,
     text: Text = None,
     image: Image = None,
+    cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
     """Really train a source on a target, and from scratch beside it."""
@@ -243,7 +248,7 @@ def fine_tune(
 
     keep_compiled()
     data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image), api.load_source(source)
-    arms = list(dict.fromkeys(arm or ["scratch", "full"]))
+    arms = list(dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"])))
     for each in arms:
         check_arm(loaded, each, layer)
     results: list[Any] = []
@@ -266,6 +271,7 @@ def fine_tune(
                 augmentation=augmentation,
                 max_test=max_test,
                 checkpoint=None if checkpoint is None else checkpoint / f"{each}.safetensors",
+                cache=cache,
             )
         except KeyboardInterrupt as interruption:
             result, interrupted = getattr(interruption, "finished", None), True

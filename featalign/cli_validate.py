@@ -1,5 +1,6 @@
 """featalign validate: really train, and measure how well scores and forecasts agree with what came out."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -37,12 +38,9 @@ def evidence(
 ) -> None:
     """Add what the cache says of each source on each part of a grid: scores of source and twins, tangent accuracies; in several processes, too."""
     from featalign.validation.gathering import run_evidence
-    from featalign.validation.study import read_grid
 
-    keep_compiled()
-    stated, into = read_grid(grid), path or grid.with_name("evidence.jsonl")
-    with progress_bar() as report:
-        added = run_evidence(stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total))
+    into = path or grid.with_name("evidence.jsonl")
+    added = _gathered(run_evidence, grid, into, cache)
     print(f"{added} parts looked at, evidence in {into}")
 
 
@@ -54,13 +52,20 @@ def short(
 ) -> None:
     """Add short runs of each source, and from scratch, on each part of a grid: half a training, looked at on the way; in several processes, too."""
     from featalign.validation.gathering import run_short
+
+    into = path or grid.with_name("short.jsonl")
+    added = _gathered(run_short, grid, into, cache)
+    print(f"{added} short runs, records in {into}")
+
+
+def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | None) -> int:
+    """How much was added of what is known of the pairs of a grid."""
     from featalign.validation.study import read_grid
 
     keep_compiled()
-    stated, into = read_grid(grid), path or grid.with_name("short.jsonl")
+    stated = read_grid(grid)
     with progress_bar() as report:
-        added = run_short(stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total))
-    print(f"{added} short runs, records in {into}")
+        return gather(stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total))
 
 
 @validate_app.command("fit")

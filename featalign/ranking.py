@@ -152,7 +152,7 @@ class Ranking:
         cells = [["", "source", "layer", *(["accuracy", "gain", "verdict"] if forecast else []), *names]]
         for place, row in enumerate(self.rows, 1):
             values = [_shown(row.scores[name]) for name in names]
-            expected = [_percent(row.accuracy), _points(row.gain), row.verdict or "-"] if forecast else []
+            expected = [_percent(row.accuracy), gain_in_points(row.gain), row.verdict or "-"] if forecast else []
             cells.append([str(place), row.source, row.layer, *expected, *values])
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
         lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
@@ -175,7 +175,12 @@ def _percent(interval: Interval | None) -> str:
     return "-" if interval is None else f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
 
 
-def _points(interval: Interval | None) -> str:
+def gain_in_points(interval: Interval | None) -> str:
+    """A gain with its interval for people; a dash where there is none.
+
+    >>> gain_in_points(Interval(0.052, -0.01, 0.114, 0.9))
+    '+5.2 (-1.0 to +11.4)'
+    """
     return "-" if interval is None else f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from featalign.forecasting.calibration import Calibration
-from featalign.forecasting.predictors import REFERENCE_ROWS
+from featalign.forecasting.predictors import size_of
 from featalign.ranking import Ranking, RankingRow
 
 DOMINATED = 0.95  # probability of being worse than the last of those to keep from which a source is dropped
@@ -120,9 +120,8 @@ def worse_probability(row: RankingRow, other: RankingRow, calibration: Calibrati
     if row.accuracy is None or other.accuracy is None or row.forecast is None:
         return 0.5
     lines = calibration.lines_of(row.forecast.kind)
-    size = math.log(num_rows / REFERENCE_ROWS)
     residuals = lines["order"].residuals
-    deviation = lines["order"].scale(size) * math.sqrt(2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1))
+    deviation = lines["order"].scale(size_of(num_rows)) * math.sqrt(2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1))
     return float(norm.cdf((other.accuracy.value - row.accuracy.value) / max(deviation, 1e-9)))
 
 

@@ -116,7 +116,7 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
     values = np.array([math.nan if (value := predictor(each)) is None else value for each in known])
     there = np.flatnonzero(~np.isnan(values)).tolist()
     gains, noises = (np.array([getattr(each.pair, name) for each in known]) for name in ("gain", "noise"))
-    groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]  # type: ignore
+    groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]
 
     def auroc(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
@@ -127,16 +127,16 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
         return float(np.asarray(spearmanr(values[rows], gains[rows]))[0]) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan
 
     within: dict[str, list[float]] = {}
-    for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):  # type: ignore
-        rows = [row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)]  # type: ignore
+    for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):
+        rows = [row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)]
         tau = ranking_agreement(values[rows], gains[rows]).kendall_tau
         if not math.isnan(tau):
             within.setdefault(target, []).append(tau)
     taus = [float(np.mean(each)) for each in within.values()]
     return {
         "pairs": len(there),
-        "auroc": _interval(bootstrap_interval(groups, auroc, num_resamples=NUM_RESAMPLES)),  # type: ignore
-        "spearman": _interval(bootstrap_interval(groups, correlation, num_resamples=NUM_RESAMPLES)),  # type: ignore
+        "auroc": _interval(bootstrap_interval(groups, auroc, num_resamples=NUM_RESAMPLES)),
+        "spearman": _interval(bootstrap_interval(groups, correlation, num_resamples=NUM_RESAMPLES)),
         "kendall within": _interval(bootstrap_interval(taus, lambda each: float(np.mean(each)), num_resamples=NUM_RESAMPLES)),
     }
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 
+from featalign.arrays import choose
 from featalign.distances.distance import Distance, DistanceResult, check_pair
 from featalign.distances.frechet import FRECHET
 from featalign.distances.histograms import JS, KL, PSI
@@ -9,7 +10,6 @@ from featalign.distances.kolmogorov_smirnov import KS
 from featalign.distances.mmd import MMD
 from featalign.distances.proxy_a_distance import PROXY_A_DISTANCE
 from featalign.distances.wasserstein import SLICED_WASSERSTEIN, WASSERSTEIN
-from featalign.errors import FeatalignError
 
 DISTANCES: tuple[Distance, ...] = (PSI, KL, JS, KS, WASSERSTEIN, SLICED_WASSERSTEIN, MMD, FRECHET, PROXY_A_DISTANCE)
 
@@ -27,14 +27,7 @@ def select(names: Iterable[str] | None = None) -> tuple[Distance, ...]:
     """
     if names is None:
         return DISTANCES
-    known = {distance.name: distance for distance in DISTANCES}
-    wanted = [names] if isinstance(names, str) else list(names)
-    if not wanted:
-        raise FeatalignError(f"distances: expected at least one name, got none; choose from {', '.join(known)}")
-    for name in wanted:
-        if name not in known:
-            raise FeatalignError(f"distances: there is no distance {name!r}; choose from {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(wanted))
+    return choose({distance.name: distance for distance in DISTANCES}, names, "distances")
 
 
 def measure(reference: object, other: object, names: Iterable[str] | None = None, *, seed: int = 0) -> dict[str, DistanceResult]:

@@ -33,14 +33,13 @@ def known_evidence(
     statistics: Statistics,
     store: Store,
     *,
-    twin_scorers: tuple[str, ...] = TWIN_SCORERS,
     seed: int = 0,
     batch_size: int = 256,
     report: Report = lambda name, found, done, total: None,
 ) -> dict[str, Any]:
     """Numbers by name, None where there is no value: forecasts are made of these.
 
-    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for `tangent_probe` and `twin_scorers`; `curve sizes`,
+    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for `tangent_probe` and `TWIN_SCORERS`; `curve sizes`,
     `source curve` and `twin curve` are accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the twins are
     those of a small reference network, which `twins` then names, for images; else there are none. `reference tangent_probe` is that of this
     network's twins, for every source of images; it stands for the twins of a black box too, and where there is none the linear probe of its own
@@ -56,14 +55,14 @@ def known_evidence(
         if curve := tangent_curve(statistics):
             found["curve sizes"] = list(curve)
             found["source curve"], found["twin curve"] = ([number(each[place]) for each in curve.values()] for place in (0, 1))
-        twins = twin_scores(source, target, layer, store, twin_scorers, **settings)
+        twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
     elif source.load_twin is not None:  # fresh weights, but no gradients
-        twins = twin_scores(source, target, layer, store, twin_scorers, **settings)
+        twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
         found["twin tangent_probe"] = found.get("reference tangent_probe", twins.get("linear_probe"))
     elif target.kind == "image":
         found["twins"] = REFERENCE
         found["twin tangent_probe"] = found["reference tangent_probe"]
-        twins = twin_scores(catalogue.load(REFERENCE), target, None, store, twin_scorers, **settings)
+        twins = twin_scores(catalogue.load(REFERENCE), target, None, store, TWIN_SCORERS, **settings)
     else:
         twins = {}
     return found | {f"twin {name}": value for name, value in twins.items()}

@@ -96,7 +96,7 @@ def _forecast(
     differentiable = source.differentiable if plan.short_steps else None
     if differentiable is not None and differentiable.initialise is not None and forecasts[0].kind == "differentiable":
         own, scratch = (short_evidence(source, target, arm, plan.short_steps, plan.store, report=report) for arm in ("full", "scratch"))
-        found = Short(plan.share, own.accuracies[-1], min(own.losses), scratch.accuracies[-1], min(scratch.losses))
+        found = Short.of(plan.share, (own.accuracies, own.losses), (scratch.accuracies, scratch.losses))
         forecasts.append(make_forecast(evidence, situation, calibration, found))
         seconds["short"] = time.perf_counter() - start - seconds["cache"]
     remarks = source_remarks(evidence, statistics)

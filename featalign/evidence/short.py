@@ -6,7 +6,7 @@ from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Store
 from featalign.sources.source import Source
 from featalign.targets.target import Target
-from featalign.training.short import ShortArm, ShortRun, judge, short_folds, short_source, short_steps
+from featalign.training.short import ShortArm, ShortRun, held_out_run, short_folds, short_source
 
 Report = Callable[[str, int, int, int], None]
 
@@ -22,12 +22,10 @@ def short_evidence(
     report: Report = lambda name, found, done, total: None,
 ) -> ShortRun:
     """The short run of an arm, each half of the rows predicted by the network trained on the other half; held-out logits are kept in the cache."""
-    folds = short_folds(target)
-    short_source(source, target, arm, 0, steps, batch_size=batch_size)  # refuses what cannot be trained, and steps that are none
-    layers, scores = [f"step {step}" for step in short_steps(steps)], []
+    folds, scores = short_folds(target), []
     for fold, rows in enumerate(folds):
         model = short_source(source, target, arm, fold, steps, batch_size=batch_size)
         progress = lambda found, done, total, name=model.name: report(name, found, done, total)  # noqa: E731
-        embeddings = extract(model, target, layers, store, subset=rows, progress=progress)
-        scores.append([embeddings[layer].read_all() for layer in layers])
-    return judge(target.labels, folds, scores, steps)
+        embeddings = extract(model, target, model.layers, store, subset=rows, progress=progress)
+        scores.append([embeddings[layer].read_all() for layer in model.layers])
+    return held_out_run(target.labels, folds, scores, steps)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from featalign.forecasting.calibration import Line, fit_line, with_residuals
+from featalign.forecasting.calibration import MIN_GROUPS, Line, fit_line, with_residuals
 from featalign.forecasting.forecast import within_headroom
 from featalign.forecasting.predictors import (
     ADVANTAGE,
@@ -22,6 +22,7 @@ from featalign.forecasting.predictors import (
 )
 
 ARMS = ("probe", "probe_then_full")
+NOTHING = Line((), (), (), 0.0, (), 0.0, 0.0)  # predicts 0, and takes residuals
 WITHOUT_TWIN = ("tangent_probe", "tangent_gain", "curve sizes", "source curve", "twin curve")  # what a black box has not
 
 
@@ -83,17 +84,16 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
     expected_scratch = np.clip(bases + corrections, 0, 1)
     raw, raw_gains = fit_line([gain_predictors(each.evidence, each.situation, kind, each.short) for each in examples], gains.tolist(), sizes, groups)
     expected = np.array([within_headroom(gain, scratch) for gain, scratch in zip(raw_gains, expected_scratch, strict=True)])
-    nothing, _ = fit_line([{} for _ in examples], [0.0] * len(examples), sizes, groups)
     lines = {
         "gain": with_residuals(raw, gains - expected, sizes),
         "scratch": with_residuals(correction, scratches - expected_scratch, sizes),
-        "accuracy": with_residuals(nothing, accuracies - expected_scratch - expected, sizes),
+        "accuracy": with_residuals(NOTHING, accuracies - expected_scratch - expected, sizes),
         "drift": _drift(examples, expected),
-        "order": with_residuals(nothing, _within(gains - expected, [(each.target, each.situation.num_rows) for each in examples]), sizes),
+        "order": with_residuals(NOTHING, _within(gains - expected, [(each.target, each.situation.num_rows) for each in examples]), sizes),
     }
     for arm in ARMS:
         trained = [each for each in examples if arm in each.arms and "full" in each.arms]
-        if len({each.target for each in trained}) >= 3:
+        if len({each.target for each in trained}) >= MIN_GROUPS:
             lines[f"{arm} less full"], _ = fit_line(
                 [arm_predictors(each.evidence, each.situation, kind) for each in trained],
                 [each.arms[arm] - each.arms["full"] for each in trained],

@@ -1,7 +1,7 @@
 """From evidence to predictors: the few numbers that a forecast is made of."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -21,6 +21,11 @@ ADVANTAGE = "known advantage"  # of a source in the study: its mean gain less th
 LEVELS = ("linear_probe", "knn", "lda", "logme", "label_overlap", "cka")  # without twins: scores as they are
 
 
+def size_of(num_rows: int) -> float:
+    """log(n / 200)."""
+    return math.log(num_rows / REFERENCE_ROWS)
+
+
 @dataclass(frozen=True)
 class Situation:
     """The target: its rows and classes."""
@@ -31,12 +36,15 @@ class Situation:
     @property
     def size(self) -> float:
         """log(n / 200)."""
-        return math.log(self.num_rows / REFERENCE_ROWS)
+        return size_of(self.num_rows)
 
     @property
     def chance(self) -> float:
         """Accuracy of guessing among equal classes."""
         return 1 / self.num_classes
+
+
+Points = tuple[Sequence[float], Sequence[float]]  # accuracies and losses
 
 
 @dataclass(frozen=True)
@@ -48,6 +56,12 @@ class Short:
     loss: float
     scratch_accuracy: float
     scratch_loss: float
+
+    @staticmethod
+    def of(share: float, source: Points, scratch: Points) -> "Short":
+        """From accuracies and losses at points up to that share, of source and scratch: the last accuracy, and the lowest loss on the way."""
+        (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
+        return Short(share, accuracies[-1], min(losses), scratch_accuracies[-1], min(scratch_losses))
 
 
 def kind_of(evidence: Mapping[str, Any]) -> Kind:

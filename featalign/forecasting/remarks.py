@@ -10,15 +10,18 @@ from featalign.statistics.collected import Statistics
 
 NEIGHBOURS = 5
 CALIBRATED = (100, 400)  # numbers of rows that the shipped study trained with
+CALIBRATED_KIND = "image"
 FEW = 5
 MANY_DEAD = 0.3
 NOISY = 0.05
 UNANIMOUS_ROWS = 30  # fewer say nothing of the labels
 
 
-def target_remarks(counts: Mapping[str, int]) -> tuple[str, ...]:
-    """Remarks on a target from the number of rows of each class."""
+def target_remarks(counts: Mapping[str, int], kind: str = CALIBRATED_KIND) -> tuple[str, ...]:
+    """Remarks on a target from the number of rows of each class and what a row is."""
     total, found = sum(counts.values()), []
+    if kind != CALIBRATED_KIND:
+        found.append(f"forecasts were calibrated on {CALIBRATED_KIND}s alone: those for {kind}s are extrapolated; trust the order before the numbers")
     if total < CALIBRATED[0]:
         found.append(f"only {total} rows: every interval is wide, and forecasts were calibrated from {CALIBRATED[0]} rows on")
     if total > CALIBRATED[1]:

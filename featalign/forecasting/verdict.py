@@ -56,7 +56,8 @@ def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
     if forecast.catches_up is not None:
         reasons.append(f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows")
     if forecast.kind == "black box":
-        reasons.append("a black box: compared with fresh networks of a small reference architecture, not with its own")
+        compared = "a small reference architecture, not with its own" if evidence.get("twins") else "its architecture, by their features alone"
+        reasons.append(f"a black box: compared with fresh networks of {compared}")
     if forecast.kind == "features alone":
         reasons.append("features alone, nothing to compare with: the interval is wide")
     return Verdict(decision, tuple(reasons))

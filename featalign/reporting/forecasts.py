@@ -9,7 +9,8 @@ from rich.table import Table
 
 from featalign.arrays import Interval
 from featalign.forecasting.forecast import Forecast
-from featalign.ranking import Ranking, RankingRow
+from featalign.ranking import Ranking, RankingRow, gain_in_points
+from featalign.reporting.names import short_name
 
 if TYPE_CHECKING:
     from featalign.validation.check import Checked
@@ -27,11 +28,11 @@ def forecast_table(ranking: Ranking) -> Table:
         table.add_column(column, justify="left" if column in ("source", "verdict", "made") else "right", no_wrap=column != "verdict")
     for place, row in enumerate(ranking.rows, 1):
         if not row.forecasts:
-            table.add_row(str(place), row.source, *(["", ""] if both else []), *["-"] * 5)
+            table.add_row(str(place), short_name(row.source), *(["", ""] if both else []), *["-"] * 5)
         for number, forecast in enumerate(row.forecasts):
             last = number + 1 == len(row.forecasts)
             made = [TIERS[forecast.tier], f"{row.seconds.get(forecast.tier, 0.0):.1f}"] if both else []
-            name = [str(place), row.source] if number == 0 else ["", ""]
+            name = [str(place), short_name(row.source)] if number == 0 else ["", ""]
             table.add_row(*name, *made, *_cells(forecast), (row.verdict or "") if last else "", style=None if last else "dim")
     return table
 
@@ -40,17 +41,13 @@ def _cells(forecast: Forecast) -> list[str]:
     return [
         _share(forecast.accuracy),
         f"{100 * forecast.scratch_accuracy.value:.0f}%",
-        _points(forecast.gain),
+        gain_in_points(forecast.gain),
         f"{forecast.negative_transfer_probability:.0%}",
     ]
 
 
 def _share(interval: Interval) -> str:
     return f"{100 * interval.value:.0f}% ({100 * interval.low:.0f} to {100 * interval.high:.0f})"
-
-
-def _points(interval: Interval) -> str:
-    return f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
 
 
 def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> None:
@@ -78,10 +75,17 @@ def checked_table(checks: Sequence["Checked"]) -> Table:
         trained = f"{check.best.accuracy.value:.1%}"
         arm = check.best.arm.replace("_", " ")
         table.add_row(
-            row.source, row.verdict or "", _points(gain), f"{100 * check.gain:+.1f}", _share(accuracy), trained, arm, "yes" if inside else "no"
+            short_name(row.source),
+            row.verdict or "",
+            gain_in_points(gain),
+            f"{100 * check.gain:+.1f}",
+            _share(accuracy),
+            trained,
+            arm,
+            "yes" if inside else "no",
         )
     for scratch in {check.scratch.source: check.scratch for check in checks}.values():
-        table.add_row(f"{scratch.source} from scratch", "", "", "", "", f"{scratch.accuracy.value:.1%}", "scratch", "")
+        table.add_row(f"{short_name(scratch.source)} from scratch", "", "", "", "", f"{scratch.accuracy.value:.1%}", "scratch", "")
     return table
 
 
@@ -110,7 +114,7 @@ def gain_figure(ranking: Ranking) -> Figure:
                 f"{forecast.catches_up:,}", (forecast.catches_up, 0), textcoords="offset points", xytext=(3, 4), fontsize=7, color="tab:orange"
             )
         axes.set_xscale("log")
-        axes.set_title(row.source, fontsize=8)
+        axes.set_title(short_name(row.source), fontsize=8)
         axes.tick_params(labelsize=7)
     figure.supxlabel("rows of the target (dot: as many as there are; dashed: where scratch is expected to catch up)", fontsize=8)
     figure.supylabel("expected gain over scratch (points)", fontsize=8)

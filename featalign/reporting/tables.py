@@ -8,6 +8,7 @@ from rich.table import Table
 
 from featalign.ranking import Ranking
 from featalign.reporting.forecasts import print_forecasts
+from featalign.reporting.names import short_name
 from featalign.scorers.scorer import Scorer, ScoreResult, Status
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
         table.add_column(name.replace("_", " "), justify="right")
     for place, row in enumerate(ranking.rows, 1):
         cells = [_with_interval(name, row.scores[name]) for name in shown]
-        table.add_row(str(place), row.source, *([row.layer] if len(layers) > 1 else []), *cells)
+        table.add_row(str(place), short_name(row.source), *([row.layer] if len(layers) > 1 else []), *cells)
     return table
 
 
@@ -96,9 +97,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
 def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
     """One line per trained arm: accuracy with its interval, what was chosen, what it cost, and why it stopped."""
     first = results[0]
-    table = Table(
-        title=f"{first.source} on {first.target}: {first.num_training} rows to train, {first.num_validation} to choose, {first.num_test} to test"
-    )
+    rows = f"{first.num_training} rows to train, {first.num_validation} to choose, {first.num_test} to test"
+    table = Table(title=f"{short_name(first.source)} on {first.target}: {rows}")
     for column in ("arm", "accuracy", "90% interval", "learning rate", "steps", "seconds"):
         table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
     table.add_column("")

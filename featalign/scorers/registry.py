@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from featalign.errors import FeatalignError
+from featalign.arrays import choose
 from featalign.scorers.alpha_req import ALPHA_REQ
 from featalign.scorers.cka import CKA, CKA_BIASED
 from featalign.scorers.energy import ENERGY
@@ -89,11 +89,4 @@ def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
     """
     if names is None:
         return tuple(scorer for scorer in SCORERS if not scorer.variant)
-    known = {scorer.name: scorer for scorer in SCORERS}
-    wanted = [names] if isinstance(names, str) else list(names)
-    if not wanted:
-        raise FeatalignError(f"scorers: expected at least one name, got none; choose from {', '.join(known)}")
-    for name in wanted:
-        if name not in known:
-            raise FeatalignError(f"scorers: there is no scorer {name!r}; choose from {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(wanted))
+    return choose({scorer.name: scorer for scorer in SCORERS}, names, "scorers")

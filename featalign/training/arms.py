@@ -13,7 +13,7 @@ from featalign.arrays import Interval
 from featalign.errors import FeatalignError
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import unfreeze
-from featalign.training.loop import Apply, Job, Rows, Setting, Trained, accuracy, logits, train, train_together
+from featalign.training.loop import Apply, Job, Rows, Setting, Trained, accuracy, cross_entropies, logits, train, train_together
 from featalign.training.rows import Split
 
 Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
@@ -122,7 +122,11 @@ def run_arms(
             raise FeatalignError("augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; leave it out")
     if not requests:
         return
-    differentiable, layer = check_arm(source, requests[0].arm, layer), layer or source.default_layer
+    differentiable, layer = source.differentiable, layer or source.default_layer
+    if differentiable is None:
+        raise FeatalignError(
+            f"{source.name}: expected features of it as inputs, this one is a black box; featalign.fine_tune embeds the target first"
+        )
     arms = Arms(source, differentiable, layer, tuple(learning_rates), setting, report)
     if together is None:
         together = jax.default_backend() != "cpu"
@@ -138,13 +142,16 @@ def run_arms(
         yield from arms.one(group[0]) if group[0].arm in ("probe", "gradual") else arms.several(group)
 
 
-def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable:
-    """What of the source can be trained. Raises FeatalignError for an unknown arm, a black box, or a layer the source does not have."""
+def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable | None:
+    """What of the source can be trained: nothing but a head, the arm `probe`, of a black box.
+
+    Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does not have.
+    """
     if arm not in ARMS:
         raise FeatalignError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
-    if (differentiable := source.differentiable) is None:
+    if (differentiable := source.differentiable) is None and arm != "probe":
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; "
+            f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a black box, on which only a probe can be trained; "
             "fine-tuning needs a Flax module, a Keras network or a zoo source"
         )
     if layer is not None and layer not in source.all_layers:
@@ -213,7 +220,7 @@ class Arms:
     def begin(self, request: Request, split: Split) -> tuple[Apply, Job]:
         """The network and the job of an arm but for its learning rate: no network, fresh weights, the source's own, or these with a trained head."""
         if request.arm == "probe":
-            return _head_alone(self.layer), Job({}, split.training, replace(self.setting, augmentation=False, towards_start=0.0))
+            return head_alone(self.layer), Job({}, split.training, replace(self.setting, augmentation=False, towards_start=0.0))
         if request.arm == "scratch":
             twin = self.source.random_twin(request.seed).differentiable
             assert twin is not None
@@ -328,21 +335,20 @@ def features_of(apply: Apply, parameters: Any, layer: str, rows: Rows) -> np.nda
 
 
 @cache
-def _head_alone(layer: str) -> Apply:
+def head_alone(layer: str) -> Apply:
     """A network that is nothing: only the head is trained, on features."""
     return lambda parameters, features: {layer: features}
 
 
 def measured(apply: Apply, layer: str, split: Split, trained: Trained, rate: float, points: Sequence[Point]) -> Run:
     """How a trained network does on the validation and test rows of a split."""
-    scores = logits(apply, layer, trained, split.validation.inputs, len(split.validation.labels)).astype(np.float64)
-    likelihoods = scores - np.logaddexp.reduce(scores, axis=1, keepdims=True)
     labels = split.validation.labels
+    scores = logits(apply, layer, trained, split.validation.inputs, len(labels))
     tested = logits(apply, layer, trained, split.test.inputs, len(split.test.labels)).argmax(axis=1) == split.test.labels
     return Run(
         rate,
         float((scores.argmax(axis=1) == labels).mean()),
-        float(-likelihoods[np.arange(len(labels)), labels].mean()),
+        float(cross_entropies(scores, labels).mean()),
         float(tested.mean()),
         np.packbits(tested).tobytes().hex(),
         tuple(points),

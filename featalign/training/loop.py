@@ -41,6 +41,15 @@ class Setting:
     decay: bool = True
 
 
+def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:
+    """The steps of one training: so many epochs, and at least so many steps.
+
+    >>> training_steps(80, epochs=15, min_steps=300, batch_size=32), training_steps(1280, epochs=15, min_steps=300, batch_size=32)
+    (300, 600)
+    """
+    return max(min_steps, -(-epochs * num_training // batch_size))
+
+
 def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[float, ...]:
     """The learning rates as floats. Raises FeatalignError, naming the argument, for them or for a setting that cannot be used."""
     given = list(learning_rates) if isinstance(learning_rates, Sequence | np.ndarray) and not isinstance(learning_rates, str) else []
@@ -185,6 +194,12 @@ def train_together(apply: Apply, layer: str, jobs: Sequence[Job], num_classes: i
 def logits(apply: Apply, layer: str, trained: Trained, inputs: Any, count: int) -> np.ndarray:
     """Logits (N, C) of so many preprocessed inputs, in batches of one size."""
     return np.concatenate([part[:kept] for part, kept in _predicted(apply, layer, (trained.parameters, trained.head), inputs, count)])
+
+
+def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The loss of each row (N,) from its logits (N, C), in float64."""
+    exact = scores.astype(np.float64)
+    return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
 
 
 def accuracy(apply: Apply, layer: str, trained: Trained, rows: Rows) -> float:

@@ -46,18 +46,11 @@ def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0,
     A target without held-out rows gives up a fifth of its rows for testing first, the same ones for every seed. `max_test` limits the test rows to
     a stratified part. Raises FeatalignError where the task has no classes, or where a part would be empty.
     """
-    if max_test is not None and (isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1):
-        raise FeatalignError(f"max_test: expected a whole number of at least 1, or None for all test rows, got {max_test!r}")
-    if target.task != "classification":
-        raise FeatalignError(
-            f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; only classification can be trained"
-        )
+    check_trainable(target, max_test)
     target = hold_out(target)
     assert target.held_out is not None
-    measured, test_labels = target.held_out.inputs, target.held_out.labels
-    if max_test is not None and max_test < len(test_labels):
-        some = np.sort(stratified_order(test_labels, 0)[:max_test])
-        measured, test_labels = measured.take(some), test_labels[some]
+    some = measured_rows(target.held_out.labels, max_test)
+    measured, test_labels = target.held_out.inputs.take(some), target.held_out.labels[some]
     training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1)
     if not (len(training) and len(validation) and len(test_labels)):
         raise FeatalignError(f"target: expected enough rows to train, validate and test on, {target.name} has {len(target)}; add rows")
@@ -68,6 +61,21 @@ def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0,
         Rows(prepared(measured, differentiable), test_labels.astype(np.int32)),
         target.num_classes,
     )
+
+
+def check_trainable(target: Target, max_test: int | None) -> None:
+    """Raises FeatalignError for a target without classes, or for a limit of test rows that is none."""
+    if max_test is not None and (isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1):
+        raise FeatalignError(f"max_test: expected a whole number of at least 1, or None for all test rows, got {max_test!r}")
+    if target.task != "classification":
+        raise FeatalignError(
+            f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; only classification can be trained"
+        )
+
+
+def measured_rows(labels: np.ndarray, max_test: int | None) -> np.ndarray:
+    """Which of the held-out rows measure: all, or a stratified part, always the same."""
+    return np.arange(len(labels)) if max_test is None or max_test >= len(labels) else np.sort(stratified_order(labels, 0)[:max_test])
 
 
 def hold_out(target: Target) -> Target:

@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
@@ -15,7 +14,7 @@ from featalign.errors import FeatalignError
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
-from featalign.training.loop import PARTS, Job, Rows, Setting, Trained, logits, train
+from featalign.training.loop import PARTS, Job, Rows, Setting, Trained, cross_entropies, logits, train, training_steps
 from featalign.training.rows import VALIDATION_SHARE, prepared
 
 NUM_FOLDS = 2
@@ -105,14 +104,13 @@ def short_steps(steps: int) -> tuple[int, ...]:
     return tuple(range(steps // PARTS, steps + 1, steps // PARTS))
 
 
-def judge(labels: np.ndarray, folds: Sequence[np.ndarray], scores: Sequence[Sequence[np.ndarray]], steps: int) -> ShortRun:
+def held_out_run(labels: np.ndarray, folds: Sequence[np.ndarray], scores: Sequence[Sequence[np.ndarray]], steps: int) -> ShortRun:
     """The run from held-out logits: `scores[fold][point]` (rows of the fold, C)."""
     losses, hits = [], []
     for point in range(PARTS):
         loss, hit = np.empty(len(labels)), np.empty(len(labels), bool)
-        for rows, found in zip(folds, (each[point].astype(np.float64) for each in scores), strict=True):
-            likelihoods = found - np.logaddexp.reduce(found, axis=1, keepdims=True)
-            loss[rows], hit[rows] = -likelihoods[np.arange(len(rows)), labels[rows]], found.argmax(axis=1) == labels[rows]
+        for rows, found in zip(folds, (each[point] for each in scores), strict=True):
+            loss[rows], hit[rows] = cross_entropies(found, labels[rows]), found.argmax(axis=1) == labels[rows]
         losses.append(float(loss.mean()))
         hits.append(hit)
     return ShortRun(short_steps(steps), tuple(losses), tuple(float(hit.mean()) for hit in hits), np.stack(hits))
@@ -124,5 +122,14 @@ def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
     >>> run_steps(100, 0.3), run_steps(1600, 0.3)
     (90, 180)
     """
-    whole = max(MIN_STEPS, math.ceil(EPOCHS * (num_rows - round(VALIDATION_SHARE * num_rows)) / batch_size))
+    num_training = num_rows - round(VALIDATION_SHARE * num_rows)
+    return part_of(training_steps(num_training, epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size), share)
+
+
+def part_of(whole: int, share: float) -> int:
+    """A share of so many steps that can be looked at after every tenth.
+
+    >>> part_of(300, 0.33), part_of(8, 0.5)
+    (100, 10)
+    """
     return max(PARTS, PARTS * round(share * whole / PARTS))

@@ -54,8 +54,8 @@ def examples_of(records: Records, evidence: Records, short: Records = (), *, arm
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
     """What two records of short runs say after a share of one training: accuracy then, and the lowest loss until then."""
     last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
-    (accuracy, loss), (other_accuracy, other_loss) = ((run["accuracies"][last - 1], min(run["losses"][:last])) for run in (own, scratch))
-    return Short(share, accuracy, loss, other_accuracy, other_loss)
+    ours, others = ((run["accuracies"][:last], run["losses"][:last]) for run in (own, scratch))
+    return Short.of(share, ours, others)
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
@@ -74,7 +74,8 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
 def calibrate(examples: Sequence[Example], provenance: Mapping[str, Any], with_short: Mapping[float, Sequence[Example]]) -> Calibration:
     """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on."""
     parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
-    parts += [(f"{SHORT}{share:g}", "differentiable", some) for share, some in with_short.items()]  # type: ignore
+    for share, some in with_short.items():
+        parts.append((f"{SHORT}{share:g}", "differentiable", some))
     lines = {
         name + KNOWN * known: _lines(some, kind, known)
         for known in (False, True)

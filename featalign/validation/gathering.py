@@ -1,18 +1,17 @@
 """What is known of the pairs of a grid before they are trained: evidence from the cache, and short runs."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
 from featalign.evidence.short import short_evidence
-from featalign.training.loop import PARTS
 from featalign.training.rows import VALIDATION_SHARE
-from featalign.training.short import SHORT_VERSION, ShortArm
+from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 from featalign.validation.records import KEY, read_records
-from featalign.validation.study import Grid, Report, Unit, fitting, grid_part, grid_source, run_units
+from featalign.validation.study import Grid, Report, Unit, fitting, grid_part, grid_source, is_of, run_units
 
 EVIDENCE_VERSION = 1  # to be raised whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")
@@ -31,7 +30,7 @@ def run_evidence(grid: Grid, path: Path, *, cache: Path | None = None, report: R
         for seed in grid.seeds:
             source, part = grid_source(unit.source), grid_part(grid, unit, seed)
             record = known.get((unit.source, unit.target, unit.size, seed))
-            if record is not None and _is_of(record, EVIDENCE_VERSION, source.revision, part.fingerprint):
+            if record is not None and is_of(record, EVIDENCE_VERSION, source, part):
                 continue
             start = time.perf_counter()
             found = collect_evidence(source, part, cache=cache)
@@ -60,19 +59,13 @@ def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Repo
                 source, part = grid_source(unit.source), grid_part(grid, unit, seed)
                 record = known.get((unit.source, unit.target, unit.size, seed, arm))
                 whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
-                if record is not None and record.get("whole") == whole and _is_of(record, SHORT_VERSION, source.revision, part.fingerprint):
+                if record is not None and record.get("whole") == whole and is_of(record, SHORT_VERSION, source, part):
                     continue
                 start = time.perf_counter()
-                steps = max(PARTS, PARTS * round(SHORT_SHARE * whole / PARTS))
-                found = short_evidence(source, part, arm, steps, store, batch_size=grid.batch_size)
+                found = short_evidence(source, part, arm, part_of(whole, SHORT_SHARE), store, batch_size=grid.batch_size)
                 named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
                 of = {"version": SHORT_VERSION, "revision": source.revision, "fingerprint": part.fingerprint, "whole": whole}
                 points = {name: [float(f"{value:.5g}") for value in getattr(found, name)] for name in ("losses", "accuracies")}
                 yield {**named, **of, "steps": list(found.steps), **points, "seconds": round(time.perf_counter() - start, 2)}
 
     return run_units(list(arms), path, run, report)
-
-
-def _is_of(record: Mapping[str, Any], version: int, revision: str, fingerprint: str) -> bool:
-    """Whether a record is of these weights, these rows and this version."""
-    return (record.get("version"), record["revision"], record["fingerprint"]) == (version, revision, fingerprint)

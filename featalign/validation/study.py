@@ -8,18 +8,21 @@ from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import jax
 import numpy as np
 
+from featalign.embeddings.location import default_cache
+from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
+from featalign.evidence.frozen import on_features
 from featalign.sources import catalogue
-from featalign.sources.source import Source
+from featalign.sources.source import Differentiable, Source
 from featalign.targets.loaders import load_target
 from featalign.targets.target import Target
-from featalign.training.arms import ARMS, Arm, FineTuned, Request, run_arms
-from featalign.training.loop import Setting, check_setting
+from featalign.training.arms import ARMS, Arm, FineTuned, Request, check_arm, run_arms
+from featalign.training.loop import Setting, check_setting, training_steps
 from featalign.training.rows import hold_out, split_rows
 from featalign.validation.records import KEY, Claims, append_record, read_records
 
@@ -61,7 +64,7 @@ class Grid:
 
     def steps(self, num_training: int) -> int:
         """The budget of one training."""
-        return max(self.min_steps, math.ceil(self.epochs * num_training / self.batch_size))
+        return training_steps(num_training, epochs=self.epochs, min_steps=self.min_steps, batch_size=self.batch_size)
 
 
 @dataclass(frozen=True)
@@ -203,9 +206,7 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
     setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
     held_out = part.held_out
     return (
-        record.get("version") == TRAINING_VERSION
-        and record["revision"] == grid_source(unit.source).revision
-        and record["fingerprint"] == part.fingerprint
+        is_of(record, TRAINING_VERSION, grid_source(unit.source), part)
         and record["scratch"] == grid.scratch_of(unit.source)
         and setting["steps"] == grid.steps(record["num_training"])
         and setting["batch_size"] == grid.batch_size
@@ -214,15 +215,25 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
     )
 
 
+def is_of(record: Mapping[str, Any], version: int, source: Source, part: Target) -> bool:
+    """Whether a record is of these weights, these rows and this version."""
+    return (record.get("version"), record["revision"], record["fingerprint"]) == (version, source.revision, part.fingerprint)
+
+
 def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report) -> Iterator[dict[str, Any]]:
     if not pairs:
         return
     source = grid_source(unit.source)
-    differentiable = source.differentiable
-    if differentiable is None:
-        raise FeatalignError(f"{unit.source}: expected a differentiable source, this one is a black box; take it out of the grid")
+    trainable = [check_arm(source, arm, None) for _, arm in pairs]
+    differentiable = trainable[0]
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
-    splits = {seed: split_rows(part, differentiable, seed=seed, max_test=grid.max_test) for seed, part in parts.items()}
+    rows = dict(parts)
+    if differentiable is None:
+        embedding = lambda name, found, done, total: report(name, found + done, total)  # noqa: E731
+        for seed, part in parts.items():
+            source, rows[seed] = on_features(source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding)
+        differentiable = cast(Differentiable, source.differentiable)
+    splits = {seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test) for seed, some in rows.items()}
     setting = Setting(grid.learning_rates[0], grid.steps(len(next(iter(splits.values())).training.labels)), grid.batch_size)
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
     for result in run_arms(source, requests, learning_rates=grid.learning_rates, setting=setting, together=together, report=report):

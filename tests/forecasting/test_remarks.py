@@ -26,6 +26,9 @@ def blobs(flipped=0, count=120, spread=0.1, seed=0):
 def test_a_target_as_others_are_gets_no_remark():
     assert target_remarks({"a": 100, "b": 100}) == ()
     assert target_remarks({"a": 50, "b": 50}) == ()
+    assert target_remarks({"a": 50, "b": 50}, "image") == ()
+    (remark,) = target_remarks({"a": 50, "b": 50}, "text")
+    assert remark.startswith("forecasts were calibrated on images alone: those for texts are extrapolated")
     assert target_remarks({"a": 200, "b": 200}) == ()
 
 

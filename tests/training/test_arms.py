@@ -230,8 +230,10 @@ def test_what_cannot_be_trained():
     with pytest.raises(FeatalignError, match=r"^layer: small has no layer 'top'; it has hidden, features, logits"):
         run_one(layer="top")
     box = Source.from_function("box", lambda batch: batch, revision="1")
-    with pytest.raises(FeatalignError, match=r"^box: expected a differentiable source, this one is a black box"):
+    with pytest.raises(FeatalignError, match=r"^box: expected a differentiable source for the arm 'full', this one is a black box"):
         run_one(source=box)
+    with pytest.raises(FeatalignError, match=r"^box: expected features of it as inputs, this one is a black box"):
+        run_one("probe", source=box)
     fixed = fa.flax_source("fixed", Network(0), example=SPLIT.training.inputs[0], logits_layer="logits")
     for arm in ("scratch", "gradual"):
         with pytest.raises(FeatalignError, match=r"^fixed: expected a source that can be re-initialised"):

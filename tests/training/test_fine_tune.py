@@ -117,8 +117,15 @@ def test_what_cannot_be_trained(tmp_path):
         with pytest.raises(FeatalignError, match=words):
             tuned(**options)
     box = Source.from_function("box", lambda batch: batch, revision="1")
-    with pytest.raises(FeatalignError, match=r"^box: expected a differentiable source, this one is a black box"):
+    with pytest.raises(FeatalignError, match=r"^box: expected a differentiable source for the arm 'full', this one is a black box"):
         fa.fine_tune(box, TARGET)
+    nowhere = Source.from_function("nowhere", lambda batch: batch * np.nan, revision="1")
+    with pytest.raises(
+        FeatalignError, match=rf"^nowhere: expected finite features of layer 'features' to train a head on, {len(TARGET)} of {len(TARGET)} rows"
+    ):
+        fa.fine_tune(nowhere, TARGET, arm="probe", cache=tmp_path)
+    with pytest.raises(FeatalignError, match=r"^target: expected classes to fine-tune on, prices is a task of regression"):
+        fa.fine_tune(nowhere, numbers, arm="probe", cache=tmp_path)
     with pytest.raises(FeatalignError, match=r"^zoo/resnet_digits: it reads image inputs, but clouds holds array inputs"):
         fa.fine_tune("zoo/resnet_digits", TARGET)
 
@@ -173,6 +180,44 @@ def test_a_probe_is_the_source_with_a_new_head(tmp_path):
     own = SMALL.differentiable
     assert own is not None
     np.testing.assert_array_equal(written["network.first.kernel"], own.parameters["first"]["kernel"])
+
+
+def boxed(went: list[int]) -> Source:
+    """The network of SMALL as a function alone; `went` gets how many rows went through it."""
+    own = SMALL.differentiable
+    assert own is not None
+
+    def features(batch: np.ndarray) -> np.ndarray:
+        went.append(len(batch))
+        return np.asarray(own.apply(own.parameters, batch)["features"])
+
+    return replace(Source.from_function("box", features, revision="1"), static_shapes=False)
+
+
+def test_the_probe_of_a_black_box_is_that_of_the_network_in_it(tmp_path):
+    went: list[int] = []
+    box = boxed(went)
+    result, known = (
+        fa.fine_tune(source, TARGET, arm="probe", steps=30, batch_size=16, max_test=40, cache=tmp_path, checkpoint=tmp_path)
+        for source in (box, SMALL)
+    )
+    assert (result.accuracy, result.setting, result.num_training, result.num_test) == (known.accuracy, known.setting, 80, 40)
+    np.testing.assert_allclose(result.trained.head["kernel"], known.trained.head["kernel"], rtol=1e-3, atol=1e-5)
+    assert set(load_file(save_checkpoint(result, tmp_path / "head.safetensors"))) == {"head.kernel", "head.bias"}
+    assert sum(went) == 100 + 40  # no held-out row that does not measure
+    alone = fa.Target.from_arrays("clouds", *clouds(100, 0))
+    fa.rank([box], alone, cache=tmp_path, scorers=["knn"])
+    fa.fine_tune(box, alone, arm="probe", steps=5, cache=tmp_path)
+    assert sum(went) == 100 + 40  # what a ranking has embedded is not embedded again
+
+
+def test_the_probe_of_a_file_of_features_measures_on_a_part_of_its_rows(tmp_path):
+    own = SMALL.differentiable
+    assert own is not None
+    np.savez(tmp_path / "features.npz", features=np.asarray(own.apply(own.parameters, TARGET.inputs.read(np.arange(100)))["features"]))
+    result = fa.fine_tune(f"npz:{tmp_path / 'features.npz'}", TARGET, arm="probe", steps=30, cache=tmp_path)
+    assert (result.num_training, result.num_validation, result.num_test) == (64, 16, 20)
+    assert result.accuracy.value > 0.7
 
 
 def unwritable(folder: Path):
@@ -263,6 +308,18 @@ def test_the_shell_prints_json_and_passes_everything_on(run):
         label_smoothing=0.1,
     )
     assert [run["validation_loss"] for run in probe["runs"]] == [run.validation_loss for run in again.runs]
+
+
+def test_the_shell_trains_a_probe_of_a_black_box(run, tmp_path):
+    np.savez(tmp_path / "points.npz", inputs=TARGET.inputs.read(np.arange(100)), labels=TARGET.labels)
+    box = f"npz:{tmp_path / 'features.npz'}"
+    np.savez(tmp_path / "features.npz", features=TARGET.inputs.read(np.arange(100)))
+    options = ("fine-tune", "-s", box, "-t", tmp_path / "points.npz", "--cache", tmp_path / "cache", "--steps", 20)
+    status, out, err = run(*options, "--json")
+    assert (status, err, [each["arm"] for each in json.loads(out)]) == (0, "", ["probe"])
+    status, out, err = run(*options, "-a", "full")
+    assert (status, out) == (1, "")
+    assert "on which only a probe can be trained" in err
 
 
 def test_the_shell_prints_what_is_finished_when_interrupted(run, monkeypatch):

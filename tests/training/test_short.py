@@ -14,7 +14,7 @@ import featalign as fa
 from featalign.embeddings.store import Store
 from featalign.evidence.short import short_evidence
 from featalign.training import short
-from featalign.training.short import judge, run_steps, short_folds, short_source, short_steps
+from featalign.training.short import held_out_run, run_steps, short_folds, short_source, short_steps
 from tests.training.examples import clouds, small_source
 
 SOURCE = small_source()
@@ -149,7 +149,7 @@ def test_held_out_losses_and_hits_are_those_of_the_logits():
     random = np.random.default_rng(0)
     labels, folds = random.integers(0, 4, 30), (np.arange(0, 30, 2), np.arange(1, 30, 2))
     scores = [[5 * random.normal(size=(15, 4)).astype(np.float32) for _ in range(10)] for _ in folds]
-    run = judge(labels, folds, scores, 50)
+    run = held_out_run(labels, folds, scores, 50)
     for point in range(10):
         whole = np.empty((30, 4))
         for rows, found in zip(folds, scores, strict=True):
@@ -158,7 +158,7 @@ def test_held_out_losses_and_hits_are_those_of_the_logits():
         np.testing.assert_array_equal(run.hits[point], whole.argmax(axis=1) == labels)
     assert run.steps == short_steps(50) == (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
     huge = [[1e4 * one for one in each] for each in scores]
-    assert np.isfinite(judge(labels, folds, huge, 50).losses).all()
+    assert np.isfinite(held_out_run(labels, folds, huge, 50).losses).all()
 
 
 def test_the_length_is_a_share_of_the_steps_of_one_training():
@@ -182,7 +182,7 @@ def test_what_cannot_be_trained_is_refused_by_name(tmp_path):
     few = fa.Target.from_arrays("few", points[:5], np.array([0, 1, 2, 0, 1]))
     with pytest.raises(fa.FeatalignError, match="expected 2 rows a class for short runs, few has 5 rows for 3 classes"):
         run_of(tmp_path, target=few)
-    for steps in (0, 5, 25):  # fails for 0 and 5: `short_steps` divides by steps // 10 before `short_source` refuses them
+    for steps in (0, 5, 25):
         with pytest.raises(fa.FeatalignError, match=f"steps: expected a multiple of 10, got {steps}"):
             run_of(tmp_path, steps=steps)
     fixed = fa.flax_source("fixed", Wide(0), example=np.ones(12, np.float32))

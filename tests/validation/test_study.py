@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
+from featalign.sources.source import Source
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
 from featalign.validation.records import KEY, read_records
 from featalign.validation.study import jobs, read_grid, run_study
@@ -116,6 +117,24 @@ def test_records_say_what_was_done(grid, tmp_path):
         assert record["setting"]["learning_rate"] == best["learning_rate"]
         assert record["accuracy"]["value"] == pytest.approx(best["test_accuracy"], abs=1e-5)
     assert run_study(stated, path) == 0
+
+
+def means() -> Source:
+    """A black box: the means of rows and of columns."""
+    return Source.from_function("means", lambda images: np.stack([np.r_[each.mean(0), each.mean(1)] for each in images]), revision="1")
+
+
+def test_probes_of_a_black_box_are_records_too(grid, tmp_path, monkeypatch):
+    monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
+    text = GRID.replace('"zoo/resnet_digits", "zoo/resnet_aerial"', '"py:tests.validation.test_study:means"').replace("[30, 60]", "[30]")
+    grid.write_text(text)
+    assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 2 * 3
+    records = read_records(tmp_path / "records.jsonl")
+    assert {(each["source"], each["arm"], each["num_test"]) for each in records} == {("py:tests.validation.test_study:means", "probe", 40)}
+    assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 0
+    grid.write_text(text.replace('["probe"]', '["probe", "full"]'))
+    with pytest.raises(FeatalignError, match="means: expected a differentiable source for the arm 'full'"):
+        run_study(read_grid(grid), tmp_path / "more.jsonl")
 
 
 def test_evidence_is_gathered_once(grid, tmp_path):
