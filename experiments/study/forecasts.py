@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from featalign.forecasting.fit import Example
@@ -17,12 +18,14 @@ from featalign.validation.forecast_agreement import Judged, always_helps, guess_
 Records = Sequence[Mapping[str, Any]]
 HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
 DEFAULT_SHARE = 0.2
+ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
 
 
 def section(records: Records, evidence: Records, short: Records) -> str:
     """The section on forecasts."""
     examples = examples_of(records, evidence)
-    parts = [_introduction(examples), _table(examples, records, evidence, short), _others(examples, records, evidence, short), _verdicts(examples)]
+    parts = [_introduction(examples), _table(examples, records, evidence, short), _others(examples, records, evidence, short)]
+    parts.append(verdicts(left_out(examples, lambda each: each.target, "differentiable")) + "\n\nFrom the cache, targets left out. " + ITS_ARM)
     if short:
         parts.append(_shares(records, evidence, short))
     return "\n\n".join(parts)
@@ -39,27 +42,27 @@ Gains and regret are in points. Brackets hold 90% intervals, targets drawn again
 
 def _table(examples: Sequence[Example], records: Records, evidence: Records, short: Records) -> str:
     lines = [HEAD, "|---" * 9 + "|"]
-    lines.append(_row("**forecast from the cache**", _judged(left_out(examples, lambda each: each.target, "differentiable"))))
+    lines.append(row("**forecast from the cache**", judged(left_out(examples, lambda each: each.target, "differentiable"))))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
-        lines.append(_row(f"**with short runs of {DEFAULT_SHARE:g} training**", _judged(left_out(some, lambda each: each.target, "differentiable"))))
+        lines.append(row(f"**with short runs of {DEFAULT_SHARE:g} training**", judged(left_out(some, lambda each: each.target, "differentiable"))))
         if len(some) < len(examples):
             kept = {(each.source, each.target, each.situation) for each in some}
             same = [each for each in examples if (each.source, each.target, each.situation) in kept]
-            lines.append(_row(f"from the cache, the same {len(same)} pairs", _judged(left_out(same, lambda each: each.target, "differentiable"))))
-    lines.append(_row("always helps", judge_guesses(examples, always_helps(examples))))
-    lines.append(_row("n only", judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size))))
+            lines.append(row(f"from the cache, the same {len(same)} pairs", judged(left_out(same, lambda each: each.target, "differentiable"))))
+    lines.append(row("always helps", judge_guesses(examples, always_helps(examples))))
+    lines.append(row("n only", judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size))))
     for name, predictor in (
         ("source accuracy", lambda each: _of_source(each.source)[0]),
         ("log parameters", lambda each: _of_source(each.source)[1]),
         ("mean gain of the source elsewhere", lambda each: _elsewhere(each, examples)),
     ):
-        lines.append(_row(name, judge_guesses(examples, guesses_by(examples, predictor))))
+        lines.append(row(name, judge_guesses(examples, guesses_by(examples, predictor))))
     for name in ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain"):
-        lines.append(_row(name.replace("_", " "), judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name)))))
+        lines.append(row(name.replace("_", " "), judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name)))))
     singles = {name: judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name))) for name in _names(evidence)}
     for what, name in _best(singles).items():
-        lines.append(_row(f"best single score by {what}, with hindsight: {name.replace('_', ' ')}", singles[name]))
+        lines.append(row(f"best single score by {what}, with hindsight: {name.replace('_', ' ')}", singles[name]))
     return "\n".join(lines)
 
 
@@ -72,21 +75,22 @@ def _others(examples: Sequence[Example], records: Records, evidence: Records, sh
             ("sources", left_out(seen, lambda each: each.source, kind)),
             ("both", left_out_both(seen, kind)),
         ):
-            lines.append(_row(f"{kind}, {name} left out", _judged(found)))
+            lines.append(row(f"{kind}, {name} left out", judged(found)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
         for name, found in (("sources", left_out(some, lambda each: each.source, "differentiable")), ("both", left_out_both(some, "differentiable"))):
-            lines.append(_row(f"with short runs, {name} left out", _judged(found)))
+            lines.append(row(f"with short runs, {name} left out", judged(found)))
     text = """
 *Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, compared with fresh networks of the reference
 architecture. *Features alone*: nothing to compare with either."""
     return "\n".join([*lines, text])
 
 
-def _verdicts(examples: Sequence[Example]) -> str:
+def verdicts(found: Iterable[tuple[Example, Forecast]]) -> str:
+    """What came of each verdict, as a table."""
     arms = {"probe only": "probe", "probe then fine-tune": "probe_then_full", "fine-tune": "full"}
     groups: dict[str, list[Example]] = {}
-    for example, forecast in left_out(examples, lambda each: each.target, "differentiable"):
+    for example, forecast in found:
         groups.setdefault(judge(forecast, example.evidence).decision, []).append(example)
     lines = [
         "### What the verdicts were worth",
@@ -103,20 +107,18 @@ def _verdicts(examples: Sequence[Example]) -> str:
         scratch = 100 * sum(each.scratch for each in group) / len(group)
         mean = 100 * sum(each.gain for each in group) / len(group)
         lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {mean:+.1f} | {own} | {100 * sum(full) / len(full):.1f}% | {scratch:.1f}% |")
-    text = """
-From the cache, targets left out. *Its arm*: mean accuracy of the arm that the verdict names."""
-    return "\n".join([*lines, text])
+    return "\n".join(lines)
 
 
 def _shares(records: Records, evidence: Records, short: Records) -> str:
     lines = ["### How long short runs should be", "", "| length of a run | trainings spent on a source and scratch " + HEAD[1:], "|---" * 10 + "|"]
     pairs = examples_of(records, evidence, short, share=SHARES[0])
-    plain = [each.__class__(**{**vars(each), "short": None}) for each in pairs]
-    lines.append(_row("0 (cache alone) | 0", _judged(left_out(plain, lambda each: each.target, "differentiable"))))
+    plain = [replace(each, short=None) for each in pairs]
+    lines.append(row("0 (cache alone) | 0", judged(left_out(plain, lambda each: each.target, "differentiable"))))
     for share in SHARES:
         some = examples_of(records, evidence, short, share=share)
-        found = _judged(left_out(some, lambda each: each.target, "differentiable"))
-        lines.append(_row(f"{share:g} | {4 * share:.1f}", found))
+        found = judged(left_out(some, lambda each: each.target, "differentiable"))
+        lines.append(row(f"{share:g} | {4 * share:.1f}", found))
     text = """
 A run is a part of the steps of one training at one learning rate; each half of the rows is predicted by a network trained on the other half, from
 the source and from scratch, so that a length of 0.3 costs 1.2 trainings (an arm of the study is two trainings, one a learning rate; scratch is
@@ -124,12 +126,14 @@ shared by sources of one architecture)."""
     return "\n".join([*lines, text])
 
 
-def _judged(found: Iterable[tuple[Example, Forecast]]) -> Judged:
+def judged(found: Iterable[tuple[Example, Forecast]]) -> Judged:
+    """All measures of forecasts."""
     pairs = list(found)
     return judge_guesses([example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs])
 
 
-def _row(name: str, found: Judged) -> str:
+def row(name: str, found: Judged) -> str:
+    """A line of the table whose head is HEAD."""
     cells = [
         _interval(found.auroc),
         _plain(found.brier, 3),

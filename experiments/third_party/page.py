@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from experiments.third_party import check, rank, sources
+from experiments.third_party import check, forecasts, rank, sources
 from featalign.validation.records import read_records
 
 HERE = Path(__file__).parent
@@ -15,7 +15,14 @@ HERE = Path(__file__).parent
 def main() -> None:
     checks = read_records(check.RESULTS, key=check.KEY)
     ranks = read_records(rank.RESULTS, key=rank.KEY)
-    parts = [(HERE / "introduction.md").read_text(encoding="utf-8").strip(), _networks(), _stated(checks), _sizes(checks), _ranked(ranks)]
+    parts = [
+        (HERE / "introduction.md").read_text(encoding="utf-8").strip(),
+        _networks(),
+        _stated(checks),
+        _sizes(checks),
+        _ranked(ranks),
+        forecasts.section(),
+    ]
     (HERE / "README.md").write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -12,8 +13,10 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.sources.address import Address
 from featalign.sources.extras import require
+from featalign.sources.hf_tokens import prepare_words
 from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import as_picture
+from featalign.targets.tokens import Token
 
 MAX_TOKENS = 512
 
@@ -51,7 +54,9 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
             positions -= (config.pad_token_id or 0) + 1
         return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
 
-    def prepare(texts: list[str]) -> dict[str, np.ndarray]:
+    def prepare(texts: list[Any]) -> dict[str, np.ndarray]:
+        if isinstance(texts[0], Token):
+            return prepare_words(tokenizer(), texts, longest(), name=address.text)
         return dict(tokenizer()(list(texts), padding=True, truncation=True, max_length=longest(), return_tensors="np"))
 
     def count_tokens(texts: list[str]) -> list[int]:
@@ -93,18 +98,27 @@ def first_line(error: BaseException) -> str:
 
 
 class quiet:
-    """transformers without its progress bars and remarks on weights it leaves out; both as they were afterwards."""
+    """transformers without its progress bars and remarks on weights it leaves out; both as they were after the last of several threads."""
+
+    lock, inside = Lock(), 0
+    before = (0, True)
 
     def __enter__(self) -> None:
         from transformers.utils import logging
 
-        self.level, self.bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-        logging.set_verbosity_error()
-        logging.disable_progress_bar()
+        with quiet.lock:
+            if quiet.inside == 0:
+                quiet.before = logging.get_verbosity(), logging.is_progress_bar_enabled()
+                logging.set_verbosity_error()
+                logging.disable_progress_bar()
+            quiet.inside += 1
 
     def __exit__(self, *reason: object) -> None:
         from transformers.utils import logging
 
-        logging.set_verbosity(self.level)
-        if self.bars:
-            logging.enable_progress_bar()
+        with quiet.lock:
+            quiet.inside -= 1
+            if quiet.inside == 0:
+                logging.set_verbosity(quiet.before[0])
+                if quiet.before[1]:
+                    logging.enable_progress_bar()

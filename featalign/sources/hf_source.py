@@ -13,6 +13,7 @@ from featalign.errors import FeatalignError
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
 from featalign.sources.hf_reading import first_line, image_reading, quiet, text_reading
+from featalign.sources.hf_tokens import PIECES, SENTENCE
 from featalign.sources.hub import digest_files, model_folder
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
@@ -135,6 +136,7 @@ class Network:
             load_twin=load_twin,
             input_form=reading.form,
             static_shapes=False,
+            reads_tokens=not self.reads_images,
             at_once=AtOnce(PARTS[where]),
         )
 
@@ -143,6 +145,7 @@ def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tupl
     import torch
 
     tensors = {key: torch.from_numpy(np.ascontiguousarray(values)).to(where) for key, values in prepared.items()}
+    sentences, pieces = tensors.pop(SENTENCE, None), tensors.pop(PIECES, None)
     deep = any(not layer.startswith(f"layer_{num_blocks}.") for layer in wanted)
     with forward_pass(where, precision(where)):
         output = model(**tensors, output_hidden_states=deep, return_dict=True)
@@ -155,6 +158,11 @@ def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tupl
                     f"{name}: it gives {len(output.hidden_states)} hidden states instead of {num_blocks + 1}; ask for layer_{num_blocks}"
                 )
             states = output.last_hidden_state if place == num_blocks else output.hidden_states[place]
+            if pieces is not None:
+                if pooling == "cls":
+                    raise FeatalignError(f"layer: {name} was asked for {layer!r}, which is the same for all words; use {block}.mean or {block}.last")
+                emitted[layer] = as_numpy(pool(states[sentences], pooling, pieces))
+                continue
             prefix = 0
             if "pixel_values" in tensors and states.ndim == 3:
                 prefix = _num_prefix_tokens(model)

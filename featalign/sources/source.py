@@ -71,6 +71,7 @@ class Source:
     load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
     input_form: InputForm = field(default_factory=InputForm, repr=False)
     static_shapes: bool = True
+    reads_tokens: bool = False  # words in their sentences, beside texts
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
 
     @staticmethod

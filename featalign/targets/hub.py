@@ -81,12 +81,15 @@ def _table(place: str, part: Any) -> Table:
 
 
 def _class_names(part: Any) -> dict[str, tuple[str, ...]]:
-    return {column: tuple(feature.names) for column, feature in part.features.items() if getattr(feature, "names", None)}
+    """Names of the classes of columns of labels, and of columns of lists of them."""
+    inner = {column: getattr(feature, "feature", feature) for column, feature in part.features.items()}
+    return {column: tuple(feature.names) for column, feature in inner.items() if getattr(feature, "names", None)}
 
 
 def _is_labelled(part: Any) -> bool:
     """Whether a split has its labels: the hub's test splits often have -1 in their place."""
-    return all(min(part[column], default=-1) >= 0 for column in _class_names(part))
+    columns = [part[column] for column in _class_names(part)]
+    return all(min((label for value in column for label in (value if isinstance(value, list) else [value])), default=-1) >= 0 for column in columns)
 
 
 def _first_line(error: Exception) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.images import check_image_header, decode_image
 
-Kind = Literal["image", "text", "array"]
+Kind = Literal["image", "text", "token", "array"]
 _Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
 DIGESTED_AT_ONCE = 256  # images in memory
@@ -24,7 +24,8 @@ class Inputs(Protocol):
     """Rows of raw inputs, in memory or on disk.
 
     `read(rows)` gives a batch: uniform arrays as one array (B, ...), images of differing sizes as a list of arrays (H, W) or
-    (H, W, C), texts as a list of strings. `row_digests()` is SHA-256 of each row's content as uint8 (N, 32), computed once.
+    (H, W, C), texts as a list of strings, words as a list of `Token`. `row_digests()` is SHA-256 of each row's content as uint8 (N, 32),
+    computed once.
     """
 
     @property

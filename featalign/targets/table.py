@@ -8,8 +8,22 @@ from typing import Any, NoReturn
 from featalign.errors import FeatalignError
 from featalign.targets.folders import EXTENSIONS
 
-LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "intent", "sentiment", "emotion", "topic", "y")
-TEXT_COLUMNS = ("text", "sentence", "content", "review", "comment", "tweet", "question", "utterance", "message", "document", "body")
+LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "intent", "sentiment", "emotion", "topic", "y", "tags", "ner_tags")
+TEXT_COLUMNS = (
+    "text",
+    "sentence",
+    "content",
+    "review",
+    "comment",
+    "tweet",
+    "question",
+    "utterance",
+    "message",
+    "document",
+    "body",
+    "tokens",
+    "words",
+)
 PAIR_COLUMNS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),

@@ -75,7 +75,7 @@ def _list(table: Table, row: int, column: str, value: Any) -> list[str | int]:
     if _holds_tokens(table, row, column, len(labels)):
         raise FeatalignError(
             f"{table.at(row)}: expected one label or a set of labels for the whole row as {column!r}, got one for each of its {len(labels)} tokens; "
-            "labels of tokens cannot be used yet: make each token a row of its own"
+            "name their column with text='tokens', so that each of them is a row of its own"
         )
     return labels
 

@@ -11,6 +11,7 @@ from featalign.targets.table import SPLIT, Columns, Table, choose_columns
 from featalign.targets.table_labels import read_labels
 from featalign.targets.table_rows import read_rows
 from featalign.targets.target import Target, build_target
+from featalign.targets.tokens import token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
 TRAIN_WORDS = ("train", "training")
@@ -32,8 +33,8 @@ def build_from_tables(
     """A target from a table, and from another one of the same columns with the rows that are held out.
 
     The columns are found by their names, or by what they hold, when that is unambiguous; `label`, `text` and `image` name them otherwise. A pair of
-    texts becomes one text with a line break between them. Labels of several columns, or a list in each row, are multi-label; numbers that are
-    not all whole are regression targets.
+    texts becomes one text with a line break between them. Labels of several columns, or a list in each row, are multi-label, but a list beside a
+    list of as many words labels each word, which is then a row of its own; numbers that are not all whole are regression targets.
     """
     if not len(table):
         raise FeatalignError(f"{table.place}: expected rows with a label and a text or an image, got an empty file; check how it was written")
@@ -43,9 +44,36 @@ def build_from_tables(
         parts = [(table, train_rows)] + ([(table, held_rows)] if held_rows else [])
     else:
         parts = [(table, range(len(table))), (held, range(len(held)))]
+    if _holds_words(table, columns):
+        return _of_words(name, parts, columns)
     labels, class_names = read_labels(parts, columns.labels)
     inputs = [_inputs(part, rows, columns) for part, rows in parts]
     return build_target(name, inputs[0], labels[0], class_names, (inputs[1], labels[1]) if len(parts) > 1 else None)
+
+
+def _holds_words(table: Table, columns: Columns) -> bool:
+    """Whether labels and inputs are lists: a label for each word."""
+    first = [table.columns[names[0]][0] for names in (columns.labels, columns.texts) if len(names) == 1]
+    return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
+
+
+def _of_words(name: str, parts: Sequence[tuple[Table, Sequence[int]]], columns: Columns) -> Target:
+    found = []
+    for table, rows in parts:
+        sentences, labels = (_values(table, names[0], rows) for names in (columns.texts, columns.labels))
+        for row, words, told in zip(rows, sentences, labels, strict=True):
+            try:
+                word_labels([words], [told])
+                if len(words):
+                    token_inputs([words])
+            except (FeatalignError, TypeError) as error:
+                raise FeatalignError(
+                    f"{table.at(row)}: expected a list of words as {columns.texts[0]!r} and a label for each as {columns.labels[0]!r}, "
+                    f"got {words!r:.40} and {told!r:.40}; mend the row"
+                ) from error
+        found.append((token_inputs(sentences), np.asarray(word_labels(sentences, labels))))
+    inputs, labels = found[0]
+    return build_target(name, inputs, labels, parts[0][0].class_names.get(columns.labels[0]), found[1] if len(found) > 1 else None)
 
 
 def _read(path: Path) -> Table:

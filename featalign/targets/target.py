@@ -14,6 +14,7 @@ from featalign.errors import FeatalignError
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
 from featalign.targets.stratification import stratified_order
+from featalign.targets.tokens import token_inputs, word_labels
 
 FINGERPRINT_SCHEMA = "featalign target 1"
 
@@ -75,9 +76,29 @@ class Target:
         held = None if held_out is None else (as_inputs(held_out[0], name="held-out inputs"), held_out[1])
         return build_target(name, as_inputs(inputs), labels, class_names, held)
 
+    @staticmethod
+    def from_tokens(
+        name: str,
+        sentences: Sequence[Sequence[str]],
+        labels: Sequence[Sequence[Any]],
+        class_names: Sequence[str] | None = None,
+        *,
+        held_out: tuple[Sequence[Sequence[str]], Sequence[Sequence[Any]]] | None = None,
+    ) -> "Target":
+        """A target whose rows are words, each with a label and read in its sentence: names of things, parts of speech.
+
+        `sentences` are lists of words, `labels` lists of as many labels; else as `from_arrays`. Folds and subsets are of words, so that words of one
+        sentence may fall on both sides.
+
+        >>> Target.from_tokens("names", [["Ann", "sings"], ["Call", "Bob"]], [["NAME", "O"], ["O", "NAME"]])
+        Target('names', 4 tokens, 2 classes)
+        """
+        held = None if held_out is None else (token_inputs(held_out[0], name="held-out sentences"), word_labels(*held_out, name="held-out labels"))
+        return build_target(name, token_inputs(sentences), word_labels(sentences, labels), class_names, held)
+
     @property
     def kind(self) -> Kind:
-        """What a row is: "image", "text" or "array"."""
+        """What a row is: "image", "text", "token" or "array"."""
         return self.inputs.kind
 
     @property

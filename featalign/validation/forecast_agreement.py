@@ -106,23 +106,25 @@ def _order(examples: Sequence[Example], order: np.ndarray, places: Sequence[int]
 Predictor = Callable[[Example], float]
 
 
-def guesses_by(examples: Sequence[Example], predictor: Predictor, order: Predictor | None = None) -> list[Guess]:
+def guesses_by(
+    examples: Sequence[Example], predictor: Predictor, order: Predictor | None = None, *, known: Sequence[Example] | None = None
+) -> list[Guess]:
     """What a line on a single number, fitted on the other targets, says of each target; sources are ordered by the number itself, or by another.
 
-    NaN counts as the mean of the others.
+    It is fitted on these examples, or on others that are `known`. NaN counts as the mean of the others.
     """
-    rows, found = [{"number": predictor(each)} for each in examples], [Guess(math.nan)] * len(examples)
+    found = [Guess(math.nan)] * len(examples)
     for target in dict.fromkeys(each.target for each in examples):
-        others = [place for place, each in enumerate(examples) if each.target != target]
+        others = [each for each in (examples if known is None else known) if each.target != target]
         line, _ = fit_line(
-            [rows[place] for place in others],
-            [examples[place].gain for place in others],
-            [examples[place].situation.size for place in others],
-            [examples[place].target for place in others],
+            [{"number": predictor(each)} for each in others],
+            [each.gain for each in others],
+            [each.situation.size for each in others],
+            [each.target for each in others],
         )
         for place, each in enumerate(examples):
             if each.target == target:
-                value, size = line.predict(rows[place]), each.situation.size
+                value, size = line.predict({"number": predictor(each)}), each.situation.size
                 interval = line.interval(value, size)
                 chance = 1 - line.probability_below(value, 0.0, size)
                 found[place] = Guess((order or predictor)(each), chance, value, interval.low, interval.high)

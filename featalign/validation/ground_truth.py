@@ -123,8 +123,9 @@ def _noises(group: Sequence[_Measured]) -> list[float]:
     together, and what it does to each alone.
     """
     families: dict[str, list[np.ndarray]] = defaultdict(list)
-    for each in group:
-        if len(each.gains) == len(group[0].gains) > 1:
+    most = max((len(each.gains) for each in group), default=0)
+    for each in group:  # those with fewer seeds scatter as the others do
+        if len(each.gains) == most > 1:
             families[each.scratch_of].append(each.gains - each.gains.mean())
     stacks = [np.stack(each) for each in families.values()]
     shared_freedom = sum(stack.shape[1] - 1 for stack in stacks)

@@ -7,6 +7,8 @@ import pytest
 
 import featalign as fa
 from featalign.errors import FeatalignError
+from featalign.sources.hf_tokens import prepare_words
+from featalign.targets.tokens import Token
 from tests.sources.ecosystem import WORDS, counting, images, ranked_twice, texts
 
 pytest.importorskip("transformers", reason="needs featalign[hf]")
@@ -89,6 +91,50 @@ def test_images_from_address_to_ranking(folder, tmp_path, monkeypatch):
     np.testing.assert_allclose(source.embed(pixels)["layer_2.cls"], expected[:, 0], rtol=1e-4, atol=1e-5)
     averaged = fa.load_source(f"hf/{folder / 'vit'}#mean")
     np.testing.assert_allclose(averaged.embed(pixels)["layer_2.mean"], expected[:, 1:].mean(dim=1), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "pooling"), [("bert", "mean"), ("gpt2", "last")])
+def test_words_in_their_sentences(folder, tmp_path, name, pooling):
+    random = np.random.default_rng(0)
+    sentences = [random.choice(WORDS, random.integers(2, 9)).tolist() for _ in range(20)]
+    target = fa.Target.from_tokens("colours", sentences, [[int(word in WORDS[:3]) for word in words] for words in sentences])
+    source = fa.load_source(f"hf/{folder / name}")
+    ranking = fa.rank([source, source.random_twin(0)], target, cache=tmp_path, scorers=["linear_probe"])
+    assert not ranking.failures
+    assert ranking.best.scores["linear_probe"].value > 0.9
+    rows = target.inputs.read(np.arange(30))
+    emitted = source.embed(rows, source.layers)
+    for row, token in enumerate(rows):
+        for layer, state in zip(source.layers, states(folder / name, " ".join(token.words)), strict=True):
+            np.testing.assert_allclose(emitted[layer][row], state[token.place], rtol=1e-4, atol=1e-5)
+    long = fa.Target.from_tokens("long", [["red", "cat"] * 20, ["dog"]], [[0, 1] * 20, [0]]).inputs.read(np.arange(41))
+    halves = source.embed(long)[f"layer_2.{pooling}"]  # 40 words do not fit into 24 places
+    np.testing.assert_allclose(halves[20:40], halves[:20], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(halves[3], states(folder / name, " ".join(long[0].words[:20]))[2][3], rtol=1e-4, atol=1e-5)
+
+
+def test_pieces_of_words(folder):
+    import transformers
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    pieces = Tokenizer(models.WordPiece({"[UNK]": 0, "red": 1, "##dish": 2, "cat": 3, "s": 4}, unk_token="[UNK]"))
+    pieces.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=pieces, unk_token="[UNK]", pad_token="[UNK]")
+    rows = [Token(("reddish", "cat"), 0), Token(("reddish", "cat"), 1), Token(("red",), 0), Token(("cat", "unknown", ""), 1), Token(("cat", ""), 1)]
+    made = prepare_words(tokenizer, rows, 8, name="here")
+    assert made["sentence_of_row"].tolist() == [0, 0, 1, 2, 3]
+    assert made["pieces_of_row"].tolist() == [[1, 1, 0], [0, 0, 1], [1, 0, 0], [0, 1, 0], [0, 0, 0]]
+    assert "offset_mapping" not in made
+    with pytest.raises(FeatalignError, match=r"^here: expected a tokenizer that says where its pieces stand"):
+        prepare_words(object(), rows, 8, name="here")
+
+
+def test_words_are_refused_by_what_reads_texts_alone(folder):
+    target = fa.Target.from_tokens("words", [["red", "cat"]] * 4, [["a", "b"]] * 4)
+    with pytest.raises(FeatalignError, match=r"asked for 'layer_2.cls', which is the same for all words; use layer_2.mean"):
+        fa.load_source(f"hf/{folder / 'bert'}#cls").embed(target.inputs.read(np.arange(3)))
+    with pytest.raises(FeatalignError, match=r"it reads image inputs, but words holds token inputs; .*such as a text model by hf/"):
+        fa.embed("zoo/resnet_digits", target)
 
 
 def test_layer_and_pooling_of_an_address(folder):

@@ -120,7 +120,7 @@ def test_regression(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([{"tokens": ["a", "b"], "labels": [0, 1]}], r"line 1: .*got one for each of its 2 tokens; labels of tokens cannot be used yet"),
+        ([{"tokens": ["a", "b"], "body": "a b", "labels": [0, 1]}], r"several columns could be it \(tokens, body\)"),
         ([{"text": "a", "labels": ["x"]}, {"text": "b", "labels": "x"}], r"line 2: expected a list of strings or whole numbers as 'labels'"),
         ([{"text": "a", "labels": [["x"]]}], r"line 1: expected a list of strings"),
         ([{"text": "a", "labels": ["x"]}, {"text": "b", "labels": ["x"]}], "at least two labels in the lists of 'labels', got 1"),
@@ -129,3 +129,10 @@ def test_regression(tmp_path):
 def test_lists_that_cannot_be_used(tmp_path, rows, words):
     with pytest.raises(FeatalignError, match=words):
         load_target(lines(tmp_path / "set.jsonl", *rows))
+
+
+def test_labels_of_words_are_none_of_their_text(tmp_path):
+    path = lines(tmp_path / "set.jsonl", {"tokens": ["a", "b"], "body": "a b", "labels": [0, 1]})
+    with pytest.raises(FeatalignError, match=r"line 1: .*got one for each of its 2 tokens; name their column with text='tokens'"):
+        load_target(path, text="body")
+    assert load_target(path, text="tokens").kind == "token"

@@ -1,0 +1,153 @@
+"""How forecasts calibrated on the zoo alone do on networks that others made: a section of the page, and a figure."""
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from experiments.study.forecasts import HEAD, ITS_ARM, judged, row, verdicts
+from featalign.forecasting.fit import Example
+from featalign.forecasting.forecast import Forecast
+from featalign.forecasting.predictors import Kind
+from featalign.forecasting.verdict import judge
+from featalign.validation import shipped
+from featalign.validation.calibrate import examples_of, forecasts_without, of_kind
+from featalign.validation.findings import score
+from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
+from featalign.validation.gathering import EVIDENCE_KEY
+from featalign.validation.records import read_records
+
+HERE = Path(__file__).parent
+RECORDS, EVIDENCE, FIGURE = HERE / "records.jsonl", HERE / "evidence.jsonl", HERE / "forecasts.png"
+PREFIX = "py:experiments.third_party.sources:"
+SINGLES = ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain")
+Found = list[tuple[Example, Forecast]]
+
+
+def section() -> str:
+    """The section of the page; writes the figure."""
+    if not RECORDS.exists():
+        return ""
+    zoo, own = examples()
+    found = without_target(own, zoo, "differentiable")
+    draw(found).savefig(FIGURE, dpi=110)
+    return "\n\n".join([_introduction(own), _table(own, zoo, found), f"![forecasts]({FIGURE.name})", _sources(found), _verdicts(found)])
+
+
+def examples() -> tuple[list[Example], list[Example]]:
+    """Pairs of the zoo as the shipped calibration was made from, and those of the networks that others made.
+
+    The scatter over seeds, of which these have one, is that of the zoo's sources on the same rows, trained with the same arms.
+    """
+    zoo, evidence = read_records(shipped.RECORDS), read_records(shipped.EVIDENCE, key=EVIDENCE_KEY)
+    records = [*(each for each in zoo if each["arm"] != "probe_then_full"), *read_records(RECORDS)]
+    both = examples_of(records, [*evidence, *read_records(EVIDENCE, key=EVIDENCE_KEY)])
+    return examples_of(zoo, evidence), [each for each in both if each.source.startswith(PREFIX)]
+
+
+def without_target(own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[Example], list[Example]] = lambda held: []) -> Found:
+    """Forecasts of networks from pairs of the zoo on other targets; `more` adds pairs that are known when one is forecast."""
+    return list(_without_target(own, zoo, kind, more))
+
+
+def _without_target(
+    own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[Example], list[Example]]
+) -> Iterator[tuple[Example, Forecast]]:
+    groups: dict[tuple[str, str], list[Example]] = {}
+    for each in own:
+        groups.setdefault((each.target, each.source), []).append(each)
+    for (target, _), held in groups.items():
+        yield from forecasts_without(held, [each for each in (*zoo, *more(held[0])) if each.target != target], kind)
+
+
+def _introduction(own: Sequence[Example]) -> str:
+    gains, losses = (sum(sign * each.gain > each.noise for each in own) for sign in (1, -1))
+    sources, targets = {each.source for each in own}, {each.target for each in own}
+    sizes = ", ".join(map(str, sorted({each.situation.num_rows for each in own})))
+    return f"""## The forecast on networks that nobody here made
+
+{len(sources)} of them really trained, from their own and from fresh weights, on {len(targets)} targets at n = {sizes} with the budget of the study:
+{len(own)} pairs, {gains} gains and {losses} losses beyond noise. The forecast is calibrated on the zoo alone, without the target: it has seen
+neither network nor data. This is what a user may expect."""
+
+
+def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
+    lines = [HEAD, "|---" * 9 + "|", row("**forecast from the cache**, zoo without the target", judged(found))]
+    lines.append(row("zoo with the target: as shipped", judged(forecasts_without(own, zoo, "differentiable"))))
+    with_others = without_target(own, zoo, "differentiable", lambda held: [each for each in own if family(each) != family(held)])
+    lines.append(row("zoo and the other families, without the target", judged(with_others)))
+    alone = without_target(of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone")
+    lines.append(row("features alone, zoo without the target", judged(alone)))
+    lines.append(row("always helps", judge_guesses(own, always_helps(own))))
+    lines.append(row("n only", judge_guesses(own, guesses_by(own, lambda each: each.situation.size, known=zoo))))
+    for name in SINGLES:
+        guesses = guesses_by(own, lambda each, name=name: _number(each, name), known=zoo)
+        lines.append(row(name.replace("_", " "), judge_guesses(own, guesses)))
+    text = """
+Single scores are lines fitted on the zoo's other targets. AUROC and Brier score are on gains and losses beyond noise, the rest on all pairs; gains
+and regret are in points; brackets hold 90% intervals, targets drawn again. A family is what shares an architecture (`cvx_*`)."""
+    return "\n".join([*lines, text])
+
+
+def family(example: Example) -> str:
+    """What shares an architecture."""
+    return example.source.removeprefix(PREFIX).split("_")[0]
+
+
+def _sources(found: Found) -> str:
+    lines = ["| network | pairs | gains, losses beyond noise | mean gain (points) | forecast | off by | verdicts |", "|---" * 7 + "|"]
+    groups: dict[str, Found] = {}
+    for example, forecast in found:
+        groups.setdefault(example.source.removeprefix(PREFIX), []).append((example, forecast))
+    for name, group in sorted(groups.items(), key=lambda each: -sum(example.gain for example, _ in each[1]) / len(each[1])):
+        gains, losses = (sum(sign * example.gain > example.noise for example, _ in group) for sign in (1, -1))
+        means = [100 * sum(values) / len(group) for values in zip(*((each.gain, forecast.gain.value) for each, forecast in group), strict=True)]
+        off = 100 * sum(abs(example.gain - forecast.gain.value) for example, forecast in group) / len(group)
+        decisions = [judge(forecast, example.evidence).decision for example, forecast in group]
+        told = ", ".join(f"{decisions.count(each)} {each}" for each in dict.fromkeys(sorted(decisions, key=decisions.count, reverse=True)))
+        lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {means[0]:+.1f} | {means[1]:+.1f} | {off:.1f} | {told} |")
+    return "\n".join(lines)
+
+
+def _verdicts(found: Found) -> str:
+    return f"{verdicts(found)}\n\n{ITS_ARM}"
+
+
+def _number(example: Example, name: str) -> float:
+    value = score(example.evidence, name)
+    return math.nan if value is None else value
+
+
+def draw(found: Found) -> Figure:
+    """Forecast gains with their intervals against measured ones with their noise, a panel for each target."""
+    targets = list(dict.fromkeys(example.target for example, _ in found))
+    names = sorted({example.source.removeprefix(PREFIX) for example, _ in found})
+    figure = Figure(figsize=(3.1 * len(targets), 3.9), layout="constrained")
+    panels = figure.subplots(1, len(targets), squeeze=False)[0]
+    for axes, target in zip(panels, targets, strict=True):
+        here = [(example, forecast) for example, forecast in found if example.target == target]
+        for example, forecast in here:
+            gain = forecast.gain
+            axes.errorbar(
+                100 * gain.value,
+                100 * example.gain,
+                xerr=[[100 * (gain.value - gain.low)], [100 * (gain.high - gain.value)]],
+                yerr=100 * example.noise,
+                fmt="o" if example.situation.num_rows <= 100 else "s",
+                ms=4.5,
+                lw=0.5,
+                color=f"C{names.index(example.source.removeprefix(PREFIX))}",
+                label=example.source.removeprefix(PREFIX),
+            )
+        ends = [*axes.get_xlim(), *axes.get_ylim()]
+        axes.plot([min(ends), max(ends)], [min(ends), max(ends)], color="0.6", lw=0.8, zorder=0)
+        axes.axhline(0, color="0.8", lw=0.8, zorder=0)
+        axes.axvline(0, color="0.8", lw=0.8, zorder=0)
+        axes.set_title(target, fontsize=9)
+        axes.tick_params(labelsize=7)
+    handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
+    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
+    figure.supxlabel("forecast gain over scratch (points; round: n = 100, square: 400)", fontsize=8)
+    figure.supylabel("measured gain (points)", fontsize=8)
+    return figure
