@@ -294,7 +294,8 @@ def fine_tune(
     seed
         Draws the validation rows, the batches, and the fresh weights.
     learning_rates
-        The one with the best accuracy on a validation fifth is taken; the probe has its own. The test rows choose nothing.
+        The one with the best accuracy on a validation fifth is taken; of a probe it is the penalty of the head that is chosen so, from 0.001 to 1.
+        The test rows choose nothing.
     steps, batch_size
         Budget for each learning rate, the same for every arm; by default 40 epochs and at least 300 steps.
     optimiser, weight_decay, towards_source, label_smoothing, augmentation

@@ -108,7 +108,7 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
             result.arm,
             f"{accuracy.value:.1%}",
             f"{accuracy.low:.1%} to {accuracy.high:.1%}",
-            f"{result.setting.learning_rate:g}",
+            f"{result.setting.learning_rate:g}" + (f", penalty {result.setting.head_penalty:g}" if result.setting.head_penalty else ""),
             str(result.setting.steps),
             f"{result.seconds:.0f}",
             result.stopped or "",

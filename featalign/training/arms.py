@@ -18,7 +18,7 @@ from featalign.training.rows import Split
 
 Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
-PROBE_RATES = (0.01, 0.1)  # of a head alone on standardised features
+PROBE_RATE, PROBE_PENALTIES = 0.03, (1e-3, 1e-2, 1e-1, 1.0)  # of a head alone on standardised features
 LEVEL = 0.9
 Scale = tuple[np.ndarray, np.ndarray]
 
@@ -34,7 +34,7 @@ class Point:
 
 @dataclass(frozen=True)
 class Run:
-    """One learning rate: how it did on the validation rows, which choose, and on the test rows, which do not."""
+    """One learning rate, of a probe one penalty: how it did on the validation rows, which choose, and on the test rows, which do not."""
 
     learning_rate: float
     validation_accuracy: float
@@ -42,11 +42,12 @@ class Run:
     test_accuracy: float
     test_hits: str  # which test rows are right, in their order: bits, packed, in hexadecimal digits
     curve: tuple[Point, ...]
+    head_penalty: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """What an arm reached: accuracy on the test rows with its binomial interval (Wilson, 90%), for the learning rate chosen by validation."""
+    """What an arm reached: accuracy on the test rows with its binomial interval (Wilson, 90%), for the run chosen by validation."""
 
     source: str
     layer: str
@@ -65,12 +66,13 @@ class FineTuned:
 
     @property
     def chosen(self) -> Run:
-        """The run of the learning rate that was chosen."""
-        return next(run for run in self.runs if run.learning_rate == self.setting.learning_rate)
+        """The run that was chosen."""
+        setting = self.setting
+        return next(run for run in self.runs if (run.learning_rate, run.head_penalty) == (setting.learning_rate, setting.head_penalty))
 
     @property
     def curve(self) -> tuple[Point, ...]:
-        """The curve of the learning rate that was chosen."""
+        """The curve of the run that was chosen."""
         return self.chosen.curve
 
     def to_record(self) -> dict[str, Any]:
@@ -176,21 +178,23 @@ class Arms:
             yield from self.gradual(request)
             return
         start = time.perf_counter()
-        split, rates, scale = request.split, self.rates, None
+        split, tried, scale = request.split, [(rate, 0.0) for rate in self.rates], None
         if request.arm == "probe":
-            (split, scale), rates = self.standardised(request.split), PROBE_RATES
+            (split, scale), tried = self.standardised(request.split), [(PROBE_RATE, penalty) for penalty in PROBE_PENALTIES]
         apply, begun = self.begin(request, split)
         runs: list[tuple[Run, Trained]] = []
-        for rate in rates:
-            job = replace(begun, setting=replace(begun.setting, learning_rate=rate, seed=request.seed))
+        for rate, penalty in tried:
+            job = replace(begun, setting=replace(begun.setting, learning_rate=rate, head_penalty=penalty, seed=request.seed))
             points: list[Point] = []
-            name = f"{self.source.name} {request.arm}, learning rate {rate:g}"
+            name = f"{self.source.name} {request.arm}, " + (f"penalty {penalty:g}" if penalty else f"learning rate {rate:g}")
             try:
                 trained = train(apply, self.layer, job, split.num_classes, watch=self.watch(name, apply, split, {0: points}))
-                runs.append((measured(apply, self.layer, split, trained, rate, points), trained))
+                run = measured(apply, self.layer, split, trained, rate, points)
+                runs.append((replace(run, head_penalty=penalty), trained))
             except KeyboardInterrupt:
                 if runs:
-                    yield self.result(request, begun.setting, runs, start, _interrupted(len(runs), len(rates)), scale)
+                    what = "penalties" if request.arm == "probe" else "learning rates"
+                    yield self.result(request, begun.setting, runs, start, f"interrupted after {len(runs)} of {len(tried)} {what}", scale)
                 raise
         yield self.result(request, begun.setting, runs, start, None, scale)
 
@@ -266,7 +270,7 @@ class Arms:
                 runs.append((measured(apply, self.layer, request.split, trained, rate, points), trained))
             except KeyboardInterrupt:
                 if runs:
-                    yield self.result(request, self.setting, runs, start, _interrupted(len(runs), len(self.rates)))
+                    yield self.result(request, self.setting, runs, start, f"interrupted after {len(runs)} of {len(self.rates)} learning rates")
                 raise
         result = self.result(request, self.setting, runs, start, None)
         yield replace(result, stopped=stops[result.setting.learning_rate])
@@ -299,7 +303,7 @@ class Arms:
             request.arm,
             request.seed,
             binomial(best.test_accuracy, count),
-            replace(setting, learning_rate=best.learning_rate, seed=request.seed),
+            replace(setting, learning_rate=best.learning_rate, head_penalty=best.head_penalty, seed=request.seed),
             tuple(run for run, _ in runs),
             len(split.training.labels),
             len(split.validation.labels),
@@ -308,10 +312,6 @@ class Arms:
             stopped,
             trained if scale is None else self.folded(trained, scale),
         )
-
-
-def _interrupted(done: int, wanted: int) -> str:
-    return f"interrupted after {done} of {wanted} learning rates"
 
 
 def binomial(accuracy: float, count: int) -> Interval:

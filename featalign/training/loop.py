@@ -26,7 +26,8 @@ class Setting:
     The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or, where `decay` is False, over 10 steps and stays,
     so that a longer run begins as a shorter one. `weight_decay` pulls all parameters towards zero and
     `towards_start` those of the network towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the gradient
-    (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9. `augmentation` shifts images by up to an eighth of their side.
+    (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9. `head_penalty` λ adds λ/2 |kernel|² of the head to the loss.
+    `augmentation` shifts images by up to an eighth of their side.
     """
 
     learning_rate: float
@@ -39,6 +40,7 @@ class Setting:
     augmentation: bool = False
     seed: int = 0
     decay: bool = True
+    head_penalty: float = 0.0
 
 
 def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:
@@ -238,7 +240,7 @@ def _plan(count: int, setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 def _scalars(setting: Setting) -> dict[str, np.float32]:
-    return {name: np.float32(getattr(setting, name)) for name in ("weight_decay", "towards_start", "label_smoothing")}
+    return {name: np.float32(getattr(setting, name)) for name in ("weight_decay", "towards_start", "label_smoothing", "head_penalty")}
 
 
 def _stack(trees: Sequence[Any]) -> Any:
@@ -277,8 +279,9 @@ def _update(
         wanted = optax.smooth_labels(jax.nn.one_hot(labels, scores.shape[1]), scalars["label_smoothing"])
         return optax.softmax_cross_entropy(scores, wanted).mean()
 
-    loss, slope = jax.value_and_grad(loss_of)(trained)
-    updates, state = _optimiser(optimiser).update(slope, state)
+    loss, (slope, head_slope) = jax.value_and_grad(loss_of)(trained)
+    head_slope = {**head_slope, "kernel": head_slope["kernel"] + scalars["head_penalty"] * trained[1]["kernel"]}
+    updates, state = _optimiser(optimiser).update((slope, head_slope), state)
     towards = jax.tree.map(lambda now, then: scalars["towards_start"] * (now - then), trained[0], anchor), jax.tree.map(jnp.zeros_like, trained[1])
     moved = jax.tree.map(
         lambda now, step, pull, moves: now - moves * rate * (step + scalars["weight_decay"] * now + pull), trained, updates, towards, moving

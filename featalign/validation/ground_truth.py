@@ -176,7 +176,9 @@ def accuracy_table(pairs: Sequence[Pair], scores: Mapping[str, Mapping[tuple[str
 
 def _chosen(arms: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Any] | None:
     def validated(record: Mapping[str, Any]) -> tuple[float, float]:
-        run = min(record["runs"], key=lambda run: abs(run["learning_rate"] - record["setting"]["learning_rate"]))
+        setting = record["setting"]
+        of = lambda run: abs(run["learning_rate"] - setting["learning_rate"]) + abs(run.get("head_penalty", 0) - setting.get("head_penalty", 0))  # noqa: E731
+        run = min(record["runs"], key=of)
         return -run["validation_accuracy"], math.inf if run["validation_loss"] is None else run["validation_loss"]
 
     return min(arms.values(), key=validated) if arms else None

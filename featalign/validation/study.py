@@ -28,7 +28,13 @@ from featalign.validation.records import KEY, Claims, append_record, read_record
 
 Report = Callable[[str, int, int], None]
 ROWS_A_CLASS = 2
-TRAINING_VERSION = 1  # to be raised whenever an arm is trained or measured in another way
+TRAINING_VERSIONS: Mapping[Arm, int] = {  # to be raised whenever an arm is trained or measured in another way
+    "scratch": 1,
+    "probe": 2,
+    "full": 1,
+    "probe_then_full": 2,
+    "gradual": 1,
+}
 
 
 @dataclass(frozen=True)
@@ -206,7 +212,7 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
     setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
     held_out = part.held_out
     return (
-        is_of(record, TRAINING_VERSION, grid_source(unit.source), part)
+        is_of(record, TRAINING_VERSIONS[record["arm"]], grid_source(unit.source), part)
         and record["scratch"] == grid.scratch_of(unit.source)
         and setting["steps"] == grid.steps(record["num_training"])
         and setting["batch_size"] == grid.batch_size
@@ -246,7 +252,7 @@ def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTu
     held_out = part.held_out
     assert held_out is not None
     known = {
-        "version": TRAINING_VERSION,
+        "version": TRAINING_VERSIONS[result.arm],
         "scratch": grid.scratch_of(unit.source),
         "revision": source.revision,
         "fingerprint": part.fingerprint,
@@ -258,6 +264,7 @@ def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTu
     stated["runs"] = [
         {
             "learning_rate": run["learning_rate"],
+            **({"head_penalty": run["head_penalty"]} if result.arm == "probe" else {}),
             **{name: _rounded(run[name], 5) for name in ("validation_accuracy", "validation_loss", "test_accuracy")},
             "losses": [_rounded(point["loss"], 4) for point in run["curve"]],
             "validation": [_rounded(point["validation_accuracy"], 4) for point in run["curve"]],

@@ -8,13 +8,14 @@ import jax
 import numpy as np
 import pytest
 from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
 
 import featalign as fa
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.training import arms
-from featalign.training.arms import ARMS, FineTuned, Request, binomial, features_of, run_arms
-from featalign.training.loop import Rows, Setting, Trained
+from featalign.training.arms import ARMS, PROBE_PENALTIES, FineTuned, Request, binomial, features_of, head_alone, run_arms
+from featalign.training.loop import Job, Rows, Setting, Trained, train
 from tests.training.examples import Network, rows_of, small_source, split_of
 
 SMALL = small_source()
@@ -95,12 +96,13 @@ def test_each_arm_says_what_its_weights_do(results, arm):
 
 
 @pytest.mark.parametrize("arm", ARMS)
-def test_the_learning_rate_with_the_best_validation_is_chosen(results, arm):
+def test_the_run_with_the_best_validation_is_chosen(results, arm):
     result = results[arm]
-    assert [run.learning_rate for run in result.runs] == ([0.01, 0.1] if arm == "probe" else [0.03, 0.003])
+    tried = [(run.learning_rate, run.head_penalty) for run in result.runs]
+    assert tried == ([(0.03, penalty) for penalty in PROBE_PENALTIES] if arm == "probe" else [(0.03, 0), (0.003, 0)])
     best = max(result.runs, key=lambda run: (run.validation_accuracy, -run.validation_loss))
     assert result.chosen is best
-    assert result.setting == replace(SETTING, learning_rate=best.learning_rate)
+    assert result.setting == replace(SETTING, learning_rate=best.learning_rate, head_penalty=best.head_penalty)
     assert result.curve == best.curve
 
 
@@ -202,6 +204,17 @@ def test_the_head_of_the_probe_is_folded_back():
         rtol=1e-5,
         atol=1e-6,
     )
+
+
+def test_a_probe_with_a_penalty_is_ridge_logistic_regression():
+    points, labels = SPLIT.training.inputs, SPLIT.training.labels
+    scaled = (points - points.mean(axis=0)) / points.std(axis=0)
+    for penalty in PROBE_PENALTIES[1:]:
+        setting = replace(SETTING, learning_rate=0.03, steps=1500, batch_size=len(labels), weight_decay=0.0, head_penalty=penalty)
+        found = train(head_alone("features"), "features", Job({}, Rows(scaled, labels), setting), 3)
+        known = LogisticRegression(C=1 / (penalty * len(labels)), max_iter=5000, tol=1e-8).fit(scaled, labels)
+        kernel = np.asarray(found.head["kernel"])
+        np.testing.assert_allclose(kernel - kernel.mean(axis=1, keepdims=True), known.coef_.T - known.coef_.T.mean(axis=1, keepdims=True), atol=0.02)
 
 
 def test_probe_then_full_starts_where_the_probe_ended():
@@ -321,16 +334,17 @@ def collect(running, found):
 @pytest.mark.parametrize("arm", ARMS)
 def test_an_interruption_leaves_what_is_finished(arm, results):
     rates = (0.03, 0.003)
+    second, told = ("penalty 0.01", "4 penalties") if arm == "probe" else ("learning rate 0.003", "2 learning rates")
 
     def report(name, done, total):
-        if f"small {arm}, learning rate {0.1 if arm == 'probe' else 0.003:g}" in name and done > 3:
+        if f"small {arm}, {second}" in name and done > 3:
             raise KeyboardInterrupt
 
     found: list[FineTuned] = []
     running = run_arms(SMALL, [Request(arm, SPLIT), Request("full", SPLIT)], learning_rates=rates, setting=SETTING, together=False, report=report)
     with pytest.raises(KeyboardInterrupt):
         collect(running, found)
-    assert [result.stopped for result in found] == ["interrupted after 1 of 2 learning rates"]
+    assert [result.stopped for result in found] == [f"interrupted after 1 of {told}"]
     assert found[0].runs == results[arm].runs[:1]
     assert found[0].arm == arm
     assert len(leaves_of(found[0])) >= 2

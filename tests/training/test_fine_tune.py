@@ -217,7 +217,7 @@ def test_the_probe_of_a_file_of_features_measures_on_a_part_of_its_rows(tmp_path
     np.savez(tmp_path / "features.npz", features=np.asarray(own.apply(own.parameters, TARGET.inputs.read(np.arange(100)))["features"]))
     result = fa.fine_tune(f"npz:{tmp_path / 'features.npz'}", TARGET, arm="probe", steps=30, cache=tmp_path)
     assert (result.num_training, result.num_validation, result.num_test) == (64, 16, 20)
-    assert result.accuracy.value > 0.7
+    assert result.accuracy.value > 0.5  # the largest class has half of the rows
 
 
 def unwritable(folder: Path):
@@ -291,7 +291,7 @@ def test_the_shell_prints_json_and_passes_everything_on(run):
     assert (status, err) == (0, "")
     full, probe = json.loads(out)
     assert [run["learning_rate"] for run in full["runs"]] == [0.01, 0.003]
-    assert [run["learning_rate"] for run in probe["runs"]] == [0.01, 0.1]
+    assert [run["head_penalty"] for run in probe["runs"]] == [0.001, 0.01, 0.1, 1.0]
     wanted = {"steps": 8, "batch_size": 16, "optimiser": "sgd", "weight_decay": 0.1, "towards_start": 0.2, "label_smoothing": 0.1}
     assert full["setting"].items() >= (wanted | {"augmentation": True, "seed": 1}).items()
     data = fa.load_target("sklearn:digits", subset=120, seed=1)

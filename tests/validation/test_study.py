@@ -112,9 +112,10 @@ def test_records_say_what_was_done(grid, tmp_path):
         assert record["num_training"] + record["num_validation"] == 30
         assert record["num_test"] == 40
         assert record["setting"]["steps"] == 5
-        assert len(record["runs"]) == 2
+        assert len(record["runs"]) == (4 if record["arm"] == "probe" else 2)
         best = max(record["runs"], key=lambda run: (run["validation_accuracy"], -run["validation_loss"]))
         assert record["setting"]["learning_rate"] == best["learning_rate"]
+        assert record["setting"]["head_penalty"] == best.get("head_penalty", 0)
         assert record["accuracy"]["value"] == pytest.approx(best["test_accuracy"], abs=1e-5)
     assert run_study(stated, path) == 0
 
