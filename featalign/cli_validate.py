@@ -73,6 +73,10 @@ def fit(
     records: Annotated[Path, typer.Argument(help="Records (.jsonl) of `validate run`.")],
     evidence: Annotated[Path, typer.Option(help="Evidence (.jsonl) of `validate evidence`.")],
     short: Annotated[Path | None, typer.Option(help="Short runs (.jsonl) of `validate short`.")] = None,
+    strangers: Annotated[
+        tuple[Path, Path] | None,
+        typer.Option(help="Records and evidence of other sources: their errors make the intervals for sources not in RECORDS."),
+    ] = None,
     output: Annotated[Path, typer.Option(help="The calibration to write, in JSON: data, never code.")] = Path("calibration.json"),
 ) -> None:
     """Calibrate forecasts on really trained arms, for `rank --calibration`."""
@@ -82,11 +86,12 @@ def fit(
     from featalign.validation.gathering import EVIDENCE_KEY
     from featalign.validation.records import read_records
 
-    for path in (records, evidence, *([] if short is None else [short])):
+    for path in (records, evidence, *([] if short is None else [short]), *(strangers or ())):
         if not path.exists():
             raise FeatalignError(f"{path}: expected records in .jsonl, got a path that does not exist; check it")
     trained, known = read_records(records), read_records(evidence, key=EVIDENCE_KEY)
-    found = calibrate_on(trained, known, read_records(short) if short is not None else [])
+    others = (read_records(strangers[0]), read_records(strangers[1], key=EVIDENCE_KEY)) if strangers is not None else ((), ())
+    found = calibrate_on(trained, known, read_records(short) if short is not None else [], strangers=others)
     try:
         output.write_text(found.to_json() + "\n", encoding="utf-8")
     except OSError as error:

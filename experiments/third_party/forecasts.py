@@ -12,7 +12,7 @@ from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import Kind
 from featalign.forecasting.verdict import judge
 from featalign.validation import shipped
-from featalign.validation.calibrate import examples_of, forecasts_without, of_kind
+from featalign.validation.calibrate import examples_of, forecasts_without, left_out_strangers, of_kind
 from featalign.validation.findings import score
 from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
 from featalign.validation.gathering import EVIDENCE_KEY
@@ -74,9 +74,13 @@ neither network nor data. This is what a user may expect."""
 
 def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
     lines = [HEAD, "|---" * 9 + "|", row("**forecast from the cache**, zoo without the target", judged(found))]
-    lines.append(row("zoo with the target: as shipped", judged(forecasts_without(own, zoo, "differentiable"))))
+    lines.append(row("zoo with the target", judged(forecasts_without(own, zoo, "differentiable"))))
     with_others = without_target(own, zoo, "differentiable", lambda held: [each for each in own if family(each) != family(held)])
     lines.append(row("zoo and the other families, without the target", judged(with_others)))
+    widened = left_out_strangers(zoo, own, family)
+    lines.append(
+        row("**as shipped for sources not in the study**: the same, intervals by the errors of the other families on other targets", judged(widened))
+    )
     alone = without_target(of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone")
     lines.append(row("features alone, zoo without the target", judged(alone)))
     lines.append(row("always helps", judge_guesses(own, always_helps(own))))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from featalign.forecasting.calibration import MIN_GROUPS, Line, fit_line, with_residuals
-from featalign.forecasting.forecast import within_headroom
+from featalign.forecasting.forecast import Forecast, within_headroom
 from featalign.forecasting.predictors import (
     ADVANTAGE,
     Kind,
@@ -101,6 +101,18 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
                 [each.target for each in trained],
             )
     return lines
+
+
+def with_residuals_of(lines: Mapping[str, Line], found: Sequence[tuple[Example, Forecast]]) -> dict[str, Line]:
+    """The lines with the errors of these forecasts as their residuals: of sources that no line was fitted on."""
+    sizes = [example.situation.size for example, _ in found]
+    errors = {
+        "gain": np.array([example.gain - forecast.gain.value for example, forecast in found]),
+        "scratch": np.array([example.scratch - forecast.scratch_accuracy.value for example, forecast in found]),
+        "accuracy": np.array([example.accuracy - forecast.accuracy.value for example, forecast in found]),
+    }
+    errors["order"] = _within(errors["gain"], [(example.target, example.situation.num_rows) for example, _ in found])
+    return {**lines, **{name: with_residuals(lines[name], residuals, sizes) for name, residuals in errors.items()}}
 
 
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:

@@ -8,7 +8,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.evidence.known import REFERENCE
 from featalign.forecasting.calibration import KNOWN, MIN_GROUPS, SHORT, Calibration, Line
-from featalign.forecasting.fit import Example, advantages, as_black_box, fit_lines, with_advantages
+from featalign.forecasting.fit import Example, advantages, as_black_box, fit_lines, with_advantages, with_residuals_of
 from featalign.forecasting.forecast import Forecast, make_forecast
 from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind, Short, Situation
 from featalign.validation.findings import of_the_same_rows
@@ -16,6 +16,7 @@ from featalign.validation.ground_truth import ground_truth
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training
+Fold = Callable[[Example], str]
 
 
 def examples_of(records: Records, evidence: Records, short: Records = (), *, arm: str = "best", share: float | None = None) -> list[Example]:
@@ -71,8 +72,16 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
     return found
 
 
-def calibrate(examples: Sequence[Example], provenance: Mapping[str, Any], with_short: Mapping[float, Sequence[Example]]) -> Calibration:
-    """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on."""
+def calibrate(
+    examples: Sequence[Example],
+    provenance: Mapping[str, Any],
+    with_short: Mapping[float, Sequence[Example]],
+    strangers: Sequence[Example] = (),
+) -> Calibration:
+    """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on.
+
+    `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources that are not in the study hold their errors.
+    """
     parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
     for share, some in with_short.items():
         parts.append((f"{SHORT}{share:g}", "differentiable", some))
@@ -82,15 +91,50 @@ def calibrate(examples: Sequence[Example], provenance: Mapping[str, Any], with_s
         for name, kind, some in parts
         if len({each.target for each in some}) >= MIN_GROUPS
     }
+    if strangers:
+        lines |= {kind: for_strangers(lines[kind], examples, strangers, kind) for kind in KINDS if kind in lines}
     return Calibration(lines, provenance, advantages(examples))
+
+
+def for_strangers(lines: Mapping[str, Line], examples: Sequence[Example], strangers: Sequence[Example], kind: Kind) -> Mapping[str, Line]:
+    """The lines with residuals of sources that what forecast them had not seen, nor their targets where there are enough others."""
+    names = {each.source for each in strangers}
+    seen = of_kind([*examples, *strangers], kind)
+    found: list[tuple[Example, Forecast]] = []
+    for target in dict.fromkeys(each.target for each in seen if each.source in names):
+        held = [each for each in seen if each.source in names and each.target == target]
+        study = [each for each in seen if each.source not in names]
+        without = [each for each in study if each.target != target]
+        found += forecasts_without(held, without if len({each.target for each in without}) >= MIN_GROUPS else study, kind)
+    return with_residuals_of(lines, found) if found else lines
+
+
+def left_out_strangers(examples: Sequence[Example], strangers: Sequence[Example], family: Fold) -> Iterator[tuple[Example, Forecast]]:
+    """A forecast for every stranger as of a calibration that knows neither its target nor its family, the other strangers giving the intervals."""
+    for name, target in dict.fromkeys((family(each), each.target) for each in strangers):
+        others = [each for each in strangers if family(each) != name and each.target != target]
+        known = [each for each in examples if each.target != target]
+        lines = for_strangers(_lines(known, "differentiable", False), known, others, "differentiable")
+        for each in strangers:
+            if (family(each), each.target) == (name, target):
+                yield each, make_forecast(each.evidence, each.situation, Calibration({"differentiable": lines}, {}))
 
 
 def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str, Line]:
     return fit_lines(with_advantages(examples) if known else examples, kind)
 
 
-def calibrate_on(records: Records, evidence: Records, short: Records = (), *, shares: Sequence[float] = SHARES) -> Calibration:
+def calibrate_on(
+    records: Records,
+    evidence: Records,
+    short: Records = (),
+    *,
+    shares: Sequence[float] = SHARES,
+    strangers: tuple[Records, Records] = ((), ()),
+) -> Calibration:
     """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
+
+    `strangers` are records and evidence of other sources, by whose errors the intervals for sources that are not in the study are made.
 
     Raises FeatalignError for fewer than three targets with both.
     """
@@ -99,6 +143,7 @@ def calibrate_on(records: Records, evidence: Records, short: Records = (), *, sh
         found = ", ".join(sorted({each.target for each in examples})) or "none"
         raise FeatalignError(f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} targets, got {found}; train on more")
     with_short = {share: examples_of(records, evidence, short, share=share) for share in (shares if short else ())}
+    others = examples_of(*strangers) if strangers[0] else []
     provenance = {
         "records": len(records),
         "pairs": len(examples),
@@ -108,10 +153,9 @@ def calibrate_on(records: Records, evidence: Records, short: Records = (), *, sh
         "sizes": sorted({each.situation.num_rows for each in examples}),
         "training": sorted({f"{record['setting']['steps']} steps, batches of {record['setting']['batch_size']}" for record in records}),
     }
-    return calibrate(examples, provenance, with_short)
-
-
-Fold = Callable[[Example], str]
+    if others:
+        provenance["intervals for other sources"] = f"{len(others)} pairs of {', '.join(sorted({each.source for each in others}))}"
+    return calibrate(examples, provenance, with_short, others)
 
 
 def left_out(examples: Sequence[Example], fold: Fold, kind: Kind) -> Iterator[tuple[Example, Forecast]]:

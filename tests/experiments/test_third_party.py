@@ -3,7 +3,7 @@ import pytest
 
 import featalign as fa
 from experiments.study.targets import unpack
-from experiments.third_party import sources
+from experiments.third_party import forecasts, sources
 from experiments.third_party.check import checked
 from experiments.third_party.initialisation import fresh, re_estimated
 from experiments.third_party.network import applying, joined, read_network, walk
@@ -180,3 +180,9 @@ def test_addresses():
         fa.load_source("py:experiments.third_party.sources:resnet9")
     with pytest.raises(FeatalignError, match="there is no network 'resnet9'"):
         sources.load("resnet9")
+
+
+def test_the_section_on_forecasts_is_made_from_the_records(monkeypatch, tmp_path):
+    monkeypatch.setattr(forecasts, "FIGURE", tmp_path / forecasts.FIGURE.name)
+    assert forecasts.section() in (forecasts.HERE / "README.md").read_text()
+    assert forecasts.FIGURE.stat().st_size > 10_000

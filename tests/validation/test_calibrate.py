@@ -9,7 +9,7 @@ from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import KNOWN, read_calibration
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import KINDS, kind_of
-from featalign.validation.calibrate import calibrate_on, examples_of, left_out, left_out_both, of_kind, short_of
+from featalign.validation.calibrate import calibrate, calibrate_on, examples_of, left_out, left_out_both, left_out_strangers, of_kind, short_of
 from tests.forecasting.examples import REFERENCE, world
 from tests.validation.examples import evidence_of, records_of, short_records_of
 
@@ -117,6 +117,53 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
         one, other = (make_forecast(each.evidence, each.situation, some, each.short) for some in (calibration, read_calibration(path)))
         assert one == other
         assert one.tier == "short"
+
+
+def strangers_of(error):
+    """Pairs of sources that are not in the world, on its targets and others, which gain so much more than anything shows."""
+    found = world(seed=5, targets=6, sources=4, sizes=(100, 400), noise=0.01)
+    sign = {each: 1 if place % 2 else -1 for place, each in enumerate(sorted({each.source for each in found}))}
+    return [
+        replace(
+            each,
+            source=f"strange/{each.source}",
+            revision=f"strange {each.revision}",
+            accuracy=each.accuracy + sign[each.source] * error,
+        )
+        for each in found
+    ]
+
+
+def test_strangers_make_the_intervals_of_sources_that_are_not_in_the_study():
+    plain = calibrate(PLAIN, {}, {})
+    for error in (0.0, 0.2):
+        strangers = strangers_of(error)
+        found = calibrate(PLAIN, {}, {}, strangers)
+        for kind in KINDS:
+            assert found.lines[kind + KNOWN] == plain.lines[kind + KNOWN]
+            for name in ("gain", "scratch", "accuracy", "order"):
+                own, other = found.lines[kind][name], plain.lines[kind][name]
+                assert (own.weights, own.intercept) == (other.weights, other.intercept)
+            assert found.lines[kind]["drift"] == plain.lines[kind]["drift"]
+        line, fitted = found.lines["differentiable"]["gain"], plain.lines["differentiable"]["gain"]
+        assert len(line.residuals) == len(strangers)
+        halves = [each.interval(0.0, 0.0).high for each in (line, fitted)]
+        assert (halves[0] > 0.15) == (error > 0)
+        assert halves[1] < 0.1
+
+
+def test_a_stranger_is_forecast_without_its_family_and_its_target():
+    strangers = strangers_of(0.2)
+    family = lambda each: each.source  # noqa: E731
+    found = list(left_out_strangers(PLAIN, strangers, family))
+    assert len(found) == len(strangers)
+    coverage = np.mean([forecast.gain.low <= each.gain <= forecast.gain.high for each, forecast in found])
+    assert coverage > 0.8
+    spoiled = [
+        replace(each, accuracy=0.0) if (family(each), each.target) == (family(strangers[0]), strangers[0].target) else each for each in strangers
+    ]
+    first = next(forecast for each, forecast in left_out_strangers(PLAIN, spoiled, family) if key(each) == key(strangers[0]))
+    assert first == next(forecast for each, forecast in found if key(each) == key(strangers[0]))
 
 
 def test_short_runs_on_too_few_targets_give_no_lines():

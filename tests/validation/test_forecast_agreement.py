@@ -89,6 +89,13 @@ def test_a_line_on_one_number_does_not_see_the_target_that_it_guesses():
         assert ((one.gain, one.low, one.probability) == (other.gain, other.low, other.probability)) == (each.target == "target 1")
 
 
+def test_a_line_may_be_fitted_on_others_that_are_known():
+    own = [each for each in WORLD if each.source == WORLD[0].source]
+    guesses = guesses_by(own, tangent_gain, known=WORLD)
+    whole = {(each.source, each.target, each.situation): guess for each, guess in zip(WORLD, guesses_by(WORLD, tangent_gain), strict=True)}
+    assert guesses == [whole[each.source, each.target, each.situation] for each in own]
+
+
 def test_a_number_that_says_something_beats_one_that_does_not():
     good, blind = (judged(guesses_by(WORLD, predictor)) for predictor in (tangent_gain, lambda each: 1.0))
     assert good["error"] < 0.8 * blind["error"]

@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -100,6 +101,26 @@ def test_the_interval_of_the_gain_covers_it(ratio):
             records += [record(f"zoo/{place}", "full", 0.3 + 0.05 * place + random.normal(0, 0.02), seed=seed) for place in range(8)]
         covered += [abs(pair.gain - (0.05 * int(pair.source[-1]) - 0.2)) <= pair.noise for pair in ground_truth(records)]
     assert 0.86 < np.mean(covered) < 0.97
+
+
+def test_a_source_with_one_seed_scatters_as_those_with_more():
+    records = [each for each in study(seeds=3) if each["source"] != "zoo/0" or each["seed"] == 0]  # the first source of all
+    pairs = {(pair.target, pair.source): pair for pair in ground_truth(records)}
+    for target in ("t0", "t1", "t2"):
+        one, more = pairs[target, "zoo/0"], pairs[target, "zoo/1"]
+        assert (len(one.seeds), len(more.seeds)) == (1, 3)
+        assert one.noise > 1.3 * more.noise
+
+
+def test_of_penalties_the_one_that_was_chosen_counts():
+    probe: dict[str, Any] = dict(record("zoo/a", "probe", 0.5))
+    run: dict[str, Any] = probe["runs"][1]
+    penalties = [run | {"head_penalty": penalty, "validation_accuracy": value} for penalty, value in ((0.001, 0.6), (1.0, 0.9))]
+    probe |= {"runs": penalties, "setting": {"learning_rate": 0.1, "head_penalty": 1.0}}
+    records = [record("zoo/s", "scratch", 0.4), probe, record("zoo/a", "full", 0.7, validation=0.8)]
+    assert ground_truth(records)[0].accuracy == 0.5
+    probe["setting"] = {"learning_rate": 0.1, "head_penalty": 0.001}
+    assert ground_truth(records)[0].accuracy == 0.7
 
 
 def test_pairs_without_all_arms_or_with_other_rows_are_left_out():

@@ -105,6 +105,22 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     assert row["gain"]["low"] == pytest.approx(expected.gain.low, abs=1e-4)
 
 
+def test_fit_with_strangers_says_so(run, files, tmp_path):
+    others = world(seed=3, targets=2, sources=2, sizes=(100,))
+    for each in others:
+        object.__setattr__(each, "source", "strange/" + each.source)
+    strangers = write(tmp_path / "others.jsonl", records_of(others)), write(tmp_path / "others_evidence.jsonl", evidence_of(others))
+    path = tmp_path / "mine.json"
+    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", *strangers, "--output", path)
+    assert (status, errors) == (0, "")
+    calibration = read_calibration(path)
+    assert calibration.provenance["intervals for other sources"].startswith("4 pairs of strange/")
+    assert len(calibration.lines["differentiable"]["gain"].residuals) == 4
+    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", strangers[0], tmp_path / "no.jsonl")
+    assert status == 1
+    assert "no.jsonl: expected records in .jsonl, got a path that does not exist" in errors
+
+
 def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path):
     few = write(tmp_path / "few.jsonl", [json.loads(line) for line in files["evidence"].read_text().splitlines() if "target 2" not in line])
     empty = write(tmp_path / "empty.jsonl", [])
