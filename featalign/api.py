@@ -214,7 +214,7 @@ def rank(
         raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
     found, ordered_by = in_order(rows, order)
     counts = dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False)) if wanted else {}
-    remarks = target_remarks(counts, data.kind) if wanted else ()
+    remarks = target_remarks(counts, data.kind, shipped=calibration is None) if wanted else ()
     return Ranking(data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks)
 
 
@@ -302,7 +302,8 @@ def fine_tune(
         "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull towards the source's weights (L2-SP); smoothing of
         the labels; small shifts of images.
     max_test
-        At most so many test rows, stratified. They are the target's held-out rows; a target without them gives up a stratified fifth.
+        At most so many test rows, stratified. They are the target's held-out rows; a target without them gives up a stratified fifth, and so does
+        one whose features come from a file, which has none of held-out rows.
     together
         Train the learning rates at once with vmap; by default on everything but a processor.
     checkpoint

@@ -75,7 +75,7 @@ def fit(
     short: Annotated[Path | None, typer.Option(help="Short runs (.jsonl) of `validate short`.")] = None,
     strangers: Annotated[
         tuple[Path, Path] | None,
-        typer.Option(help="Records and evidence of other sources: their errors make the intervals for sources not in RECORDS."),
+        typer.Option(help="Records and evidence of other sources: by their errors are made the intervals for sources not in RECORDS."),
     ] = None,
     output: Annotated[Path, typer.Option(help="The calibration to write, in JSON: data, never code.")] = Path("calibration.json"),
 ) -> None:

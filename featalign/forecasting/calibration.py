@@ -59,10 +59,18 @@ class Line:
         With residuals of targets that the model had not seen it holds a new target's value with this probability, as far as targets are alike
         (Lei et al., JASA 2018, with whole targets left out).
         """
+        half = self.half_width(size, level=level)
+        return Interval(value, value - half, value + half, level)
+
+    def half_width(self, size: float = 0.0, *, level: float = LEVEL) -> float:
+        """Half the width of the interval."""
         absolute = sorted(map(abs, self.residuals))
         place = min(math.ceil((len(absolute) + 1) * level), len(absolute)) - 1
-        half = absolute[place] * self.scale(size)
-        return Interval(value, value - half, value + half, level)
+        return absolute[place] * self.scale(size)
+
+    def widened(self, factor: float) -> "Line":
+        """The same line with all its residuals times a factor."""
+        return replace(self, scale_start=self.scale_start + math.log(factor))
 
     def probability_below(self, value: float, bound: float, size: float) -> float:
         """The probability that what was predicted as `value` is below `bound`, from the residuals; never quite 0 or 1."""

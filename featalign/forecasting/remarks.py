@@ -17,10 +17,12 @@ NOISY = 0.05
 UNANIMOUS_ROWS = 30  # fewer say nothing of the labels
 
 
-def target_remarks(counts: Mapping[str, int], kind: str = CALIBRATED_KIND) -> tuple[str, ...]:
-    """Remarks on a target from the number of rows of each class and what a row is."""
+def target_remarks(counts: Mapping[str, int], kind: str = CALIBRATED_KIND, *, shipped: bool = True) -> tuple[str, ...]:
+    """Remarks on a target from the number of rows of each class and what a row is; `shipped`: forecasts are by the shipped calibration."""
     total, found = sum(counts.values()), []
-    if kind != CALIBRATED_KIND:
+    if kind == "token":
+        found.append("words of one sentence fall into several folds, so that scores are somewhat too high; the order of sources suffers less")
+    if shipped and kind != CALIBRATED_KIND:
         found.append(f"forecasts were calibrated on {CALIBRATED_KIND}s alone: those for {kind}s are extrapolated; trust the order before the numbers")
     if total < CALIBRATED[0]:
         found.append(f"only {total} rows: every interval is wide, and forecasts were calibrated from {CALIBRATED[0]} rows on")

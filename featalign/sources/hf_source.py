@@ -161,7 +161,8 @@ def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tupl
             if pieces is not None:
                 if pooling == "cls":
                     raise FeatalignError(f"layer: {name} was asked for {layer!r}, which is the same for all words; use {block}.mean or {block}.last")
-                emitted[layer] = as_numpy(pool(states[sentences], pooling, pieces))
+                has_pieces = pieces.any(dim=1, keepdim=True)  # a word may have none
+                emitted[layer] = as_numpy(pool(states[sentences], pooling, pieces) * has_pieces)
                 continue
             prefix = 0
             if "pixel_values" in tensors and states.ndim == 3:

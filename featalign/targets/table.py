@@ -1,6 +1,6 @@
 """A table of any origin: its columns, and which of them hold labels, texts and images."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NoReturn
@@ -8,7 +8,8 @@ from typing import Any, NoReturn
 from featalign.errors import FeatalignError
 from featalign.targets.folders import EXTENSIONS
 
-LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "intent", "sentiment", "emotion", "topic", "y", "tags", "ner_tags")
+LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "intent", "sentiment", "emotion", "topic", "y")
+TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists, one for each word
 TEXT_COLUMNS = (
     "text",
     "sentence",
@@ -21,9 +22,8 @@ TEXT_COLUMNS = (
     "message",
     "document",
     "body",
-    "tokens",
-    "words",
 )
+TOKEN_COLUMNS = ("tokens", "words")  # lists; where there is no text
 PAIR_COLUMNS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
@@ -90,7 +90,7 @@ def choose_columns(table: Table, label: str | None, text: str | None, image: str
         raise FeatalignError(f"text, image: expected one or two columns of texts or one of images, got {', '.join(texts or pictured)}")
     if texts or pictured:
         return Columns(labels, texts, pictured[0] if pictured else None)
-    usual = _usual(free, TEXT_COLUMNS)
+    usual = _usual(free, TEXT_COLUMNS) or _lists(table, _usual(free, TOKEN_COLUMNS))
     pictured = [column for column in free if looks_like_image(next(iter(table.columns[column]), None))]
     if len(pictured) == 1 and not usual:
         return Columns(labels, image=pictured[0])
@@ -113,7 +113,8 @@ def looks_like_image(value: Any) -> bool:
 
 
 def _label(table: Table) -> str:
-    found = _usual(list(table.columns), LABEL_COLUMNS) or list(table.class_names)
+    named = [column for column in table.class_names if column not in _lists(table, [column])]
+    found = _usual(list(table.columns), LABEL_COLUMNS) or named or _lists(table, _usual(list(table.columns), TAG_COLUMNS)) or list(table.class_names)
     if len(found) == 1:
         return found[0]
     _ask(table, "label", found, "name it with label=")
@@ -121,6 +122,11 @@ def _label(table: Table) -> str:
 
 def _usual(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
     return [column for column in columns if column.lower() in usual]
+
+
+def _lists(table: Table, columns: Iterable[str]) -> list[str]:
+    """Those of the columns that hold lists."""
+    return [column for column in columns if isinstance(next(iter(table.columns[column]), None), list | tuple)]
 
 
 def _asked(table: Table, asked: str | None, role: str) -> tuple[str, ...]:

@@ -26,8 +26,8 @@ def read_labels(parts: Sequence[Part], columns: Sequence[str]) -> tuple[list[np.
     if isinstance(first, list | tuple | np.ndarray):
         return _several(parts, column), None
     table = parts[0][0]
-    labels = [[_label(part, row, column, value) for row, value in _numbered(part, rows, column)] for part, rows in parts]
-    array = _as_array([label for part in labels for label in part])
+    labels = [[read_label(part, row, column, value) for row, value in _numbered(part, rows, column)] for part, rows in parts]
+    array = as_array([label for part in labels for label in part])
     ends = np.cumsum([len(part) for part in labels])[:-1]
     return np.split(array, ends), table.class_names.get(column)
 
@@ -43,7 +43,8 @@ def _numbered(table: Table, rows: Sequence[int], column: str) -> list[tuple[int,
     return list(zip(rows, _values(table, column, rows), strict=True))
 
 
-def _label(table: Table, row: int, column: str, value: Any) -> str | int | float:
+def read_label(table: Table, row: int, column: str, value: Any) -> str | int | float:
+    """One label. Raises FeatalignError, naming the row, for one that is missing or of another type."""
     label = value.strip() if isinstance(value, str) else value
     if label is None or label == "" or (isinstance(label, float) and not math.isfinite(label)):
         raise FeatalignError(f"{table.at(row)}: expected a label as {column!r}, got none; drop the row or fill it in")
@@ -108,7 +109,7 @@ def _number(table: Table, row: int, column: str, value: Any) -> float:
     return number
 
 
-def _as_array(labels: list[str | int | float]) -> np.ndarray:
+def as_array(labels: list[str | int | float]) -> np.ndarray:
     """Labels as one array: whole numbers as integers, so that 10 comes after 9; other numbers as floats; else as strings."""
     if all(isinstance(label, bool) for label in labels):
         return np.array(labels)

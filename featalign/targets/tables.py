@@ -8,7 +8,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
 from featalign.targets.table import SPLIT, Columns, Table, choose_columns
-from featalign.targets.table_labels import read_labels
+from featalign.targets.table_labels import as_array, read_label, read_labels
 from featalign.targets.table_rows import read_rows
 from featalign.targets.target import Target, build_target
 from featalign.targets.tokens import token_inputs, word_labels
@@ -58,22 +58,29 @@ def _holds_words(table: Table, columns: Columns) -> bool:
 
 
 def _of_words(name: str, parts: Sequence[tuple[Table, Sequence[int]]], columns: Columns) -> Target:
+    words, tags = columns.texts[0], columns.labels[0]
     found = []
     for table, rows in parts:
-        sentences, labels = (_values(table, names[0], rows) for names in (columns.texts, columns.labels))
-        for row, words, told in zip(rows, sentences, labels, strict=True):
+        sentences, labels = _values(table, words, rows), _values(table, tags, rows)
+        for row, listed, told in zip(rows, sentences, labels, strict=True):
             try:
-                word_labels([words], [told])
-                if len(words):
-                    token_inputs([words])
+                word_labels([listed], [told])
+                if len(listed):
+                    token_inputs([listed])
             except (FeatalignError, TypeError) as error:
                 raise FeatalignError(
-                    f"{table.at(row)}: expected a list of words as {columns.texts[0]!r} and a label for each as {columns.labels[0]!r}, "
-                    f"got {words!r:.40} and {told!r:.40}; mend the row"
+                    f"{table.at(row)}: expected a list of words as {words!r} and a label for each as {tags!r}, "
+                    f"got {listed!r:.40} and {told!r:.40}; mend the row"
                 ) from error
-        found.append((token_inputs(sentences), np.asarray(word_labels(sentences, labels))))
+        if not any(map(len, sentences)):
+            raise FeatalignError(f"{table.place}: expected words in the column {words!r}, got {len(sentences)} empty lists")
+        read = [read_label(table, row, tags, label) for row, told in zip(rows, labels, strict=True) for label in told]
+        found.append((token_inputs(sentences), read))
     inputs, labels = found[0]
-    return build_target(name, inputs, labels, parts[0][0].class_names.get(columns.labels[0]), found[1] if len(found) > 1 else None)
+    names = parts[0][0].class_names.get(tags)
+    everything = as_array([label for _, read in found for label in read])
+    held_out = (found[1][0], everything[len(labels) :]) if len(found) > 1 else None
+    return build_target(name, inputs, everything[: len(labels)], names, held_out)
 
 
 def _read(path: Path) -> Table:

@@ -43,7 +43,8 @@ class TokenInputs:
     @cached_property
     def _digests(self) -> np.ndarray:
         sentences = [hashlib.sha256(json.dumps(words).encode()).digest() for words in self.sentences]
-        rows = (hashlib.sha256(b"token|%d|" % place + sentences[sentence]).digest() for sentence, place in self.places)
+        mark = b"token 1|%d|"  # the number changes with how words are cut and pooled
+        rows = (hashlib.sha256(mark % place + sentences[sentence]).digest() for sentence, place in self.places)
         return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 32)
 
     def take(self, rows: np.ndarray) -> "TokenInputs":
@@ -80,12 +81,13 @@ def word_labels(sentences: Sequence[Any], labels: Sequence[Any], *, name: str = 
     >>> word_labels([["Ann", "sings"], ["Hush"]], [["NAME", "O"], ["O"]])
     ['NAME', 'O', 'O']
     """
-    if len(labels) != len(sentences):
-        raise FeatalignError(f"{name}: expected a list of labels for each of {len(sentences)} sentences, got {len(labels)}")
-    found: list[Any] = []
+    if not hasattr(labels, "__len__") or len(labels) != len(sentences):
+        found = len(labels) if hasattr(labels, "__len__") else type(labels).__name__
+        raise FeatalignError(f"{name}: expected a list of labels for each of {len(sentences)} sentences, got {found}")
+    flat: list[Any] = []
     for number, (words, told) in enumerate(zip(sentences, labels, strict=True)):
         if isinstance(told, str) or not hasattr(told, "__len__") or len(told) != len(words):
             count = f"{len(told)} labels" if hasattr(told, "__len__") and not isinstance(told, str) else repr(told)
             raise FeatalignError(f"{name}: expected a label for each of the {len(words)} words of sentence {number}, got {count}")
-        found.extend(told)
-    return found
+        flat.extend(told)
+    return flat

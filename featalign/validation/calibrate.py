@@ -16,6 +16,7 @@ from featalign.validation.ground_truth import ground_truth
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training
+WIDENED = ("gain", "scratch", "accuracy", "order")
 Fold = Callable[[Example], str]
 
 
@@ -81,6 +82,7 @@ def calibrate(
     """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on.
 
     `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources that are not in the study hold their errors.
+    Those with short runs, which strangers do not have, are widened by as much.
     """
     parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
     for share, some in with_short.items():
@@ -92,7 +94,11 @@ def calibrate(
         if len({each.target for each in some}) >= MIN_GROUPS
     }
     if strangers:
+        fitted = dict(lines)
         lines |= {kind: for_strangers(lines[kind], examples, strangers, kind) for kind in KINDS if kind in lines}
+        wider = {name: lines["differentiable"][name].half_width() / fitted["differentiable"][name].half_width() for name in WIDENED}
+        for name in (f"{SHORT}{share:g}" for share in with_short):
+            lines |= {name: {**lines[name], **{each: lines[name][each].widened(max(1.0, wider[each])) for each in WIDENED}}} if name in lines else {}
     return Calibration(lines, provenance, advantages(examples))
 
 
@@ -124,6 +130,25 @@ def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str,
     return fit_lines(with_advantages(examples) if known else examples, kind)
 
 
+def strangers_of(records: Records, evidence: Records, others: Records, others_evidence: Records) -> list[Example]:
+    """Pairs of sources that are not among those of a study, beside whose evidence they are read: reference networks are those of the study.
+
+    Their scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError where no such pair has evidence.
+    """
+    known = {(each["source"], each["revision"]) for each in records}
+    arms = {each["arm"] for each in others}
+    strange = [each for each in others if (each["source"], each["revision"]) not in known]
+    beside = [each for each in records if each["arm"] in arms]  # places where both are there have the same arms
+    names = {each["source"] for each in strange}
+    found = [each for each in examples_of([*beside, *strange], [*evidence, *others_evidence]) if each.source in names] if strange else []
+    if not found:
+        raise FeatalignError(
+            "strangers: expected trained pairs, with evidence, of sources that are not in the records, got none; "
+            "give records of other sources and what `featalign validate evidence` says of them"
+        )
+    return found
+
+
 def calibrate_on(
     records: Records,
     evidence: Records,
@@ -143,7 +168,7 @@ def calibrate_on(
         found = ", ".join(sorted({each.target for each in examples})) or "none"
         raise FeatalignError(f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} targets, got {found}; train on more")
     with_short = {share: examples_of(records, evidence, short, share=share) for share in (shares if short else ())}
-    others = examples_of(*strangers) if strangers[0] else []
+    others = strangers_of(records, evidence, *strangers) if strangers[0] or strangers[1] else []
     provenance = {
         "records": len(records),
         "pairs": len(examples),

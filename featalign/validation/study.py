@@ -130,7 +130,8 @@ def read_grid(path: Path) -> Grid:
             raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
     for address in stated["sources"]:
-        grid_source(address)
+        if grid_source(address).features_file is not None:
+            raise FeatalignError(f"{path}: expected sources that embed any target, {address} holds the features of one; take it out of the grid")
     grid = Grid(path, **stated)
     return replace(grid, learning_rates=check_setting(Setting(0.0), grid.learning_rates))
 
@@ -184,10 +185,14 @@ def fitting(grid: Grid) -> Iterator[Unit]:
 
 
 def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
-    """Units with their seeds and arms; training from scratch comes before the sources it stands for."""
+    """Units with their seeds and arms, of a black box the probe alone; training from scratch comes before the sources it stands for."""
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):
         first: Arm = "scratch"
+        if grid_source(unit.source).load_differentiable is None:
+            if "probe" in grid.arms:
+                found[unit] = [(seed, "probe") for seed in grid.seeds]
+            continue
         if first in grid.arms:
             scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
             already = found.setdefault(scratch, [])
@@ -230,19 +235,18 @@ def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: b
     if not pairs:
         return
     source = grid_source(unit.source)
-    trainable = [check_arm(source, arm, None) for _, arm in pairs]
-    differentiable = trainable[0]
+    differentiable, trained = check_arm(source, pairs[0][1], None), source
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     rows = dict(parts)
     if differentiable is None:
         embedding = lambda name, found, done, total: report(name, found + done, total)  # noqa: E731
         for seed, part in parts.items():
-            source, rows[seed] = on_features(source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding)
-        differentiable = cast(Differentiable, source.differentiable)
+            trained, rows[seed] = on_features(source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding)
+        differentiable = cast(Differentiable, trained.differentiable)
     splits = {seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test) for seed, some in rows.items()}
     setting = Setting(grid.learning_rates[0], grid.steps(len(next(iter(splits.values())).training.labels)), grid.batch_size)
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
-    for result in run_arms(source, requests, learning_rates=grid.learning_rates, setting=setting, together=together, report=report):
+    for result in run_arms(trained, requests, learning_rates=grid.learning_rates, setting=setting, together=together, report=report):
         if result.stopped is None or not result.stopped.startswith("interrupted"):
             yield _record(grid, unit, source, parts[result.seed], result)
 

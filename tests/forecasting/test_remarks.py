@@ -29,6 +29,8 @@ def test_a_target_as_others_are_gets_no_remark():
     assert target_remarks({"a": 50, "b": 50}, "image") == ()
     (remark,) = target_remarks({"a": 50, "b": 50}, "text")
     assert remark.startswith("forecasts were calibrated on images alone: those for texts are extrapolated")
+    assert target_remarks({"a": 50, "b": 50}, "text", shipped=False) == ()
+    assert target_remarks({"a": 50, "b": 50}, "token", shipped=False)[0].startswith("words of one sentence fall into several folds")
     assert target_remarks({"a": 200, "b": 200}) == ()
 
 

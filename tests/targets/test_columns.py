@@ -120,7 +120,6 @@ def test_regression(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "words"),
     [
-        ([{"tokens": ["a", "b"], "body": "a b", "labels": [0, 1]}], r"several columns could be it \(tokens, body\)"),
         ([{"text": "a", "labels": ["x"]}, {"text": "b", "labels": "x"}], r"line 2: expected a list of strings or whole numbers as 'labels'"),
         ([{"text": "a", "labels": [["x"]]}], r"line 1: expected a list of strings"),
         ([{"text": "a", "labels": ["x"]}, {"text": "b", "labels": ["x"]}], "at least two labels in the lists of 'labels', got 1"),
@@ -134,5 +133,11 @@ def test_lists_that_cannot_be_used(tmp_path, rows, words):
 def test_labels_of_words_are_none_of_their_text(tmp_path):
     path = lines(tmp_path / "set.jsonl", {"tokens": ["a", "b"], "body": "a b", "labels": [0, 1]})
     with pytest.raises(FeatalignError, match=r"line 1: .*got one for each of its 2 tokens; name their column with text='tokens'"):
-        load_target(path, text="body")
+        load_target(path)
     assert load_target(path, text="tokens").kind == "token"
+
+
+@pytest.mark.parametrize("more", [{"tags": ["x", "y"]}, {"tokens": ["a", "b"]}, {"words": 2}, {"ner_tags": [0, 1], "tokens": ["a", "b"]}])
+def test_columns_for_words_stand_back_behind_a_text_and_its_label(tmp_path, more):
+    target = load_target(lines(tmp_path / "set.jsonl", *({"text": f"a {label}", "label": label, **more} for label in "xyx")))
+    assert (target.kind, target.class_names) == ("text", ("x", "y"))

@@ -49,6 +49,7 @@ def test_a_fingerprint_is_of_words_in_their_places():
     ("sentences", "labels", "words"),
     [
         (SENTENCES, LABELS[:2], "^labels: expected a list of labels for each of 3 sentences, got 2"),
+        (SENTENCES, None, "^labels: expected a list of labels for each of 3 sentences, got NoneType"),
         (SENTENCES, [["O"], *LABELS[1:]], "^labels: expected a label for each of the 2 words of sentence 0, got 1 labels"),
         (SENTENCES, ["OO", *LABELS[1:]], "^labels: expected a label for each of the 2 words of sentence 0, got 'OO'"),
         (["Ann sings"], [["O"]], "^sentences: expected a list of words as sentence 0, got 'Ann sings'; split texts into words"),
@@ -72,6 +73,25 @@ def test_lists_of_labels_beside_lists_of_words(tmp_path):
     assert (len(target), len(target.held_out)) == (5, 2)
     other = [{"said": words, "text": " ".join(words), "parts": labels} for words, labels in zip(SENTENCES, LABELS, strict=True)]
     assert load_target(lines(tmp_path / "set.jsonl", *other), text="said", label="parts").fingerprint == plain.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("tags", "words"),
+    [
+        ([["A", "B"], ["C"]], r"line 2: expected a string or a number as 'tags', got list"),
+        ([{"a": 1}, "O"], r"line 2: expected a string or a number as 'tags', got dict"),
+        ([None, "O"], r"line 2: expected a label as 'tags', got none"),
+    ],
+)
+def test_a_label_that_is_none_is_named_by_its_line(tmp_path, tags, words):
+    with pytest.raises(FeatalignError, match=words):
+        load_target(lines(tmp_path / "set.jsonl", {"tokens": ["c", "d"], "tags": ["O", "NAME"]}, {"tokens": ["a", "b"], "tags": tags}))
+
+
+def test_a_split_without_words_is_named(tmp_path):
+    rows = [{"tokens": ["c", "d"], "tags": ["O", "NAME"], "split": "train"}, {"tokens": [], "tags": [], "split": "test"}]
+    with pytest.raises(FeatalignError, match="expected words in the column 'tokens', got 1 empty lists"):
+        load_target(lines(tmp_path / "set.jsonl", *rows))
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,17 @@ from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import KNOWN, read_calibration
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import KINDS, kind_of
-from featalign.validation.calibrate import calibrate, calibrate_on, examples_of, left_out, left_out_both, left_out_strangers, of_kind, short_of
+from featalign.validation.calibrate import (
+    calibrate,
+    calibrate_on,
+    examples_of,
+    left_out,
+    left_out_both,
+    left_out_strangers,
+    of_kind,
+    short_of,
+    strangers_of,
+)
 from tests.forecasting.examples import REFERENCE, world
 from tests.validation.examples import evidence_of, records_of, short_records_of
 
@@ -119,7 +129,7 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
         assert one.tier == "short"
 
 
-def strangers_of(error):
+def strange(error):
     """Pairs of sources that are not in the world, on its targets and others, which gain so much more than anything shows."""
     found = world(seed=5, targets=6, sources=4, sizes=(100, 400), noise=0.01)
     sign = {each: 1 if place % 2 else -1 for place, each in enumerate(sorted({each.source for each in found}))}
@@ -129,6 +139,7 @@ def strangers_of(error):
             source=f"strange/{each.source}",
             revision=f"strange {each.revision}",
             accuracy=each.accuracy + sign[each.source] * error,
+            arms={name: value + sign[each.source] * error for name, value in each.arms.items()},
         )
         for each in found
     ]
@@ -137,7 +148,7 @@ def strangers_of(error):
 def test_strangers_make_the_intervals_of_sources_that_are_not_in_the_study():
     plain = calibrate(PLAIN, {}, {})
     for error in (0.0, 0.2):
-        strangers = strangers_of(error)
+        strangers = strange(error)
         found = calibrate(PLAIN, {}, {}, strangers)
         for kind in KINDS:
             assert found.lines[kind + KNOWN] == plain.lines[kind + KNOWN]
@@ -152,8 +163,24 @@ def test_strangers_make_the_intervals_of_sources_that_are_not_in_the_study():
         assert halves[1] < 0.1
 
 
+def test_strangers_are_read_beside_the_study():
+    records, evidence = records_of(PLAIN), evidence_of(PLAIN)
+    strangers = [each for each in strange(0.2) if each.target in {one.target for one in PLAIN}]
+    theirs = records_of(strangers), evidence_of(strangers)
+    found = strangers_of(records, evidence, *theirs)
+    assert {each.source for each in found} == {each.source for each in strangers}
+    assert all(each.evidence["reference tangent_probe"] is not None for each in found)
+    mixed = strangers_of(records, evidence, [*records, *theirs[0]], [*evidence, *theirs[1]])
+    assert [key(each) for each in mixed] == [key(each) for each in found]
+    calibration = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,), strangers=theirs)
+    plain = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,))
+    for name in ("differentiable", "short 0.3"):
+        assert calibration.lines[name]["gain"].half_width() > plain.lines[name]["gain"].half_width()
+    assert calibration.lines["short 0.3" + KNOWN] == plain.lines["short 0.3" + KNOWN]
+
+
 def test_a_stranger_is_forecast_without_its_family_and_its_target():
-    strangers = strangers_of(0.2)
+    strangers = strange(0.2)
     family = lambda each: each.source  # noqa: E731
     found = list(left_out_strangers(PLAIN, strangers, family))
     assert len(found) == len(strangers)

@@ -116,6 +116,10 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
     calibration = read_calibration(path)
     assert calibration.provenance["intervals for other sources"].startswith("4 pairs of strange/")
     assert len(calibration.lines["differentiable"]["gain"].residuals) == 4
+    for pair in ((files["records"], files["evidence"]), (strangers[0], write(tmp_path / "empty.jsonl", []))):
+        status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", *pair, "--output", tmp_path / "more.json")
+        assert status == 1
+        assert "strangers: expected trained pairs, with evidence, of sources that are not in the records, got none" in errors
     status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", strangers[0], tmp_path / "no.jsonl")
     assert status == 1
     assert "no.jsonl: expected records in .jsonl, got a path that does not exist" in errors

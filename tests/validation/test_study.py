@@ -133,9 +133,12 @@ def test_probes_of_a_black_box_are_records_too(grid, tmp_path, monkeypatch):
     records = read_records(tmp_path / "records.jsonl")
     assert {(each["source"], each["arm"], each["num_test"]) for each in records} == {("py:tests.validation.test_study:means", "probe", 40)}
     assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 0
-    grid.write_text(text.replace('["probe"]', '["probe", "full"]'))
-    with pytest.raises(FeatalignError, match="means: expected a differentiable source for the arm 'full'"):
-        run_study(read_grid(grid), tmp_path / "more.jsonl")
+    grid.write_text(text.replace('["probe"]', '["scratch", "probe", "full"]'))
+    assert {arm for _, pairs in jobs(read_grid(grid)) for _, arm in pairs} == {"probe"}
+    np.savez(tmp_path / "features.npz", features=np.ones((80, 3)))
+    grid.write_text(text.replace("py:tests.validation.test_study:means", f"npz:{tmp_path / 'features.npz'}"))
+    with pytest.raises(FeatalignError, match=r"expected sources that embed any target, .* holds the features of one; take it out of the grid"):
+        read_grid(grid)
 
 
 def test_evidence_is_gathered_once(grid, tmp_path):
