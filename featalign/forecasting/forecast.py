@@ -56,7 +56,8 @@ def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration
     """The forecast from evidence, and from short runs where there are some; see `Forecast`.
 
     gain = line(differences to the random twins, times 1 and log n); scratch = what twins reach + line(log n); accuracy = scratch + gain. Intervals
-    are conformal: 90% of the targets left out of the calibration lay within them.
+    are conformal: for sources of the study, 90% of the targets left out of the calibration lay within them; for others, 90% of the pairs of networks
+    made elsewhere, where the calibration was fitted with such.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> evidence = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}

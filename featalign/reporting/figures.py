@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from featalign.errors import FeatalignError
 from featalign.ranking import Ranking
-from featalign.reporting.names import short_name
+from featalign.reporting.names import short_names
 from featalign.reporting.tables import format_score
 from featalign.scorers.registry import select
 
@@ -21,7 +21,8 @@ def ranking_figure(ranking: Ranking) -> Figure:
     names = [name for name in every if any(row.scores[name].ok for row in ranking.rows)] or every
     values = np.array([[row.scores[name].value for name in names] for row in ranking.rows])
     several_layers = len({row.layer for row in ranking.rows}) > 1
-    labels = [short_name(row.source) + f" {row.layer}" * several_layers for row in ranking.rows]
+    addresses = short_names(row.source for row in ranking.rows)
+    labels = [addresses[row.source] + f" {row.layer}" * several_layers for row in ranking.rows]
     left, top, bottom = 0.25 + 0.085 * max(map(len, labels)), 0.95, 0.4  # inches; a layout engine would draw everything twice
     width, height = 0.82 * len(names), 0.34 * len(labels)
     figure = Figure(figsize=(left + width + 0.15, top + height + bottom))

@@ -10,7 +10,7 @@ from rich.table import Table
 from featalign.arrays import Interval
 from featalign.forecasting.forecast import Forecast
 from featalign.ranking import Ranking, RankingRow, gain_in_points
-from featalign.reporting.names import short_name
+from featalign.reporting.names import short_name, short_names
 
 if TYPE_CHECKING:
     from featalign.validation.check import Checked
@@ -26,13 +26,14 @@ def forecast_table(ranking: Ranking) -> Table:
     columns = ("", "source", *(("made", "seconds") if both else ()), "accuracy", "scratch", "gain (points)", "hurts", "verdict")
     for column in columns:
         table.add_column(column, justify="left" if column in ("source", "verdict", "made") else "right", no_wrap=column != "verdict")
+    names = short_names(row.source for row in ranking.rows)
     for place, row in enumerate(ranking.rows, 1):
         if not row.forecasts:
-            table.add_row(str(place), short_name(row.source), *(["", ""] if both else []), *["-"] * 5)
+            table.add_row(str(place), names[row.source], *(["", ""] if both else []), *["-"] * 5)
         for number, forecast in enumerate(row.forecasts):
             last = number + 1 == len(row.forecasts)
             made = [TIERS[forecast.tier], f"{row.seconds.get(forecast.tier, 0.0):.1f}"] if both else []
-            name = [str(place), short_name(row.source)] if number == 0 else ["", ""]
+            name = [str(place), names[row.source]] if number == 0 else ["", ""]
             table.add_row(*name, *made, *_cells(forecast), (row.verdict or "") if last else "", style=None if last else "dim")
     return table
 
@@ -99,6 +100,7 @@ def gain_figure(ranking: Ranking) -> Figure:
     panels = figure.subplots(lines, columns, sharex=True, sharey=True, squeeze=False)
     for axes in panels.flat[len(chosen) :]:
         axes.set_visible(False)
+    names = short_names(row.source for row in chosen)
     for axes, row in zip(panels.flat, chosen, strict=False):
         forecast = row.forecast
         assert forecast is not None
@@ -114,7 +116,7 @@ def gain_figure(ranking: Ranking) -> Figure:
                 f"{forecast.catches_up:,}", (forecast.catches_up, 0), textcoords="offset points", xytext=(3, 4), fontsize=7, color="tab:orange"
             )
         axes.set_xscale("log")
-        axes.set_title(short_name(row.source), fontsize=8)
+        axes.set_title(names[row.source], fontsize=8)
         axes.tick_params(labelsize=7)
     figure.supxlabel("rows of the target (dot: as many as there are; dashed: where scratch is expected to catch up)", fontsize=8)
     figure.supylabel("expected gain over scratch (points)", fontsize=8)

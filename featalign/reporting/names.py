@@ -1,6 +1,7 @@
 """Addresses in columns that are narrower than they."""
 
 import re
+from collections.abc import Iterable
 
 WIDTH = 36
 
@@ -18,3 +19,14 @@ def short_name(address: str, width: int = WIDTH) -> str:
         return address
     head = width // 4 + 1
     return f"{address[:head]}…{address[head + 1 - width :]}"
+
+
+def short_names(addresses: Iterable[str], width: int = WIDTH) -> dict[str, str]:
+    """Each address with its short form; whole where another address has the same one.
+
+    >>> short_names(["zoo/resnet_digits"])
+    {'zoo/resnet_digits': 'zoo/resnet_digits'}
+    """
+    found = {address: short_name(address, width) for address in addresses}
+    shown = list(found.values())
+    return {address: short if shown.count(short) == 1 else address for address, short in found.items()}

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from featalign.ranking import Ranking
 from featalign.reporting.forecasts import print_forecasts
-from featalign.reporting.names import short_name
+from featalign.reporting.names import short_name, short_names
 from featalign.scorers.scorer import Scorer, ScoreResult, Status
 
 if TYPE_CHECKING:
@@ -66,9 +66,10 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
         table.add_column("layer", no_wrap=True)
     for name in shown:
         table.add_column(name.replace("_", " "), justify="right")
+    addresses = short_names(row.source for row in ranking.rows)
     for place, row in enumerate(ranking.rows, 1):
         cells = [_with_interval(name, row.scores[name]) for name in shown]
-        table.add_row(str(place), short_name(row.source), *([row.layer] if len(layers) > 1 else []), *cells)
+        table.add_row(str(place), addresses[row.source], *([row.layer] if len(layers) > 1 else []), *cells)
     return table
 
 
