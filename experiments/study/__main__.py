@@ -38,8 +38,9 @@ def _head(findings: Findings) -> str:
     return f"""# The study: really trained arms
 
 {findings.num_records} records ({arms}) of {len(sources)} sources of the zoo
-on {len(targets)} targets at n = {sizes}. Each arm is trained at two learning rates and the better taken by validation (a fifth of the rows);
-accuracy is on up to 1000 test rows that choose nothing. AdamW, batches of 32, 300 steps or 15 epochs, whichever is more, the same for every arm.
+on {len(targets)} targets at n = {sizes}. Each arm is trained at two learning rates, a head alone with four penalties, and the best taken by
+validation (a fifth of the rows); accuracy is on up to 1000 test rows that choose nothing. AdamW, batches of 32, 300 steps or 15 epochs,
+whichever is more, the same for every arm.
 Seeds draw rows, batches and fresh weights. A source on the data it was pretrained on is left out. [grid.toml](grid.toml) is the grid;
 `python -m experiments.study.targets` and `featalign validate run experiments/study/grid.toml --records FILE` train it anew, and
 `python -m experiments.study` makes this page from the records that ship in the package.
