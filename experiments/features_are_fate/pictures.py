@@ -1,11 +1,10 @@
 """Images that zoo sources were pretrained on and images of targets, as pixels in [0, 1] of the zoo's size."""
 
-import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
+from experiments.study.targets import decoded
 from experiments.zoo.recipes import Recipe
 from featalign.sources.preprocessing import ImagePreprocessing
 from featalign.sources.zoo_networks import IMAGE_SIZE
@@ -38,7 +37,7 @@ def _open(path: Path):
         jpeg, offsets, train = arrays["jpeg"], arrays["offsets"], np.flatnonzero(arrays["is_train"])
 
     def image(row: int) -> np.ndarray:
-        return np.asarray(Image.open(io.BytesIO(jpeg[offsets[train[row]] : offsets[train[row] + 1]].tobytes())))
+        return decoded(jpeg, offsets, train[row])
 
     return image, len(train)
 

@@ -9,13 +9,14 @@ from featalign.forecasting.fit import Example
 from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import KINDS
 from featalign.forecasting.verdict import judge
-from featalign.sources import catalogue
 from featalign.validation.agreement import BootstrapInterval
 from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, of_kind
-from featalign.validation.findings import LESS_TWIN, score, score_names
+from featalign.validation.findings import LESS_TWIN, of_source, score, score_names
 from featalign.validation.forecast_agreement import Judged, always_helps, guess_of, guesses_by, judge_guesses
 
 Records = Sequence[Mapping[str, Any]]
+Found = Sequence[tuple[Example, Forecast]]
+SINGLES = ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain")
 HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
 DEFAULT_SHARE = 0.2
 ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
@@ -24,8 +25,9 @@ ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
 def section(records: Records, evidence: Records, short: Records) -> str:
     """The section on forecasts."""
     examples = examples_of(records, evidence)
-    parts = [_introduction(examples), _table(examples, records, evidence, short), _others(examples, records, evidence, short)]
-    parts.append(verdicts(left_out(examples, lambda each: each.target, "differentiable")) + "\n\nFrom the cache, targets left out. " + ITS_ARM)
+    found = list(left_out(examples, lambda each: each.target, "differentiable"))
+    parts = [_introduction(examples), _table(examples, found, records, evidence, short), _others(examples, found, records, evidence, short)]
+    parts.append(verdicts(found) + "\n\nFrom the cache, targets left out. " + ITS_ARM)
     if short:
         parts.append(_shares(records, evidence, short))
     return "\n\n".join(parts)
@@ -40,9 +42,9 @@ first seed, {signs.count(1)} gains and {signs.count(-1)} losses beyond noise; AU
 Gains and regret are in points. Brackets hold 90% intervals, targets drawn again."""
 
 
-def _table(examples: Sequence[Example], records: Records, evidence: Records, short: Records) -> str:
+def _table(examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records) -> str:
     lines = [HEAD, "|---" * 9 + "|"]
-    lines.append(row("**forecast from the cache**", judged(left_out(examples, lambda each: each.target, "differentiable"))))
+    lines.append(row("**forecast from the cache**", judged(found)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
         lines.append(row(f"**with short runs of {DEFAULT_SHARE:g} training**", judged(left_out(some, lambda each: each.target, "differentiable"))))
@@ -53,33 +55,32 @@ def _table(examples: Sequence[Example], records: Records, evidence: Records, sho
     lines.append(row("always helps", judge_guesses(examples, always_helps(examples))))
     lines.append(row("n only", judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size))))
     for name, predictor in (
-        ("source accuracy", lambda each: _of_source(each.source)[0]),
-        ("log parameters", lambda each: _of_source(each.source)[1]),
+        ("source accuracy", lambda each: _or_nan(of_source(each.source)[0])),
+        ("log parameters", lambda each: _or_nan(of_source(each.source)[1])),
         ("mean gain of the source elsewhere", lambda each: _elsewhere(each, examples)),
     ):
         lines.append(row(name, judge_guesses(examples, guesses_by(examples, predictor))))
-    for name in ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain"):
-        lines.append(row(name.replace("_", " "), judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name)))))
-    singles = {name: judge_guesses(examples, guesses_by(examples, lambda each, name=name: _score(each, name))) for name in _names(evidence)}
+    singles = {name: judge_guesses(examples, guesses_by(examples, lambda each, name=name: number_of(each, name))) for name in _names(evidence)}
+    lines += [row(name.replace("_", " "), singles[name]) for name in SINGLES]
     for what, name in _best(singles).items():
         lines.append(row(f"best single score by {what}, with hindsight: {name.replace('_', ' ')}", singles[name]))
     return "\n".join(lines)
 
 
-def _others(examples: Sequence[Example], records: Records, evidence: Records, short: Records) -> str:
+def _others(examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records) -> str:
     lines = ["### Whole sources left out, both, and black boxes", "", HEAD, "|---" * 9 + "|"]
     for kind in KINDS:
         seen = of_kind(examples, kind)
-        for name, found in (
-            ("targets", left_out(seen, lambda each: each.target, kind)),
+        for name, left in (
+            ("targets", found if kind == "differentiable" else left_out(seen, lambda each: each.target, kind)),
             ("sources", left_out(seen, lambda each: each.source, kind)),
             ("both", left_out_both(seen, kind)),
         ):
-            lines.append(row(f"{kind}, {name} left out", judged(found)))
+            lines.append(row(f"{kind}, {name} left out", judged(left)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
-        for name, found in (("sources", left_out(some, lambda each: each.source, "differentiable")), ("both", left_out_both(some, "differentiable"))):
-            lines.append(row(f"with short runs, {name} left out", judged(found)))
+        for name, left in (("sources", left_out(some, lambda each: each.source, "differentiable")), ("both", left_out_both(some, "differentiable"))):
+            lines.append(row(f"with short runs, {name} left out", judged(left)))
     text = """
 *Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, compared with fresh networks of the reference
 architecture. *Features alone*: nothing to compare with either."""
@@ -176,9 +177,9 @@ def _names(evidence: Records) -> list[str]:
     return [name for name in score_names(evidence) if not name.startswith("curve") and name != f"tangent_probe {LESS_TWIN}"]
 
 
-def _score(example: Example, name: str) -> float:
-    value = score(example.evidence, name)
-    return math.nan if value is None else value
+def number_of(example: Example, name: str) -> float:
+    """A score of an example, or a score less the twin's; NaN where there is none."""
+    return _or_nan(score(example.evidence, name))
 
 
 def _elsewhere(example: Example, examples: Sequence[Example]) -> float:
@@ -190,6 +191,5 @@ def _elsewhere(example: Example, examples: Sequence[Example]) -> float:
     return math.fsum(gains) / len(gains) if gains else math.nan
 
 
-def _of_source(name: str) -> tuple[float, float]:
-    known = catalogue.load(name).pretraining
-    return (math.nan if known.accuracy is None else known.accuracy), (math.log(known.num_parameters) if known.num_parameters else math.nan)
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value

@@ -1,7 +1,6 @@
 """The image sets of the study as archives that featalign loads: python -m experiments.study.targets writes experiments/study/targets/NAME.npz."""
 
 import io
-import itertools
 from pathlib import Path
 
 import numpy as np
@@ -32,8 +31,13 @@ def unpack(name: str) -> dict[str, np.ndarray]:
     with np.load(DATA / f"{name}_jpeg.npz") as stored:
         jpeg, offsets, labels, train = stored["jpeg"], stored["offsets"], stored["labels"].astype(np.int64), stored["is_train"].astype(bool)
         classes = stored["classes"]
-    images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg[first:last].tobytes()))) for first, last in itertools.pairwise(offsets)])
+    images = np.stack([decoded(jpeg, offsets, row) for row in range(len(labels))])
     return {"x_train": images[train], "y_train": labels[train], "x_test": images[~train], "y_test": labels[~train], "classes": classes}
+
+
+def decoded(jpeg: np.ndarray, offsets: np.ndarray, row: int) -> np.ndarray:
+    """The image of a row of an archive of JPEG files."""
+    return np.asarray(Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes())))
 
 
 def main() -> None:

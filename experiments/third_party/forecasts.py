@@ -1,19 +1,17 @@
 """How forecasts calibrated on the zoo alone do on networks that others made: a section of the page, and a figure."""
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from experiments.study.forecasts import HEAD, ITS_ARM, judged, row, verdicts
+from experiments.study.forecasts import HEAD, ITS_ARM, SINGLES, judged, number_of, row, verdicts
 from featalign.forecasting.fit import Example
 from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import Kind
 from featalign.forecasting.verdict import judge
 from featalign.validation import shipped
 from featalign.validation.calibrate import examples_of, forecasts_without, left_out_strangers, of_kind, strangers_of
-from featalign.validation.findings import score
 from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
 from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.records import read_records
@@ -21,7 +19,6 @@ from featalign.validation.records import read_records
 HERE = Path(__file__).parent
 RECORDS, EVIDENCE, FIGURE = HERE / "records.jsonl", HERE / "evidence.jsonl", HERE / "forecasts.png"
 PREFIX = "py:experiments.third_party.sources:"
-SINGLES = ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain")
 Found = list[tuple[Example, Forecast]]
 
 
@@ -32,7 +29,7 @@ def section() -> str:
     zoo, own = examples()
     found = list(left_out_strangers(zoo, own, family))
     draw(found).savefig(FIGURE, dpi=110)
-    return "\n\n".join([_introduction(own), _table(own, zoo, found), f"![forecasts]({FIGURE.name})", _sources(found), _verdicts(found)])
+    return "\n\n".join([_introduction(own), _table(own, zoo, found), f"![forecasts]({FIGURE.name})", _sources(found), verdicts(found), ITS_ARM])
 
 
 def examples() -> tuple[list[Example], list[Example]]:
@@ -42,19 +39,15 @@ def examples() -> tuple[list[Example], list[Example]]:
     return examples_of(zoo, evidence), own
 
 
-def without_target(own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[Example], list[Example]] = lambda held: []) -> Found:
-    """Forecasts of networks from pairs of the zoo on other targets; `more` adds pairs that are known when one is forecast."""
-    return list(_without_target(own, zoo, kind, more))
-
-
-def _without_target(
-    own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[Example], list[Example]]
-) -> Iterator[tuple[Example, Forecast]]:
+def without_target(own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[str], list[Example]] = lambda family: []) -> Found:
+    """Forecasts of networks from pairs of the zoo on other targets; `more` adds pairs that are known when a family is forecast."""
     groups: dict[tuple[str, str], list[Example]] = {}
     for each in own:
-        groups.setdefault((each.target, each.source), []).append(each)
-    for (target, _), held in groups.items():
-        yield from forecasts_without(held, [each for each in (*zoo, *more(held[0])) if each.target != target], kind)
+        groups.setdefault((each.target, family(each)), []).append(each)
+    found: Found = []
+    for (target, name), held in groups.items():
+        found += forecasts_without(held, [each for each in (*zoo, *more(name)) if each.target != target], kind)
+    return found
 
 
 def _introduction(own: Sequence[Example]) -> str:
@@ -73,14 +66,14 @@ def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
     lines = [HEAD, "|---" * 9 + "|", row("**forecast from the cache**", judged(found))]
     lines.append(row("the same, intervals of the zoo alone", judged(without_target(own, zoo, "differentiable"))))
     lines.append(row("intervals of the zoo alone, which has the target", judged(forecasts_without(own, zoo, "differentiable"))))
-    with_others = without_target(own, zoo, "differentiable", lambda held: [each for each in own if family(each) != family(held)])
+    with_others = without_target(own, zoo, "differentiable", lambda name: [each for each in own if family(each) != name])
     lines.append(row("fitted on the zoo and the other families", judged(with_others)))
     alone = without_target(of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone")
     lines.append(row("features alone, intervals of the zoo alone", judged(alone)))
     lines.append(row("always helps", judge_guesses(own, always_helps(own))))
     lines.append(row("n only", judge_guesses(own, guesses_by(own, lambda each: each.situation.size, known=zoo))))
     for name in SINGLES:
-        guesses = guesses_by(own, lambda each, name=name: _number(each, name), known=zoo)
+        guesses = guesses_by(own, lambda each, name=name: number_of(each, name), known=zoo)
         lines.append(row(name.replace("_", " "), judge_guesses(own, guesses)))
     text = """
 The forecast is as shipped for sources that are not in the study. Single scores are lines fitted on the zoo's other targets. AUROC and Brier score
@@ -107,15 +100,6 @@ def _sources(found: Found) -> str:
         told = ", ".join(f"{decisions.count(each)} {each}" for each in dict.fromkeys(sorted(decisions, key=decisions.count, reverse=True)))
         lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {means[0]:+.1f} | {means[1]:+.1f} | {off:.1f} | {told} |")
     return "\n".join(lines)
-
-
-def _verdicts(found: Found) -> str:
-    return f"{verdicts(found)}\n\n{ITS_ARM}"
-
-
-def _number(example: Example, name: str) -> float:
-    value = score(example.evidence, name)
-    return math.nan if value is None else value
 
 
 def draw(found: Found) -> Figure:

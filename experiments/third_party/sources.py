@@ -1,6 +1,5 @@
 """The networks as sources: `load("resnet20_cifar10")`, or py:experiments.third_party.sources:resnet20_cifar10, with _at_SIZE for smaller images."""
 
-import io
 import json
 import re
 from collections.abc import Callable
@@ -9,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from experiments.study.targets import decoded
 from experiments.third_party.initialisation import NOISE_IMAGES, fresh, re_estimated
 from experiments.third_party.network import Network, NodeArrays, applying, joined, read_network, walk
 from experiments.third_party.preprocessing import ChannelPreprocessing, noise_images
@@ -105,7 +104,7 @@ def some_images(name: str) -> list[np.ndarray]:
     with np.load(DATA / "images" / f"{name}_jpeg.npz") as stored:
         jpeg, offsets, rows = stored["jpeg"], stored["offsets"], np.flatnonzero(stored["is_train"])
     chosen = rows[np.linspace(0, len(rows) - 1, STATISTICS_IMAGES).astype(int)]
-    return [np.asarray(Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes()))) for row in chosen]
+    return [decoded(jpeg, offsets, row) for row in chosen]
 
 
 def _check_size(title: str, network: Network, preprocessing: ChannelPreprocessing, size: int | None) -> None:

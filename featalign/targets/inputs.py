@@ -70,12 +70,12 @@ class ArrayInputs:
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        return _as_rows(_array_digest(self.kind, value) for value in self.values)
+        return as_rows(_array_digest(self.kind, value) for value in self.values)
 
     def take(self, rows: np.ndarray) -> "ArrayInputs":
         """These rows alone."""
         picked = self.values[rows] if isinstance(self.values, np.ndarray) else tuple(self.values[row] for row in rows)
-        return _with_digests_of(self, ArrayInputs(self.kind, picked), rows)
+        return with_digests_of(self, ArrayInputs(self.kind, picked), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +98,11 @@ class ImageFiles:
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        return _as_rows(_in_threads(lambda path: _array_digest(self.kind, decode_image(path)), self.paths))
+        return as_rows(_in_threads(lambda path: _array_digest(self.kind, decode_image(path)), self.paths))
 
     def take(self, rows: np.ndarray) -> "ImageFiles":
         """These rows alone."""
-        return _with_digests_of(self, ImageFiles(tuple(self.paths[row] for row in rows)), rows)
+        return with_digests_of(self, ImageFiles(tuple(self.paths[row] for row in rows)), rows)
 
     def check_headers(self) -> None:
         """Open every file without decoding it. Raises FeatalignError naming the first that is no image or too large."""
@@ -137,7 +137,7 @@ class EncodedImages:
     @cached_property
     def _digests(self) -> np.ndarray:
         parts = np.array_split(self.rows, max(1, -(-len(self.rows) // DIGESTED_AT_ONCE)))
-        return _as_rows(_array_digest(self.kind, image) for part in parts for image in self._decoded(part))
+        return as_rows(_array_digest(self.kind, image) for part in parts for image in self._decoded(part))
 
     def _decoded(self, rows: np.ndarray) -> list[np.ndarray]:
         encoded = [(int(row), self.values[int(row)]) for row in rows]  # read here: not every table may be read by several threads
@@ -154,7 +154,7 @@ class EncodedImages:
 
     def take(self, rows: np.ndarray) -> "EncodedImages":
         """These rows alone."""
-        return _with_digests_of(self, EncodedImages(self.values, self.rows[rows], self.place, self.folder), rows)
+        return with_digests_of(self, EncodedImages(self.values, self.rows[rows], self.place, self.folder), rows)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,11 +178,11 @@ class TextInputs:
     @cached_property
     def _digests(self) -> np.ndarray:
         # surrogatepass: JSON may hold half a surrogate pair, which plain UTF-8 refuses
-        return _as_rows(hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest() for text in self.texts)
+        return as_rows(hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest() for text in self.texts)
 
     def take(self, rows: np.ndarray) -> "TextInputs":
         """These rows alone."""
-        return _with_digests_of(self, TextInputs(tuple(self.texts[row] for row in rows)), rows)
+        return with_digests_of(self, TextInputs(tuple(self.texts[row] for row in rows)), rows)
 
 
 def _stacked(images: list[np.ndarray]) -> np.ndarray | list[np.ndarray]:
@@ -196,14 +196,15 @@ def _array_digest(kind: Kind, value: np.ndarray) -> bytes:
     return hashlib.sha256(f"{kind}|{value.dtype.name}|{value.shape}|".encode() + little_endian.tobytes()).digest()
 
 
-def _as_rows(digests: Iterable[bytes]) -> np.ndarray:
+def as_rows(digests: Iterable[bytes]) -> np.ndarray:
+    """Digests as uint8 (N, 32)."""
     return np.frombuffer(b"".join(digests), np.uint8).reshape(-1, 32)
 
 
-_AnyInputs = TypeVar("_AnyInputs", ArrayInputs, ImageFiles, EncodedImages, TextInputs)
+_AnyInputs = TypeVar("_AnyInputs", bound=Inputs)
 
 
-def _with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _AnyInputs:
+def with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _AnyInputs:
     """Hand on digests that are known already, so that nothing is decoded twice for them."""
     if "_digests" in whole.__dict__:
         part.__dict__["_digests"] = whole.row_digests()[rows]

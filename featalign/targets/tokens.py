@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.inputs import Kind
+from featalign.targets.inputs import Kind, as_rows, with_digests_of
 
 
 @dataclass(frozen=True)
@@ -45,14 +45,11 @@ class TokenInputs:
         sentences = [hashlib.sha256(json.dumps(words).encode()).digest() for words in self.sentences]
         mark = b"token 1|%d|"  # the number changes with how words are cut and pooled
         rows = (hashlib.sha256(mark % place + sentences[sentence]).digest() for sentence, place in self.places)
-        return np.frombuffer(b"".join(rows), np.uint8).reshape(-1, 32)
+        return as_rows(rows)
 
     def take(self, rows: np.ndarray) -> "TokenInputs":
         """These rows alone."""
-        part = TokenInputs(self.sentences, self.places[rows])
-        if "_digests" in self.__dict__:
-            part.__dict__["_digests"] = self._digests[rows]
-        return part
+        return with_digests_of(self, TokenInputs(self.sentences, self.places[rows]), rows)
 
 
 def token_inputs(sentences: Sequence[Any], *, name: str = "sentences") -> TokenInputs:

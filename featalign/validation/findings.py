@@ -137,7 +137,7 @@ def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> 
     scores = {name: {key: _mean([score(each, name) for each in found]) for key, found in seeds.items()} for name in score_names(evidence)}
     scores |= {name: {} for name in BLIND}
     for pair in known:
-        for name, value in zip(BLIND, (*_of_source(pair.source), _gain_elsewhere(pair, pairs)), strict=True):
+        for name, value in zip(BLIND, (*of_source(pair.source), _gain_elsewhere(pair, pairs)), strict=True):
             scores[name][pair.source, pair.target, pair.size] = value
     table = accuracy_table(known, scores)
     findings = []
@@ -184,7 +184,7 @@ def _nothing() -> BootstrapInterval:
     return BootstrapInterval(math.nan, math.nan, math.nan, 0.9, 0)
 
 
-def _of_source(name: str) -> tuple[float | None, float | None]:
+def of_source(name: str) -> tuple[float | None, float | None]:
     """What is known of a source without looking at any target."""
     try:
         known = catalogue.load(name).pretraining
