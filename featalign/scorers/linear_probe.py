@@ -1,58 +1,99 @@
 """Linear probe: cross-validated accuracy of logistic regression."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.logistic import TOLERANCE, minimise
+from featalign.scorers.logistic import GAP, MAX_STEPS, Fit, clean_start, minimise, with_intercept
 from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.collected import Statistics
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 NUM_FOLDS = 5
-ZERO_TOLERANCE = 1e-3  # under permuted labels the values are averages of noise
+MANY_PRODUCTS = 2e7  # below them float64 costs little, and float32 would be compiled in vain
+ZERO_GAP = 1e-4  # under permuted labels the values are averages of noise
+
+
+@dataclass(frozen=True)
+class Validated:
+    """What P penalties, the strongest first, give on N rows in F folds."""
+
+    held_out_losses: np.ndarray  # (P,) mean cross-entropy of the held-out rows
+    hits: np.ndarray  # (P, N) whether each held-out row is right, or how many of its labels are
+    losses: np.ndarray  # (P, F) the objective on the training rows
+    converged: np.ndarray  # (P, F)
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
     """Accuracy of l2-regularised multinomial logistic regression over 5 stratified seeded folds.
 
-    Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free) for penalties 1e-4 ... 1 by
-    L-BFGS, from the strongest to the weakest, each starting where the last ended, all folds side by side. The penalty is the one with the highest
-    held-out accuracy, of those that tie the one with the lowest held-out cross-entropy, and the value is that accuracy. Held-out rows of a class with
-    no training row count as wrong and leave the cross-entropy alone. In [0, 1], larger is better. The fit is in float32 and ends when no gradient
-    entry exceeds 1e-4; against a float64 fit that moves at most single rows. The features are first rotated to their principal directions, of which
-    there are at most N; that changes nothing but the number of steps. With several labels a row: one binary regression per label, with one penalty
-    for all, over folds stratified by the combination of labels; the value is the mean share of a row's labels that are predicted right.
+    Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free)
+    for penalties 1e-4 ... 1 by L-BFGS, from the strongest to the weakest, all folds side by side.
+    Each fit starts where the one before ended. It ends when its loss is within 1e-5 of the least,
+    as far as its gradient bounds that. Fits of more than 2e7 products a step are in float32; where
+    one of them does not get there, and for smaller ones, all are made in float64, and where that
+    fails too the score is a status. A class
+    without a training row in a fold is never predicted there: its held-out rows count as wrong and
+    leave the cross-entropy alone. The penalty is the one with the highest held-out accuracy, of
+    those that tie the one with the lowest held-out cross-entropy, and the value is that accuracy.
+    In [0, 1], larger is better. The features are first rotated to their principal directions, of
+    which there are at most N; that changes nothing but the number of steps. With several labels a
+    row: one binary regression per label, with one penalty for all, over folds stratified by the
+    combination of labels; the value is the mean share of a row's labels that are predicted right.
     """
     assert statistics.rows is not None
     labels = statistics.rows.labels
     if len(labels) < NUM_FOLDS:
         return Status.TOO_FEW_ROWS
-    rows = _rows(statistics)
-    with jax.enable_x64(False):
-        penalties = jnp.asarray(sorted(PENALTIES, reverse=True), jnp.float32)
-        losses, hits = cross_validate(
-            rows, jnp.asarray(_as_given(labels)), jnp.asarray(_folds(labels, statistics.seed)), penalties, num_classes=statistics.num_classes
-        )
-    losses, hits = np.asarray(losses), np.asarray(hits, np.float64) / _columns(labels)
-    return RowMean(hits[np.lexsort((losses, -hits.mean(axis=1)))[0]], hits=statistics.task == "classification")
+    found = validated(statistics)
+    if not found.converged.all():
+        return Status.NOT_CONVERGED
+    hits = found.hits / _columns(labels)
+    best = np.lexsort((found.held_out_losses, -hits.mean(axis=1)))[0]
+    return RowMean(hits[best], hits=statistics.task == "classification")
+
+
+def validated(statistics: Statistics) -> Validated:
+    """The fits, in float32 where they are large and converge so far, else in float64."""
+    assert statistics.rows is not None
+    labels, folds = statistics.rows.labels, _folds(statistics.rows.labels, statistics.seed)
+    products = min(statistics.rows.features.shape) * len(labels) * max(statistics.num_classes, 1)
+    for double in (False, True) if products > MANY_PRODUCTS else (True,):
+        rows = _rows(statistics, double=double)
+        with jax.enable_x64(double):
+            found = _cross_validate(
+                rows,
+                jnp.asarray(_as_given(labels)),
+                jnp.asarray(folds),
+                jnp.asarray(sorted(PENALTIES, reverse=True), rows.dtype),
+                num_classes=statistics.num_classes,
+                gap=GAP,
+                max_steps=MAX_STEPS,
+            )
+        if np.asarray(found[-1]).all():
+            break
+    held_out_losses, hits, losses, converged = map(np.asarray, found)
+    return Validated(held_out_losses, hits.astype(np.float64), losses, converged)
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     """The cross-validated accuracy under each of these orders of the labels, at the strongest penalty alone.
 
-    Under permuted labels no penalty is better than another but for noise, the strongest is among the best, and its fit takes a step or two, until
-    the gradient's entries are below 1e-3. A plain scoring gains a little more by taking the best of five: up to about half the deviation over orders.
+    Under permuted labels no penalty is better than another but for noise, the strongest is among
+    the best, and its fit takes a step or two, until its loss is within 1e-4 of the least. A plain
+    scoring gains a little more by taking the best of five: up to about half the deviation over
+    orders.
     """
     first = relabelled[0]
     if first.num_rows < NUM_FOLDS or first.rows is None or len(first.rows.labels) < NUM_FOLDS:
         return [float("nan")] * len(relabelled)
     labels = [order.rows.labels for order in relabelled if order.rows is not None]
     folds = [_folds(each, order.seed) for each, order in zip(labels, relabelled, strict=True)]
-    rows = _rows(first)
+    rows = _rows(first, double=False)
     with jax.enable_x64(False):
         given = jnp.asarray(_as_given(np.stack(labels)))
         hits = _strongest(rows, given, jnp.asarray(np.stack(folds)), max(PENALTIES), num_classes=first.num_classes)
@@ -87,22 +128,23 @@ def _as_given(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.float32 if labels.dtype == np.uint8 else np.int32)
 
 
-def _rows(statistics: Statistics) -> jax.Array:
+def _rows(statistics: Statistics, *, double: bool) -> jax.Array:
     assert statistics.rows is not None
     features = statistics.rows.features
-    return statistics.once("linear_probe rows", lambda: _prepared(features))
+    name = "linear_probe rows in float64" if double else "linear_probe rows"
+    return statistics.once(name, lambda: _prepared(features, double=double))
 
 
-def _prepared(features: np.ndarray) -> jax.Array:
-    """The standardised features in float32, in the orthonormal basis of their principal directions, (N, min(N, D))."""
+def _prepared(features: np.ndarray, *, double: bool) -> jax.Array:
+    """The standardised features in the orthonormal basis of their principal directions, (N, min(N, D))."""
     if features.shape[0] < features.shape[1]:
         rotated = _rotated_rows(jnp.asarray(features))
     else:
-        standardised = np.asarray(_standardised(jnp.asarray(features)), np.float32)
-        with jax.enable_x64(False):
+        standardised = np.asarray(_standardised(jnp.asarray(features)), np.float64 if double else np.float32)
+        with jax.enable_x64(double):
             rotated = _rotated_columns(jnp.asarray(standardised))
-    with jax.enable_x64(False):
-        return jnp.asarray(np.asarray(rotated, np.float32))
+    with jax.enable_x64(double):
+        return jnp.asarray(np.asarray(rotated, np.float64 if double else np.float32))
 
 
 @jax.jit
@@ -125,39 +167,54 @@ def _rotated_rows(features: jax.Array) -> jax.Array:
 
 @jax.jit
 def _rotated_columns(standardised: jax.Array) -> jax.Array:
-    """In float32: any orthonormal basis serves, and nearly the principal one serves as well."""
+    """Any orthonormal basis serves, and nearly the principal one serves as well."""
     return standardised @ jnp.linalg.eigh(standardised.T @ standardised, symmetrize_input=False)[1]
 
 
-def _split(folds: jax.Array, width: int) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Which model holds out which row (N, B), the weights of its training rows (N, B), and which parameters are shrunk (1, D + 1, 1)."""
+def _split(folds: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
+    """Which model holds out which row (N, F), and the weights of its training rows (N, F)."""
     held = folds[:, None] == jnp.arange(NUM_FOLDS)[None, :]
-    weights = (~held / (~held).sum(axis=0)).astype(jnp.float32)
-    return held, weights, (jnp.arange(width + 1) < width).astype(jnp.float32)[None, :, None]
+    return held, (~held / (~held).sum(axis=0)).astype(dtype)
 
 
-def _with_intercept(features: jax.Array) -> jax.Array:
-    return jnp.concatenate([features, jnp.ones((len(features), 1), features.dtype)], axis=1)
-
-
-def _members(labels: jax.Array, num_classes: int) -> jax.Array:
-    return jax.nn.one_hot(labels, num_classes, dtype=jnp.float32) if num_classes else labels
+def _members(labels: jax.Array, num_classes: int, dtype: jnp.dtype) -> jax.Array:
+    return jax.nn.one_hot(labels, num_classes, dtype=dtype) if num_classes else labels.astype(dtype)
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
-def cross_validate(
-    features: jax.Array, labels: jax.Array, folds: jax.Array, penalties: jax.Array, *, num_classes: int
-) -> tuple[jax.Array, jax.Array]:
-    """Held-out cross-entropy (P,) and each row's hits (P, N) of each penalty, each row scored by the model that did not see its fold.
+def _cross_validate(
+    features: jax.Array,
+    labels: jax.Array,
+    folds: jax.Array,
+    penalties: jax.Array,
+    *,
+    num_classes: int,
+    gap: float,
+    max_steps: int,
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """The fields of `Validated`, each row scored by the model that did not see its fold.
 
     `labels` are class indices, or zeros and ones (N, K) with `num_classes` 0.
     """
-    rows, members = _with_intercept(features), _members(labels, num_classes)
-    held, weights, shrunk = _split(folds, features.shape[1])
+    rows, dtype, binary = with_intercept(features), features.dtype, not num_classes
+    members = _members(labels, num_classes, dtype)
+    held, weights = _split(folds, dtype)
 
-    def one(start: tuple[jax.Array, jax.Array], penalty: jax.Array) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-        parameters, logits = minimise(rows, members, weights, penalty * shrunk, start=start, tolerance=TOLERANCE, binary=not num_classes)
-        own = _own(logits, held)
+    clean = clean_start(rows, members, weights, binary=binary)
+
+    def one(last: Fit, penalty: jax.Array) -> tuple[Fit, tuple[jax.Array, ...]]:
+        start = last.where(last.converged, clean)
+        fitted = minimise(
+            rows,
+            members,
+            weights,
+            penalty,
+            start=start,
+            gap=gap,
+            max_steps=max_steps,
+            binary=binary,
+        )
+        own = _own(fitted.logits, held)
         if num_classes:
             # a class without a training row has no finite loss: such rows only count as misses
             known = _own((weights.T @ members > 0)[None], held)
@@ -165,30 +222,30 @@ def cross_validate(
         else:
             known = _own(jnp.where(members[:, None] > 0, weights.T @ members > 0, weights.T @ (1 - members) > 0), held)
             losses = (known * (jax.nn.softplus(own) - members * own)).mean(axis=1)
-        return (parameters, logits), (losses.mean(), _hits(own, labels, num_classes))
+        return fitted, (losses.mean(), _hits(own, labels, num_classes), fitted.losses, fitted.converged)
 
-    parameters = jnp.zeros((NUM_FOLDS, rows.shape[1], members.shape[1]), rows.dtype)
-    start = parameters, jnp.zeros((len(rows), NUM_FOLDS, members.shape[1]), rows.dtype)
-    return jax.lax.scan(one, start, penalties)[1]
+    held_out_losses, hits, losses, converged = jax.lax.scan(one, clean, penalties)[1]
+    return held_out_losses, hits, losses, converged
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
 def _strongest(features: jax.Array, labels: jax.Array, folds: jax.Array, penalty: float, *, num_classes: int) -> jax.Array:
     """The number of hits under each of P orders of the labels; one order after the other, so that memory holds the models of one."""
-    rows = _with_intercept(features)
+    rows, binary = with_intercept(features), not num_classes
 
     def one(order: tuple[jax.Array, jax.Array]) -> jax.Array:
         labels, folds = order
-        members = _members(labels, num_classes)
-        held, weights, shrunk = _split(folds, features.shape[1])
-        logits = minimise(rows, members, weights, penalty * shrunk, tolerance=ZERO_TOLERANCE, binary=not num_classes)[1]
+        members = _members(labels, num_classes, features.dtype)
+        held, weights = _split(folds, features.dtype)
+        start = clean_start(rows, members, weights, binary=binary)
+        logits = minimise(rows, members, weights, penalty, start=start, gap=ZERO_GAP, binary=binary).logits
         return _hits(_own(logits, held), labels, num_classes).sum()
 
     return jax.lax.map(one, (labels, folds))
 
 
 def _own(values: jax.Array, held: jax.Array) -> jax.Array:
-    """Of values (N, B, C) those (N, C) of the model that did not see the row."""
+    """Of values (N, F, C) those (N, C) of the model that did not see the row."""
     return jnp.where(held[:, :, None], values, 0).sum(axis=1)
 
 

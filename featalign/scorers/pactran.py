@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.logistic import fit
+from featalign.scorers.logistic import clean_start, minimise, with_intercept
 from featalign.scorers.scorer import Influenced, Scorer, Status
 from featalign.statistics.gather import Statistics
 
@@ -77,11 +77,13 @@ def _fitted(features: jax.Array, labels: jax.Array, penalty: jax.Array | float, 
     That share, in [0, 1], is what is left of the slope against that of the penalty alone: 0 where both parts of the loss balance.
     """
     count, width = features.shape
-    rows = jnp.concatenate([features, jnp.ones((count, 1))], axis=1)
+    rows = with_intercept(features)
     members = jax.nn.one_hot(labels, num_classes, dtype=rows.dtype)
     shrinkage = penalty * (jnp.arange(width + 1) < width)[None, :, None]
-    tolerance = jnp.sqrt(2 * penalty * gap / (num_classes * (width + 1)))
-    parameters = fit(rows, members, jnp.full((count, 1), 1 / count), shrinkage, tolerance=tolerance, max_steps=MAX_STEPS)[0]
+    weights = jnp.full((count, 1), 1 / count)
+    start = clean_start(rows, members, weights)
+    fitted = minimise(rows, members, weights, penalty, start=start, gap=gap, max_steps=MAX_STEPS)
+    parameters = fitted.parameters[:, 0]
     logits = rows @ parameters
     shares = jax.nn.softmax(logits)
     slope = rows.T @ (shares - members) / count + shrinkage[0] * parameters

@@ -1,0 +1,1 @@
+"""Whether the linear probe is right: beside scikit-learn on random inputs."""
