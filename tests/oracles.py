@@ -274,11 +274,12 @@ def nleep(features, labels):
         clusters += [members[column <= column.mean()], members[column > column.mean()]]
     memberships = np.stack([np.isin(np.arange(len(rows)), members) for members in clusters], axis=1).astype(float)
     before = -math.inf
-    for _ in range(100):
+    for _ in range(1000):
         logarithms = np.empty(memberships.shape)
         for place, weights in enumerate(memberships.T):
             mean = np.average(rows, axis=0, weights=weights)
-            variance = np.average((rows - mean) ** 2, axis=0, weights=weights) + 1e-6 * rows.var(axis=0).mean()
+            variance = np.average((rows - mean) ** 2, axis=0, weights=weights)
+            variance = np.maximum(variance, 1e-6 * rows.var(axis=0).mean())
             logarithms[:, place] = math.log(weights.mean()) + norm.logpdf(rows, mean, np.sqrt(variance)).sum(axis=1)
         totals = np.asarray(logsumexp(logarithms, axis=1))
         memberships = np.exp(logarithms - totals[:, None])
