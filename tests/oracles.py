@@ -61,7 +61,7 @@ def evidence_precisions(features, column):
 
 
 def evidence_maximum(features, column):
-    """The evidence per row at the α and β with the most N evidence - 1e-5 (α + β)/2, over a grid of α/β and then by SciPy's minimiser."""
+    """The evidence per row where N evidence - 1e-5 (α + β)/2 is most, by grid and SciPy's minimiser."""
     left, values, _ = np.linalg.svd(features, full_matrices=False)
     squares, projections, count = values**2, left.T @ column, len(features)
     outside = ((column - left @ projections) ** 2).sum()
@@ -70,7 +70,8 @@ def evidence_maximum(features, column):
         ratio = math.exp(logarithm)
         misfit = outside + (projections**2 * ratio / (squares + ratio)).sum()
         beta = count / (misfit + 1e-5 * (1 + ratio))  # the best for this ratio
-        evidence = count * math.log(beta / (2 * math.pi)) - np.log1p(squares / ratio).sum() - beta * misfit
+        determinant = np.log1p(squares / ratio).sum()
+        evidence = count * math.log(beta / (2 * math.pi)) - determinant - beta * misfit
         return evidence / 2, 1e-5 * beta * (1 + ratio) / 2
 
     def loss(logarithm):
@@ -79,7 +80,8 @@ def evidence_maximum(features, column):
 
     places = np.linspace(-25, 25, 501)
     best = places[np.argmin([loss(place) for place in places])]
-    found = minimize_scalar(loss, bounds=(best - 0.1, best + 0.1), method="bounded", options={"xatol": 1e-12})
+    near, options = (best - 0.1, best + 0.1), {"xatol": 1e-12}
+    found = minimize_scalar(loss, bounds=near, method="bounded", options=options)
     return terms(found.x)[0] / count
 
 

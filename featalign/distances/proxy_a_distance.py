@@ -18,8 +18,9 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
     """2 (1 - 2 err), err the cross-validated error of logistic regression that tells reference from other, both sets weighing alike.
 
     0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No conventional threshold. Features are standardised
-    by both sets together; five folds, drawn by the seed, fewer with fewer rows. Raises FeatalignError where a fit does not end.
-    Ben-David et al., "Analysis of representations for domain adaptation", 2006.
+    by both sets together; five folds, drawn by the seed, fewer with fewer rows. Raises
+    FeatalignError where a fit does not end. Ben-David et al., "Analysis of representations for
+    domain adaptation", 2006.
     """
     rows = np.concatenate([reference, other])
     labels = np.repeat([0, 1], [len(reference), len(other)])
@@ -38,8 +39,8 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
             predicted = cross_val_predict(classifier, rows, labels, cv=folds)
         except ConvergenceWarning as error:
             raise FeatalignError(
-                f"reference, other: expected features that a classifier can be fitted to in {MAX_STEPS} steps, "
-                "these are not; leave proxy_a_distance out"
+                "reference, other: expected features that a classifier can be fitted to "
+                f"in {MAX_STEPS} steps, these are not; leave proxy_a_distance out"
             ) from error
     error = np.mean([np.mean(predicted[labels == label] != label) for label in (0, 1)])
     return DistanceResult(max(0.0, float(2 * (1 - 2 * error))))

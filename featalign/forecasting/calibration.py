@@ -24,7 +24,7 @@ SHORT, KNOWN = "short ", ", known source"
 
 @dataclass(frozen=True)
 class Line:
-    """A linear model: `intercept` + Σ weight (value - mean), with the mean in the place of a value that is missing or not finite.
+    """A linear model: `intercept` + Σ weight (value - mean), a value that is missing at its mean.
 
     `residuals` are those on targets that were left out, each divided by its scale `exp(scale_start + scale_slope · size)`, sorted.
     """
@@ -142,7 +142,8 @@ def fit_line(
     """Ridge regression with the penalty that errs least on groups left out, and its predictions (R,) of each row by the model of the other groups.
 
     `groups` say what is left out together: the target of each row. Predictors are standardised for the penalty; those without a single value
-    get no weight. Raises FeatalignError for fewer than three groups, and for values that are not finite.
+    get no weight. Raises FeatalignError for fewer than three groups, and for values that are not
+    finite.
     """
     if len(set(groups)) < MIN_GROUPS:
         raise FeatalignError(f"records: expected at least {MIN_GROUPS} targets to calibrate on, got {len(set(groups))}; train on more")
@@ -152,7 +153,8 @@ def fit_line(
     wanted, labels = np.asarray(values, np.float64), np.asarray(groups)
     if not np.isfinite(wanted).all():
         place = int(np.argmin(np.isfinite(wanted)))
-        raise FeatalignError(f"records: expected finite accuracies, got {wanted[place]} on {groups[place]}; drop that record")
+        got = f"got {wanted[place]} on {groups[place]}"
+        raise FeatalignError(f"records: expected finite accuracies, {got}; drop that record")
     tried = {penalty: _left_out(matrix, wanted, labels, penalty) for penalty in PENALTIES}
     penalty = min(tried, key=lambda each: float(((tried[each] - wanted) ** 2).mean()))
     means, weights, intercept = _ridge(matrix, wanted, penalty)
@@ -199,7 +201,8 @@ def _left_out(matrix: np.ndarray, values: np.ndarray, groups: np.ndarray, penalt
 def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     """Log of the root mean square residual as a line in size, no steeper than in proportion to n.
 
-    Few residuals at sizes near each other have any slope, by which scales at other sizes would leave every bound.
+    Few residuals at sizes near each other have any slope, by which scales at other sizes would
+    leave every bound.
     """
     levels = np.unique(sizes)
     roots = np.array([math.log(math.sqrt(float((residuals[sizes == level] ** 2).mean())) + 1e-6) for level in levels])

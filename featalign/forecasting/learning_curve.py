@@ -34,8 +34,9 @@ def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> L
 
     For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count by their size (Huber); of these curves the one
     with the smallest mean residual + 0.1 (c - 1/2)² / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
-    2021, report how unstable it is). Each is reweighted until its accuracies stand still; one that does not is left out. A single size, or points
-    that do not rise, give a flat curve. Raises FeatalignError for sizes that are not above 0 and accuracies that are not finite.
+    2021, report how unstable it is). Each is reweighted until its accuracies stand still; one that
+    does not is left out. A single size, or points that do not rise, give a flat curve. Raises
+    FeatalignError for sizes that are not above 0 and accuracies that are not finite.
 
     >>> curve = fit_learning_curve([25, 50, 100, 200], [0.9 - 2 * n**-0.5 for n in (25, 50, 100, 200)])
     >>> round(curve.exponent, 2), round(curve.accuracy(800), 3)
@@ -50,7 +51,8 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
     if not (len(n) == len(wanted) > 0 and np.isfinite(n).all() and (n > 0).all()):
         raise FeatalignError(f"sizes: expected a number above 0 for each accuracy, got {sizes}")
     if not np.isfinite(wanted).all():
-        raise FeatalignError(f"accuracies: expected finite numbers, got {accuracies}; leave such points out")
+        got = f"got {accuracies}; leave such points out"
+        raise FeatalignError(f"accuracies: expected finite numbers, {got}")
     flat = LearningCurve(float(np.clip(wanted.mean(), 0, 1)), 0.0, EXPONENT)
     if n.min() == n.max():
         return flat
@@ -71,6 +73,7 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
         moves = np.abs(shown - before).max(axis=1)
         if moves.max() < END:
             break
-    costs = np.where((drops > 0) & (moves < END), residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n), np.inf)
+    costs = residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n)
+    costs = np.where((drops > 0) & (moves < END), costs, np.inf)
     best = int(np.argmin(costs))
     return LearningCurve(float(asymptotes[best]), float(drops[best]), float(EXPONENTS[best])) if np.isfinite(costs[best]) else flat

@@ -62,7 +62,8 @@ class Short:
     def of(share: float, source: Points, scratch: Points) -> "Short":
         """From accuracies and losses at points up to that share, of source and scratch: the last accuracy, and the lowest loss on the way."""
         (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
-        return Short(share, accuracies[-1], _lowest(losses), scratch_accuracies[-1], _lowest(scratch_losses))
+        lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
+        return Short(share, accuracies[-1], lowest, scratch_accuracies[-1], scratch_lowest)
 
 
 def _lowest(losses: Sequence[float]) -> float:
@@ -89,7 +90,8 @@ def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kin
         plain = _levels(evidence) | {"chance": situation.chance}
     if short is not None:
         losses = [max(loss, LEAST_LOSS) for loss in (short.scratch_loss, short.loss)]
-        plain |= {"short accuracy": short.accuracy - short.scratch_accuracy, "short loss": math.log(losses[0] / losses[1])}
+        plain["short accuracy"] = short.accuracy - short.scratch_accuracy
+        plain["short loss"] = math.log(losses[0] / losses[1])
     known = {ADVANTAGE: _number(evidence, ADVANTAGE)} if ADVANTAGE in evidence else {}
     return {**plain, **{f"{name} x size": value * situation.size for name, value in plain.items()}, "size": situation.size, **known}
 

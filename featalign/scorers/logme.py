@@ -8,21 +8,21 @@ from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
-
 FIXED_POINT_STEPS, MAX_STEPS = 200, 1000
 SHORTFALL = 0.1
+_Pair = tuple[jax.Array, jax.Array]
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Logarithm of maximum evidence, per row: mean over label columns y of log N(y; 0, I/β + F Fᵀ/α) / N.
 
     Features are not centred, and all D terms of the determinant count, so that noise with D > N is not rewarded. α and β
-    are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5) that is reached from
-    α = β = 1, for each column: a maximum of N times the evidence less 1e-5 (α + β)/2. Where t still changes by more
-    than 1e-13 after 200 steps (they may go round in a circle) it is the next root in their direction, by bisection; a
-    status where none is found. A note says when the value is below the evidence without features,
-    whose weights the published constants 1e-5 then hold down. Unbounded, larger is better. Cost: O(R) a step and
-    column after the spectrum.
+    are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5)
+    that is reached from α = β = 1, for each column: a maximum of N evidence - 1e-5 (α + β)/2. Where
+    t still changes by more than 1e-13 after 200 steps (they may go round in a circle), it is the
+    next root in their direction, by bisection; a status where none is found. A note says when the
+    value is below the evidence without features, whose weights the published constants 1e-5 then
+    hold down. Unbounded, larger is better. Cost: O(R) a step and column after the spectrum.
     You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021.
     """
     assert statistics.spectrum is not None
@@ -34,12 +34,13 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     value, without = float(values.mean()), float(alone.mean())
     if not SHORTFALL < without - value < np.inf:
         return value
-    return ScoreResult(value, note=f"below the {without:.3g} without features: scale them to about 1")
+    note = f"below the {without:.3g} without features: scale them to about 1"
+    return ScoreResult(value, note=note)
 
 
 @jax.jit
 def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The evidence per row of each label column (K,), whether its fit ended, and the evidence without features.
+    """The evidence per row of each label column (K,), whether its fit ended, that of no features.
 
     In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c = √(NΛ) Vᵀμ, whose
     resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) = log s + Σ log(Λ+t). The sums below are
@@ -51,9 +52,7 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
     live = values > 0
     empty = jnp.maximum(count - 1 - live.sum(), 0.0)  # directions of the rows without any variance
 
-    def column(
-        first: jax.Array, projections: jax.Array, outside: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+    def column(first: jax.Array, projections: jax.Array, outside: jax.Array) -> _Pair:
         def solve(ratio: jax.Array) -> tuple[jax.Array, ...]:
             """γ, N - γ, |w|², |y - F w|² and s at t = ratio."""
             shifted = values + ratio
@@ -68,7 +67,7 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
             left = empty + free + ratio * (1 + jnp.sum((coupling / shifted) ** 2)) / pivot
             return effective, left, size, residual, pivot
 
-        def precisions(ratio: jax.Array) -> tuple[jax.Array, jax.Array]:
+        def precisions(ratio: jax.Array) -> _Pair:
             effective, left, size, residual, _ = solve(ratio)
             return effective / (size + 1e-5), left / (residual + 1e-5)
 
@@ -77,7 +76,7 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
             return alpha / beta
 
         def step(state: tuple) -> tuple:
-            """Up to 200 steps of the fixed point; then strides until the root is passed, and halvings between."""
+            """A step of the fixed point, after 200 a stride to the root or a halving beyond."""
             ratio, near, far, rises, _, taken = state
             following, iterates = follow(ratio), taken < FIXED_POINT_STEPS
             rises = jnp.where(iterates, following > ratio, rises)
@@ -85,7 +84,8 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
             near, far = jnp.where(passed, near, ratio), jnp.where(passed, ratio, far)
             between = jnp.sqrt(near) * jnp.sqrt(far)
             tried = jnp.where(jnp.isnan(far), near * jnp.where(rises, 2.0, 0.5), between)
-            change = jnp.where(iterates, jnp.abs(following - ratio) / ratio, jnp.abs(far - near) / near)
+            moved, width = jnp.abs(following - ratio) / ratio, jnp.abs(far - near) / near
+            change = jnp.where(iterates, moved, width)
             return jnp.where(iterates, following, tried), near, far, rises, change, taken + 1
 
         def goes_on(state: tuple) -> jax.Array:
@@ -99,7 +99,8 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
         ratio = alpha / beta
         _, _, size, residual, pivot = solve(ratio)
         determinant = jnp.log(pivot / ratio) + jnp.sum(jnp.log1p(values / ratio))
-        evidence = count * jnp.log(beta / (2 * jnp.pi)) - determinant - beta * residual - alpha * size
+        misfit = beta * residual + alpha * size
+        evidence = count * jnp.log(beta / (2 * jnp.pi)) - determinant - misfit
         return evidence / (2 * count), ended
 
     outside = jnp.maximum(spectrum.label_squares - (spectrum.label_projections**2).sum(axis=0), 0.0)

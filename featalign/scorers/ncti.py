@@ -80,7 +80,8 @@ def _terms(statistics: Statistics) -> Terms | Status:
     directions = min(len(classes) - 1, number)
     spread = float(singular_values.sum()) / (directions * math.sqrt(len(labels)))
     features = math.log(spread) if spread > 0 else math.nan
-    return Terms(float(own), features, math.log(scatter / math.fsum(math.sqrt(len(part)) for part in parts)))
+    least = math.fsum(math.sqrt(len(part)) for part in parts)
+    return Terms(float(own), features, math.log(scatter / least))
 
 
 @jax.jit

@@ -21,7 +21,7 @@ MAX_ROWS = 2000
 
 @dataclass(frozen=True)
 class Mixture:
-    """Memberships (M, V) of rows in clusters, the mean log likelihood at each step of EM, and whether it ended."""
+    """Memberships (M, V) of rows, the mean log likelihood at each step of EM, whether it ended."""
 
     memberships: np.ndarray
     likelihoods: tuple[float, ...]
@@ -34,10 +34,12 @@ def compute(statistics: Statistics) -> RowMean | Status:
     The mixture is fitted to the first principal components that hold 80 % of the variance, with 5 C clusters, at most one for each five rows. At most
     0, larger is better. Li et al., "Ranking Neural Checkpoints", CVPR 2021. Published code fits full covariances from random starts, so that each
     call gives another value (0.81 to 0.85 in five runs), and needs more rows for each cluster than most targets have. Here covariances are diagonal
-    in the principal directions and at least 1e-6 of the mean variance, and the start is not random: the cluster with the largest scatter is split at
-    its mean along its widest direction until there are enough (Su and Dy, "In search of deterministic methods for initializing K-means and Gaussian
-    mixture clustering", 2007). EM, under which the likelihood never falls, ends when the mean log likelihood grows by less than 1e-3; a status where
-    1000 steps are too few. The seed only draws the sample of 2000 rows beyond that number.
+    in the principal directions and at least 1e-6 of the mean variance, and the start is not random:
+    the cluster with the largest scatter is split at its mean along its widest direction until there
+    are enough (Su and Dy, "In search of deterministic methods for initializing K-means and Gaussian
+    mixture clustering", 2007). EM, under which the likelihood never falls, ends when the mean log
+    likelihood grows by less than 1e-3; a status where 1000 steps are too few. The seed only draws
+    the sample of 2000 rows beyond that number.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -87,7 +89,8 @@ def first_clusters(rows: np.ndarray, number: int) -> np.ndarray:
 def fit_mixture(rows: np.ndarray, clusters: np.ndarray) -> Mixture:
     """A mixture of Gaussians with diagonal covariances of rows (M, K), by EM from a partition.
 
-    No variance is below 1e-6 of the mean variance: without that bound a cluster of one row has an infinite likelihood.
+    No variance is below 1e-6 of the mean variance: without that bound a cluster of one row has an
+    infinite likelihood.
     """
     floor = FLOOR * rows.var(axis=0).mean()
     memberships = np.eye(clusters.max() + 1)[clusters]

@@ -64,9 +64,9 @@ def _posterior(
 def largest_eigenvalue(matrix: jax.Array) -> jax.Array:
     """The largest eigenvalue of a symmetric matrix (R, R) without negative ones, to 1e-10 of it.
 
-    By 60 Lanczos steps with full reorthogonalisation, from a vector drawn once for all, to which a direction is orthogonal
-    by chance alone; where their error may be larger (Kato 1949: |r|² over the gap to the next, and |r|) by a full
-    decomposition.
+    By 60 Lanczos steps with full reorthogonalisation, from a vector drawn once for all, to which a
+    direction is orthogonal by chance alone; where their error may be larger (Kato 1949: |r|² over
+    the gap to the next, and |r|) by a full decomposition.
     """
     size = len(matrix)
     steps = min(LANCZOS_STEPS, size)

@@ -29,11 +29,12 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     sums are estimated consistently instead, from the eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels,
     at each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n, and the bracket is Σ s_k (e_k + ℓ)⁻² /
     mean (e_k + ℓ)⁻². At P = n that is the generalised cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no
-    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and infinity; a note says where a yet smaller one had
-    less error, as where a few columns of huge scale hide the others. In [0, 1], smaller is better, 1 says that
-    the mean does as well. Bordelon, Canatar and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural Networks",
-    ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment", NeurIPS 2023; the estimates Jacot et al., "Kernel
-    Alignment Risk Estimator", NeurIPS 2020.
+    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and
+    infinity; a note says where a smaller one errs less, as where a few columns of huge scale hide
+    the others. In [0, 1], smaller is better, 1 says that the mean does as well. Bordelon, Canatar
+    and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural
+    Networks", ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment",
+    NeurIPS 2023; the estimates Jacot et al., "Kernel Alignment Risk Estimator", NeurIPS 2020.
     """
     status = _unfit(statistics)
     if status is not None:
@@ -80,10 +81,14 @@ def _unfit(statistics: Statistics) -> Status | None:
 
 
 def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted errors at numbers of rows (S,), one of which goes into the mean, and whether a smaller ridge had less."""
+    """Predicted errors at numbers of rows (S,), and whether a ridge smaller than all errs less.
+
+    One of the rows goes into the mean.
+    """
     assert statistics.spectrum is not None
     shares = label_shares(statistics.spectrum, statistics.task)
-    errors = _curve(statistics.spectrum.eigenvalues, shares, statistics.num_rows - 1.0, jnp.asarray(sizes - 1.0))
+    degrees = statistics.num_rows - 1.0
+    errors = _curve(statistics.spectrum.eigenvalues, shares, degrees, jnp.asarray(sizes - 1.0))
     smaller, tried = np.split(np.asarray(errors), [len(SMALLER_RIDGES)])
     least = np.minimum(tried.min(axis=0), 1.0)
     return least, (smaller.min(axis=0) < (1 - FALLS) * least) & (least > NOTHING)
@@ -91,7 +96,7 @@ def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.n
 
 @jax.jit
 def _curve(eigenvalues: jax.Array, shares: jax.Array, count: float, sizes: jax.Array) -> jax.Array:
-    """Errors at each ridge and size (L, S), the smaller ridges first; infinite where there is none."""
+    """Errors at each ridge, the smaller ones first, and size (L, S); infinite where none is."""
     values = eigenvalues / eigenvalues[0]
     others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance
     rank = (values > 0).sum()

@@ -25,8 +25,8 @@ class Reweighted:
 
     A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its derivatives in the weights of the rows are its
     influences, and Var θ = Σ influences² (Jaeckel, "The infinitesimal jackknife", 1972), here over groups of rows, with changes so small that
-    the derivative of the eigendecomposition serves in place of another one. Directions whose eigenvalues lie as close as the change is large
-    are decomposed anew among themselves.
+    the derivative of the eigendecomposition serves in place of another one. Directions whose
+    eigenvalues lie as close as the change is large are decomposed anew among themselves.
     """
 
     statistics: Iterator[Statistics]  # one at a time: each may be large
@@ -141,9 +141,10 @@ def _spectrum(spectrum: Spectrum, features: jax.Array, coordinates: jax.Array, c
 
 
 def _grouped(spectrum: Spectrum, change: dict) -> tuple[Spectrum, dict]:
-    """The same in directions that no small change turns far: those of close eigenvalues are turned to where the change takes them.
+    """The same in directions that the change turns little.
 
-    In equal directions any basis is as good as another, and the derivative of none of them exists (as of whitened features).
+    Those of close eigenvalues are first turned to where it takes them. Where eigenvalues are equal,
+    as those of whitened features, any basis is as good as another, and none has a derivative.
     """
     values, scatter = (np.array(part) for part in (spectrum.eigenvalues, change["scatter"]))
     live = values > 0
@@ -152,7 +153,7 @@ def _grouped(spectrum: Spectrum, change: dict) -> tuple[Spectrum, dict]:
     if not close.any():
         return spectrum, change
     cross, shift = (np.array(part) for part in (spectrum.label_projections, change["cross"]))
-    means, moved = (np.array(part) for part in (spectrum.mean_projections, change["mean_projections"]))
+    means, moved = np.array(spectrum.mean_projections), np.array(change["mean_projections"])
     cross *= np.sqrt(values)[:, None]
     for start, stop in _runs(close):
         block = slice(start, stop)
@@ -175,7 +176,7 @@ def _grouped(spectrum: Spectrum, change: dict) -> tuple[Spectrum, dict]:
 
 
 def _runs(close: np.ndarray) -> list[tuple[int, int]]:
-    """Start and stop of the runs of directions that belong together, from which two are close (R, R)."""
+    """Start and stop of the runs of directions that hold all pairs that are close (R, R)."""
     runs: list[tuple[int, int]] = []
     for first in np.flatnonzero(np.triu(close).any(axis=1)).tolist():
         stop = int(np.flatnonzero(close[first])[-1]) + 1
@@ -188,9 +189,10 @@ def _runs(close: np.ndarray) -> list[tuple[int, int]]:
 
 @jax.jit
 def _turned(spectrum: Spectrum, change: dict) -> Spectrum:
-    """The spectrum where λ_j moves by S_jj and direction i turns towards j by S_ij / (λ_j - λ_i), both small.
+    """The spectrum where λ_j moves by S_jj and direction i turns to j by S_ij/(λ_j - λ_i).
 
-    The square of the turn is kept: without it turned vectors would grow, by as much as the change where values are near.
+    The square of the turn is kept: without it turned vectors grow, by as much as the change where
+    values are near.
     """
     values = spectrum.eigenvalues
     live = values > 0
@@ -202,13 +204,12 @@ def _turned(spectrum: Spectrum, change: dict) -> Spectrum:
     cross = cross + turn.T @ (cross + turn.T @ cross / 2) + change["cross"]
     scale = jnp.where(live, 1 / jnp.sqrt(jnp.where(live, moved, 1.0)), 0.0)
     means = spectrum.mean_projections
+    means = means + turn.T @ (means + turn.T @ means / 2) + change["mean_projections"]
     return replace(
         spectrum,
         eigenvalues=moved,
         label_projections=cross * scale[:, None],
-        mean_projections=jnp.where(
-            live, means + turn.T @ (means + turn.T @ means / 2) + change["mean_projections"], 0.0
-        ),
+        mean_projections=jnp.where(live, means, 0.0),
         label_means=spectrum.label_means + change["label_means"],
         label_squares=spectrum.label_squares + change["label_squares"],
         mean=spectrum.mean + change["mean"],

@@ -312,7 +312,7 @@ class Arms:
         best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, np.nan_to_num(pair[0].validation_loss, nan=np.inf)))
         split, count = request.split, len(request.split.test.labels)
         if stopped is None and not np.isfinite(best.validation_loss):
-            stopped = "diverged: no run gives finite logits; scale the inputs, or take smaller learning rates"
+            stopped = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
         return FineTuned(
             self.source.name,
             self.layer,
@@ -361,7 +361,8 @@ def measured(apply: Apply, layer: str, split: Split, trained: Trained, rate: flo
     """How a trained network does on the validation and test rows of a split."""
     labels = split.validation.labels
     scores = logits(apply, layer, trained, split.validation.inputs, len(labels))
-    tested = hits(logits(apply, layer, trained, split.test.inputs, len(split.test.labels)), split.test.labels)
+    test_scores = logits(apply, layer, trained, split.test.inputs, len(split.test.labels))
+    tested = hits(test_scores, split.test.labels)
     return Run(
         rate,
         float(hits(scores, labels).mean()),

@@ -199,7 +199,7 @@ def logits(apply: Apply, layer: str, trained: Trained, inputs: Any, count: int) 
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The loss of each row (N,) from its logits (N, C), in float64; not finite where these are not."""
+    """The loss of each row (N,) from its logits (N, C), in float64; as finite as these."""
     exact = scores.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
@@ -218,7 +218,8 @@ def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 
 def accuracy(apply: Apply, layer: str, trained: Trained, rows: Rows) -> float:
     """The share of rows that get their own class."""
-    return float(hits(logits(apply, layer, trained, rows.inputs, len(rows.labels)), rows.labels).mean())
+    scores = logits(apply, layer, trained, rows.inputs, len(rows.labels))
+    return float(hits(scores, rows.labels).mean())
 
 
 def _predicted(apply: Apply, layer: str, trained: Any, inputs: Any, count: int) -> Iterator[tuple[np.ndarray, int]]:

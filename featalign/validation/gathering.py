@@ -73,5 +73,5 @@ def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Repo
 
 
 def _digits(values: Iterable[float]) -> list[float | None]:
-    """To five digits; None for what is not finite, which JSON has not: a run that diverged is one too."""
+    """To five digits; None for what is not finite, as JSON cannot: of runs that diverged."""
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

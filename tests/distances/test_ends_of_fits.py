@@ -1,4 +1,4 @@
-"""Distances of hostile features: finite, of the definition, and refused where a fit does not end."""
+"""Distances of hostile features are finite and as defined, or refused where a fit does not end."""
 
 import numpy as np
 import pytest
@@ -28,14 +28,16 @@ def test_the_root_in_the_distance_of_gaussians():
         first, second = features[:25], features[25:]
         found = measure(first, second, ["frechet"])["frechet"].value
         size = first.var(axis=0).sum() + second.var(axis=0).sum()
-        assert found == pytest.approx(oracles.frechet_oracle(first, second), rel=1e-6, abs=1e-6 * size), seed
+        expected = oracles.frechet_oracle(first, second)
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-6 * size), seed
 
 
 def test_a_classifier_out_of_steps_is_refused(monkeypatch):
     monkeypatch.setattr(proxy_a_distance, "MAX_STEPS", 1)
     random = np.random.default_rng(0)
+    first, second = random.normal(size=(30, 4)), random.normal(1, 1, size=(30, 4))
     with pytest.raises(FeatalignError, match="a classifier can be fitted to in 1 steps"):
-        measure(random.normal(size=(30, 4)), random.normal(1, 1, size=(30, 4)), ["proxy_a_distance"])
+        measure(first, second, ["proxy_a_distance"])
 
 
 def test_features_whose_squares_are_nothing_are_refused():

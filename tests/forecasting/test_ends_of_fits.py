@@ -1,14 +1,21 @@
-"""Every fit of a forecast ends where it says: curves at the robust optimum, penalties away from an end, scales within bounds."""
+"""Every fit of a forecast ends where it says, within bounds, and at no end of what it tries."""
 
 import math
 from itertools import product
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import STEEPEST, fit_line, with_residuals
-from featalign.forecasting.learning_curve import EXPONENT, EXPONENTS, PULL, TOLERANCE, fit_learning_curve
+from featalign.forecasting.learning_curve import (
+    EXPONENT,
+    EXPONENTS,
+    PULL,
+    TOLERANCE,
+    fit_learning_curve,
+)
 from featalign.forecasting.predictors import Short, Situation, gain_predictors
 from tests.forecasting.examples import made_line
 
@@ -41,17 +48,18 @@ def test_no_curve_on_a_fine_grid_is_nearer_than_the_one_found():
 
 
 def test_no_other_exponent_costs_less():
-    """By the mean residual and the pull, each exponent at its own optimum, as SciPy's minimiser finds it."""
-    from scipy.optimize import minimize
-
+    """By mean residual and pull, each exponent at the optimum that SciPy's minimiser finds."""
     for accuracies in noisy_curves(4):
         curve = fit_learning_curve(SIZES, accuracies)
         costs = []
         for exponent in EXPONENTS:
-            powers = np.array(SIZES) ** -exponent
-            loss = lambda p, powers=powers: huber(p[0] - p[1] * powers - np.array(accuracies)) * 1e4  # noqa: E731
-            starts = product((0.6, 0.9), (0.5, 2.0))
-            fits = [minimize(loss, start, bounds=[(0, 1), (0, None)], tol=1e-12) for start in starts]
+            powers, wanted = np.array(SIZES) ** -exponent, np.array(accuracies)
+
+            def loss(found, powers=powers, wanted=wanted):
+                return 1e4 * huber(found[0] - found[1] * powers - wanted)
+
+            bounds, starts = [(0, 1), (0, None)], product((0.6, 0.9), (0.5, 2.0))
+            fits = [minimize(loss, start, bounds=bounds, tol=1e-12) for start in starts]
             best = min(fits, key=lambda fit: fit.fun).x
             residuals = np.abs(best[0] - best[1] * powers - accuracies)
             costs.append(residuals.mean() + PULL * (exponent - EXPONENT) ** 2 / len(SIZES))
@@ -83,9 +91,15 @@ def test_points_that_are_none_are_named(sizes, accuracies, name):
 
 def rows_of_noise(scale=1.0, shift=0.0, groups=6, each=20):
     random = np.random.default_rng(3)
-    rows = [{name: shift + scale * random.normal() for name in "abcdefgh"} for _ in range(groups * each)]
+    drawn = shift + scale * random.normal(size=(groups * each, 8))
+    rows = [dict(zip("abcdefgh", row, strict=True)) for row in drawn.tolist()]
     values = random.normal(size=groups * each)
-    return rows, values, [0.0] * len(rows), np.repeat([f"t{group}" for group in range(groups)], each).tolist()
+    return (
+        rows,
+        values,
+        [0.0] * len(rows),
+        np.repeat([f"t{group}" for group in range(groups)], each).tolist(),
+    )
 
 
 def test_predictors_that_say_nothing_get_no_weight():
@@ -110,7 +124,7 @@ def test_values_that_are_not_finite_are_named_and_predictors_are_missing(value):
     line, predictions = fit_line(rows, values.tolist(), sizes, names)
     assert np.isfinite([*line.weights, *line.means, *line.residuals, *predictions]).all()
     values[7] = value
-    with pytest.raises(FeatalignError, match="expected finite accuracies, got .* on t0"):
+    with pytest.raises(FeatalignError, match=r"expected finite accuracies, got .* on t0"):
         fit_line(rows, values.tolist(), sizes, names)
 
 

@@ -48,7 +48,7 @@ CASES = (tall, imbalanced, sparse, offset, wide)
 
 
 def hostile(seed, *, num_rows=40, num_features=6, num_classes=3):
-    """Features of which a few things are wrong at once, and labels that may have classes of one row."""
+    """Features with a few things wrong at once, and labels that may have classes of one row."""
     random = np.random.default_rng(seed)
     labels = np.arange(num_rows) % num_classes
     if random.random() < 0.3:
@@ -64,7 +64,7 @@ def hostile(seed, *, num_rows=40, num_features=6, num_classes=3):
         lambda x: random.normal(size=(num_classes, num_features))[labels],  # all of them
         lambda x: x[random.integers(0, num_rows // 3, num_rows)],  # rows that repeat
         lambda x: x * np.where(np.arange(num_rows) == 5, 1e8, 1.0)[:, None],  # one enormous row
-        lambda x: x + np.where(np.arange(x.size).reshape(x.shape) == 7, 1e10, 0.0),  # one enormous value
+        lambda x: x + 1e10 * (np.arange(x.size) == 7).reshape(x.shape),  # one enormous value
         lambda x: x + 1e6,
         lambda x: x * 10.0 ** random.uniform(-10, 10),
         lambda x: random.normal(size=(num_rows, 1)) @ random.normal(size=(1, num_features)),

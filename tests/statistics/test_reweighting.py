@@ -1,4 +1,4 @@
-"""Reweighted spectra against those of weighted rows, also where eigenvalues are as near to each other as the change is large."""
+"""Reweighted spectra against those of weighted rows, also where eigenvalues lie close."""
 
 from dataclasses import replace
 
@@ -15,11 +15,19 @@ from featalign.statistics.reweighting import NUM_GROUPS, reweighted
 from featalign.statistics.spectrum import spectrum_from_scatter
 
 COUNT, WIDTH = 200, 6
-NAMES = ("logme", "cka_biased", "spectral_alignment", "label_overlap", "rankme", "alpha_req", "nesum")
+NAMES = (
+    "logme",
+    "cka_biased",
+    "spectral_alignment",
+    "label_overlap",
+    "rankme",
+    "alpha_req",
+    "nesum",
+)
 
 
 def features_with(values, seed=0):
-    """Features whose centred scatter has these eigenvalues, and labels that go with some of them."""
+    """Features whose centred scatter has these eigenvalues, and labels that go with some."""
     random = np.random.default_rng(seed)
     labels = random.integers(0, 3, COUNT)
     rows = random.normal(size=(COUNT, WIDTH)) + 0.5 * np.eye(3, WIDTH)[labels]
@@ -67,7 +75,9 @@ def test_scores_change_as_those_of_weighted_rows(values):
         assert statistics.sample is not None
         order = np.random.default_rng([statistics.seed, 2]).permutation(COUNT)
         found, expected = [], []
-        for places, part in zip(order.reshape(NUM_GROUPS, size), reweighted(statistics).statistics, strict=True):
+        changed = reweighted(statistics)
+        assert changed is not None
+        for places, part in zip(order.reshape(NUM_GROUPS, size), changed.statistics, strict=True):
             weights = np.full(COUNT, 1 - step / NUM_GROUPS)
             weights[places] += step
             slow = replace(statistics, spectrum=weighted(features, labels, weights), known={})
