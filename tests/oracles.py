@@ -61,7 +61,7 @@ def evidence_precisions(features, column):
 
 
 def evidence_maximum(features, column):
-    """The evidence per row where N evidence - 1e-5 (α + β)/2 is most, by grid and SciPy's minimiser."""
+    """The evidence per row where N evidence - 1e-5 (α + β)/2 is most, by a grid, then SciPy."""
     left, values, _ = np.linalg.svd(features, full_matrices=False)
     squares, projections, count = values**2, left.T @ column, len(features)
     outside = ((column - left @ projections) ** 2).sum()
@@ -82,7 +82,7 @@ def evidence_maximum(features, column):
     best = places[np.argmin([loss(place) for place in places])]
     near, options = (best - 0.1, best + 0.1), {"xatol": 1e-12}
     found = minimize_scalar(loss, bounds=near, method="bounded", options=options)
-    return terms(found.x)[0] / count
+    return terms(found.x)[0] / count  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def class_mean_rows(features, labels):
