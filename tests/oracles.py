@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import numpy as np
 from scipy.linalg import eigh
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp, softmax
 from scipy.stats import multivariate_normal, norm, spearmanr
 from sklearn.covariance import ledoit_wolf
@@ -57,6 +58,31 @@ def evidence_precisions(features, column):
         if abs(alpha / beta - ratio) < 1e-13 * ratio:
             break
     return alpha, beta
+
+
+def evidence_maximum(features, column):
+    """The evidence per row where N evidence - 1e-5 (α + β)/2 is most, by a grid, then SciPy."""
+    left, values, _ = np.linalg.svd(features, full_matrices=False)
+    squares, projections, count = values**2, left.T @ column, len(features)
+    outside = ((column - left @ projections) ** 2).sum()
+
+    def terms(logarithm):
+        ratio = math.exp(logarithm)
+        misfit = outside + (projections**2 * ratio / (squares + ratio)).sum()
+        beta = count / (misfit + 1e-5 * (1 + ratio))  # the best for this ratio
+        determinant = np.log1p(squares / ratio).sum()
+        evidence = count * math.log(beta / (2 * math.pi)) - determinant - beta * misfit
+        return evidence / 2, 1e-5 * beta * (1 + ratio) / 2
+
+    def loss(logarithm):
+        evidence, pull = terms(logarithm)
+        return pull - evidence
+
+    places = np.linspace(-25, 25, 501)
+    best = places[np.argmin([loss(place) for place in places])]
+    near, options = (best - 0.1, best + 0.1), {"xatol": 1e-12}
+    found = minimize_scalar(loss, bounds=near, method="bounded", options=options)
+    return terms(found.x)[0] / count  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def class_mean_rows(features, labels):
@@ -274,11 +300,12 @@ def nleep(features, labels):
         clusters += [members[column <= column.mean()], members[column > column.mean()]]
     memberships = np.stack([np.isin(np.arange(len(rows)), members) for members in clusters], axis=1).astype(float)
     before = -math.inf
-    for _ in range(100):
+    for _ in range(1000):
         logarithms = np.empty(memberships.shape)
         for place, weights in enumerate(memberships.T):
             mean = np.average(rows, axis=0, weights=weights)
-            variance = np.average((rows - mean) ** 2, axis=0, weights=weights) + 1e-6 * rows.var(axis=0).mean()
+            variance = np.average((rows - mean) ** 2, axis=0, weights=weights)
+            variance = np.maximum(variance, 1e-6 * rows.var(axis=0).mean())
             logarithms[:, place] = math.log(weights.mean()) + norm.logpdf(rows, mean, np.sqrt(variance)).sum(axis=1)
         totals = np.asarray(logsumexp(logarithms, axis=1))
         memberships = np.exp(logarithms - totals[:, None])

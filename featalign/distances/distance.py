@@ -49,7 +49,8 @@ class Distance:
 def check_pair(reference: object, other: object) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of features of one width as float64.
 
-    Raises FeatalignError for other shapes, fewer than two rows, values that are not finite, or so large that their squares are not.
+    Raises FeatalignError for other shapes, fewer than two rows, values that are not finite, or so
+    large or so small that their squares are lost.
     """
     first, second = (check_features(each, name=name).astype(np.float64) for each, name in ((reference, "reference"), (other, "other")))
     if first.shape[1] != second.shape[1]:
@@ -66,4 +67,8 @@ def check_pair(reference: object, other: object) -> tuple[np.ndarray, np.ndarray
             raise FeatalignError(
                 f"{name}: expected values up to 1e150, got {np.abs(features).max():.3g}, whose squares leave float64; scale both sets"
             )
+    largest = max(np.abs(features).max() for features in (first, second))
+    if 0 < largest < 1e-150:
+        got = f"got at most {largest:.3g}, whose squares leave float64; scale both sets"
+        raise FeatalignError(f"reference, other: expected values down to 1e-150, {got}")
     return first, second

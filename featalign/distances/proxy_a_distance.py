@@ -8,16 +8,19 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from featalign.distances.distance import Distance, DistanceResult
+from featalign.errors import FeatalignError
 
 NUM_FOLDS = 5
+MAX_STEPS = 10_000  # a few tens are usual
 
 
 def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """2 (1 - 2 err), err the cross-validated error of logistic regression that tells reference from other, both sets weighing alike.
 
     0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No conventional threshold. Features are standardised
-    by both sets together; five folds, drawn by the seed, fewer with fewer rows. Ben-David et al., "Analysis of representations for domain
-    adaptation", 2006.
+    by both sets together; five folds, drawn by the seed, fewer with fewer rows. Raises
+    FeatalignError where a fit does not end. Ben-David et al., "Analysis of representations for
+    domain adaptation", 2006.
     """
     rows = np.concatenate([reference, other])
     labels = np.repeat([0, 1], [len(reference), len(other)])
@@ -30,8 +33,15 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
         rows = left * values
     folds = StratifiedKFold(min(NUM_FOLDS, len(reference), len(other)), shuffle=True, random_state=seed)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # an unfinished fit still tells them apart or does not
-        predicted = cross_val_predict(LogisticRegression(class_weight="balanced", max_iter=200), rows, labels, cv=folds)
+        warnings.simplefilter("error", ConvergenceWarning)
+        classifier = LogisticRegression(class_weight="balanced", max_iter=MAX_STEPS)
+        try:
+            predicted = cross_val_predict(classifier, rows, labels, cv=folds)
+        except ConvergenceWarning as error:
+            raise FeatalignError(
+                "reference, other: expected features that a classifier can be fitted to "
+                f"in {MAX_STEPS} steps, these are not; leave proxy_a_distance out"
+            ) from error
     error = np.mean([np.mean(predicted[labels == label] != label) for label in (0, 1)])
     return DistanceResult(max(0.0, float(2 * (1 - 2 * error))))
 

@@ -24,7 +24,7 @@ SHORT, KNOWN = "short ", ", known source"
 
 @dataclass(frozen=True)
 class Line:
-    """A linear model: `intercept` + Σ weight (value - mean), with the mean in the place of a value that is missing.
+    """A linear model: `intercept` + Σ weight (value - mean), a value that is missing at its mean.
 
     `residuals` are those on targets that were left out, each divided by its scale `exp(scale_start + scale_slope · size)`, sorted.
     """
@@ -46,7 +46,7 @@ class Line:
         found = []
         for name, weight, mean in zip(self.names, self.weights, self.means, strict=True):
             value = predictors.get(name, math.nan)
-            found.append((name, 0.0 if math.isnan(value) else weight * (value - mean)))
+            found.append((name, weight * (value - mean) if math.isfinite(value) else 0.0))
         return found
 
     def scale(self, size: float) -> float:
@@ -142,13 +142,19 @@ def fit_line(
     """Ridge regression with the penalty that errs least on groups left out, and its predictions (R,) of each row by the model of the other groups.
 
     `groups` say what is left out together: the target of each row. Predictors are standardised for the penalty; those without a single value
-    get no weight. Raises FeatalignError for fewer than three groups.
+    get no weight. Raises FeatalignError for fewer than three groups, and for values that are not
+    finite.
     """
     if len(set(groups)) < MIN_GROUPS:
         raise FeatalignError(f"records: expected at least {MIN_GROUPS} targets to calibrate on, got {len(set(groups))}; train on more")
     names = tuple(predictors[0])
     matrix = np.array([[row[name] for name in names] for row in predictors], dtype=np.float64).reshape(len(values), len(names))
+    matrix[~np.isfinite(matrix)] = np.nan
     wanted, labels = np.asarray(values, np.float64), np.asarray(groups)
+    if not np.isfinite(wanted).all():
+        place = int(np.argmin(np.isfinite(wanted)))
+        got = f"got {wanted[place]} on {groups[place]}"
+        raise FeatalignError(f"records: expected finite accuracies, {got}; drop that record")
     tried = {penalty: _left_out(matrix, wanted, labels, penalty) for penalty in PENALTIES}
     penalty = min(tried, key=lambda each: float(((tried[each] - wanted) ** 2).mean()))
     means, weights, intercept = _ridge(matrix, wanted, penalty)
@@ -165,7 +171,9 @@ def with_residuals(line: Line, residuals: ArrayLike, sizes: Sequence[float]) -> 
 
 
 MIN_GROUPS = 3
-PENALTIES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+STEEPEST = 1.0
+# from hardly any to one that leaves the mean alone, so that the best is not at an end
+PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e6)
 
 
 def _ridge(matrix: np.ndarray, values: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray, float]:
@@ -173,7 +181,8 @@ def _ridge(matrix: np.ndarray, values: np.ndarray, penalty: float) -> tuple[np.n
     means = np.nan_to_num(np.nanmean(np.where(np.isnan(matrix).all(axis=0), 0.0, matrix), axis=0))
     centred = np.where(np.isnan(matrix), means, matrix) - means
     spread = centred.std(axis=0)
-    live = np.where(spread > 1e-12, spread, np.inf)  # a constant predictor gets no weight
+    constant = spread <= 1e-12 * np.maximum(np.abs(means), 1.0)
+    live = np.where(constant, np.inf, spread)  # a constant predictor gets no weight
     scaled = centred / live
     solved = np.linalg.solve(scaled.T @ scaled + penalty * np.eye(matrix.shape[1]), scaled.T @ (values - values.mean()))
     return means, solved / live, float(values.mean())
@@ -190,14 +199,21 @@ def _left_out(matrix: np.ndarray, values: np.ndarray, groups: np.ndarray, penalt
 
 
 def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
-    """Log of the root mean square residual as a line in size."""
+    """Log of the root mean square residual as a line in size, no steeper than in proportion to n.
+
+    Few residuals at sizes near each other have any slope, by which scales at other sizes would
+    leave every bound.
+    """
     levels = np.unique(sizes)
     roots = np.array([math.log(math.sqrt(float((residuals[sizes == level] ** 2).mean())) + 1e-6) for level in levels])
     counts = np.array([(sizes == level).sum() for level in levels], dtype=np.float64)
     if len(levels) < 2:
         return float(roots[0]), 0.0
     slope, start = np.polyfit(levels, roots, 1, w=np.sqrt(counts))
-    return float(start), float(slope)
+    bounded = float(np.clip(slope, -STEEPEST, STEEPEST))
+    if bounded != slope:
+        start = np.average(roots - bounded * levels, weights=counts)
+    return float(start), bounded
 
 
 def _line(stated: Mapping[str, Any]) -> Line:

@@ -6,10 +6,13 @@ from functools import lru_cache
 
 import numpy as np
 
+from featalign.errors import FeatalignError
+
 EXPONENT = 0.5  # errors fall about as the root of the number of rows; what a few points do not settle stays near it
 PULL = 0.1  # how much an exponent off by 1 costs, in accuracy
 EXPONENTS = np.linspace(0.05, 1.5, 30)
-ROUNDS = 3  # rounds of reweighting
+MAX_ROUNDS = 5000  # of reweighting; a few tens are usual
+END = 1e-9  # the fit has ended when no fitted accuracy moves by more
 TOLERANCE = 0.01  # residuals beyond it count by their size and no more by their square
 
 
@@ -31,7 +34,9 @@ def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> L
 
     For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count by their size (Huber); of these curves the one
     with the smallest mean residual + 0.1 (c - 1/2)² / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
-    2021, report how unstable it is). A single point, or points that do not rise, give a flat curve.
+    2021, report how unstable it is). Each is reweighted until its accuracies stand still; one that
+    does not is left out. A single size, or points that do not rise, give a flat curve. Raises
+    FeatalignError for sizes that are not above 0 and accuracies that are not finite.
 
     >>> curve = fit_learning_curve([25, 50, 100, 200], [0.9 - 2 * n**-0.5 for n in (25, 50, 100, 200)])
     >>> round(curve.exponent, 2), round(curve.accuracy(800), 3)
@@ -43,12 +48,17 @@ def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> L
 @lru_cache(maxsize=4096)
 def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> LearningCurve:
     n, wanted = np.array(sizes), np.array(accuracies)
+    if not (len(n) == len(wanted) > 0 and np.isfinite(n).all() and (n > 0).all()):
+        raise FeatalignError(f"sizes: expected a number above 0 for each accuracy, got {sizes}")
+    if not np.isfinite(wanted).all():
+        got = f"got {accuracies}; leave such points out"
+        raise FeatalignError(f"accuracies: expected finite numbers, {got}")
     flat = LearningCurve(float(np.clip(wanted.mean(), 0, 1)), 0.0, EXPONENT)
-    if len(n) < 2:
+    if n.min() == n.max():
         return flat
     powers = n ** -EXPONENTS[:, None]  # (E, points)
-    weights = np.ones_like(powers)
-    for _ in range(ROUNDS):
+    weights, shown, moves = np.ones_like(powers), np.full_like(powers, np.inf), np.array(np.inf)
+    for _ in range(MAX_ROUNDS):
         total = weights.sum(axis=1)
         mean, mid = (weights * powers).sum(axis=1) / total, (weights * wanted).sum(axis=1) / total
         away = powers - mean[:, None]
@@ -57,8 +67,13 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
         above = asymptotes > 1  # then through the best share of right answers there can be
         bound = (weights * (1 - wanted) * powers).sum(axis=1) / (weights * powers**2).sum(axis=1)
         asymptotes, drops = np.where(above, 1.0, asymptotes), np.where(above, bound, drops)
-        residuals = np.abs(wanted - asymptotes[:, None] + drops[:, None] * powers)
+        before, shown = shown, asymptotes[:, None] - drops[:, None] * powers
+        residuals = np.abs(wanted - shown)
         weights = 1 / np.maximum(residuals / TOLERANCE, 1)
-    costs = np.where(drops > 0, residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n), np.inf)
+        moves = np.abs(shown - before).max(axis=1)
+        if moves.max() < END:
+            break
+    costs = residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n)
+    costs = np.where((drops > 0) & (moves < END), costs, np.inf)
     best = int(np.argmin(costs))
     return LearningCurve(float(asymptotes[best]), float(drops[best]), float(EXPONENTS[best])) if np.isfinite(costs[best]) else flat

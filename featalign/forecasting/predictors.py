@@ -10,6 +10,7 @@ from featalign.forecasting.learning_curve import fit_learning_curve
 Kind = Literal["differentiable", "black box", "features alone"]
 KINDS: tuple[Kind, ...] = ("differentiable", "black box", "features alone")
 REFERENCE_ROWS = 200  # log n is counted from here, so that weights of what goes with it stay small
+LEAST_LOSS = 1e-6  # no loss is told from a smaller one: a logarithm of nothing has no end
 
 # what the source has more of than its random twins: 0 where pretraining gave nothing; a black box has no gradients
 DIFFERENCES: dict[Kind, tuple[str, ...]] = {
@@ -61,7 +62,13 @@ class Short:
     def of(share: float, source: Points, scratch: Points) -> "Short":
         """From accuracies and losses at points up to that share, of source and scratch: the last accuracy, and the lowest loss on the way."""
         (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
-        return Short(share, accuracies[-1], min(losses), scratch_accuracies[-1], min(scratch_losses))
+        lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
+        return Short(share, accuracies[-1], lowest, scratch_accuracies[-1], scratch_lowest)
+
+
+def _lowest(losses: Sequence[float]) -> float:
+    """The lowest loss before training diverged; NaN where it did so at once."""
+    return min(filter(math.isfinite, losses), default=math.nan)
 
 
 def kind_of(evidence: Mapping[str, Any]) -> Kind:
@@ -82,7 +89,9 @@ def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kin
     if kind == "features alone":
         plain = _levels(evidence) | {"chance": situation.chance}
     if short is not None:
-        plain |= {"short accuracy": short.accuracy - short.scratch_accuracy, "short loss": math.log(short.scratch_loss / short.loss)}
+        losses = [max(loss, LEAST_LOSS) for loss in (short.scratch_loss, short.loss)]
+        plain["short accuracy"] = short.accuracy - short.scratch_accuracy
+        plain["short loss"] = math.log(losses[0] / losses[1])
     known = {ADVANTAGE: _number(evidence, ADVANTAGE)} if ADVANTAGE in evidence else {}
     return {**plain, **{f"{name} x size": value * situation.size for name, value in plain.items()}, "size": situation.size, **known}
 

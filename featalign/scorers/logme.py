@@ -4,26 +4,43 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
+FIXED_POINT_STEPS, MAX_STEPS = 200, 1000
+SHORTFALL = 0.1
+_Pair = tuple[jax.Array, jax.Array]
 
-def compute(statistics: Statistics) -> float | Status:
+
+def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Logarithm of maximum evidence, per row: mean over label columns y of log N(y; 0, I/β + F Fᵀ/α) / N.
 
     Features are not centred, and all D terms of the determinant count, so that noise with D > N is not rewarded. α and β
-    maximise the evidence by the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5), from
-    α = β = 1 for each column until t changes by less than 1e-13. Unbounded, larger is better. Cost: O(R) a step and column after the spectrum.
+    are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5)
+    that is reached from α = β = 1, for each column: a maximum of N evidence - 1e-5 (α + β)/2. Where
+    t still changes by more than 1e-13 after 200 steps (they may go round in a circle), it is the
+    next root in their direction, by bisection; a status where none is found. A note says when the
+    value is below the evidence without features, whose weights the published constants 1e-5 then
+    hold down. Unbounded, larger is better. Cost: O(R) a step and column after the spectrum.
     You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021.
     """
     assert statistics.spectrum is not None
-    return float(np.mean(np.asarray(log_evidence(statistics.spectrum))))
+    if not float(statistics.activity.largest) > 0:
+        return Status.UNDEFINED
+    values, settled, alone = (np.asarray(part) for part in log_evidence(statistics.spectrum))
+    if not settled.all():
+        return Status.NOT_CONVERGED
+    value, without = float(values.mean()), float(alone.mean())
+    if not SHORTFALL < without - value < np.inf:
+        return value
+    note = f"below the {without:.3g} without features: scale them to about 1"
+    return ScoreResult(value, note=note)
 
 
 @jax.jit
-def log_evidence(spectrum: Spectrum) -> jax.Array:
-    """The evidence per row of each label column (K,).
+def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """The evidence per row of each label column (K,), whether its fit ended, that of no features.
 
     In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c = √(NΛ) Vᵀμ, whose
     resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) = log s + Σ log(Λ+t). The sums below are
@@ -32,9 +49,12 @@ def log_evidence(spectrum: Spectrum) -> jax.Array:
     count, values, means = spectrum.count, spectrum.eigenvalues, spectrum.mean_projections
     coupling = jnp.sqrt(count * values) * means
 
-    def column(first: jax.Array, projections: jax.Array, outside: jax.Array) -> jax.Array:
-        def solve(ratio: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-            """γ, |w|², |y - F w|² and s at t = ratio."""
+    live = values > 0
+    empty = jnp.maximum(count - 1 - live.sum(), 0.0)  # directions of the rows without any variance
+
+    def column(first: jax.Array, projections: jax.Array, outside: jax.Array) -> _Pair:
+        def solve(ratio: jax.Array) -> tuple[jax.Array, ...]:
+            """γ, N - γ, |w|², |y - F w|² and s at t = ratio."""
             shifted = values + ratio
             pivot = ratio + count * (spectrum.mean_remainder + ratio * jnp.sum(means**2 / shifted))
             head = (first - jnp.sum(coupling * projections / shifted)) / pivot
@@ -43,24 +63,52 @@ def log_evidence(spectrum: Spectrum) -> jax.Array:
             weights = (jnp.sqrt(values) * projections + jnp.sqrt(count) * means * (ratio * head)) / shifted
             size = weights @ weights + count * spectrum.mean_remainder * head**2
             effective = jnp.sum(values / shifted) + count * (spectrum.mean_remainder + ratio**2 * jnp.sum((means / shifted) ** 2)) / pivot
-            return effective, size, residual, pivot
+            free = jnp.sum(jnp.where(live, ratio / shifted, 0.0))
+            left = empty + free + ratio * (1 + jnp.sum((coupling / shifted) ** 2)) / pivot
+            return effective, left, size, residual, pivot
+
+        def precisions(ratio: jax.Array) -> _Pair:
+            effective, left, size, residual, _ = solve(ratio)
+            return effective / (size + 1e-5), left / (residual + 1e-5)
+
+        def follow(ratio: jax.Array) -> jax.Array:
+            alpha, beta = precisions(ratio)
+            return alpha / beta
 
         def step(state: tuple) -> tuple:
-            alpha, beta, _, iteration = state
-            effective, size, residual, _ = solve(alpha / beta)
-            new_alpha, new_beta = effective / (size + 1e-5), (count - effective) / (residual + 1e-5)
-            change = jnp.abs(new_alpha / new_beta - alpha / beta) / (alpha / beta)
-            return new_alpha, new_beta, change, iteration + 1
+            """A step of the fixed point, after 200 a stride to the root or a halving beyond."""
+            ratio, near, far, rises, _, taken = state
+            following, iterates = follow(ratio), taken < FIXED_POINT_STEPS
+            rises = jnp.where(iterates, following > ratio, rises)
+            passed = (following > ratio) != rises
+            near, far = jnp.where(passed, near, ratio), jnp.where(passed, ratio, far)
+            between = jnp.sqrt(near) * jnp.sqrt(far)
+            tried = jnp.where(jnp.isnan(far), near * jnp.where(rises, 2.0, 0.5), between)
+            moved, width = jnp.abs(following - ratio) / ratio, jnp.abs(far - near) / near
+            change = jnp.where(iterates, moved, width)
+            return jnp.where(iterates, following, tried), near, far, rises, change, taken + 1
 
-        start = (jnp.ones(()), jnp.ones(()), jnp.full((), jnp.inf), 0)
-        alpha, beta, _, _ = jax.lax.while_loop(lambda state: (state[2] > 1e-13) & (state[3] < 10_000), step, start)
+        def goes_on(state: tuple) -> jax.Array:
+            return ~(state[4] <= 1e-13) & (state[5] < MAX_STEPS)
+
+        one, unknown = jnp.ones(()), jnp.full((), jnp.nan)
+        start = (one, one, unknown, jnp.zeros((), bool), unknown, 0)
+        ratio = jax.lax.while_loop(goes_on, step, start)[0]
+        alpha, beta = precisions(ratio)
+        ended = jnp.abs(alpha / beta - ratio) < 1e-8 * ratio
         ratio = alpha / beta
-        _, size, residual, pivot = solve(ratio)
+        _, _, size, residual, pivot = solve(ratio)
         determinant = jnp.log(pivot / ratio) + jnp.sum(jnp.log1p(values / ratio))
-        return (count * jnp.log(beta / (2 * jnp.pi)) - determinant - beta * residual - alpha * size) / (2 * count)
+        misfit = beta * residual + alpha * size
+        evidence = count * jnp.log(beta / (2 * jnp.pi)) - determinant - misfit
+        return evidence / (2 * count), ended
 
     outside = jnp.maximum(spectrum.label_squares - (spectrum.label_projections**2).sum(axis=0), 0.0)
-    return jax.vmap(column, in_axes=(0, 1, 0))(jnp.sqrt(count) * spectrum.label_means, spectrum.label_projections, outside)
+    firsts = jnp.sqrt(count) * spectrum.label_means
+    found, ended = jax.vmap(column, in_axes=(0, 1, 0))(firsts, spectrum.label_projections, outside)
+    squares = (firsts**2 + spectrum.label_squares) / count
+    alone = jnp.where(squares > 0, -(jnp.log(2 * jnp.pi * squares) + 1) / 2, -jnp.inf)
+    return found, ended, alone
 
 
 LOGME = Scorer(

@@ -72,12 +72,16 @@ def _terms(statistics: Statistics) -> Terms | Status:
     classes, compact = np.unique(labels, return_inverse=True)
     posterior, singular_values = _discriminant(rows, jax.nn.one_hot(compact.reshape(-1), len(classes), dtype=rows.dtype), shrinkage)
     members = np.asarray(posterior)
+    if not np.isfinite(members).all():
+        return Status.UNDEFINED  # a sample whose rows are alike
     own = members[np.arange(len(labels)), compact.reshape(-1)].mean()
     parts = [members[labels == label] for label in classes]
     scatter = math.fsum(np.linalg.svd(part, compute_uv=False).sum() for part in parts)
     directions = min(len(classes) - 1, number)
     spread = float(singular_values.sum()) / (directions * math.sqrt(len(labels)))
-    return Terms(float(own), math.log(spread), math.log(scatter / math.fsum(math.sqrt(len(part)) for part in parts)))
+    features = math.log(spread) if spread > 0 else math.nan
+    least = math.fsum(math.sqrt(len(part)) for part in parts)
+    return Terms(float(own), features, math.log(scatter / least))
 
 
 @jax.jit

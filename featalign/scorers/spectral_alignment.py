@@ -9,14 +9,16 @@ import numpy as np
 from featalign.arrays import check_features, check_labels
 from featalign.errors import FeatalignError
 from featalign.scorers.label_overlap import can_share, label_shares
-from featalign.scorers.scorer import ALL_TASKS, Scorer, Status, evaluate
+from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status, evaluate
 from featalign.statistics.gather import Statistics, gather
 from featalign.statistics.precision import double_precision
 
 RELATIVE_RIDGES = tuple(float(10.0**power) for power in np.arange(-6, 4.25, 0.25))
+SMALLER_RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-7)  # for a note alone
+FALLS, NOTHING = 0.01, 1e-6  # a fall, and an error, that are worth a word
 
 
-def compute(statistics: Statistics) -> float | Status:
+def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Predicted error of ridge regression on the labels at the target's own N: mean squared error over the variance of the labels.
 
     The theory of kernel regression: with eigenvalues η_k, power c_k of the labels in direction k and power σ² outside all of them,
@@ -27,13 +29,19 @@ def compute(statistics: Statistics) -> float | Status:
     sums are estimated consistently instead, from the eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels,
     at each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n, and the bracket is Σ s_k (e_k + ℓ)⁻² /
     mean (e_k + ℓ)⁻². At P = n that is the generalised cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no
-    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and infinity. In [0, 1], smaller is better, 1 says that
-    the mean does as well. Bordelon, Canatar and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural Networks",
-    ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment", NeurIPS 2023; the estimates Jacot et al., "Kernel
-    Alignment Risk Estimator", NeurIPS 2020.
+    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and
+    infinity; a note says where a smaller one errs less, as where a few columns of huge scale hide
+    the others. In [0, 1], smaller is better, 1 says that the mean does as well. Bordelon, Canatar
+    and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural
+    Networks", ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment",
+    NeurIPS 2023; the estimates Jacot et al., "Kernel Alignment Risk Estimator", NeurIPS 2020.
     """
     status = _unfit(statistics)
-    return status if status is not None else float(_errors(statistics, np.array([statistics.num_rows]))[0])
+    if status is not None:
+        return status
+    (value,), (falls,) = _errors(statistics, np.array([statistics.num_rows]))
+    note = "a ridge below the smallest of those tried errs less" if falls else ""
+    return ScoreResult(float(value), note=note)
 
 
 def spectral_curve(features: object, labels: object, sizes: Sequence[int] | None = None) -> dict[int, float]:
@@ -60,7 +68,7 @@ def spectral_curve(features: object, labels: object, sizes: Sequence[int] | None
         result = evaluate(SPECTRAL_ALIGNMENT, statistics)
         if not result.ok:
             raise FeatalignError(f"features, labels: expected data with a spectral alignment; it has none: {result.status.value}")
-        return dict(zip(wanted, _errors(statistics, np.array(wanted)).tolist(), strict=True))
+        return dict(zip(wanted, _errors(statistics, np.array(wanted))[0].tolist(), strict=True))
 
 
 def _unfit(statistics: Statistics) -> Status | None:
@@ -72,15 +80,23 @@ def _unfit(statistics: Statistics) -> Status | None:
     return None if can_share(statistics.spectrum, statistics.task) else Status.UNDEFINED
 
 
-def _errors(statistics: Statistics, sizes: np.ndarray) -> np.ndarray:
-    """Predicted errors at numbers of rows (S,). One row of each goes into the mean."""
+def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Predicted errors at numbers of rows (S,), and whether a ridge smaller than all errs less.
+
+    One of the rows goes into the mean.
+    """
     assert statistics.spectrum is not None
     shares = label_shares(statistics.spectrum, statistics.task)
-    return np.asarray(_curve(statistics.spectrum.eigenvalues, shares, statistics.num_rows - 1.0, jnp.asarray(sizes - 1.0)))
+    degrees = statistics.num_rows - 1.0
+    errors = _curve(statistics.spectrum.eigenvalues, shares, degrees, jnp.asarray(sizes - 1.0))
+    smaller, tried = np.split(np.asarray(errors), [len(SMALLER_RIDGES)])
+    least = np.minimum(tried.min(axis=0), 1.0)
+    return least, (smaller.min(axis=0) < (1 - FALLS) * least) & (least > NOTHING)
 
 
 @jax.jit
 def _curve(eigenvalues: jax.Array, shares: jax.Array, count: float, sizes: jax.Array) -> jax.Array:
+    """Errors at each ridge, the smaller ones first, and size (L, S); infinite where none is."""
     values = eigenvalues / eigenvalues[0]
     others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance
     rank = (values > 0).sum()
@@ -98,8 +114,7 @@ def _curve(eigenvalues: jax.Array, shares: jax.Array, count: float, sizes: jax.A
         variance = count * (1 - first**2 / second) / sizes
         return jnp.where((sizes >= used) & (variance < 1), bracket / jnp.where(variance < 1, 1 - variance, 1.0), jnp.inf)
 
-    errors = jax.lax.map(at, jnp.asarray(RELATIVE_RIDGES))
-    return jnp.minimum(errors.min(axis=0), 1.0)
+    return jax.lax.map(at, jnp.asarray(SMALLER_RIDGES + RELATIVE_RIDGES))
 
 
 SPECTRAL_ALIGNMENT = Scorer(

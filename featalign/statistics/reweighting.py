@@ -16,7 +16,7 @@ from featalign.statistics.spectrum import Spectrum
 
 NUM_GROUPS = 20
 GROUP_ROWS = 100
-SMALLEST_GAP = 1e-9
+CLOSE = 1e-3  # turns by more are no small change
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Reweighted:
 
     A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its derivatives in the weights of the rows are its
     influences, and Var θ = Σ influences² (Jaeckel, "The infinitesimal jackknife", 1972), here over groups of rows, with changes so small that
-    the derivative of the eigendecomposition serves in place of another one.
+    the derivative of the eigendecomposition serves in place of another one. Directions whose
+    eigenvalues lie as close as the change is large are decomposed anew among themselves.
     """
 
     statistics: Iterator[Statistics]  # one at a time: each may be large
@@ -77,7 +78,7 @@ def _changes(statistics: Statistics, places: np.ndarray) -> dict[str, dict[str, 
 def _moved(record: object, contrast: dict) -> object:
     """The record with its fields changed; the spectrum through its own coordinates."""
     if isinstance(record, Spectrum):
-        return _turned(record, contrast)
+        return _turned(*_grouped(record, contrast))
     return replace(record, **{name: getattr(record, name) + value for name, value in contrast.items()})  # type: ignore[type-var]
 
 
@@ -139,24 +140,76 @@ def _spectrum(spectrum: Spectrum, features: jax.Array, coordinates: jax.Array, c
     }
 
 
+def _grouped(spectrum: Spectrum, change: dict) -> tuple[Spectrum, dict]:
+    """The same in directions that the change turns little.
+
+    Those of close eigenvalues are first turned to where it takes them. Where eigenvalues are equal,
+    as those of whitened features, any basis is as good as another, and none has a derivative.
+    """
+    values, scatter = (np.array(part) for part in (spectrum.eigenvalues, change["scatter"]))
+    live = values > 0
+    close = np.abs(scatter) > CLOSE * np.abs(values[None, :] - values[:, None])
+    close &= live[None, :] & live[:, None] & ~np.eye(len(values), dtype=bool)
+    if not close.any():
+        return spectrum, change
+    cross, shift = (np.array(part) for part in (spectrum.label_projections, change["cross"]))
+    means, moved = np.array(spectrum.mean_projections), np.array(change["mean_projections"])
+    cross *= np.sqrt(values)[:, None]
+    for start, stop in _runs(close):
+        block = slice(start, stop)
+        ascending, turn = np.linalg.eigh(np.diag(values[block]) + scatter[block, block])
+        values[block], turn = ascending[::-1], turn[:, ::-1]
+        scatter[:, block] = scatter[:, block] @ turn
+        scatter[block] = turn.T @ scatter[block]
+        scatter[block, block] = 0.0
+        for part in (cross, shift, means, moved):
+            part[block] = turn.T @ part[block]
+    roots = np.sqrt(np.where(live, values, 1.0))[:, None]
+    turned = replace(
+        spectrum,
+        eigenvalues=jnp.asarray(values),
+        label_projections=jnp.asarray(np.where(live[:, None], cross / roots, 0.0)),
+        mean_projections=jnp.asarray(means),
+    )
+    parts = {"scatter": scatter, "cross": shift, "mean_projections": moved}
+    return turned, change | {name: jnp.asarray(part) for name, part in parts.items()}
+
+
+def _runs(close: np.ndarray) -> list[tuple[int, int]]:
+    """Start and stop of the runs of directions that hold all pairs that are close (R, R)."""
+    runs: list[tuple[int, int]] = []
+    for first in np.flatnonzero(np.triu(close).any(axis=1)).tolist():
+        stop = int(np.flatnonzero(close[first])[-1]) + 1
+        if runs and first < runs[-1][1]:
+            runs[-1] = runs[-1][0], max(runs[-1][1], stop)
+        else:
+            runs.append((first, stop))
+    return runs
+
+
 @jax.jit
 def _turned(spectrum: Spectrum, change: dict) -> Spectrum:
-    """The spectrum to first order: λ_j moves by S_jj, direction i turns towards j by S_ij / (λ_j - λ_i); no turn between equal eigenvalues."""
+    """The spectrum where λ_j moves by S_jj and direction i turns to j by S_ij/(λ_j - λ_i).
+
+    The square of the turn is kept: without it turned vectors grow, by as much as the change where
+    values are near.
+    """
     values = spectrum.eigenvalues
     live = values > 0
     gaps = values[None, :] - values[:, None]
-    apart = (jnp.abs(gaps) > SMALLEST_GAP * jnp.maximum(values[None, :], values[:, None])) & live[None, :] & live[:, None]
+    apart = (gaps != 0) & live[None, :] & live[:, None]
     turn = jnp.where(apart, change["scatter"] / jnp.where(apart, gaps, 1.0), 0.0)
     moved = jnp.where(live, values + jnp.diag(change["scatter"]), 0.0)
     cross = jnp.sqrt(values)[:, None] * spectrum.label_projections
-    cross = cross + turn.T @ cross + change["cross"]
+    cross = cross + turn.T @ (cross + turn.T @ cross / 2) + change["cross"]
     scale = jnp.where(live, 1 / jnp.sqrt(jnp.where(live, moved, 1.0)), 0.0)
     means = spectrum.mean_projections
+    means = means + turn.T @ (means + turn.T @ means / 2) + change["mean_projections"]
     return replace(
         spectrum,
         eigenvalues=moved,
         label_projections=cross * scale[:, None],
-        mean_projections=jnp.where(live, means + turn.T @ means + change["mean_projections"], 0.0),
+        mean_projections=jnp.where(live, means, 0.0),
         label_means=spectrum.label_means + change["label_means"],
         label_squares=spectrum.label_squares + change["label_squares"],
         mean=spectrum.mean + change["mean"],

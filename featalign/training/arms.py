@@ -13,7 +13,19 @@ from featalign.arrays import Interval
 from featalign.errors import FeatalignError
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import unfreeze
-from featalign.training.loop import Apply, Job, Rows, Setting, Trained, accuracy, cross_entropies, logits, train, train_together
+from featalign.training.loop import (
+    Apply,
+    Job,
+    Rows,
+    Setting,
+    Trained,
+    accuracy,
+    cross_entropies,
+    hits,
+    logits,
+    train,
+    train_together,
+)
 from featalign.training.rows import Split
 
 Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
@@ -273,7 +285,7 @@ class Arms:
                     yield self.result(request, self.setting, runs, start, f"interrupted after {len(runs)} of {len(self.rates)} learning rates")
                 raise
         result = self.result(request, self.setting, runs, start, None)
-        yield replace(result, stopped=stops[result.setting.learning_rate])
+        yield replace(result, stopped=stops[result.setting.learning_rate] or result.stopped)
 
     def watch(self, name: str, apply: Apply, split: Split, points: dict[int, list[Point]]) -> Callable[[int, Trained], None]:
         """Notes a point of the curve of each network, and reports."""
@@ -293,9 +305,14 @@ class Arms:
         stopped: str | None,
         scale: Scale | None = None,
     ) -> FineTuned:
-        """The run with the best validation accuracy, ties by validation loss."""
+        """The run with the best validation accuracy, ties by validation loss.
+
+        It is one that diverged only where all runs did, and `stopped` then says so.
+        """
         best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, np.nan_to_num(pair[0].validation_loss, nan=np.inf)))
         split, count = request.split, len(request.split.test.labels)
+        if stopped is None and not np.isfinite(best.validation_loss):
+            stopped = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
         return FineTuned(
             self.source.name,
             self.layer,
@@ -344,10 +361,11 @@ def measured(apply: Apply, layer: str, split: Split, trained: Trained, rate: flo
     """How a trained network does on the validation and test rows of a split."""
     labels = split.validation.labels
     scores = logits(apply, layer, trained, split.validation.inputs, len(labels))
-    tested = logits(apply, layer, trained, split.test.inputs, len(split.test.labels)).argmax(axis=1) == split.test.labels
+    test_scores = logits(apply, layer, trained, split.test.inputs, len(split.test.labels))
+    tested = hits(test_scores, split.test.labels)
     return Run(
         rate,
-        float((scores.argmax(axis=1) == labels).mean()),
+        float(hits(scores, labels).mean()),
         float(cross_entropies(scores, labels).mean()),
         float(tested.mean()),
         np.packbits(tested).tobytes().hex(),

@@ -199,14 +199,27 @@ def logits(apply: Apply, layer: str, trained: Trained, inputs: Any, count: int) 
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The loss of each row (N,) from its logits (N, C), in float64."""
+    """The loss of each row (N,) from its logits (N, C), in float64; as finite as these."""
     exact = scores.astype(np.float64)
-    return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
+    with np.errstate(invalid="ignore"):
+        return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
+
+
+def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Which rows (N,) get their own class by their logits (N, C).
+
+    None by logits that are not finite, whose arg-max is the first class.
+
+    >>> hits(np.array([[2.0, 1.0], [np.nan, np.nan]]), np.array([0, 0]))
+    array([ True, False])
+    """
+    return (scores.argmax(axis=1) == labels) & np.isfinite(scores).all(axis=1)
 
 
 def accuracy(apply: Apply, layer: str, trained: Trained, rows: Rows) -> float:
     """The share of rows that get their own class."""
-    return float((logits(apply, layer, trained, rows.inputs, len(rows.labels)).argmax(axis=1) == rows.labels).mean())
+    scores = logits(apply, layer, trained, rows.inputs, len(rows.labels))
+    return float(hits(scores, rows.labels).mean())
 
 
 def _predicted(apply: Apply, layer: str, trained: Any, inputs: Any, count: int) -> Iterator[tuple[np.ndarray, int]]:

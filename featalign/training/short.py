@@ -14,7 +14,18 @@ from featalign.errors import FeatalignError
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
-from featalign.training.loop import PARTS, Job, Rows, Setting, Trained, cross_entropies, logits, train, training_steps
+from featalign.training.loop import (
+    PARTS,
+    Job,
+    Rows,
+    Setting,
+    Trained,
+    cross_entropies,
+    hits,
+    logits,
+    train,
+    training_steps,
+)
 from featalign.training.rows import VALIDATION_SHARE, prepared
 
 NUM_FOLDS = 2
@@ -105,15 +116,20 @@ def short_steps(steps: int) -> tuple[int, ...]:
 
 
 def held_out_run(labels: np.ndarray, folds: Sequence[np.ndarray], scores: Sequence[Sequence[np.ndarray]], steps: int) -> ShortRun:
-    """The run from held-out logits: `scores[fold][point]` (rows of the fold, C)."""
-    losses, hits = [], []
+    """The run from held-out logits: `scores[fold][point]` (rows of the fold, C).
+
+    Where a network diverged its rows are wrong, and the loss is NaN.
+    """
+    losses, right = [], []
     for point in range(PARTS):
         loss, hit = np.empty(len(labels)), np.empty(len(labels), bool)
         for rows, found in zip(folds, (each[point] for each in scores), strict=True):
-            loss[rows], hit[rows] = cross_entropies(found, labels[rows]), found.argmax(axis=1) == labels[rows]
+            loss[rows] = cross_entropies(found, labels[rows])
+            hit[rows] = hits(found, labels[rows])
         losses.append(float(loss.mean()))
-        hits.append(hit)
-    return ShortRun(short_steps(steps), tuple(losses), tuple(float(hit.mean()) for hit in hits), np.stack(hits))
+        right.append(hit)
+    accuracies = tuple(float(hit.mean()) for hit in right)
+    return ShortRun(short_steps(steps), tuple(losses), accuracies, np.stack(right))
 
 
 def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:

@@ -1,5 +1,6 @@
 """From records, evidence and short runs to examples, a calibration, and how forecasts do on what was left out of it."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -56,8 +57,13 @@ def examples_of(records: Records, evidence: Records, short: Records = (), *, arm
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
     """What two records of short runs say after a share of one training: accuracy then, and the lowest loss until then."""
     last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
-    ours, others = ((run["accuracies"][:last], run["losses"][:last]) for run in (own, scratch))
+    ours, others = ((run["accuracies"][:last], _losses(run, last)) for run in (own, scratch))
     return Short.of(share, ours, others)
+
+
+def _losses(run: Mapping[str, Any], last: int) -> list[float]:
+    """The first losses of a record, in which None stands for what is not finite."""
+    return [math.nan if loss is None else loss for loss in run["losses"][:last]]
 
 
 def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:

@@ -1,7 +1,8 @@
 """What is known of the pairs of a grid before they are trained: evidence from the cache, and short runs."""
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,12 @@ def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Repo
                 found = short_evidence(source, part, arm, part_of(whole, SHORT_SHARE), store, batch_size=grid.batch_size)
                 named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
                 of = {"version": SHORT_VERSION, "revision": source.revision, "fingerprint": part.fingerprint, "whole": whole}
-                points = {name: [float(f"{value:.5g}") for value in getattr(found, name)] for name in ("losses", "accuracies")}
+                points = {name: _digits(getattr(found, name)) for name in ("losses", "accuracies")}
                 yield {**named, **of, "steps": list(found.steps), **points, "seconds": round(time.perf_counter() - start, 2)}
 
     return run_units(list(arms), path, run, report)
+
+
+def _digits(values: Iterable[float]) -> list[float | None]:
+    """To five digits; None for what is not finite, as JSON cannot: of runs that diverged."""
+    return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

@@ -45,3 +45,30 @@ def wide(seed):
 
 
 CASES = (tall, imbalanced, sparse, offset, wide)
+
+
+def hostile(seed, *, num_rows=40, num_features=6, num_classes=3):
+    """Features with a few things wrong at once, and labels that may have classes of one row."""
+    random = np.random.default_rng(seed)
+    labels = np.arange(num_rows) % num_classes
+    if random.random() < 0.3:
+        labels = np.where(np.arange(num_rows) < num_classes, labels, 0)
+    features = random.normal(size=(num_rows, num_features))
+    features += random.choice([0, 1, 1e3]) * random.normal(size=(num_classes, num_features))[labels]
+    spoils = (
+        lambda x: np.round(x),
+        lambda x: np.where(random.random(num_features) < 0.5, x, x[:, :1]),  # columns that repeat
+        lambda x: np.where(random.random(num_features) < 0.5, x, 1e6 / 3),  # constant columns
+        lambda x: x * 10.0 ** random.uniform(-6, 6, num_features),
+        lambda x: np.where((labels == 1)[:, None], x[1], x),  # a class of equal rows
+        lambda x: random.normal(size=(num_classes, num_features))[labels],  # all of them
+        lambda x: x[random.integers(0, num_rows // 3, num_rows)],  # rows that repeat
+        lambda x: x * np.where(np.arange(num_rows) == 5, 1e8, 1.0)[:, None],  # one enormous row
+        lambda x: x + 1e10 * (np.arange(x.size) == 7).reshape(x.shape),  # one enormous value
+        lambda x: x + 1e6,
+        lambda x: x * 10.0 ** random.uniform(-10, 10),
+        lambda x: random.normal(size=(num_rows, 1)) @ random.normal(size=(1, num_features)),
+    )
+    for place in random.choice(len(spoils), random.integers(1, 4), replace=False):
+        features = spoils[place](features)
+    return features, random.permutation(labels) if random.random() < 0.5 else labels
