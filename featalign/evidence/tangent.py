@@ -36,8 +36,7 @@ def tangent_evidence(
     Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws. Where a source cannot be
     differentiated or drawn anew after all, `failure` says why and there are no draws.
     """
-    differentiable = source.differentiable
-    if differentiable is None:
+    if not source.is_differentiable:
         return None
     some = np.sort(stratified_order(target.labels, seed)[:max_rows])
     subset = None if len(some) == len(target) else some
@@ -56,7 +55,8 @@ def tangent_evidence(
     labels = Labels(target.labels[some], target.class_names)
     folds = tangent_folds(labels, seed)
     try:
-        twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(num_twins)] if differentiable.initialise is not None else []
+        number = num_twins if source.has_fresh_weights else 0
+        twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(number)]
         return Tangent(labels, some, folds, draws_of(source), tuple(draws_of(twin) for twin in twins))
     except FeatalignError as error:
         return Tangent(labels, some, folds, (), (), str(error))
