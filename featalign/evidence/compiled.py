@@ -5,13 +5,12 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import jax
 import platformdirs
 from jax.experimental.compilation_cache import compilation_cache
-
-from featalign.statistics.process_setting import ProcessSetting
 
 FOLDER = "jax_compilation_cache_dir"
 MOST_BYTES = 512 << 20
@@ -69,6 +68,26 @@ def _make() -> Callable[[], None]:
     return take_back
 
 
+class _Kept:
+    """The first to come within makes the settings, the last to leave takes them back: also where threads overlap."""
+
+    def __init__(self) -> None:
+        self.lock, self.within = Lock(), 0
+        self.take_back: Callable[[], None] = lambda: None
+
+    def __enter__(self) -> None:
+        with self.lock:
+            if self.within == 0:
+                self.take_back = _make()
+            self.within += 1
+
+    def __exit__(self, *error: object) -> None:
+        with self.lock:
+            self.within -= 1
+            if self.within == 0:
+                self.take_back()
+
+
 # A context for our own functions: JAX's configuration, which is the process's, is the user's again when nobody is within.
 # What other threads compile meanwhile is kept too.
-compiled_code_kept = ProcessSetting(_make)
+compiled_code_kept = _Kept()

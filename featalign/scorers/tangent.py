@@ -14,7 +14,7 @@ from featalign.scorers.linear_probe import NUM_FOLDS, stratified_folds
 from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
 from featalign.statistics.collected import Statistics, label_columns
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
-from featalign.statistics.threads import threads_for
+from featalign.statistics.threads import decompositions, threads_for
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.5))
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
@@ -72,6 +72,15 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     freedom = square**2 / sum(variance**2 / count for variance, count in spreads)
     half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(square)
     return ScoreResult(value, interval=(value - half, value + half), note=note)
+
+
+def twins_accuracy(tangent: Tangent) -> float:
+    """What `tangent_probe` reaches from the twins' weights, mean over twins and draws; NaN where it has no value."""
+    if _unfit(tangent) is not None or not tangent.twins or tangent.labels.num_classes == 1:
+        return math.nan
+    grams = [joint_gram(draw) for draw in _draws(tangent, "twins")]
+    hits = [held_out_hits(decompose(gram, tangent.folds), tangent.labels) for gram in grams]
+    return float(np.mean(hits))
 
 
 def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
@@ -161,17 +170,17 @@ def _hits(statistics: Statistics, which: Which) -> np.ndarray:
 
 def decompose(gram: np.ndarray, folds: np.ndarray, keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows) -> list[Part]:
     """The parts of a Gram matrix (M, M) by fold (M,), training on those rows outside the fold that `keep` leaves."""
+    rows = [(keep(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)) for fold in range(NUM_FOLDS)]
+    grams = [gram[np.ix_(training, training)] for training, _ in rows]
+    means = [own.mean(axis=0) for own in grams]
+    found = decompositions([own - mean - mean[:, None] + mean.mean() for own, mean in zip(grams, means, strict=True)])
     parts = []
-    with threads_for(*gram.shape):
-        for fold in range(NUM_FOLDS):
-            training, held = keep(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)
-            own, cross = gram[np.ix_(training, training)], gram[np.ix_(held, training)]
-            means = own.mean(axis=0)
-            values, vectors = np.linalg.eigh(own - means - means[:, None] + means.mean())
-            crossed = cross - cross.mean(axis=1, keepdims=True) - means + means.mean()
-            rounding = 4 * len(own) * np.finfo(np.float64).eps * np.abs(own).max()
-            values = np.maximum(values, 0.0) if values[-1] > rounding else np.zeros(len(own))  # rows that are all alike
-            parts.append(Part(training, held, values, vectors, crossed))
+    for (training, held), own, mean, (values, vectors) in zip(rows, grams, means, found, strict=True):
+        cross = gram[np.ix_(held, training)]
+        crossed = cross - cross.mean(axis=1, keepdims=True) - mean + mean.mean()
+        rounding = 4 * len(own) * np.finfo(np.float64).eps * np.abs(own).max()
+        values = np.maximum(values, 0.0) if values[-1] > rounding else np.zeros(len(own))  # rows that are all alike
+        parts.append(Part(training, held, values, vectors, crossed))
     return parts
 
 

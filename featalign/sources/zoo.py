@@ -106,9 +106,12 @@ def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
 @cache
 def _initialiser() -> str:
     """What fresh weights depend on but architecture and seed: the code that draws them, as text and as releases."""
-    code = Path(__file__).with_name("zoo_networks.py").read_bytes() + inspect.getsource(_drawn).encode()
     releases = " ".join(f"{package} {version(package)}" for package in ("jax", "jaxlib", "flax"))
-    return f"{hashlib.sha256(code).hexdigest()} {releases}"
+    return f"{hashlib.sha256(_code()).hexdigest()} {releases}"
+
+
+def _code() -> bytes:
+    return Path(__file__).with_name("zoo_networks.py").read_bytes() + inspect.getsource(_drawn).encode()
 
 
 def _preprocessing(card: dict[str, Any]) -> ImagePreprocessing:
