@@ -70,10 +70,15 @@ def test_a_twin_is_known_without_being_drawn(monkeypatch):
     assert twin.random_twin(3).revision not in revisions
 
 
+def weights_of(source):
+    assert source.differentiable is not None
+    return flat_parameters(source.differentiable.parameters)
+
+
 def test_the_twin_that_is_known_is_the_one_that_is_drawn():
     twin = load_zoo_source("resnet_digits").random_twin(3)
     parameters = nnx.to_pure_dict(nnx.state(ARCHITECTURES["resnet"](10, rngs=nnx.Rngs(3)), nnx.Param))
-    drawn = flat_parameters(twin.differentiable.parameters)
+    drawn = weights_of(twin)
     assert drawn.keys() == flat_parameters(parameters).keys()
     for name, values in flat_parameters(parameters).items():
         np.testing.assert_array_equal(drawn[name], values)
@@ -90,11 +95,11 @@ SETTINGS = {
 @pytest.mark.parametrize("setting", SETTINGS)
 def test_fresh_weights_do_not_hang_on_settings_of_jax(setting):
     source = load_zoo_source("vit_digits")
-    expected = flat_parameters(source.random_twin(1).differentiable.parameters)
+    expected = weights_of(source.random_twin(1))
     before = getattr(jax.config, setting)
     jax.config.update(setting, SETTINGS[setting])
     try:
-        found = flat_parameters(source.random_twin(1).differentiable.parameters)
+        found = weights_of(source.random_twin(1))
     finally:
         jax.config.update(setting, before)
     for name, values in expected.items():
