@@ -1,4 +1,4 @@
-"""What JAX compiles is kept on disk: most of a ranking from the cache would be compilation, the same in each process."""
+"""What JAX compiles is kept on disk: compilation would be most of a ranking from the cache."""
 
 import os
 from collections.abc import Callable
@@ -17,7 +17,7 @@ MOST_BYTES = 512 << 20
 
 
 def keep_compiled() -> None:
-    """From now on JAX keeps what it compiles, unless the user has said where, or that it should not."""
+    """From now on JAX keeps what it compiles, unless the user says where, or that it should not."""
     for name, value in _settings().items():
         jax.config.update(name, value)
 
@@ -69,7 +69,7 @@ def _make() -> Callable[[], None]:
 
 
 class _Kept:
-    """The first to come within makes the settings, the last to leave takes them back: also where threads overlap."""
+    """The first within makes the settings, the last to leave takes them back: threads may overlap."""
 
     def __init__(self) -> None:
         self.lock, self.within = Lock(), 0
@@ -88,6 +88,6 @@ class _Kept:
                 self.take_back()
 
 
-# A context for our own functions: JAX's configuration, which is the process's, is the user's again when nobody is within.
-# What other threads compile meanwhile is kept too.
+# A context for our own functions: JAX's configuration, which is the process's, is the user's again
+# when nobody is within. What other threads compile meanwhile is kept too.
 compiled_code_kept = _Kept()

@@ -82,7 +82,14 @@ def _reference(target: Target, store: Store, *, seed: int, batch_size: int, repo
 def _probe_reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
     model = catalogue.load(REFERENCE)
     tangent = tangent_evidence(
-        model, target, model.default_layer, store, twins_only=True, seed=seed, batch_size=batch_size, report=report
+        model,
+        target,
+        model.default_layer,
+        store,
+        twins_only=True,
+        seed=seed,
+        batch_size=batch_size,
+        report=report,
     )
     assert tangent is not None
     return number(twins_accuracy(tangent))

@@ -35,7 +35,8 @@ def tangent_evidence(
     """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
 
     Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws. Where a source cannot be
-    differentiated or drawn anew after all, `failure` says why and there are no draws. With `twins_only` none are of the source.
+    differentiated or drawn anew after all, `failure` says why and there are no draws. With
+    `twins_only` there are none of the source.
     """
     if not source.is_differentiable:
         return None

@@ -47,7 +47,8 @@ def _diagonal(scatter: ClassScatter) -> jax.Array:
 def _spherical(moments: ClassMoments) -> jax.Array:
     width = moments.means.shape[1]
     variances = moments.spreads / (moments.counts * width)
-    return _log_overlap(moments.means, jnp.maximum(variances, VARIANCE_FLOOR)[:, None], repeats=width)
+    floored = jnp.maximum(variances, VARIANCE_FLOOR)[:, None]
+    return _log_overlap(moments.means, floored, repeats=width)
 
 
 def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax.Array:

@@ -29,20 +29,27 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
     assert statistics.moments is not None
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    values, count = np.asarray(statistics.spectrum.eigenvalues), float(statistics.spectrum.count)
-    shrinkage, average = ledoit_wolf(values, float(statistics.moments.quartic), count, statistics.num_features)
-    between = values * _between(statistics.spectrum, statistics.class_moments) / (count - 1)
+    spectrum, quartic = statistics.spectrum, float(statistics.moments.quartic)
+    values, count = np.asarray(spectrum.eigenvalues), float(spectrum.count)
+    shrinkage, average = ledoit_wolf(values, quartic, count, statistics.num_features)
+    between = values * _between(spectrum, statistics.class_moments) / (count - 1)
     shrunk = (1 - shrinkage) * values / count + shrinkage * average
     return float((1 - shrinkage) * (between[between > 0] / shrunk[between > 0]).sum())
 
 
 def _between(spectrum: Spectrum, classes: ClassMoments) -> np.ndarray:
-    """Per direction of U the square of the labels' share: Σ_c (u·y_c)² / n_c, (R,); NaN where a class has no row."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (np.asarray(spectrum.label_projections) ** 2 / np.asarray(classes.counts)).sum(axis=1)
+    """Per direction of U the square of the labels' share: Σ_c (u·y_c)² / n_c, (R,)."""
+    squares = np.asarray(spectrum.label_projections) ** 2
+    with np.errstate(divide="ignore", invalid="ignore"):  # not defined where a class has no row
+        return (squares / np.asarray(classes.counts)).sum(axis=1)
 
 
-def ledoit_wolf(eigenvalues: np.ndarray, quartic: float, count: float, width: int) -> tuple[float, float]:
+def ledoit_wolf(
+    eigenvalues: np.ndarray,
+    quartic: float,
+    count: float,
+    width: int,
+) -> tuple[float, float]:
     """The shrinkage a in [0, 1] and the mean variance tr(cov)/D.
 
     With cov over N and m = tr(cov)/D: δ² = |cov - m I|² , β² = (Σ|z|⁴/N - |cov|²)/N, a = min(β², δ²)/δ².

@@ -34,7 +34,8 @@ def can_share(spectrum: Spectrum, task: Task) -> bool:
 
 def label_shares(spectrum: Spectrum, task: Task) -> np.ndarray:
     """The share of the labels' squares in each direction of U (R,): of the zeros and ones, or the mean over columns of float targets."""
-    squares, projections = np.asarray(spectrum.label_squares), np.asarray(spectrum.label_projections)
+    squares = np.asarray(spectrum.label_squares)
+    projections = np.asarray(spectrum.label_projections)
     if task != "regression":
         return (projections**2).sum(axis=1) / squares.sum()
     return ((projections / np.sqrt(squares)) ** 2).mean(axis=1)

@@ -18,7 +18,8 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     the Role of Neural Collapse in Transfer Learning", ICLR 2022.
     """
     moments = statistics.class_moments
-    if not np.asarray(moments.spreads).max() > 0 and not np.ptp(np.asarray(moments.means), axis=0).max() > 0:
+    spreads, means = np.asarray(moments.spreads), np.asarray(moments.means)
+    if not spreads.max() > 0 and not np.ptp(means, axis=0).max() > 0:
         return Status.CONSTANT
     return _normalised_variance(moments)
 

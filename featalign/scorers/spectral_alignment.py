@@ -76,11 +76,17 @@ def _errors(statistics: Statistics, sizes: np.ndarray) -> np.ndarray:
     """Predicted errors at numbers of rows (S,). One row of each goes into the mean."""
     assert statistics.spectrum is not None
     shares = label_shares(statistics.spectrum, statistics.task)
-    return np.asarray(_curve(statistics.spectrum.eigenvalues, shares, statistics.num_rows - 1.0, sizes - 1.0))
+    count = statistics.num_rows - 1.0
+    return np.asarray(_curve(statistics.spectrum.eigenvalues, shares, count, sizes - 1.0))
 
 
 @jax.jit
-def _curve(eigenvalues: jax.Array, shares: jax.Array | np.ndarray, count: float, sizes: jax.Array | np.ndarray) -> jax.Array:
+def _curve(
+    eigenvalues: jax.Array,
+    shares: jax.Array | np.ndarray,
+    count: float,
+    sizes: jax.Array | np.ndarray,
+) -> jax.Array:
     values = eigenvalues / eigenvalues[0]
     others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance
     rank = (values > 0).sum()

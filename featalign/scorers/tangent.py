@@ -170,16 +170,18 @@ def _hits(statistics: Statistics, which: Which) -> np.ndarray:
 
 def decompose(gram: np.ndarray, folds: np.ndarray, keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows) -> list[Part]:
     """The parts of a Gram matrix (M, M) by fold (M,), training on those rows outside the fold that `keep` leaves."""
-    rows = [(keep(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)) for fold in range(NUM_FOLDS)]
-    grams = [gram[np.ix_(training, training)] for training, _ in rows]
+    rows = [keep(np.flatnonzero(folds != fold)) for fold in range(NUM_FOLDS)]
+    grams = [gram[np.ix_(training, training)] for training in rows]
     means = [own.mean(axis=0) for own in grams]
-    found = decompositions([own - mean - mean[:, None] + mean.mean() for own, mean in zip(grams, means, strict=True)])
+    centred = [own - mean - mean[:, None] + mean.mean() for own, mean in zip(grams, means, strict=True)]
     parts = []
-    for (training, held), own, mean, (values, vectors) in zip(rows, grams, means, found, strict=True):
+    for fold, (values, vectors) in enumerate(decompositions(centred)):
+        training, held, own, mean = rows[fold], np.flatnonzero(folds == fold), grams[fold], means[fold]
         cross = gram[np.ix_(held, training)]
         crossed = cross - cross.mean(axis=1, keepdims=True) - mean + mean.mean()
         rounding = 4 * len(own) * np.finfo(np.float64).eps * np.abs(own).max()
-        values = np.maximum(values, 0.0) if values[-1] > rounding else np.zeros(len(own))  # rows that are all alike
+        alike = not values[-1] > rounding  # all rows
+        values = np.zeros(len(own)) if alike else np.maximum(values, 0.0)
         parts.append(Part(training, held, values, vectors, crossed))
     return parts
 
@@ -188,7 +190,8 @@ def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
     """What each row adds to the accuracy (M,), predicted by the part that held it out; NaN where it is not predicted."""
     columns = label_columns(labels.values, labels.num_classes)
     found = np.empty(len(columns))
-    with threads_for(len(columns), len(columns)), np.errstate(over="ignore", invalid="ignore"):  # of float targets
+    threads = threads_for(len(columns), len(columns))
+    with threads, np.errstate(over="ignore", invalid="ignore"):  # of float targets
         for part in parts:
             predictions = predict(part, columns[part.training])
             right = _right(predictions, columns[part.held], labels)

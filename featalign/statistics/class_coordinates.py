@@ -41,14 +41,20 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
     if spectrum.basis_is_left:
         return _rotated(spectrum, classes.counts, labels)
     assert statistics.moments.scatter is not None
-    return _in_columns(statistics.rows.features, spectrum, statistics.moments.scatter, classes, labels)
+    scatter = statistics.moments.scatter
+    return _in_columns(statistics.rows.features, spectrum, scatter, classes, labels)
 
 
 @jax.jit
 def _in_columns(
-    features: jax.Array, spectrum: Spectrum, scatter: jax.Array, classes: ClassMoments, labels: jax.Array
+    features: jax.Array,
+    spectrum: Spectrum,
+    scatter: jax.Array,
+    classes: ClassMoments,
+    labels: jax.Array,
 ) -> ClassCoordinates:
-    rows, offsets = features.astype(spectrum.mean.dtype) - spectrum.mean, classes.means - spectrum.mean
+    rows = features.astype(spectrum.mean.dtype) - spectrum.mean
+    offsets = classes.means - spectrum.mean
     return ClassCoordinates(rows, labels, scatter, offsets, classes.counts, rounding(spectrum))
 
 
