@@ -41,12 +41,7 @@ def console() -> "Console":
 
 
 def keep_compiled() -> None:
-    """Keep what JAX compiles between runs of the shell: most of a short run is compilation."""
-    import jax
-    import platformdirs
+    """Keep what JAX compiles between runs of the shell, training and gradients too."""
+    from featalign.evidence import compiled
 
-    if jax.config.jax_compilation_cache_dir is not None:  # type: ignore[attr-defined]
-        return  # the user has one
-    jax.config.update("jax_compilation_cache_dir", platformdirs.user_cache_dir("featalign-compiled"))
-    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
-    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+    compiled.keep_compiled()

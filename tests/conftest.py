@@ -1,8 +1,11 @@
 """The shell in this process, and what tests say at the end: the lines they add to `user_properties` under the name "count"."""
 
+import os
 import sys
 
 import pytest
+
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # what a test sees does not hang on what ran before
 
 
 def pytest_terminal_summary(terminalreporter):

@@ -71,6 +71,20 @@ def test_a_source_that_fails_does_not_stop_the_others(ranking):
     assert "no memory left" in ranking.failures["broken"]
 
 
+def test_the_second_ranking_builds_no_network(cache, ranking, monkeypatch):
+    def build(*given):
+        raise AssertionError("everything is in the cache")
+
+    monkeypatch.setattr("featalign.sources.zoo._build", build)
+    same = fa.load_target("sklearn:digits", subset=60)
+    again = fa.rank(["zoo/resnet_noise", "zoo/resnet_digits"], same, cache=cache, scorers=["knn"], forecast=True, progress=False)
+    assert again.failures == {}
+    first = {row.source: row for row in ranking.rows}
+    for row in again.rows:
+        assert row.scores == first[row.source].scores
+        assert row.evidence == first[row.source].evidence
+
+
 def test_random_features_are_forecast_below_those_of_the_same_task(ranking):
     rows = {row.source: row for row in ranking.rows}
     digits, noise = rows["zoo/resnet_digits"], rows["zoo/resnet_noise"]

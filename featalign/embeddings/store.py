@@ -211,6 +211,9 @@ def read_ahead(read: Callable[[int], Result], count: int, *, ahead: int = AHEAD)
     >>> list(read_ahead(lambda index: index * index, 4))
     [0, 1, 4, 9]
     """
+    if count == 1:  # nothing to read meanwhile
+        yield read(0)
+        return
     pool = ThreadPoolExecutor(max(ahead, 1), thread_name_prefix="featalign-read")
     try:
         pending = deque(pool.submit(read, index) for index in range(min(ahead, count)))

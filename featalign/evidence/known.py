@@ -15,7 +15,7 @@ from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_eviden
 from featalign.progress import Report
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import ScoreResult
-from featalign.scorers.tangent import tangent_curve
+from featalign.scorers.tangent import tangent_curve, twins_accuracy
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.collected import Statistics
@@ -80,12 +80,19 @@ def _reference(target: Target, store: Store, *, seed: int, batch_size: int, repo
 
 
 def _probe_reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
-    model, scorers = catalogue.load(REFERENCE), select(["tangent_probe", "tangent_gain"])
-    tangent = tangent_evidence(model, target, model.default_layer, store, seed=seed, batch_size=batch_size, report=report)
+    model = catalogue.load(REFERENCE)
+    tangent = tangent_evidence(
+        model,
+        target,
+        model.default_layer,
+        store,
+        twins_only=True,
+        seed=seed,
+        batch_size=batch_size,
+        report=report,
+    )
     assert tangent is not None
-    rows = np.ones((len(tangent.labels.values), 1))
-    both = scored(collect(rows, tangent.labels, scorers, seed=seed, tangent=tangent), scorers)
-    return number(both["tangent_probe"].value - both["tangent_gain"].value) if all(result.ok for result in both.values()) else None
+    return number(twins_accuracy(tangent))
 
 
 def twin_scores(

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain, islice
 
 import numpy as np
 
 from featalign.arrays import Labels
 from featalign.errors import FeatalignError
+from featalign.evidence.compiled import compiled_code_kept
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
 from featalign.statistics.collected import Statistics
@@ -14,6 +16,7 @@ from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.tangent import Tangent
+from featalign.statistics.threads import threads_for
 
 
 def collect(
@@ -34,12 +37,25 @@ def collect(
         labels = Labels(labels.values[:, varying], ())
         tangent = None if tangent is None else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
-    return gather(features, labels, needs, seed=seed, source_outputs=outputs, tangent=tangent, for_intervals=intervals)
+    blocks = iter([features] if isinstance(features, np.ndarray) else features)
+    first = list(islice(blocks, 1))
+    width = first[0].shape[-1] if first else 0
+    with compiled_code_kept, threads_for(len(labels.values), width):
+        return gather(
+            chain(first, blocks),
+            labels,
+            needs,
+            seed=seed,
+            source_outputs=outputs,
+            tangent=tangent,
+            for_intervals=intervals,
+        )
 
 
 def scored(statistics: Statistics, scorers: tuple[Scorer, ...], *, intervals: bool = False) -> dict[str, ScoreResult]:
     """Scores by name; with `intervals` also the zero and the interval of each."""
-    with double_precision():
+    threads = threads_for(statistics.num_rows, statistics.num_features)
+    with compiled_code_kept, threads, double_precision():
         if intervals:
             return evaluate_with_intervals(scorers, statistics)
         return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}

@@ -27,6 +27,7 @@ def tangent_evidence(
     max_rows: int = TANGENT_ROWS,
     num_twins: int = TANGENT_TWINS,
     num_draws: int = 1,
+    twins_only: bool = False,
     seed: int = 0,
     batch_size: int = 256,
     report: Report = lambda name, found, done, total: None,
@@ -34,10 +35,10 @@ def tangent_evidence(
     """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
 
     Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws. Where a source cannot be
-    differentiated or drawn anew after all, `failure` says why and there are no draws.
+    differentiated or drawn anew after all, `failure` says why and there are no draws. With
+    `twins_only` there are none of the source.
     """
-    differentiable = source.differentiable
-    if differentiable is None:
+    if not source.is_differentiable:
         return None
     some = np.sort(stratified_order(target.labels, seed)[:max_rows])
     subset = None if len(some) == len(target) else some
@@ -56,7 +57,9 @@ def tangent_evidence(
     labels = Labels(target.labels[some], target.class_names)
     folds = tangent_folds(labels, seed)
     try:
-        twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(num_twins)] if differentiable.initialise is not None else []
-        return Tangent(labels, some, folds, draws_of(source), tuple(draws_of(twin) for twin in twins))
+        number = num_twins if source.has_fresh_weights else 0
+        twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(number)]
+        own = () if twins_only else draws_of(source)
+        return Tangent(labels, some, folds, own, tuple(draws_of(twin) for twin in twins))
     except FeatalignError as error:
         return Tangent(labels, some, folds, (), (), str(error))

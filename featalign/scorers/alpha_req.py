@@ -1,7 +1,6 @@
 """α-ReQ: how fast the spectrum of the features decays."""
 
-import jax
-import jax.numpy as jnp
+import numpy as np
 
 from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Statistics
@@ -9,7 +8,7 @@ from featalign.statistics.gather import Statistics
 LAST_RANK = 100
 
 
-def compute(statistics: Statistics) -> jax.Array | Status:
+def compute(statistics: Statistics) -> float | Status:
     """The exponent α of λ_j ~ j^-α, λ the eigenvalues of the centred covariance.
 
     Least squares of log λ_j on log j over the ranks j = 1 ... 100, or up to the rank of the features where that is smaller, each weighted by
@@ -19,22 +18,21 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     weights after Stringer et al., "High-dimensional geometry of population responses in visual cortex", 2019.
     """
     assert statistics.spectrum is not None
-    eigenvalues = statistics.spectrum.eigenvalues[:LAST_RANK]
-    if not float(eigenvalues[0]) > 0:
+    eigenvalues = np.asarray(statistics.spectrum.eigenvalues)[:LAST_RANK]
+    if not eigenvalues[0] > 0:
         return Status.CONSTANT
-    if int((eigenvalues > 0).sum()) < 2:
+    if (eigenvalues > 0).sum() < 2:
         return Status.UNDEFINED
     return _decay(eigenvalues)
 
 
-@jax.jit
-def _decay(eigenvalues: jax.Array) -> jax.Array:
+def _decay(eigenvalues: np.ndarray) -> float:
     live = eigenvalues > 0
-    ranks = 1.0 + jnp.arange(len(eigenvalues))
-    weights = jnp.where(live, 1 / ranks, 0.0) / jnp.where(live, 1 / ranks, 0.0).sum()
-    heights = jnp.log(jnp.where(live, eigenvalues / eigenvalues[0], 1.0))
-    places = jnp.log(ranks) - weights @ jnp.log(ranks)
-    return -(weights * places) @ heights / ((weights * places) @ places)
+    ranks = 1.0 + np.arange(len(eigenvalues))
+    weights = np.where(live, 1 / ranks, 0.0) / np.where(live, 1 / ranks, 0.0).sum()
+    heights = np.log(np.where(live, eigenvalues / eigenvalues[0], 1.0))
+    places = np.log(ranks) - weights @ np.log(ranks)
+    return float(-(weights * places) @ heights / ((weights * places) @ places))
 
 
 ALPHA_REQ = Scorer(

@@ -1,12 +1,13 @@
 """GBC: overlap of class Gaussians."""
 
 import math
-from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from featalign.scorers.scorer import Scorer, ScoreResult, Status
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.gather import Need, Statistics
 
 VARIANCE_FLOOR = 1e-4
@@ -21,8 +22,7 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     Bhattacharyya Class Separability", CVPR 2022. The published code reduces features to 64 directions first; this does not.
     """
     assert statistics.class_scatter is not None
-    scatter = statistics.class_scatter
-    return _overlap(scatter.means, jnp.maximum(scatter.variances(), VARIANCE_FLOOR), repeats=1)
+    return _overlap(float(_diagonal(statistics.class_scatter)))
 
 
 def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
@@ -30,18 +30,27 @@ def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
 
     The published code takes one logarithm in B in place of the D that the formula has; the formula wins.
     """
-    moments, width = statistics.class_moments, statistics.num_features
-    variances = moments.spreads / (moments.counts * width)
-    return _overlap(moments.means, jnp.maximum(variances, VARIANCE_FLOOR)[:, None], repeats=width)
+    return _overlap(float(_spherical(statistics.class_moments)))
 
 
-def _overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> float | ScoreResult:
-    logarithm = float(_log_overlap(means, variances, repeats=repeats))
+def _overlap(logarithm: float) -> float | ScoreResult:
     value = -math.exp(logarithm)
     return value if value else ScoreResult(0.0, note=f"the overlap is too small for a float: its natural logarithm is {logarithm:.6g}")
 
 
-@partial(jax.jit, static_argnames=("repeats",))
+@jax.jit
+def _diagonal(scatter: ClassScatter) -> jax.Array:
+    return _log_overlap(scatter.means, jnp.maximum(scatter.variances(), VARIANCE_FLOOR), repeats=1)
+
+
+@jax.jit
+def _spherical(moments: ClassMoments) -> jax.Array:
+    width = moments.means.shape[1]
+    variances = moments.spreads / (moments.counts * width)
+    floored = jnp.maximum(variances, VARIANCE_FLOOR)[:, None]
+    return _log_overlap(moments.means, floored, repeats=width)
+
+
 def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax.Array:
     """Logarithm of Σ exp(-B) from means (C, D) and variances (C, D), or (C, 1) that stand for `repeats` columns."""
     logarithms = jnp.log(variances).sum(axis=1)

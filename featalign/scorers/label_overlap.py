@@ -1,7 +1,5 @@
 """Label overlap: how much of the labels lies in the span of the features."""
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from featalign.arrays import Task
@@ -22,7 +20,7 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     assert statistics.spectrum is not None
     if not can_share(statistics.spectrum, statistics.task):
         return Status.UNDEFINED
-    rank = int((statistics.spectrum.eigenvalues > 0).sum())
+    rank = int((np.asarray(statistics.spectrum.eigenvalues) > 0).sum())
     if rank >= statistics.num_rows - 1:
         return ScoreResult(0.0, note="the features span every direction, so that the overlap says nothing")
     return float(label_shares(statistics.spectrum, statistics.task).sum()) - rank / (statistics.num_rows - 1)
@@ -34,12 +32,13 @@ def can_share(spectrum: Spectrum, task: Task) -> bool:
     return bool(differ.all() if task == "regression" else differ.any())
 
 
-def label_shares(spectrum: Spectrum, task: Task) -> jax.Array:
+def label_shares(spectrum: Spectrum, task: Task) -> np.ndarray:
     """The share of the labels' squares in each direction of U (R,): of the zeros and ones, or the mean over columns of float targets."""
-    squares, projections = spectrum.label_squares, spectrum.label_projections
+    squares = np.asarray(spectrum.label_squares)
+    projections = np.asarray(spectrum.label_projections)
     if task != "regression":
         return (projections**2).sum(axis=1) / squares.sum()
-    return ((projections / jnp.sqrt(squares)) ** 2).mean(axis=1)
+    return ((projections / np.sqrt(squares)) ** 2).mean(axis=1)
 
 
 LABEL_OVERLAP = Scorer(

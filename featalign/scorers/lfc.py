@@ -1,7 +1,8 @@
 """LFC: correlation of the features' inner products with whether labels agree."""
 
-import jax
-import jax.numpy as jnp
+import math
+
+import numpy as np
 
 from featalign.scorers.scorer import Scorer, Status
 from featalign.statistics.class_moments import ClassMoments
@@ -9,7 +10,7 @@ from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
 
-def compute(statistics: Statistics) -> jax.Array | Status:
+def compute(statistics: Statistics) -> float | Status:
     """Label-feature correlation: the cosine of K = F Fᵀ and Y (1 where two labels agree, else -1), each about the mean of its entries.
 
     In [-1, 1], larger is better. Features are not centred: only one number is taken from K, so a common offset of all rows lowers the value (CKA
@@ -23,16 +24,16 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     return _correlation(statistics.spectrum, statistics.class_moments)
 
 
-@jax.jit
-def _correlation(spectrum: Spectrum, classes: ClassMoments) -> jax.Array:
-    count, scale = spectrum.count, jnp.sqrt(spectrum.eigenvalues[0])
-    shares = classes.counts / count
-    values, projections = spectrum.eigenvalues / scale**2, spectrum.mean_projections / scale
-    mean, offsets = spectrum.mean / scale, (classes.means - spectrum.mean) / scale
-    together = 2 * (shares**2 * (2 * offsets @ mean + (offsets**2).sum(axis=1))).sum()
-    features = jnp.sqrt((values**2).sum() / count**2 + 2 * (values * projections**2).sum() / count)
+def _correlation(spectrum: Spectrum, classes: ClassMoments) -> float:
+    values, mean = np.asarray(spectrum.eigenvalues), np.asarray(spectrum.mean)
+    count, scale = float(spectrum.count), math.sqrt(values[0])
+    shares, offsets = np.asarray(classes.counts) / count, (np.asarray(classes.means) - mean) / scale
+    values, projections = values / scale**2, np.asarray(spectrum.mean_projections) / scale
+    together = 2 * (shares**2 * (2 * offsets @ (mean / scale) + (offsets**2).sum(axis=1))).sum()
+    features = math.sqrt((values**2).sum() / count**2 + 2 * (values * projections**2).sum() / count)
     agreement = (shares**2).sum()
-    return together / (features * 2 * jnp.sqrt(agreement * (1 - agreement)))
+    size = features * 2 * math.sqrt(max(agreement * (1 - agreement), 0.0))
+    return float(together) / size if size > 0 else math.nan
 
 
 LFC = Scorer(

@@ -2,6 +2,7 @@
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from featalign.scorers.scorer import Scorer, Status
 from featalign.statistics.class_moments import ClassMoments
@@ -17,7 +18,8 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     the Role of Neural Collapse in Transfer Learning", ICLR 2022.
     """
     moments = statistics.class_moments
-    if not float(moments.spreads.max()) > 0 and not float(jnp.ptp(moments.means, axis=0).max()) > 0:
+    spreads, means = np.asarray(moments.spreads), np.asarray(moments.means)
+    if not spreads.max() > 0 and not np.ptp(means, axis=0).max() > 0:
         return Status.CONSTANT
     return _normalised_variance(moments)
 

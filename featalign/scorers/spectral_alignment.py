@@ -88,14 +88,19 @@ def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.n
     assert statistics.spectrum is not None
     shares = label_shares(statistics.spectrum, statistics.task)
     degrees = statistics.num_rows - 1.0
-    errors = _curve(statistics.spectrum.eigenvalues, shares, degrees, jnp.asarray(sizes - 1.0))
+    errors = _curve(statistics.spectrum.eigenvalues, shares, degrees, sizes - 1.0)
     smaller, tried = np.split(np.asarray(errors), [len(SMALLER_RIDGES)])
     least = np.minimum(tried.min(axis=0), 1.0)
     return least, (smaller.min(axis=0) < (1 - FALLS) * least) & (least > NOTHING)
 
 
 @jax.jit
-def _curve(eigenvalues: jax.Array, shares: jax.Array, count: float, sizes: jax.Array) -> jax.Array:
+def _curve(
+    eigenvalues: jax.Array,
+    shares: jax.Array | np.ndarray,
+    count: float,
+    sizes: jax.Array | np.ndarray,
+) -> jax.Array:
     """Errors at each ridge, the smaller ones first, and size (L, S); infinite where none is."""
     values = eigenvalues / eigenvalues[0]
     others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance

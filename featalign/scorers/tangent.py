@@ -1,18 +1,20 @@
 """Tangent scores: fine-tuning and training from scratch made linear, by ridge regression on activations and gradients."""
 
+import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from featalign.arrays import Labels
 from featalign.scorers.linear_probe import NUM_FOLDS, stratified_folds
 from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
 from featalign.statistics.collected import Statistics, label_columns
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
+from featalign.statistics.threads import decompositions, threads_for
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.5))
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
@@ -68,8 +70,17 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     if not square > 0:
         return ScoreResult(value, note=note)
     freedom = square**2 / sum(variance**2 / count for variance, count in spreads)
-    half = float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(square)
+    half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(square)
     return ScoreResult(value, interval=(value - half, value + half), note=note)
+
+
+def twins_accuracy(tangent: Tangent) -> float:
+    """What `tangent_probe` reaches from the twins' weights, mean over twins and draws; NaN where it has no value."""
+    if _unfit(tangent) is not None or not tangent.twins or tangent.labels.num_classes == 1:
+        return math.nan
+    grams = [joint_gram(draw) for draw in _draws(tangent, "twins")]
+    hits = [held_out_hits(decompose(gram, tangent.folds), tangent.labels) for gram in grams]
+    return float(np.mean(hits))
 
 
 def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
@@ -140,39 +151,60 @@ def _by_twin(tangent: Tangent, grams: Sequence[np.ndarray]) -> list[Sequence[np.
 
 
 def _hits(statistics: Statistics, which: Which) -> np.ndarray:
-    """What each row adds to the accuracy, held out, for each draw (draws, M); the decompositions serve all orders of the labels."""
+    """What each row adds to the accuracy, held out, for each draw (draws, M); NaN where no penalty could be chosen.
+
+    The decompositions serve all orders of the labels; scores and curve share what they find under one.
+    """
     tangent = _tangent(statistics)
-    parts = statistics.once(f"tangent {which}", lambda: [decompose(gram, tangent.folds) for gram in _grams(statistics, which)])
-    return np.stack([held_out_hits(each, tangent.labels) for each in parts])
+    order = hashlib.sha256(tangent.labels.values.tobytes()).hexdigest()
+
+    def parts() -> list[list[Part]]:
+        return [decompose(gram, tangent.folds) for gram in _grams(statistics, which)]
+
+    def hits() -> np.ndarray:
+        every = statistics.once(f"tangent {which}", parts)
+        return np.stack([held_out_hits(each, tangent.labels) for each in every])
+
+    return statistics.once(f"tangent hits, {which}, labels {order}", hits)
 
 
 def decompose(gram: np.ndarray, folds: np.ndarray, keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows) -> list[Part]:
     """The parts of a Gram matrix (M, M) by fold (M,), training on those rows outside the fold that `keep` leaves."""
+    rows = [keep(np.flatnonzero(folds != fold)) for fold in range(NUM_FOLDS)]
+    grams = [gram[np.ix_(training, training)] for training in rows]
+    means = [own.mean(axis=0) for own in grams]
+    centred = [own - mean - mean[:, None] + mean.mean() for own, mean in zip(grams, means, strict=True)]
     parts = []
-    for fold in range(NUM_FOLDS):
-        training, held = keep(np.flatnonzero(folds != fold)), np.flatnonzero(folds == fold)
-        own, cross = gram[np.ix_(training, training)], gram[np.ix_(held, training)]
-        means = own.mean(axis=0)
-        values, vectors = np.linalg.eigh(own - means - means[:, None] + means.mean())
-        crossed = cross - cross.mean(axis=1, keepdims=True) - means + means.mean()
-        parts.append(Part(training, held, np.maximum(values, 0.0), vectors, crossed))
+    for fold, (values, vectors) in enumerate(decompositions(centred)):
+        training, held, own, mean = rows[fold], np.flatnonzero(folds == fold), grams[fold], means[fold]
+        cross = gram[np.ix_(held, training)]
+        crossed = cross - cross.mean(axis=1, keepdims=True) - mean + mean.mean()
+        rounding = 4 * len(own) * np.finfo(np.float64).eps * np.abs(own).max()
+        alike = not values[-1] > rounding  # all rows
+        values = np.zeros(len(own)) if alike else np.maximum(values, 0.0)
+        parts.append(Part(training, held, values, vectors, crossed))
     return parts
 
 
 def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
-    """What each row adds to the accuracy (M,), predicted by the part that held it out."""
+    """What each row adds to the accuracy (M,), predicted by the part that held it out; NaN where it is not predicted."""
     columns = label_columns(labels.values, labels.num_classes)
     found = np.empty(len(columns))
-    for part in parts:
-        predictions = predict(part, columns[part.training])
-        found[part.held] = _right(predictions, columns[part.held], labels)
+    threads = threads_for(len(columns), len(columns))
+    with threads, np.errstate(over="ignore", invalid="ignore"):  # of float targets
+        for part in parts:
+            predictions = predict(part, columns[part.training])
+            right = _right(predictions, columns[part.held], labels)
+            found[part.held] = np.where(np.isfinite(predictions).all(axis=1), right, np.nan)
     return found
 
 
 def predict(part: Part, targets: np.ndarray) -> np.ndarray:
     """Predictions (H, K) of ridge regression with a free intercept on targets (T, K), at the penalty p with the least leave-one-out error.
 
-    Leaving row i out gives the residual (y - ŷ)_i / (1 - 1/T - h_i), h the diagonal of K (K + p)⁻¹ of the centred Gram K.
+    Leaving row i out gives the residual (y - ŷ)_i / (1 - 1/T - h_i), h the diagonal of K (K + p)⁻¹ of the centred Gram K. No eigenvalue exceeds T
+    times their mean, so the denominator is at least (1 - 1/T) 1e-5 / (T + 1e-5). The mean of the targets where all rows are alike; NaN where the
+    errors are not finite.
     """
     mean, count = targets.mean(axis=0), len(part.values)
     average = part.values.sum() / count
@@ -180,9 +212,12 @@ def predict(part: Part, targets: np.ndarray) -> np.ndarray:
         return np.broadcast_to(mean, (len(part.held), targets.shape[1]))
     projected = part.vectors.T @ (targets - mean)
     shrinks = part.values[:, None] / (part.values[:, None] + np.array(RELATIVE_PENALTIES) * average)  # (T, P)
-    left = np.maximum(1 - 1 / count - (part.vectors**2) @ shrinks, 1e-9)
+    least = (1 - 1 / count) * RELATIVE_PENALTIES[0] / (count + RELATIVE_PENALTIES[0])
+    left = np.maximum(1 - 1 / count - (part.vectors**2) @ shrinks, least / 2)  # rounding may take a little
     fitted = (part.vectors @ (shrinks[:, :, None] * projected[:, None, :]).reshape(count, -1)).reshape(count, shrinks.shape[1], -1)
     errors = (((targets - mean)[:, None, :] - fitted) ** 2 / left[:, :, None] ** 2).sum(axis=(0, 2))
+    if not np.isfinite(errors).all():
+        return np.full((len(part.held), targets.shape[1]), np.nan)
     penalty = RELATIVE_PENALTIES[int(np.argmin(errors))] * average
     return mean + part.crossed @ (part.vectors @ (projected / (part.values + penalty)[:, None]))
 

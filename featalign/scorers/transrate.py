@@ -2,7 +2,6 @@
 
 import math
 
-import jax.numpy as jnp
 import numpy as np
 from scipy.linalg import eigvalsh, svd
 
@@ -25,7 +24,11 @@ def compute(statistics: Statistics) -> Influenced:
     assert statistics.rows is not None
     rows, spectrum = statistics.rows, statistics.spectrum
     mean = rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
-    whole = _rate(rows.features - mean) if rows.sampled else float(jnp.log1p(spectrum.eigenvalues / (len(rows.labels) * DISTORTION)).sum()) / 2
+    if rows.sampled:
+        whole = _rate(rows.features - mean)
+    else:
+        ratios = np.asarray(spectrum.eigenvalues) / (len(rows.labels) * DISTORTION)
+        whole = float(np.log1p(ratios).sum()) / 2
     members = (rows.features[rows.labels == label] for label in np.unique(rows.labels))
     value = whole - float(np.mean([_rate(features - mean) for features in members]))
     return Influenced(value, lambda: _influences(statistics, mean))

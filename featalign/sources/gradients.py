@@ -86,7 +86,14 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         return {name: np.concatenate([np.asarray(part) for part in parts])[: len(prepared)]}
 
     return replace(
-        source, embed_batch=embed_batch, prepare_batch=None, layers=(name,), default_layer=name, logits_layer=None, load_differentiable=None
+        source,
+        embed_batch=embed_batch,
+        prepare_batch=None,
+        layers=(name,),
+        default_layer=name,
+        logits_layer=None,
+        load_differentiable=None,
+        initialiser=None,
     )
 
 

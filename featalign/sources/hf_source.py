@@ -18,7 +18,7 @@ from featalign.sources.hub import digest_files, model_folder
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, digest_weights, forward_pass, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
 
 POOLINGS = ("mean", "cls", "last")
 
@@ -121,8 +121,8 @@ class Network:
             return _run(name, model(), prepared, wanted, where, len(layers) - 1)
 
         def load_twin(seed: int) -> Source:
-            made = Resident(lambda: self.fresh(seed))
-            return self.source(name, digest_weights(made()), made, layers, default)
+            drawn_by = fresh_revision(seed, "torch", "transformers")
+            return self.source(name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default)
 
         return Source(
             name,

@@ -52,8 +52,9 @@ class Source:
     that is scored unless asked otherwise, `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch of raw
     inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked for; call `embed`, which checks what comes back and takes
     `at_once` inputs at a time. `static_shapes` says that another number of inputs costs a compilation, so that batches are padded. A black box whose
-    architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable source needs no such function. `input_form` says
-    what the inputs should be like.
+    architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable source needs no such function. `initialiser` names
+    all that fresh weights depend on but the seed (code, releases): a random twin is then known, and found in the cache, without being drawn. It is
+    for differentiable sources that can be drawn anew. `input_form` says what the inputs should be like.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Source:
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
     prepare_batch: Callable[[Any], Any] | None = field(default=None, repr=False)
     load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
+    initialiser: str | None = field(default=None, repr=False)
     input_form: InputForm = field(default_factory=InputForm, repr=False)
     static_shapes: bool = True
     reads_tokens: bool = False  # words in their sentences, beside texts
@@ -121,6 +123,19 @@ class Source:
     def differentiable(self) -> Differentiable | None:
         """Parameters and apply function; None for a black box."""
         return None if self.load_differentiable is None else self.load_differentiable()
+
+    @property
+    def is_differentiable(self) -> bool:
+        """Whether it has parameters; the network is built only where `initialiser` does not tell."""
+        return self.initialiser is not None or self.differentiable is not None
+
+    @property
+    def has_fresh_weights(self) -> bool:
+        """Whether a differentiable source can be drawn anew; the network is built as above."""
+        if self.initialiser is not None:
+            return True
+        differentiable = self.differentiable
+        return differentiable is not None and differentiable.initialise is not None
 
     def random_twin(self, seed: int = 0) -> "Source":
         """The same architecture with freshly drawn weights. Raises FeatalignError for a source that cannot be re-initialised."""

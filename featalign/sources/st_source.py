@@ -17,7 +17,7 @@ from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, digest_weights, forward_pass, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
 
 FEATURES = "features"
 
@@ -102,8 +102,8 @@ class Encoder:
             return _run(model(), prepared, wanted)
 
         def load_twin(seed: int) -> Source:
-            made = Resident(lambda: self.fresh(seed))
-            return self.source(digest_weights(made()), made, layers, default)
+            drawn_by = fresh_revision(seed, "torch", "transformers", "sentence-transformers")
+            return self.source(drawn_by, Resident(lambda: self.fresh(seed)), layers, default)
 
         return Source(
             self.address.text,

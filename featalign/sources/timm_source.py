@@ -16,7 +16,7 @@ from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import as_picture
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, digest_weights, forward_pass, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
 
 FEATURES, LOGITS = "features", "logits"
 
@@ -108,8 +108,8 @@ class Network:
             return _run(model(), prepared, wanted)
 
         def load_twin(seed: int) -> Source:
-            made = Resident(lambda: self.fresh(seed))
-            return self.source(name, digest_weights(made()), made, layers, default, None, settings)
+            drawn_by = fresh_revision(seed, "torch", "timm")
+            return self.source(name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default, None, settings)
 
         identity = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
         return Source(

@@ -1,8 +1,8 @@
 """What the sources that run in torch share: device, precision, seeded weights, digests, pooling."""
 
-import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
@@ -44,15 +44,13 @@ def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
         return build()
 
 
-def digest_weights(model: Any) -> str:
-    """SHA-256 of a torch module's parameters and buffers: names, types, shapes, bytes."""
-    import torch
+def fresh_revision(seed: int, *packages: str) -> str:
+    """What fresh weights depend on but the source's own files: the seed, and the releases that draw them.
 
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(f"{name}|{tensor.dtype}|{tuple(tensor.shape)}|".encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    >>> fresh_revision(1, "numpy").startswith("fresh weights 1, numpy ")
+    True
+    """
+    return ", ".join((f"fresh weights {seed}", *(f"{package} {version(package)}" for package in packages)))
 
 
 def as_numpy(tensor: Any) -> np.ndarray:

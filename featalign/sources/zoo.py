@@ -1,7 +1,10 @@
 """The zoo: small pretrained image models that ship inside the package, addressed as zoo/NAME."""
 
+import hashlib
+import inspect
 import json
 from functools import cache
+from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -61,6 +64,7 @@ def load_zoo_source(name: str) -> Source:
             card["num_parameters"],
         ),
         load_differentiable=lambda: built().differentiable,
+        initialiser=_initialiser(),
         input_form=InputForm((card["preprocessing"]["size"],) * 2),
     )
 
@@ -80,9 +84,34 @@ def _build(name: str, card: dict[str, Any], weights: dict[str, np.ndarray]) -> S
         preprocessing=_preprocessing(card),
         logits_layer="logits",
         layers=card["layers"],
-        initialise=lambda seed: architecture(num_classes, rngs=nnx.Rngs(seed)),
+        initialise=lambda seed: _drawn(architecture, num_classes, seed),
         revision=_revision(card, weights),
     )
+
+
+def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
+    """A network with fresh weights, which are the same whatever the user's settings of JAX."""
+    import jax
+    from flax import nnx
+
+    offset = jax.config.jax_random_seed_offset  # type: ignore[attr-defined]
+    with (
+        jax.enable_x64(False),
+        jax.threefry_partitionable(True),
+        jax.default_prng_impl("threefry2x32"),
+    ):
+        return architecture(num_classes, rngs=nnx.Rngs(seed - offset))
+
+
+@cache
+def _initialiser() -> str:
+    """What fresh weights depend on but architecture and seed: the code that draws them, as text and as releases."""
+    releases = " ".join(f"{package} {version(package)}" for package in ("jax", "jaxlib", "flax"))
+    return f"{hashlib.sha256(_code()).hexdigest()} {releases}"
+
+
+def _code() -> bytes:
+    return Path(__file__).with_name("zoo_networks.py").read_bytes() + inspect.getsource(_drawn).encode()
 
 
 def _preprocessing(card: dict[str, Any]) -> ImagePreprocessing:

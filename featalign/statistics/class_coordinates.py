@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
+from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 
@@ -36,17 +37,25 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
     assert statistics.moments is not None
     assert statistics.rows is not None
     spectrum, classes = statistics.spectrum, statistics.class_moments
-    labels = jnp.asarray(statistics.rows.labels)
+    labels = statistics.rows.labels
     if spectrum.basis_is_left:
         return _rotated(spectrum, classes.counts, labels)
     assert statistics.moments.scatter is not None
-    rows = _centred(jnp.asarray(statistics.rows.features), spectrum.mean)
-    return ClassCoordinates(rows, labels, statistics.moments.scatter, classes.means - spectrum.mean, classes.counts, rounding(spectrum))
+    scatter = statistics.moments.scatter
+    return _in_columns(statistics.rows.features, spectrum, scatter, classes, labels)
 
 
 @jax.jit
-def _centred(features: jax.Array, mean: jax.Array) -> jax.Array:
-    return features.astype(mean.dtype) - mean
+def _in_columns(
+    features: jax.Array,
+    spectrum: Spectrum,
+    scatter: jax.Array,
+    classes: ClassMoments,
+    labels: jax.Array,
+) -> ClassCoordinates:
+    rows = features.astype(spectrum.mean.dtype) - spectrum.mean
+    offsets = classes.means - spectrum.mean
+    return ClassCoordinates(rows, labels, scatter, offsets, classes.counts, rounding(spectrum))
 
 
 @jax.jit

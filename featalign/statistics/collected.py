@@ -69,7 +69,10 @@ class Statistics:
     known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # see `once`
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
-        """What `make` gives, made once for all scorers and all orders of the labels: it may depend on features and seed, not on labels."""
+        """What `make` gives, made once for all scorers and all orders of the labels.
+
+        It may depend on features and seed; what depends on labels has them in its name.
+        """
         if name not in self.known:
             self.known[name] = make()
         return self.known[name]

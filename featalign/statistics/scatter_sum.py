@@ -70,11 +70,11 @@ class ScatterSum:
     def moments(self, sums: CentreSums) -> Moments:
         """The moments of all rows z, from their sums."""
         self._flush()
-        return _moments(jnp.asarray(self.upper.T), sums)
+        return _moments(self.upper.T, sums)
 
 
 @jax.jit
-def _moments(lower: jax.Array, sums: CentreSums) -> Moments:
+def _moments(lower: jax.Array | np.ndarray, sums: CentreSums) -> Moments:
     """Moments about the mean from the lower half of Σ z zᵀ and the sums of z; δ is the mean of z.
 
     Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ, Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.

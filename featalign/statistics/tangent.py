@@ -42,13 +42,20 @@ def within_folds(tangent: Tangent, seed: int) -> Tangent:
 def joint_gram(draw: Draw) -> np.ndarray:
     """The Gram matrix (M, M) of activations and gradients together, each centred and with a mean square of 1 per row.
 
-    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no label enters.
+    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no label enters. What is finite gives what is finite.
     """
     gram = np.zeros((len(draw.features),) * 2)
     for part in (draw.features, draw.gradients):
-        centred = part.astype(np.float64) - part.mean(axis=0, dtype=np.float64)
+        values = _in_range(part.astype(np.float64))
+        differences = values - values[0]  # exactly 0 in constant columns
+        centred = _in_range(differences - differences.mean(axis=0))
         own = centred @ centred.T
         mean = np.trace(own) / len(own)
         if mean > 0:
             gram += own / mean
     return gram
+
+
+def _in_range(values: np.ndarray) -> np.ndarray:
+    """The values times a power of two, so that the largest is near 1 and squares neither vanish nor overflow."""
+    return np.ldexp(values, -np.frexp(np.abs(values).max())[1])

@@ -14,9 +14,10 @@ from featalign.arrays import Labels, check_labels
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Status, evaluate
-from featalign.scorers.tangent import tangent_curve, tangent_folds
+from featalign.scorers.tangent import decompose, held_out_hits, predict, tangent_curve, tangent_folds, twins_accuracy
 from featalign.statistics.gather import gather
-from featalign.statistics.tangent import Draw, Tangent
+from featalign.statistics.tangent import Draw, Tangent, joint_gram
+from tests import oracles
 from tests.scorer_table import TANGENT_ROWS
 
 SCORERS = select([row.name for row in TANGENT_ROWS])
@@ -190,6 +191,7 @@ def test_the_curve_ends_at_the_scores_and_rises():
     assert list(curve) == [4, 9, 18, 36]
     probe, gain = (evaluate(scorer, statistics).value for scorer in SCORERS)
     assert curve[36] == pytest.approx((probe, probe - gain))
+    assert twins_accuracy(replace(tangent, source=())) == pytest.approx(probe - gain)
     assert curve[4][0] < curve[36][0]
 
 
@@ -204,6 +206,8 @@ def test_black_boxes_few_rows_and_no_twins():
     few = check_labels(np.arange(9) % 3, 9)
     assert evaluate(SCORERS[0], statistics_of(evidence(few))).status is Status.TOO_FEW_ROWS
     assert tangent_curve(statistics_of(evidence(few))) == {}
+    assert np.isnan(twins_accuracy(evidence(few)))
+    assert np.isnan(twins_accuracy(evidence(labels, twins=0)))
     assert all(np.isnan(twins) for _, twins in tangent_curve(alone).values())
 
 
@@ -212,6 +216,71 @@ def test_constant_evidence_predicts_the_mean():
     still = (Draw(np.ones((30, 3)), np.zeros((30, 4))),)
     probe = evaluate(SCORERS[0], statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, (still,))))
     assert probe.value == pytest.approx(2 / 3)
+
+
+def test_constants_that_no_sum_gives_exactly_predict_the_mean():
+    labels = check_labels(np.array([0] * 20 + [1] * 10), 30)
+    still = (Draw(np.full((30, 3), np.float32(0.1)), np.full((30, 4), 0.7)),)
+    probe = evaluate(SCORERS[0], statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, ())))
+    assert probe.value == pytest.approx(2 / 3)
+
+
+def test_training_rows_that_are_all_alike_predict_the_mean():
+    """All rows but one are the same: the fold that holds it out has nothing to fit but rounding."""
+    labels = check_labels(np.array([0] * 20 + [1] * 10), 30)
+    features = np.full((30, 3), 0.1)
+    features[25] = 7.3
+    folds = tangent_folds(labels, 0)
+    parts = decompose(joint_gram(Draw(features, np.zeros((30, 2)))), folds)
+    assert [bool(part.values.any()) for part in parts] == [fold != folds[25] for fold in range(len(parts))]
+    held = parts[folds[25]].held
+    assert held_out_hits(parts, labels)[held].tolist() == (labels.values[held] == 0).tolist()
+
+
+def test_a_row_far_from_all_others_has_its_leverage_and_no_more():
+    """Its leave-one-out residual divides by nearly nothing; the oracle fits again without it."""
+    tangent = evidence(labels_of("classification"), twins=0, draws=1)
+    (draw,) = tangent.source
+    features = draw.features.copy()
+    features[7] *= 1e7
+    far = (replace(draw, features=features),)
+    expected = oracles.tangent_probe([(features, draw.gradients)], tangent.labels.values, tangent.folds)
+    assert evaluate(SCORERS[0], statistics_of(replace(tangent, source=far))).value == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("scale", [1e-200, 1e200])
+def test_no_scale_is_too_small_or_too_large(scale):
+    tangent = evidence(labels_of("classification"))
+
+    def scaled(draws):
+        return tuple(Draw(draw.features * scale, draw.gradients / scale) for draw in draws)
+
+    changed = replace(tangent, source=scaled(tangent.source), twins=tuple(scaled(twin) for twin in tangent.twins))
+    for scorer in SCORERS:
+        assert evaluate(scorer, statistics_of(changed)) == evaluate(scorer, statistics_of(tangent))
+
+
+def test_targets_out_of_range_are_a_status_and_no_choice_among_errors_that_are_not_finite():
+    labels = labels_of("regression")
+    tangent = evidence(labels)
+    huge = replace(tangent, labels=replace(labels, values=labels.values * 1e200))
+    assert {evaluate(scorer, statistics_of(huge)).status for scorer in SCORERS} == {Status.UNDEFINED}
+    part = decompose(joint_gram(tangent.source[0]), tangent.folds)[0]
+    with np.errstate(over="ignore", invalid="ignore"):
+        assert np.isnan(predict(part, huge.labels.values[part.training])).all()
+
+
+@pytest.mark.parametrize("strength", [0.0, 50.0])
+def test_the_grid_of_penalties_is_wide_enough(strength, monkeypatch):
+    """Noise takes the largest, labels that are a function of the features the smallest: beyond them nothing is to be had."""
+    random, labels = np.random.default_rng(1), labels_of("regression")
+    features = random.normal(size=(COUNT, 60)) + strength * labels.values @ random.normal(size=(2, 60))
+    draws = (Draw(features, np.zeros((COUNT, 1))),)
+    statistics = lambda: statistics_of(Tangent(labels, np.arange(COUNT), tangent_folds(labels, 0), draws, ()))  # noqa: E731
+    value = evaluate(SCORERS[0], statistics()).value
+    wider = tuple(10.0**power for power in np.arange(-8, 5.5, 0.5))
+    monkeypatch.setattr("featalign.scorers.tangent.RELATIVE_PENALTIES", wider)
+    assert evaluate(SCORERS[0], statistics()).value == pytest.approx(value, abs=0.02)
 
 
 def test_a_source_that_cannot_be_differentiated_after_all_keeps_its_other_scores(tmp_path):

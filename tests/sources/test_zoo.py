@@ -2,11 +2,14 @@ import json
 import subprocess
 import sys
 
+import jax
 import numpy as np
 import pytest
+from flax import nnx
 
 from experiments.zoo.recipes import RECIPES
 from featalign.errors import FeatalignError
+from featalign.sources import zoo
 from featalign.sources.catalogue import expand, load
 from featalign.sources.flax_modules import flat_parameters
 from featalign.sources.zoo import WEIGHTS, load_zoo_source, read_card, zoo_names
@@ -50,6 +53,71 @@ def test_every_source_emits_the_layers_of_its_card(name):
 
 def test_revisions_differ():
     assert len({load_zoo_source(name).revision for name in zoo_names()}) == len(zoo_names())
+
+
+def test_a_twin_is_known_without_being_drawn(monkeypatch):
+    def build(*given):
+        raise AssertionError("no network is needed")
+
+    monkeypatch.setattr(zoo, "_build", build)
+    source = load_zoo_source("resnet_digits")
+    assert source.is_differentiable
+    assert source.has_fresh_weights
+    twin, again, other = (source.random_twin(seed) for seed in (3, 3, 4))
+    assert twin.revision == again.revision
+    revisions = {source.revision, twin.revision, other.revision, load_zoo_source("resnet_noise").random_twin(3).revision}
+    assert len(revisions) == 4
+    assert twin.random_twin(3).revision not in revisions
+
+
+def weights_of(source):
+    assert source.differentiable is not None
+    return flat_parameters(source.differentiable.parameters)
+
+
+def test_the_twin_that_is_known_is_the_one_that_is_drawn():
+    twin = load_zoo_source("resnet_digits").random_twin(3)
+    parameters = nnx.to_pure_dict(nnx.state(ARCHITECTURES["resnet"](10, rngs=nnx.Rngs(3)), nnx.Param))
+    drawn = weights_of(twin)
+    assert drawn.keys() == flat_parameters(parameters).keys()
+    for name, values in flat_parameters(parameters).items():
+        np.testing.assert_array_equal(drawn[name], values)
+
+
+SETTINGS = {
+    "jax_random_seed_offset": 5,
+    "jax_default_prng_impl": "rbg",
+    "jax_threefry_partitionable": False,
+    "jax_enable_x64": True,
+}
+
+
+@pytest.mark.parametrize("setting", SETTINGS)
+def test_fresh_weights_do_not_hang_on_settings_of_jax(setting):
+    source = load_zoo_source("vit_digits")
+    expected = weights_of(source.random_twin(1))
+    before = getattr(jax.config, setting)
+    jax.config.update(setting, SETTINGS[setting])
+    try:
+        found = weights_of(source.random_twin(1))
+    finally:
+        jax.config.update(setting, before)
+    for name, values in expected.items():
+        assert found[name].dtype == values.dtype
+        np.testing.assert_array_equal(found[name], values)
+
+
+def test_a_twin_of_other_code_or_releases_is_another(monkeypatch):
+    source = load_zoo_source("resnet_digits")
+    revisions = [source.random_twin(3).revision]
+    for name, changed in (("version", lambda package: f"99 of {package}"), ("_code", lambda: b"other networks")):
+        with monkeypatch.context() as patched:
+            patched.setattr(zoo, name, changed)
+            zoo._initialiser.cache_clear()
+            revisions.append(load_zoo_source("resnet_digits").random_twin(3).revision)
+    zoo._initialiser.cache_clear()
+    assert len(set(revisions)) == 3
+    assert load_zoo_source("resnet_digits").random_twin(3).revision == revisions[0]
 
 
 @needs_shared
