@@ -1,6 +1,8 @@
 """Sums of products of all rows by BLAS, where XLA computes both halves of a symmetric matrix."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,6 +10,7 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from featalign.statistics.moments import Moments
+from featalign.statistics.products import on_host
 
 (dsyrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
 BUFFER_VALUES = 2**22
@@ -49,7 +52,7 @@ class ScatterSum:
         self.upper = np.zeros((width, width), order="F")
         self.waiting, self.held = np.empty((max(1, BUFFER_VALUES // width), width)), 0  # each call reads and writes the whole sum
 
-    def add(self, rows: jax.Array) -> None:
+    def add(self, rows: Any) -> None:
         """Add the products of the rows of a batch (B, D)."""
         if self.held + len(rows) > len(self.waiting):
             self._flush()
@@ -69,8 +72,22 @@ class ScatterSum:
 
     def moments(self, sums: CentreSums) -> Moments:
         """The moments of all rows z, from their sums."""
+        return _moments(jnp.asarray(self.finish().T), sums)
+
+    def finish(self) -> np.ndarray:
+        """The upper half of the sum."""
         self._flush()
-        return _moments(jnp.asarray(self.upper.T), sums)
+        return self.upper
+
+
+def scatter_of(parts: Iterable[Any], width: int) -> Any:
+    """zᵀ z (D, D) of rows z that come in blocks: on processors its upper half alone."""
+    if not on_host():
+        return sum(part.T @ part for part in parts)
+    scatter = ScatterSum(width)
+    for part in parts:
+        scatter.add(part)
+    return scatter.finish()
 
 
 @jax.jit
