@@ -10,9 +10,9 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from featalign.statistics.moments import Moments
-from featalign.statistics.products import on_host
+from featalign.statistics.products import held, on_host
 
-(dsyrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+dsymv, dsyr, dsyrk = get_blas_funcs(("symv", "syr", "syrk"), dtype=np.float64)
 BUFFER_VALUES = 2**22
 
 
@@ -70,14 +70,36 @@ class ScatterSum:
         if len(rows):
             self.upper = dsyrk(1.0, rows.T, beta=1.0, c=self.upper, overwrite_c=True)
 
+    @np.errstate(all="ignore")  # what is out of range gets a status
     def moments(self, sums: CentreSums) -> Moments:
-        """The moments of all rows z, from their sums."""
-        return _moments(jnp.asarray(self.finish().T), sums)
+        """Moments about the mean of all rows z, from their sums; δ is the mean of z.
+
+        Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ and
+        Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.
+        """
+        upper, sums = self.finish(), held(sums)
+        count, shift = float(sums.count), sums.linear / max(float(sums.count), 1.0)
+        trace, pulled, square = np.trace(upper), dsymv(1.0, upper, shift), shift @ shift
+        cubic = sums.cubic - trace * shift - 2 * pulled + 2 * count * square * shift
+        quartic = sums.quartic - 4 * shift @ sums.cubic + 4 * shift @ pulled
+        quartic = quartic + 2 * square * trace - 3 * count * square**2
+        scatter = mirrored(dsyr(-count, shift, a=upper, overwrite_a=True))
+        return Moments(*map(jnp.asarray, (sums.count, shift, scatter.T, cubic, quartic)))
 
     def finish(self) -> np.ndarray:
         """The upper half of the sum."""
         self._flush()
         return self.upper
+
+
+def mirrored(upper: np.ndarray, *, block: int = 256) -> np.ndarray:
+    """The symmetric matrix of this upper half, in place."""
+    for start in range(0, len(upper), block):
+        stop = min(start + block, len(upper))
+        corner = np.triu(upper[start:stop, start:stop])
+        upper[start:stop, start:stop] = corner + np.triu(corner, 1).T
+        upper[stop:, start:stop] = upper[start:stop, stop:].T
+    return upper
 
 
 def scatter_of(parts: Iterable[Any], width: int) -> Any:
@@ -88,18 +110,3 @@ def scatter_of(parts: Iterable[Any], width: int) -> Any:
     for part in parts:
         scatter.add(part)
     return scatter.finish()
-
-
-@jax.jit
-def _moments(lower: jax.Array, sums: CentreSums) -> Moments:
-    """Moments about the mean from the lower half of Σ z zᵀ and the sums of z; δ is the mean of z.
-
-    Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ, Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.
-    """
-    count = sums.count
-    about = jnp.tril(lower) + jnp.tril(lower, -1).T
-    shift = sums.linear / jnp.maximum(count, 1)
-    trace, pulled, square = jnp.trace(about), about @ shift, shift @ shift
-    cubic = sums.cubic - trace * shift - 2 * pulled + 2 * count * square * shift
-    quartic = sums.quartic - 4 * shift @ sums.cubic + 4 * shift @ pulled + 2 * square * trace - 3 * count * square**2
-    return Moments(count, shift, about - count * jnp.outer(shift, shift), cubic, quartic)
