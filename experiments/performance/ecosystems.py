@@ -5,7 +5,6 @@ pass over the same batches, prepared beforehand. Weights are random but for Mini
 alone, by python -m experiments.performance.ecosystems timm: tests/sources/test_timm_source.py says why. Cases can be named; results are kept.
 """
 
-import json
 import statistics
 import sys
 import tempfile
@@ -226,13 +225,8 @@ def main() -> None:
     for name in chosen:
         with tempfile.TemporaryDirectory() as folder:
             line = CASES[name](Path(folder))
-        others = [other for other in _saved() if other.name != line.name]
-        show_and_save("Throughput of the ecosystems", [*others, line], PATH)  # after each case: an interruption loses only the one at work
-
-
-def _saved() -> list[Line]:
-    """The lines that were measured before."""
-    return [Line(**line) for line in json.loads(PATH.read_text(encoding="utf-8"))["lines"]] if PATH.is_file() else []
+        # after each case: an interruption loses only the one at work
+        show_and_save("Throughput of the ecosystems", [line], PATH)
 
 
 if __name__ == "__main__":

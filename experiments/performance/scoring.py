@@ -21,6 +21,7 @@ from featalign.scorers.registry import SCORERS
 
 (dsyrk,) = scipy.linalg.get_blas_funcs(("syrk",), dtype=np.float64)
 CLOSED_FORM = tuple(scorer.name for scorer in SCORERS if "rows" not in scorer.needs and not scorer.variant)
+PROBES = ("ridge_probe", "lda", "sfda")  # closed forms too, over the rows
 
 
 def _data(count: int, width: int, classes: int, *, seed: int = 0, signal: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
@@ -41,6 +42,13 @@ def tall() -> list[Line]:
         scipy.linalg.eigh(gram, lower=False, driver="evd", overwrite_a=True, check_finite=False)
 
     ours = compare("tall: all closed-form", lambda: fa.score(features, labels, CLOSED_FORM), floor, against="dsyrk + eigh", wanted="<= 1.5")
+    probes = compare(
+        "tall: with ridge_probe, lda, sfda",
+        lambda: fa.score(features, labels, CLOSED_FORM + PROBES),
+        floor,
+        against="dsyrk + eigh",
+        wanted="",
+    )
     one = compare(
         "tall: logme",
         lambda: fa.score(features, labels, ["logme"]),
@@ -55,7 +63,7 @@ def tall() -> list[Line]:
         against="pinv H-score",
         wanted="",
     )
-    return [ours, one, other]
+    return [ours, probes, one, other]
 
 
 def wide() -> list[Line]:

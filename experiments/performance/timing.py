@@ -1,6 +1,7 @@
 """Timing as ratios within one run: both sides warmed up, taken in turn, medians of the pairs."""
 
 import json
+import os
 import platform
 import statistics
 import time
@@ -53,14 +54,35 @@ def seconds(function: Callable[[], Any]) -> float:
     return time.perf_counter() - start
 
 
+def machine() -> dict[str, Any]:
+    """What the seconds are of: processor, the threads this process may use, and each BLAS."""
+    from threadpoolctl import threadpool_info
+
+    names = [line for line in _lines("/proc/cpuinfo") if line.startswith("model name")]
+    model = names[0].split(":", 1)[1].strip() if names else platform.processor()
+    threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = [each for each in threadpool_info() if each["user_api"] == "blas"]
+    blas = [f"{each['internal_api']} {each['version']} ({each.get('architecture', 'unknown')}, {each['num_threads']} threads)" for each in found]
+    kind = f"{model or platform.machine()} x {threads}"
+    return {"processor": kind, "blas": sorted(set(blas))}
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+
+
 def show_and_save(title: str, lines: list[Line], path: Path) -> None:
-    """Print the table and write it as JSON with the kind of machine."""
+    """Print the table; keep its lines by processor, beside those of other processors and cases."""
     import jax
     from rich.console import Console
     from rich.table import Table
 
     devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
-    table = Table(title=f"{title} ({devices})")
+    here = machine()
+    table = Table(title=f"{title} ({devices}: {here['processor']}; {', '.join(here['blas'])})")
     for column in ("case", "ours (s)", "against", "theirs (s)", "ratio", "low to high", "wanted", ""):
         table.add_column(column)
     for line in lines:
@@ -76,5 +98,14 @@ def show_and_save(title: str, lines: list[Line], path: Path) -> None:
         )
     Console(width=160).print(table)
     path.parent.mkdir(exist_ok=True)
-    content = {"title": title, "devices": devices, "processor": platform.machine(), "jax": jax.__version__, "lines": [asdict(line) for line in lines]}
-    path.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    known = {line["name"]: line for line in kept.get(here["processor"], {}).get("lines", [])}
+    known |= {line.name: asdict(line) for line in lines}
+    kept[here.pop("processor")] = {
+        "title": title,
+        "devices": devices,
+        "jax": jax.__version__,
+        **here,
+        "lines": list(known.values()),
+    }
+    path.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")

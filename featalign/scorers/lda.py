@@ -1,16 +1,20 @@
 """LDA: leave-one-out posterior of a shrunk linear discriminant."""
 
+import math
 from collections.abc import Sequence
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.ridge_probe import left_vectors
+from featalign.scorers.ridge_probe import rotated_rows
 from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates, rounding
 from featalign.statistics.gather import Statistics
-from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.products import arrays, held, squares_product
+
+SAFE_GAP = 1e-6
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
@@ -26,12 +30,19 @@ def compute(statistics: Statistics) -> RowMean | Status:
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    return RowMean(np.asarray(_leave_one_out(class_coordinates(statistics), statistics.num_features)))
+    posteriors = _in_eigenvectors(statistics)
+    if posteriors is None:
+        posteriors = _leave_one_out(class_coordinates(statistics), statistics.num_features)
+    return RowMean(np.asarray(posteriors))
 
 
 @jax.jit
 def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
-    """The posterior of each row (M,). A = N S is what is factored: without row i it is A - g r rᵀ, r = x - μ_c, g = (1 - a) n_c / (n_c - 1)."""
+    """The posterior of each row (M,), whatever the classes.
+
+    A = N S is what is factored: without row i it is A - g r rᵀ, r = x - μ_c,
+    g = (1 - a) n_c / (n_c - 1).
+    """
     counts, labels = data.counts, data.labels
     total = counts.sum()
     within = data.within()
@@ -46,61 +57,82 @@ def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
     return _posterior(leverage, pull, _distances(means), counts, labels, shrinkage)
 
 
-def _posterior(leverage: jax.Array, pull: jax.Array, apart: jax.Array, counts: jax.Array, labels: jax.Array, shrinkage: jax.Array) -> jax.Array:
-    """Posteriors (M,) from rᵀ A⁻¹ r (M,), rᵀ A⁻¹ (μ_c - μ_k) (M, C) and the distances of class means in A⁻¹ (C, C)."""
-    leverage, total, own = leverage[:, None], counts.sum(), jax.nn.one_hot(labels, len(counts), dtype=bool)
-    grow = (counts / jnp.maximum(counts - 1, 1))[labels, None]  # without row i, x - μ_c is so many times r
+def _posterior(
+    leverage: Any,
+    pull: Any,
+    apart: Any,
+    counts: Any,
+    labels: Any,
+    shrinkage: Any,
+) -> Any:
+    """Posteriors (M,) of the own class.
+
+    From rᵀ A⁻¹ r (M,), rᵀ A⁻¹ (μ_c - μ_k) (M, C) and the distances of class means in A⁻¹ (C, C).
+    """
+    xp = jnp if isinstance(leverage, jax.Array) else np
+    leverage, total = leverage[:, None], counts.sum()
+    own = labels[:, None] == xp.arange(len(counts))
+    # without row i, x - μ_c is so many times r
+    grow = (counts / xp.maximum(counts - 1, 1))[labels, None]
     weight = (1 - shrinkage) * grow
-    distances = leverage + 2 * pull + apart[labels] + weight * (leverage + pull) ** 2 / jnp.maximum(1 - weight * leverage, 1e-12)
-    distances = jnp.where(own, grow**2 * distances, distances)
-    logits = jnp.log((counts - own) / (total - 1)) - (total - 1) * distances / 2
-    return jnp.where(own, jax.nn.softmax(logits), 0.0).sum(axis=1)
+    change = weight * (leverage + pull) ** 2 / xp.maximum(1 - weight * leverage, 1e-12)
+    distances = leverage + 2 * pull + apart[labels] + change
+    distances = xp.where(own, grow**2 * distances, distances)
+    logits = xp.log((counts - own) / (total - 1)) - (total - 1) * distances / 2
+    shares = xp.exp(logits - logits.max(axis=1, keepdims=True))
+    return xp.where(own, shares, 0.0).sum(axis=1) / shares.sum(axis=1)
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
-    """The values for several orders of the labels, whose common covariance is that of all rows less one of rank C - 1.
+    """The values for several orders of the labels: the rotated rows are those of all."""
+    found = map(compute, relabelled)
+    return [each.values.mean() if isinstance(each, RowMean) else math.nan for each in found]
 
-    In the eigenvectors of all rows, A = M - (1 - a) Oᵀ n O with M diagonal and O (C, R) the class means, so that A⁻¹ costs a C x C inverse.
+
+@np.errstate(divide="ignore")  # a class of one row has a prior of zero without it
+def _in_eigenvectors(statistics: Statistics) -> Any:
+    """The posterior of each row (M,) from rows in the eigenvectors of the scatter of all rows.
+
+    The scatter within classes is that of all rows less one of rank C - 1: there
+    A = M - Bᵀ B, M diagonal and B = √((1 - a) n) O (C, R), O the class means, so that A⁻¹ takes no
+    more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). None where that is nearly singular: where the classes are so
+    far apart that the difference has lost its digits.
     """
-    first = relabelled[0]
-    assert first.spectrum is not None
-    assert first.rows is not None
-    if first.spectrum.is_constant:
-        return [float("nan")] * len(relabelled)
-    features, spectrum = first.rows.features, first.spectrum
-    rows = first.once("left vectors", lambda: left_vectors(spectrum, jnp.asarray(features))) * jnp.sqrt(spectrum.eigenvalues)
-    values = []
-    for statistics in relabelled:
-        assert statistics.spectrum is not None
-        assert statistics.rows is not None
-        counts, labels = statistics.class_moments.counts, jnp.asarray(statistics.rows.labels)
-        values.append(float(_in_eigenvectors(rows, statistics.spectrum, counts, labels, statistics.num_features)))
-    return values
-
-
-@jax.jit
-def _in_eigenvectors(rows: jax.Array, spectrum: Spectrum, counts: jax.Array, labels: jax.Array, width: int) -> jax.Array:
-    eigenvalues, total = spectrum.eigenvalues, counts.sum()
-    means = (jnp.sqrt(eigenvalues)[:, None] * spectrum.label_projections / jnp.maximum(counts, 1)).T  # O
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    xp, rows = arrays(), rotated_rows(statistics)
+    spectrum, size, width = statistics.spectrum, rows.shape[1], statistics.num_features
+    counts, labels = held((statistics.class_moments.counts, statistics.rows.labels))
+    values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))
+    total, numbers = counts.sum(), xp.arange(len(rows))
+    means = (xp.sqrt(values)[:, None] * projections / xp.maximum(counts, 1)).T  # O
     squares = (means * means).sum(axis=1)
-    inner = rows @ means.T
-    residuals = (rows * rows).sum(axis=1) - 2 * jnp.take_along_axis(inner, labels[:, None], axis=1)[:, 0] + squares[labels]
-    trace = eigenvalues.sum() - counts @ squares
-    weighted = jnp.sqrt(counts)[:, None] * means
-    square = (eigenvalues**2).sum() - 2 * ((weighted * weighted) @ eigenvalues).sum() + ((weighted @ weighted.T) ** 2).sum()
-    shrinkage = _shrinkage(square / total**2, trace / total, (residuals**2).mean(), total, width)
-    ridge = jnp.maximum(shrinkage * trace / width, rounding(spectrum))
-    scaled = means / ((1 - shrinkage) * eigenvalues + ridge)  # O M⁻¹
-    within = means @ scaled.T
-    kernel = jnp.linalg.inv(jnp.diag(1 / ((1 - shrinkage) * jnp.maximum(counts, 1))) - within)
-    projected = rows @ scaled.T
-    centres, points = within + within @ kernel @ within, projected + projected @ kernel @ within  # O A⁻¹ Oᵀ and X A⁻¹ Oᵀ
-    heights = ((rows * rows) / ((1 - shrinkage) * eigenvalues + ridge)).sum(axis=1) + ((projected @ kernel) * projected).sum(axis=1)
-    own, diagonal = jnp.take_along_axis(points, labels[:, None], axis=1), jnp.diag(centres)
-    leverage = heights - 2 * own[:, 0] + diagonal[labels]
-    pull = own - diagonal[labels][:, None] - points + centres[labels]
-    apart = diagonal[:, None] + diagonal[None, :] - 2 * centres
-    return _posterior(leverage, pull, apart, counts, labels, shrinkage).mean()
+    norms = statistics.once("norms", lambda: squares_product(rows, xp.ones(size)))
+    residuals = norms - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
+    trace = values.sum() - counts @ squares
+    weighted = xp.sqrt(counts)[:, None] * means
+    square = (values**2).sum() - 2 * ((weighted**2) @ values).sum()
+    square = square + ((weighted @ weighted.T) ** 2).sum()
+    quartic = (residuals**2).mean()
+    shrinkage = _shrinkage(square / total**2, trace / total, quartic, total, width)
+    ridge = xp.maximum(shrinkage * trace / width, held(rounding(spectrum)))
+    diagonal = (1 - shrinkage) * values + ridge  # M
+    scaled = means / diagonal  # O M⁻¹
+    roots = xp.sqrt((1 - shrinkage) * counts)
+    share = roots[:, None] * (scaled @ means.T) * roots  # B M⁻¹ Bᵀ
+    if not xp.linalg.eigvalsh(share)[-1] < 1 - SAFE_GAP:
+        return None
+    kernel = roots[:, None] * xp.linalg.inv(xp.eye(len(share)) - share) * roots
+    within, projected = scaled @ means.T, rows @ scaled.T
+    spread = projected @ kernel
+    centres = within + within @ kernel @ within  # O A⁻¹ Oᵀ
+    points = projected + spread @ within  # X A⁻¹ Oᵀ
+    heights = squares_product(rows, 1 / diagonal) + (spread * projected).sum(axis=1)
+    own, centre = points[numbers, labels], xp.diag(centres)
+    leverage = heights - 2 * own + centre[labels]
+    pull = own[:, None] - centre[labels][:, None] - points + centres[labels]
+    apart = centre[:, None] + centre[None, :] - 2 * centres
+    return _posterior(leverage, pull, apart, counts, labels, shrinkage)
 
 
 def _distances(means: jax.Array) -> jax.Array:
@@ -113,10 +145,12 @@ def _ledoit_wolf(covariance: jax.Array, quartic: jax.Array, count: jax.Array, wi
     return _shrinkage((covariance**2).sum(), jnp.trace(covariance), quartic, count, width)
 
 
-def _shrinkage(square: jax.Array, trace: jax.Array, quartic: jax.Array, count: jax.Array, width: int) -> jax.Array:
+def _shrinkage(square: Any, trace: Any, quartic: Any, count: Any, width: Any) -> Any:
+    xp = jnp if isinstance(square, jax.Array) else np
     distance = square - trace**2 / width
-    noise = jnp.maximum((quartic - square) / count, 0.0)
-    return jnp.where(distance > 0, jnp.minimum(noise, distance) / jnp.where(distance > 0, distance, 1.0), 0.0)
+    noise = xp.maximum((quartic - square) / count, 0.0)
+    there = distance > 0
+    return xp.where(there, xp.minimum(noise, distance) / xp.where(there, distance, 1.0), 0.0)
 
 
 LDA = Scorer(

@@ -1,14 +1,17 @@
 """Ridge probe: leave-one-out accuracy of ridge regression on the labels."""
 
-import jax
-import jax.numpy as jnp
+from typing import Any
+
 import numpy as np
 
 from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer, Status
 from featalign.statistics.gather import Statistics, label_columns
-from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.products import arrays, held, squares_product
+from featalign.statistics.spectrum import Spectrum, rotated
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-4, 3.5, 0.5))
+COLUMNS = 64  # of a product at least, where one label column is too few to keep BLAS busy
+ROUNDING = 1e-12
 
 
 def compute(statistics: Statistics) -> RowMean | Influenced | Status:
@@ -27,10 +30,10 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
         return Status.TOO_FEW_ROWS
     if statistics.spectrum.is_constant:
         return Status.CONSTANT
-    targets = jnp.asarray(label_columns(statistics.rows.labels, statistics.num_classes))
-    spectrum, features = statistics.spectrum, statistics.rows.features
-    directions = statistics.once("left vectors", lambda: left_vectors(spectrum, jnp.asarray(features)))
-    predictions = np.asarray(_leave_one_out(spectrum, directions, targets, jnp.asarray(RELATIVE_PENALTIES)))
+    targets = label_columns(statistics.rows.labels, statistics.num_classes)
+    rows = rotated_rows(statistics)
+    sampled = len(targets) < statistics.num_rows
+    predictions = np.asarray(_leave_one_out(statistics.spectrum, rows, targets, sampled=sampled))
     if statistics.task == "classification":
         return RowMean((predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True)
     if statistics.task == "multilabel":
@@ -47,26 +50,62 @@ def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Stat
     return Influenced(float((1 - missed / present).mean()), lambda: (missed / present**2 * squares - errors / present).mean(axis=1))
 
 
-@jax.jit
-def left_vectors(spectrum: Spectrum, features: jax.Array) -> jax.Array:
-    """Rows of U (M, R); compiled."""
-    return spectrum.left_vectors(features)
+def rotated_rows(statistics: Statistics) -> Any:
+    """The centred rows in all live directions (M, R), for every scorer that reads them."""
+    assert statistics.spectrum is not None
+    assert statistics.rows is not None
+    spectrum, rows = statistics.spectrum, statistics.rows
+    return statistics.once("rotated", lambda: rotated(spectrum, rows.features, rows.numbers))
 
 
-@jax.jit
-def _leave_one_out(spectrum: Spectrum, directions: jax.Array, targets: jax.Array, relative_penalties: jax.Array) -> jax.Array:
-    """Leave-one-out predictions (M, K) under the best penalty."""
-    values = spectrum.eigenvalues
-    penalties = relative_penalties * values.sum() / (values > 0).sum()
+def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sampled: bool) -> Any:
+    """Leave-one-out predictions (M, K) under the best penalty, from rows U √Λ (M, R).
 
-    def residuals(penalty: jax.Array) -> jax.Array:
-        shrink = values / (values + penalty)
-        fitted = spectrum.label_means + directions @ (shrink[:, None] * spectrum.label_projections)
-        leverage = 1 / spectrum.count + (directions**2) @ shrink
-        return (targets - fitted) / jnp.maximum(1 - leverage, 1e-12)[:, None]
+    The errors under a penalty are E = Σ w ρ, ρ the squared residuals of each row and w =
+    (1 - h)⁻². All leverages and the sum of ρ over all rows cost little; rows are fitted only under
+    penalties that may be the best. With w = m + v, m the mean, and ρ° under another penalty that
+    was fitted, Δ the change of ŷ between the two, of which |Δ| is known,
 
-    errors = jax.lax.map(lambda penalty: (residuals(penalty) ** 2).sum(), penalties)
-    return targets - residuals(penalties[errors.argmin()])
+        E = m Σ ρ + Σ v ρ = m Σ ρ + Σ v ρ° + 2 Σ v r°·Δ + Σ v |Δ|²
+          ≥ m Σ ρ + Σ v ρ° - 2 √(Σ v² ρ°) |Δ| + min v |Δ|².
+
+    Of a sample of rows Σ ρ is not known: all penalties are fitted.
+    """
+    xp, size = arrays(), rows.shape[1]
+    values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))
+    label_means, label_squares = held((spectrum.label_means, spectrum.label_squares.sum()))
+    targets, cross = xp.asarray(targets) - label_means, xp.sqrt(values)[:, None] * projections
+    inverse = 1 / (values[:, None] + xp.asarray(RELATIVE_PENALTIES) * values.mean())  # (R, P)
+    left = 1 - 1 / float(spectrum.count) - squares_product(rows, inverse)
+    left = xp.maximum(left, 1e-12)  # 1 - h (M, P)
+    weight = 1 / left**2
+    middle = weight.mean(axis=0)
+    about, shrinkage = weight - middle, values[:, None] * inverse
+    powers = (projections**2).sum(axis=1)
+    missed = label_squares - powers.sum() + powers @ (1 - shrinkage) ** 2
+    known = np.asarray(middle * (missed - ROUNDING * label_squares))
+
+    errors, bounds, best = np.full(len(known), np.inf), np.full(len(known), -np.inf), targets
+    open_ones = known.argsort(kind="stable")
+    together = max(1, COLUMNS // cross.shape[1])
+    while len(chosen := open_ones[:together]):
+        weights = (cross[:, None, :] * inverse[:, chosen, None]).reshape(size, -1)
+        fitted = (rows @ weights).reshape(len(rows), len(chosen), -1)
+        for place, index in enumerate(chosen):
+            residuals = targets - fitted[:, place]
+            squares = (residuals**2).sum(axis=1)
+            error = float(squares @ weight[:, index])
+            if error < errors.min():
+                best = residuals / left[:, [index]]
+            errors[index] = error
+            if not sampled:
+                moved = powers @ (shrinkage - shrinkage[:, [index]]) ** 2
+                turned = 2 * xp.sqrt((squares @ about**2) * moved)
+                change = squares @ about - turned + about.min(axis=0) * moved
+                bounds = np.maximum(bounds, known + np.asarray(change))
+        waiting = np.isinf(errors) & (bounds <= errors.min())
+        open_ones = np.flatnonzero(waiting)[bounds[waiting].argsort(kind="stable")]
+    return targets - best + label_means
 
 
 RIDGE_PROBE = Scorer(

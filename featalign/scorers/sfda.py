@@ -1,15 +1,16 @@
 """SFDA: posterior of a discriminant that was challenged by mixing the classes."""
 
+import math
+from collections.abc import Iterator
 from typing import Any
 
-import jax
-import jax.numpy as jnp
 import numpy as np
 
 from featalign.scorers.scorer import RowMean, Scorer, Status
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates
 from featalign.statistics.gather import Statistics
-from featalign.statistics.moments import symmetric_product
+from featalign.statistics.products import arrays, blocks, class_sums, solve_positive
+from featalign.statistics.scatter_sum import scatter_of
 
 LANCZOS_STEPS = 60
 
@@ -32,68 +33,84 @@ def compute(statistics: Statistics) -> RowMean | Status:
     return RowMean(np.asarray(_sfda(class_coordinates(statistics), statistics.num_features)))
 
 
-@jax.jit
-def _sfda(data: ClassCoordinates, width: int) -> jax.Array:
+@np.errstate(divide="ignore")  # a class that no row of a sample has
+def _sfda(data: ClassCoordinates, width: int) -> Any:
     """The posterior of each row (M,)."""
-    rows, members = data.rows, jax.nn.one_hot(data.labels, len(data.counts), dtype=data.rows.dtype)
-    total = data.counts.sum()
+    xp, rows, labels, total = arrays(), data.rows, data.labels, data.counts.sum()
+    numbers, number = xp.arange(len(rows)), len(data.counts)
     within, floor = data.within() / total, data.rounding / total
-    shrinkage = jnp.maximum(jnp.exp(-5 * largest_eigenvalue(within)), 1e-10)
-    posterior = _posterior(rows, data.offsets, data.counts / total, within, shrinkage, width, floor)
-    trust = jnp.take_along_axis(jax.nn.softmax(posterior), data.labels[:, None], axis=1)
-    others = (data.offsets.sum(axis=0) - data.offsets) / (len(data.counts) - 1)
-    mixed = trust * rows + (1 - trust) * others[data.labels]
-    counts = members.sum(axis=0)
-    means = (members.T @ mixed) / jnp.maximum(counts, 1)[:, None]
-    within = symmetric_product(mixed - means[data.labels]) / len(mixed)
-    posterior = _posterior(mixed, means, counts / len(mixed), within, shrinkage, width, floor)
-    return jnp.take_along_axis(posterior, data.labels[:, None], axis=1)[:, 0]
+    shrinkage = max(math.exp(-5 * float(largest_eigenvalue(within))), 1e-10)
+    priors = data.counts / total
+    coefficients, intercepts = _coefficients(data.offsets, priors, within, shrinkage, width, floor)
+    trust = _softmax(_softmax(rows @ coefficients + intercepts))[numbers, labels]
+    others = (data.offsets.sum(axis=0) - data.offsets) / (number - 1)
+
+    # mixed rows are trust x + (1 - trust) o; the logits and class sums of them need no mixing
+    sums = class_sums(rows, labels, number, trust)
+    distrust = class_sums(1 - trust[:, None], labels, number)
+    counts = xp.bincount(labels, minlength=number)
+    means = (sums + distrust * others) / xp.maximum(counts, 1)[:, None]
+
+    def residuals() -> Iterator[Any]:
+        for part in blocks(*rows.shape):
+            share, here = trust[part, None], labels[part]
+            yield share * rows[part] + ((1 - share) * others[here] - means[here])
+
+    within = scatter_of(residuals(), rows.shape[1]) / len(rows)
+    priors = counts / len(rows)
+    coefficients, intercepts = _coefficients(means, priors, within, shrinkage, width, floor)
+    towards = (1 - trust)[:, None] * (others @ coefficients)[labels]
+    logits = trust[:, None] * (rows @ coefficients) + towards + intercepts
+    return _softmax(logits)[numbers, labels]
 
 
-def _posterior(
-    rows: jax.Array, means: jax.Array, priors: jax.Array, within: jax.Array, shrinkage: jax.Array, width: Any, floor: jax.Array
-) -> jax.Array:
-    """Class posteriors (M, C) of a discriminant whose covariance is shrunk towards its mean variance over `width` columns."""
-    ridge = jnp.maximum(shrinkage * jnp.trace(within) / width, floor)
-    shrunk = (1 - shrinkage) * within + ridge * jnp.eye(len(within))
-    coefficients = jax.scipy.linalg.solve(shrunk, means.T, assume_a="pos")
-    intercepts = jnp.log(priors) - (means * coefficients.T).sum(axis=1) / 2
-    return jax.nn.softmax(rows @ coefficients + intercepts)
+def _coefficients(
+    means: Any,
+    priors: Any,
+    within: Any,
+    shrinkage: float,
+    width: int,
+    floor: Any,
+) -> tuple[Any, Any]:
+    """What the logits are linear with; the covariance is shrunk to its mean over `width` columns."""
+    xp = arrays()
+    ridge = xp.maximum(shrinkage * xp.trace(within) / width, floor)
+    coefficients = solve_positive((1 - shrinkage) * within, ridge, means.T)
+    return coefficients, xp.log(priors) - (means * coefficients.T).sum(axis=1) / 2
 
 
-def largest_eigenvalue(matrix: jax.Array) -> jax.Array:
+def _softmax(logits: Any) -> Any:
+    shares = arrays().exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def largest_eigenvalue(matrix: Any) -> Any:
     """The largest eigenvalue of a symmetric matrix (R, R) without negative ones, to 1e-10 of it.
 
     By 60 Lanczos steps with full reorthogonalisation, from a vector drawn once for all, to which a
     direction is orthogonal by chance alone; where their error may be larger (Kato 1949: |r|² over
     the gap to the next, and |r|) by a full decomposition.
     """
-    size = len(matrix)
-    steps = min(LANCZOS_STEPS, size)
-    start = jnp.asarray(np.random.default_rng(0).normal(size=size), matrix.dtype)
-    start = start / jnp.linalg.norm(start)
-
-    def step(index: jax.Array, basis: jax.Array) -> jax.Array:
-        vector = matrix @ basis[index - 1]
-        scale = jnp.abs(vector).max()
-        vector = vector / jnp.where(scale > 0, scale, 1.0)
+    xp, size = arrays(), len(matrix)
+    start = xp.asarray(np.random.default_rng(0).normal(size=size), matrix.dtype)
+    found = [start / xp.linalg.norm(start)]
+    for _ in range(min(LANCZOS_STEPS, size) - 1):
+        vector, basis = matrix @ found[-1], xp.stack(found)
+        vector = vector / max(float(xp.abs(vector).max()), np.finfo(np.float64).tiny)
         for _ in range(2):
             vector = vector - basis.T @ (basis @ vector)
-        norm = jnp.linalg.norm(vector)
-        return basis.at[index].set(jnp.where(norm > 1e-10, vector / jnp.where(norm > 0, norm, 1.0), 0.0))
-
-    basis = jax.lax.fori_loop(1, steps, step, jnp.zeros((steps, size), matrix.dtype).at[0].set(start))
+        norm = float(xp.linalg.norm(vector))
+        if not norm > 1e-10:
+            break
+        found.append(vector / norm)
+    basis = xp.stack(found)
     image = basis @ matrix
-    values, vectors = jnp.linalg.eigh(image @ basis.T)
+    values, vectors = xp.linalg.eigh(image @ basis.T)
     largest, weights = values[-1], vectors[:, -1]
-    left = jnp.linalg.norm(weights @ image - largest * (weights @ basis))
-    gap = largest - values[-2] if steps > 1 else largest
-    error = jnp.minimum(left, left**2 / jnp.where(gap > 0, gap, 1.0))
-    return jax.lax.cond(
-        error <= 1e-10 * largest,
-        lambda: largest,
-        lambda: jnp.linalg.eigvalsh(matrix)[-1],
-    )
+    left = float(xp.linalg.norm(weights @ image - largest * (weights @ basis)))
+    gap = float(largest - values[-2]) if len(found) > 1 else float(largest)
+    error = min(left, left**2 / gap) if gap > 0 else left
+    return largest if error <= 1e-10 * float(largest) else xp.linalg.eigvalsh(matrix)[-1]
 
 
 SFDA = Scorer(

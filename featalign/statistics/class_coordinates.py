@@ -1,13 +1,14 @@
 """Rows and scatter of an embedding in the smaller of its two sizes, for scorers that fit a discriminant."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.gather import Statistics
-from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.products import arrays, centred, held
+from featalign.statistics.spectrum import Spectrum, rotated
 
 
 @jax.tree_util.register_dataclass
@@ -19,14 +20,14 @@ class ClassCoordinates:
     all N rows, `rows` and `labels` of those that are held. `rounding` is the size of a variance, times N, that only rounding made.
     """
 
-    rows: jax.Array  # (M, R)
-    labels: jax.Array  # (M,)
-    scatter: jax.Array  # (R, R)
-    offsets: jax.Array  # (C, R) class means from the mean
-    counts: jax.Array  # (C,)
-    rounding: jax.Array  # ()
+    rows: Any  # (M, R)
+    labels: Any  # (M,)
+    scatter: Any  # (R, R)
+    offsets: Any  # (C, R) class means from the mean
+    counts: Any  # (C,)
+    rounding: Any  # ()
 
-    def within(self) -> jax.Array:
+    def within(self) -> Any:
         """The scatter about the class means (R, R), of all rows."""
         return self.scatter - self.offsets.T @ (self.counts[:, None] * self.offsets)
 
@@ -36,36 +37,21 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
     assert statistics.spectrum is not None
     assert statistics.moments is not None
     assert statistics.rows is not None
-    spectrum, classes = statistics.spectrum, statistics.class_moments
-    labels = statistics.rows.labels
+    xp, spectrum, held_rows = arrays(), statistics.spectrum, statistics.rows
+    classes, labels = held(statistics.class_moments), xp.asarray(held_rows.labels)
+    size = held(rounding(spectrum))
     if spectrum.basis_is_left:
-        return _rotated(spectrum, classes.counts, labels)
-    assert statistics.moments.scatter is not None
-    scatter = statistics.moments.scatter
-    return _in_columns(statistics.rows.features, spectrum, scatter, classes, labels)
+        values = held(spectrum.eigenvalues)
+        rows = rotated(spectrum, held_rows.features, held_rows.numbers, len(values))
+        sums = xp.sqrt(values)[:, None] * held(spectrum.label_projections)
+        offsets = (sums / classes.counts).T
+        return ClassCoordinates(rows, labels, xp.diag(values), offsets, classes.counts, size)
+    mean, scatter = held((spectrum.mean, statistics.moments.scatter))
+    rows = statistics.once("centred", lambda: centred(held_rows.features, mean))
+    return ClassCoordinates(rows, labels, scatter, classes.means - mean, classes.counts, size)
 
 
-@jax.jit
-def _in_columns(
-    features: jax.Array,
-    spectrum: Spectrum,
-    scatter: jax.Array,
-    classes: ClassMoments,
-    labels: jax.Array,
-) -> ClassCoordinates:
-    rows = features.astype(spectrum.mean.dtype) - spectrum.mean
-    offsets = classes.means - spectrum.mean
-    return ClassCoordinates(rows, labels, scatter, offsets, classes.counts, rounding(spectrum))
-
-
-@jax.jit
-def _rotated(spectrum: Spectrum, counts: jax.Array, labels: jax.Array) -> ClassCoordinates:
-    roots = jnp.sqrt(spectrum.eigenvalues)
-    offsets = (roots[:, None] * spectrum.label_projections / counts).T
-    return ClassCoordinates(spectrum.basis * roots, labels, jnp.diag(spectrum.eigenvalues), offsets, counts, rounding(spectrum))
-
-
-def rounding(spectrum: Spectrum) -> jax.Array:
+def rounding(spectrum: Spectrum) -> Any:
     """The size of a variance, times N, that only rounding made."""
     eigenvalues = spectrum.eigenvalues
     return 4 * jnp.finfo(eigenvalues.dtype).eps * len(eigenvalues) ** 0.5 * eigenvalues[0]

@@ -25,9 +25,9 @@ class ClassMoments:
         """Moments of the valid rows of a batch (B, D) with labels (B,)."""
         weights = valid.astype(features.dtype)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
-        members = jax.nn.one_hot(labels, num_classes, dtype=features.dtype) * weights[:, None]
         centre = (weights @ features) / jnp.maximum(weights.sum(), 1)
-        offsets = (members.T @ (features - centre)) / jnp.maximum(counts, 1)[:, None]
+        sums = jax.ops.segment_sum((features - centre) * weights[:, None], labels, num_classes)
+        offsets = sums / jnp.maximum(counts, 1)[:, None]
         residuals = (features - centre) - offsets[labels]
         spreads = jax.ops.segment_sum((residuals * residuals).sum(axis=1) * weights, labels, num_classes)
         return ClassMoments(counts, offsets + centre * (counts > 0)[:, None], spreads)

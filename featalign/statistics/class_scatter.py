@@ -29,9 +29,9 @@ class ClassScatter:
     def from_batch(features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> "ClassScatter":
         """Scatter of the valid rows of a batch (B, D) with labels (B,)."""
         moments = ClassMoments.from_batch(features, labels, valid, num_classes=num_classes)  # compiled once where both are gathered
-        members = jax.nn.one_hot(labels, num_classes, dtype=features.dtype) * valid[:, None]
         residuals = jnp.where(valid[:, None], features - moments.means[labels], 0.0)
-        return ClassScatter(moments.counts, moments.means, members.T @ (residuals * residuals))
+        squares = jax.ops.segment_sum(residuals * residuals, labels, num_classes)
+        return ClassScatter(moments.counts, moments.means, squares)
 
     def merge(self, other: "ClassScatter") -> "ClassScatter":
         """Scatter of the rows of both."""

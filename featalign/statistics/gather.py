@@ -16,10 +16,11 @@ from featalign.statistics.batching import batch_size, batches, padded
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.collected import AgainstSource, LabelOrders, Need, Statistics, label_columns
-from featalign.statistics.label_orders import OrderSums, group_sums, orders_of
+from featalign.statistics.label_orders import OrderSums, orders_of
 from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.products import group_sums, on_host
 from featalign.statistics.rows import HeldRows, Rows
 from featalign.statistics.scatter_sum import CentreSums, ScatterSum
 from featalign.statistics.source_outputs import SourceOutputs
@@ -61,9 +62,8 @@ def gather(
     held = _held(num_rows, max_rows, seed, wide=wide, wanted="rows" in needs, sampled=for_intervals)
     labels_moved = labels.values.astype(np.int32 if labels.num_classes else np.float64)
     columns = 0 if labels.num_classes else labels.values.shape[1]
-    on_host = jax.default_backend() == "cpu"
     with double_precision():
-        state = _empty_state(needs, labels.num_classes, columns, width, wide=wide, on_host=on_host)
+        state = _empty_state(needs, labels.num_classes, columns, width, wide=wide, on_host=on_host())
         scatter = ScatterSum(width) if "centre_sums" in state else None
         orders = orders_of(labels, seed) if for_intervals else None
         summed = bool(needs & {"label_moments", "class_scatter"}) or ("spectrum" in needs and not wide)
@@ -184,9 +184,10 @@ def _finished(state: dict, labels: Labels, needs: frozenset[Need], width: int, s
     moments, label_moments, spectrum = state.get("moments"), state.get("label_moments"), None
     usable = float(state["activity"].not_finite) == 0
     if usable and all_rows is not None:
-        features = jnp.asarray(all_rows.features).astype(jnp.float64)
+        features = all_rows.features.astype(np.float64)
         moments = _moments_of_rows(features)
-        spectrum = spectrum_from_rows(features, jnp.asarray(label_columns(labels.values, labels.num_classes))) if "spectrum" in needs else None
+        if "spectrum" in needs:
+            spectrum = spectrum_from_rows(features, label_columns(labels.values, labels.num_classes))
     elif usable and "spectrum" in needs and moments is not None and label_moments is not None:
         cross, label_means, label_squares = _against_labels(moments, label_moments)
         spectrum = spectrum_from_scatter(moments.count, moments.mean, moments.scatter, cross, label_means, label_squares)

@@ -6,12 +6,12 @@ from dataclasses import replace
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.sparse import csr_array
 
 from featalign.arrays import Labels
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.collected import LabelOrders, Statistics
+from featalign.statistics.products import group_sums
 from featalign.statistics.tangent import within_folds
 
 NUM_ORDERS = 20
@@ -22,16 +22,6 @@ def orders_of(labels: Labels, seed: int, *, count: int = NUM_ORDERS) -> np.ndarr
     random = np.random.default_rng([seed, 1])
     numbers = np.arange(len(labels.values), dtype=np.int32)
     return np.stack([random.permutation(numbers) for _ in range(count)])
-
-
-def group_sums(rows: np.ndarray, groups: np.ndarray, num_groups: int) -> np.ndarray:
-    """Sums of rows (B, D) by group for several groupings (P, B) at once: (P, G, D), in P N D additions whatever G is."""
-    number, count = groups.shape
-    places = (groups.astype(np.int64) + num_groups * np.arange(number)[:, None]).reshape(-1)
-    order = np.argsort(places, kind="stable")
-    starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=number * num_groups))])
-    members = csr_array((np.ones(number * count), order % count, starts), shape=(number * num_groups, count))
-    return (members @ rows).reshape(number, num_groups, -1)
 
 
 class OrderSums:

@@ -1,6 +1,8 @@
 """Sums of products of all rows by BLAS, where XLA computes both halves of a symmetric matrix."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -8,8 +10,9 @@ import numpy as np
 from scipy.linalg import get_blas_funcs
 
 from featalign.statistics.moments import Moments
+from featalign.statistics.products import held, on_host
 
-(dsyrk,) = get_blas_funcs(("syrk",), dtype=np.float64)
+dsymv, dsyr, dsyrk = get_blas_funcs(("symv", "syr", "syrk"), dtype=np.float64)
 BUFFER_VALUES = 2**22
 
 
@@ -49,7 +52,7 @@ class ScatterSum:
         self.upper = np.zeros((width, width), order="F")
         self.waiting, self.held = np.empty((max(1, BUFFER_VALUES // width), width)), 0  # each call reads and writes the whole sum
 
-    def add(self, rows: jax.Array) -> None:
+    def add(self, rows: Any) -> None:
         """Add the products of the rows of a batch (B, D)."""
         if self.held + len(rows) > len(self.waiting):
             self._flush()
@@ -67,22 +70,43 @@ class ScatterSum:
         if len(rows):
             self.upper = dsyrk(1.0, rows.T, beta=1.0, c=self.upper, overwrite_c=True)
 
+    @np.errstate(all="ignore")  # what is out of range gets a status
     def moments(self, sums: CentreSums) -> Moments:
-        """The moments of all rows z, from their sums."""
+        """Moments about the mean of all rows z, from their sums; δ is the mean of z.
+
+        Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ and
+        Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.
+        """
+        upper, sums = self.finish(), held(sums)
+        count, shift = float(sums.count), sums.linear / max(float(sums.count), 1.0)
+        trace, pulled, square = np.trace(upper), dsymv(1.0, upper, shift), shift @ shift
+        cubic = sums.cubic - trace * shift - 2 * pulled + 2 * count * square * shift
+        quartic = sums.quartic - 4 * shift @ sums.cubic + 4 * shift @ pulled
+        quartic = quartic + 2 * square * trace - 3 * count * square**2
+        scatter = mirrored(dsyr(-count, shift, a=upper, overwrite_a=True))
+        return Moments(*map(jnp.asarray, (sums.count, shift, scatter.T, cubic, quartic)))
+
+    def finish(self) -> np.ndarray:
+        """The upper half of the sum."""
         self._flush()
-        return _moments(self.upper.T, sums)
+        return self.upper
 
 
-@jax.jit
-def _moments(lower: jax.Array | np.ndarray, sums: CentreSums) -> Moments:
-    """Moments about the mean from the lower half of Σ z zᵀ and the sums of z; δ is the mean of z.
+def mirrored(upper: np.ndarray, *, block: int = 256) -> np.ndarray:
+    """The symmetric matrix of this upper half, in place."""
+    for start in range(0, len(upper), block):
+        stop = min(start + block, len(upper))
+        corner = np.triu(upper[start:stop, start:stop])
+        upper[start:stop, start:stop] = corner + np.triu(corner, 1).T
+        upper[stop:, start:stop] = upper[start:stop, stop:].T
+    return upper
 
-    Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ, Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.
-    """
-    count = sums.count
-    about = jnp.tril(lower) + jnp.tril(lower, -1).T
-    shift = sums.linear / jnp.maximum(count, 1)
-    trace, pulled, square = jnp.trace(about), about @ shift, shift @ shift
-    cubic = sums.cubic - trace * shift - 2 * pulled + 2 * count * square * shift
-    quartic = sums.quartic - 4 * shift @ sums.cubic + 4 * shift @ pulled + 2 * square * trace - 3 * count * square**2
-    return Moments(count, shift, about - count * jnp.outer(shift, shift), cubic, quartic)
+
+def scatter_of(parts: Iterable[Any], width: int) -> Any:
+    """zᵀ z (D, D) of rows z that come in blocks: on processors its upper half alone."""
+    if not on_host():
+        return sum(part.T @ part for part in parts)
+    scatter = ScatterSum(width)
+    for part in parts:
+        scatter.add(part)
+    return scatter.finish()

@@ -1,10 +1,13 @@
 """The one eigendecomposition of an embedding, shared by all spectral scorers."""
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+
+from featalign.statistics.products import arrays, blocks, held, on_host, symmetric_eigen
 
 
 @jax.tree_util.register_dataclass
@@ -34,82 +37,124 @@ class Spectrum:
         """Whether all rows are alike; not for use within a compiled function."""
         return not np.asarray(self.eigenvalues)[0] > 0
 
-    def left_vectors(self, features: jax.Array) -> jax.Array:
-        """Rows of U (M, R) for rows of the features (M, D); where U itself is held, for all rows in their order."""
-        live = self.eigenvalues > 0
-        if self.basis_is_left:
-            return jnp.where(live, self.basis, 0.0)
-        return ((features.astype(self.mean.dtype) - self.mean) @ self.basis) * jnp.where(
-            live, 1 / jnp.sqrt(jnp.where(live, self.eigenvalues, 1.0)), 0.0
-        )
 
+def rotated(
+    spectrum: Spectrum,
+    features: np.ndarray,
+    numbers: np.ndarray,
+    count: int | None = None,
+) -> Any:
+    """Centred rows of the features in the first `count` directions (M, count): U √Λ.
 
-def principal_components(spectrum: Spectrum, features: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
-    """Rows of the features in their first `count` principal directions (M, count), each turned so that its third moment is not negative.
-
-    `numbers` (M,) say which rows of all these are. Decompositions leave the sign of a direction open; this choice does not depend on
-    the order of the rows or on a rotation of the features.
+    By default all that are live. `numbers` (M,) say which rows of all these are.
     """
-    basis = np.asarray(spectrum.basis)[:, :count]
+    xp = arrays()
+    values, basis, mean = held((spectrum.eigenvalues, spectrum.basis, spectrum.mean))
+    count = int((values > 0).sum()) if count is None else count
+    basis = basis[:, :count]
     if spectrum.basis_is_left:
-        components = basis[numbers] * np.sqrt(np.asarray(spectrum.eigenvalues)[:count])
-    else:
-        components = (features.astype(np.float64) - np.asarray(spectrum.mean)) @ basis
-    scaled = components / np.maximum(np.abs(components).max(axis=0), np.finfo(np.float64).tiny)
+        return basis[numbers] * xp.sqrt(values[:count])
+    if not on_host():
+        return (jnp.asarray(features).astype(mean.dtype) - mean) @ basis
+    rows = np.empty((len(features), count))
+    for part in blocks(*features.shape):
+        np.matmul(features[part].astype(np.float64) - mean, basis, out=rows[part])
+    return rows
+
+
+def principal_components(
+    spectrum: Spectrum,
+    features: np.ndarray,
+    numbers: np.ndarray,
+    count: int,
+) -> np.ndarray:
+    """`rotated` (M, count), each column turned so that its third moment is not negative.
+
+    Decompositions leave the sign of a direction open; this choice does not depend on the order of
+    the rows or on a rotation of the features.
+    """
+    components = np.asarray(rotated(spectrum, features, numbers, count))
+    largest = np.maximum(np.abs(components).max(axis=0), np.finfo(np.float64).tiny)
+    scaled = components / largest
     return components * np.where((scaled**3).sum(axis=0) < 0, -1.0, 1.0)
 
 
-def _cutoff(eigenvalues: jax.Array, size: int | jax.Array) -> jax.Array:
-    return jnp.maximum(eigenvalues[0], 0) * size * jnp.finfo(eigenvalues.dtype).eps
+def _cutoff(eigenvalues: Any, size: Any) -> Any:
+    xp = arrays()
+    return xp.maximum(eigenvalues[0], 0) * size * np.finfo(np.float64).eps
 
 
-@jax.jit
+def _descending(matrix: Any, size: Any) -> tuple[Any, Any, Any, Any]:
+    """Eigenvalues and vectors of a symmetric matrix, which are live, and the roots of those."""
+    xp = arrays()
+    ascending, vectors = symmetric_eigen(matrix)
+    eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
+    live = eigenvalues > _cutoff(eigenvalues, size)
+    roots = xp.sqrt(xp.where(live, eigenvalues, 1.0))
+    return xp.where(live, eigenvalues, 0.0), vectors, live, roots
+
+
+@np.errstate(all="ignore")  # what is out of range gets a status
 def spectrum_from_scatter(
-    count: jax.Array, mean: jax.Array, scatter: jax.Array, cross: jax.Array, label_means: jax.Array, label_squares: jax.Array
+    count: Any,
+    mean: Any,
+    scatter: Any,
+    cross: Any,
+    label_means: Any,
+    label_squares: Any,
 ) -> Spectrum:
     """The spectrum from the D x D scatter and the cross moments Yᵀ Z (K, D): for N > D."""
-    ascending, vectors = jnp.linalg.eigh(scatter, symmetrize_input=False)
-    eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
-    live = eigenvalues > _cutoff(eigenvalues, jnp.maximum(count, scatter.shape[0]))
-    roots = jnp.sqrt(jnp.where(live, eigenvalues, 1.0))
+    xp, (mean, scatter, cross) = arrays(), held((mean, scatter, cross))
+    size = max(float(count), len(scatter))
+    eigenvalues, vectors, live, roots = _descending(scatter, size)
     means = vectors.T @ mean
     return Spectrum(
-        count,
-        jnp.where(live, eigenvalues, 0.0),
-        (vectors.T @ cross.T) * (live / roots)[:, None],
-        jnp.where(live, means, 0.0),
-        jnp.sum(jnp.where(live, 0.0, means) ** 2),
-        label_means,
-        label_squares,
-        mean,
-        vectors,
+        *map(
+            jnp.asarray,
+            (
+                count,
+                eigenvalues,
+                (vectors.T @ cross.T) * (live / roots)[:, None],
+                xp.where(live, means, 0.0),
+                xp.sum(xp.where(live, 0.0, means) ** 2),
+                label_means,
+                label_squares,
+                mean,
+                vectors,
+            ),
+        ),
         basis_is_left=False,
     )
 
 
-@jax.jit
-def spectrum_from_rows(features: jax.Array, labels: jax.Array) -> Spectrum:
-    """The spectrum from the N x N Gram of all rows (N, D) and label columns (N, K): for N <= D."""
+@np.errstate(all="ignore")  # what is out of range gets a status
+def spectrum_from_rows(features: Any, labels: Any) -> Spectrum:
+    """The spectrum from the N x N Gram of rows (N, D) and label columns (N, K): for N <= D."""
+    xp, (features, labels) = arrays(), held((features, labels))
     count, width = features.shape
-    differences, label_means = features - features[0], labels.mean(axis=0)  # nearly exact, so that constant columns vanish
-    centred, residuals = differences - differences.mean(axis=0), labels - label_means
-    mean = features[0] + differences.mean(axis=0)
-    ascending, vectors = jnp.linalg.eigh(centred @ centred.T, symmetrize_input=False)
-    eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
-    live = eigenvalues > _cutoff(eigenvalues, max(count, width))
-    roots = jnp.sqrt(jnp.where(live, eigenvalues, 1.0))
-    means = jnp.where(live, (vectors.T @ (centred @ mean)) / roots, 0.0)
+    # differences are nearly exact, so that constant columns vanish
+    differences, label_means = features - features[0], labels.mean(axis=0)
+    middle = differences.mean(axis=0)
+    centred, residuals, mean = differences - middle, labels - label_means, features[0] + middle
+    gram = centred @ centred.T
+    eigenvalues, vectors, live, roots = _descending(gram, max(count, width))
+    means = xp.where(live, (vectors.T @ (centred @ mean)) / roots, 0.0)
     outside = mean - centred.T @ (vectors @ (means / roots))
     return Spectrum(
-        jnp.asarray(count, features.dtype),
-        jnp.where(live, eigenvalues, 0.0),
-        (vectors.T @ residuals) * live[:, None],
-        means,
-        outside @ outside,
-        label_means,
-        (residuals * residuals).sum(axis=0),
-        mean,
-        vectors,
+        *map(
+            jnp.asarray,
+            (
+                np.float64(count),
+                eigenvalues,
+                (vectors.T @ residuals) * live[:, None],
+                means,
+                outside @ outside,
+                label_means,
+                (residuals * residuals).sum(axis=0),
+                mean,
+                vectors,
+            ),
+        ),
         basis_is_left=True,
     )
 

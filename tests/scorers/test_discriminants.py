@@ -141,3 +141,12 @@ def test_the_decay_of_a_power_law():
     left, _ = np.linalg.qr(np.column_stack([np.ones(300), generator.normal(size=(300, 150))]))
     features = left[:, 1:] * np.arange(1, 151) ** -0.7
     assert score(features, np.arange(300) % 2, "alpha_req") == pytest.approx(1.4, rel=1e-9)
+
+
+@pytest.mark.parametrize("apart", [0.0, 1.0, 1e2, 1e5])
+def test_lda_of_classes_near_and_far(apart):
+    """Far apart, the scatter within classes is lost in that of all rows, and is formed itself."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 3
+    features = generator.normal(size=(60, 5)) + apart * np.eye(3, 5)[labels]
+    assert score(features, labels, "lda") == pytest.approx(oracles.lda(features, labels), rel=1e-7)

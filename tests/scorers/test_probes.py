@@ -8,10 +8,11 @@ import pytest
 import featalign
 from featalign.arrays import check_labels
 from featalign.scorers import nearest as search
+from featalign.scorers import ridge_probe
 from featalign.scorers.knn import neighbours
 from featalign.scorers.linear_probe import compute, permuted
 from featalign.scorers.scorer import RowMean
-from featalign.statistics.gather import gather
+from featalign.statistics.gather import gather, label_columns
 from featalign.statistics.precision import double_precision
 from tests import oracles
 from tests.scorers.cases import activations, balanced_labels, tall
@@ -148,3 +149,38 @@ def test_regression_by_neighbours_of_a_constant_column_is_undefined():
     features, _ = tall(0)
     targets = np.stack([features[:, 0], np.full(60, 0.1)], axis=1)
     assert featalign.score(features, targets, ["knn"])["knn"].status is featalign.Status.UNDEFINED
+
+
+class Counted(np.ndarray):
+    """Rows that count the products they enter."""
+
+    products = 0
+
+    def __matmul__(self, other):
+        Counted.products += 1
+        return np.asarray(self) @ other
+
+
+@pytest.mark.parametrize("targets", ["classes", "floats"])
+@pytest.mark.parametrize(("count", "width"), [(60, 12), (90, 40), (50, 48), (30, 50)])
+def test_penalties_that_are_not_fitted_are_not_the_best(count, width, targets, monkeypatch):
+    """Of a sample the bounds are unknown, so that all penalties are fitted."""
+    monkeypatch.setattr(ridge_probe, "COLUMNS", 1)  # one penalty after the other
+    labels = balanced_labels(count)
+    features = activations(0, count, width, labels, signal=0.5)
+    if targets == "floats":
+        labels = features[:, :2] + np.random.default_rng(0).normal(size=(count, 2))
+    with double_precision():
+        checked = check_labels(labels, count)
+        statistics = gather(features, checked, ridge_probe.RIDGE_PROBE.needs)
+        spectrum = statistics.spectrum
+        assert spectrum is not None
+        rows = ridge_probe.rotated_rows(statistics).view(Counted)
+        columns = label_columns(checked.values, checked.num_classes)
+        found, products = [], []
+        for sampled in (False, True):
+            Counted.products = 0
+            found.append(ridge_probe._leave_one_out(spectrum, rows, columns, sampled=sampled))
+            products.append(Counted.products)
+    np.testing.assert_array_equal(*found)
+    assert products[0] < products[1] == 1 + len(ridge_probe.RELATIVE_PENALTIES)
