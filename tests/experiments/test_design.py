@@ -12,6 +12,7 @@ from experiments.study.networks.recipes import RECIPES
 from experiments.zoo.datasets import load_arrays
 from experiments.zoo.recipes import Recipe
 from featalign.validation.design import read_design
+from tests.shared import needs_shared
 
 GRID = tomllib.loads((design.HERE / "design.toml").read_text())
 
@@ -120,6 +121,7 @@ def test_what_was_drawn_least_for_its_weight_is_drawn_next():
     assert [drawn[each] for each in "abcd"] == pytest.approx([34.3, 34.3, 34.3, 17.1], abs=2)
 
 
+@needs_shared
 def test_the_design_that_is_committed_is_balanced_and_nothing_has_seen_its_target():
     stated = read_design(design.HERE / "design.jsonl")
     assert set(stated.datasets) == {target.name for target in TARGETS}
