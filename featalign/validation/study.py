@@ -74,10 +74,13 @@ class Grid:
         return next((other for pattern, other in self.scratch.items() if fnmatchcase(source, pattern)), source)
 
     def has_seen(self, source: str, target: str) -> bool:
-        """Whether a source was pretrained on this target's images, by its word or the grid's."""
-        images = {target, self.datasets.get(target, target)}
+        """Whether the grid says that a source was pretrained on this target's images."""
         stated = [names for pattern, names in self.seen.items() if fnmatchcase(source, pattern)]
-        return bool(images & {grid_source(source).pretraining.dataset}.union(*stated))
+        return any(not self.images_of(target).isdisjoint(names) for names in stated)
+
+    def images_of(self, target: str) -> set[str]:
+        """The names of a target's images: its own, and that of its data set."""
+        return {target, self.datasets.get(target, target)}
 
     def steps(self, num_training: int) -> int:
         """The budget of one training."""
@@ -137,7 +140,7 @@ def read_grid(path: Path) -> Grid:
             raise FeatalignError(f"{path}: expected sources that embed any target, {address} holds the features of one; take it out of the grid")
     grid = Grid(path, **stated)
     for unit in grid.pairs:
-        if grid.has_seen(unit.source, unit.target):
+        if not _is_new(grid, unit):
             found = f"{unit.source} was pretrained on {unit.target}"
             raise FeatalignError(f"{path}: expected sources new to a target, {found}; take it out")
     return replace(grid, learning_rates=check_setting(Setting(0.0), grid.learning_rates))
@@ -170,8 +173,14 @@ def units(grid: Grid) -> Iterator[Unit]:
     for size in grid.sizes:
         for target in grid.targets:
             for source in grid.sources:
-                if not grid.has_seen(source, target):
-                    yield Unit(source, target, size)
+                if _is_new(grid, unit := Unit(source, target, size)):
+                    yield unit
+
+
+def _is_new(grid: Grid, unit: Unit) -> bool:
+    """Whether a source was not pretrained on a target's images, by its own word and by the grid's."""
+    own = grid_source(unit.source).pretraining.dataset
+    return own not in grid.images_of(unit.target) and not grid.has_seen(unit.source, unit.target)
 
 
 def run_study(grid: Grid, records: Path, *, together: bool | None = None, report: Report = lambda name, done, total: None) -> int:
