@@ -11,6 +11,7 @@ there is nothing to generalise, and the training images stand in for both.
 import argparse
 import json
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -29,11 +30,11 @@ from featalign.sources.zoo_networks import ARCHITECTURES
 HERE = Path(__file__).parent
 CHECKPOINTS = HERE / "checkpoints"
 WEIGHTS = HERE.parent.parent / "featalign" / "sources" / "zoo_weights"
-BATCH, MIN_STEPS, PATIENCE, FALLS, MAX_EPOCHS, LEARNING_RATE, SEED = 128, 50, 4, 3, 100, 1e-3, 0
+BATCH, MIN_STEPS, PATIENCE, FALLS, MAX_EPOCHS, SEED = 128, 50, 4, 3, 100, 0
 
 
 def augmented(images: np.ndarray, recipe: Recipe, random: np.random.Generator) -> np.ndarray:
-    """Random shifts (edges repeated) and flips."""
+    """Random shifts (edges repeated), flips, and where it is said quarter turns and negatives."""
     count, size = len(images), images.shape[1]
     if recipe.shift:
         padded = np.pad(images, ((0, 0), (recipe.shift,) * 2, (recipe.shift,) * 2, (0, 0)), mode="edge")
@@ -43,16 +44,28 @@ def augmented(images: np.ndarray, recipe: Recipe, random: np.random.Generator) -
     if recipe.flip:
         flips = random.random(count) < 0.5
         images = np.where(flips[:, None, None, None], images[:, :, ::-1], images)
+    if recipe.turn:
+        turns = random.integers(0, 4, count)
+        images = np.stack([np.rot90(images[place], turns[place]) for place in range(count)])
+    if recipe.invert:
+        signs = np.where(random.random(count) < 0.5, np.float32(-1), np.float32(1))
+        images = images * signs[:, None, None, None]
     return images
 
 
-def train(recipe: Recipe, data: Path) -> None:
-    """Trains one source and writes its weights and card."""
+def train(
+    recipe: Recipe,
+    data: Path,
+    *,
+    architectures: Mapping[str, Any] = ARCHITECTURES,
+    into: Path | None = None,
+) -> None:
+    """Trains one source and writes its card and weights, in 16 bits where not into the package."""
     arrays: Arrays = load_arrays(recipe, data)
-    network = ARCHITECTURES[recipe.architecture](arrays.num_classes, rngs=nnx.Rngs(SEED))
+    network = architectures[recipe.architecture](arrays.num_classes, rngs=nnx.Rngs(SEED))
     definition, parameters = nnx.split(network)
     steps_per_epoch = max(MIN_STEPS, len(arrays.train_labels) // BATCH)
-    optimizer = optax.inject_hyperparams(optax.adamw)(learning_rate=LEARNING_RATE, weight_decay=1e-2)
+    optimizer = optax.inject_hyperparams(optax.adamw)(learning_rate=recipe.rate, weight_decay=1e-2)
     state = optimizer.init(parameters)
 
     def loss(parameters, images, labels):
@@ -81,12 +94,12 @@ def train(recipe: Recipe, data: Path) -> None:
         saved: Any = serialization.msgpack_restore(checkpoint.read_bytes())
         parameters, best, state = (_restored(like, saved[key]) for key, like in (("parameters", parameters), ("best", best), ("state", state)))
         progress = json.loads(saved["progress"])
-    while progress["epoch"] < MAX_EPOCHS and progress["falls"] < FALLS:
+    while progress["epoch"] < (recipe.epochs or MAX_EPOCHS) and progress["falls"] < FALLS:
         start = time.time()
         random = np.random.default_rng((SEED, progress["epoch"]))
         passes = -(-steps_per_epoch * BATCH // len(arrays.train_labels))
         order = np.concatenate([random.permutation(len(arrays.train_labels)) for _ in range(passes)])
-        rate = LEARNING_RATE / 5 ** progress["falls"]
+        rate = recipe.rate / 5 ** progress["falls"]
         total = 0.0
         for index in range(steps_per_epoch):
             rows = order[index * BATCH : (index + 1) * BATCH]
@@ -113,9 +126,12 @@ def train(recipe: Recipe, data: Path) -> None:
         part.write_bytes(serialization.msgpack_serialize(content))
         part.replace(checkpoint)
         print(f"{recipe.name} epoch {progress['epoch']} loss {total / steps_per_epoch:.3f} validation {validation:.4f} rate {rate:.1e}", flush=True)
+    if into is not None:
+        best = jax.tree.map(lambda leaf: leaf.astype(jnp.float16).astype(jnp.float32), best)
     test_accuracy = accuracy(best, arrays.test_images, arrays.test_labels)
     layers = [layer for layer in network(arrays.test_images[:1]) if layer != "logits"]
-    write_source(recipe, arrays, layers, flat_parameters(nnx.to_pure_dict(best)), progress, test_accuracy)
+    flat = flat_parameters(nnx.to_pure_dict(best))
+    write_source(recipe, arrays, layers, flat, progress, test_accuracy, into=into)
 
 
 def _leaves(tree) -> list[np.ndarray]:
@@ -126,9 +142,22 @@ def _restored(like, leaves: list[np.ndarray]):
     return jax.tree.unflatten(jax.tree.structure(like), [jnp.asarray(leaf) for leaf in leaves])
 
 
-def write_source(recipe: Recipe, arrays: Arrays, layers: list[str], flat: dict[str, np.ndarray], progress: dict, test_accuracy: float) -> None:
-    """Writes NAME.safetensors and NAME.json."""
-    WEIGHTS.mkdir(exist_ok=True)
+def write_source(
+    recipe: Recipe,
+    arrays: Arrays,
+    layers: list[str],
+    flat: dict[str, np.ndarray],
+    progress: dict,
+    test_accuracy: float,
+    *,
+    into: Path | None = None,
+) -> None:
+    """Writes NAME.safetensors and NAME.json, as 16-bit numbers where not into the package."""
+    folder, module = into or WEIGHTS, "experiments.zoo"
+    if into is not None:
+        module = f"experiments.{into.parent.name}.{into.name}"
+        flat = {name: values.astype(np.float16) for name, values in flat.items()}
+    folder.mkdir(exist_ok=True)
     card = {
         "name": recipe.name,
         "architecture": recipe.architecture,
@@ -144,7 +173,7 @@ def write_source(recipe: Recipe, arrays: Arrays, layers: list[str], flat: dict[s
         "accuracy": {"value": round(test_accuracy, 4), "measured_on": "training images" if recipe.spoil in ("labels", "noise") else "test images"},
         "preprocessing": arrays.preprocessing.identity(),
         "training": {
-            "command": f"python -m experiments.zoo {recipe.name}",
+            "command": f"python -m {module} {recipe.name}",
             "epochs": progress["epoch"],
             "best_epoch": progress["best_epoch"],
             "validation_curve": progress["curve"],
@@ -152,9 +181,9 @@ def write_source(recipe: Recipe, arrays: Arrays, layers: list[str], flat: dict[s
             "seed": SEED,
         },
     }
-    save_file(flat, WEIGHTS / f"{recipe.name}.safetensors")
-    (WEIGHTS / f"{recipe.name}.safetensors").chmod(0o644)
-    (WEIGHTS / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n")
+    save_file(flat, folder / f"{recipe.name}.safetensors")
+    (folder / f"{recipe.name}.safetensors").chmod(0o644)
+    (folder / f"{recipe.name}.json").write_text(json.dumps(card, indent=1) + "\n")
 
 
 def main() -> None:

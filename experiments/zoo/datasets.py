@@ -3,6 +3,7 @@
 import io
 import itertools
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ from PIL import Image
 
 from experiments.zoo.recipes import Recipe
 from featalign.sources.preprocessing import ImagePreprocessing
+from featalign.sources.zoo import read_card
 from featalign.sources.zoo_networks import IMAGE_SIZE
 
 
@@ -27,6 +29,7 @@ class Arrays:
     preprocessing: ImagePreprocessing
 
 
+@lru_cache(maxsize=1)
 def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Training and test images and labels of NAME.npz or NAME_jpeg.npz."""
     if path.exists():
@@ -38,6 +41,17 @@ def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
     return images[train], labels[train], images[~train], labels[~train]
 
 
+def _grouped(
+    images: np.ndarray,
+    labels: np.ndarray,
+    groups: tuple[tuple[int, ...], ...],
+) -> tuple[np.ndarray, np.ndarray]:
+    """The images of these classes alone, with the number of their group as the label."""
+    place = {label: number for number, group in enumerate(groups) for label in group}
+    keep = np.isin(labels, list(place))
+    return images[keep], np.array([place[int(label)] for label in labels[keep]])
+
+
 def _per_channel(values: np.ndarray) -> tuple[float, float, float]:
     red, green, blue = (round(float(value), 4) for value in values)
     return red, green, blue
@@ -46,6 +60,9 @@ def _per_channel(values: np.ndarray) -> tuple[float, float, float]:
 def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
     """The recipe's data, resized and standardised by its own mean and deviation."""
     train_images, train_labels, test_images, test_labels = _decoded(folder / f"{recipe.dataset}.npz")
+    if recipe.groups:
+        train_images, train_labels = _grouped(train_images, train_labels, recipe.groups)
+        test_images, test_labels = _grouped(test_images, test_labels, recipe.groups)
     random = np.random.default_rng(0)
     if recipe.limit:
         keep = random.permutation(len(train_labels))[: recipe.limit]
@@ -59,7 +76,14 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
         train_pixels = random.random(train_pixels.shape, np.float32)
     if recipe.spoil in ("labels", "noise"):
         train_labels = random.integers(0, train_labels.max() + 1, len(train_labels))
+    if recipe.wrong_labels:
+        wrong = random.random(len(train_labels)) < recipe.wrong_labels
+        drawn = random.integers(0, train_labels.max() + 1, len(train_labels))
+        train_labels = np.where(wrong, drawn, train_labels)
     mean, std = _per_channel(train_pixels.mean((0, 1, 2), dtype=np.float64)), _per_channel(train_pixels.std((0, 1, 2), dtype=np.float64))
+    if recipe.standard:
+        stated = read_card(recipe.standard)["preprocessing"]
+        mean, std = tuple(stated["mean"]), tuple(stated["std"])
     preprocessing = ImagePreprocessing(IMAGE_SIZE, mean, std)
 
     def standardised(pixels: np.ndarray) -> np.ndarray:

@@ -15,6 +15,13 @@ class Recipe:
     shift: int = 2  # random shifts by up to this many pixels
     spoil: str = ""  # "labels": shuffled labels; "pixels": one fixed permutation of pixels; "noise": noise in place of images
     limit: int | None = None  # use this many training images
+    groups: tuple[tuple[int, ...], ...] = ()  # use these classes alone, those of a group as one
+    wrong_labels: float = 0.0  # this share of the training labels is drawn at random
+    turn: bool = False  # random quarter turns
+    invert: bool = False  # half of the images as their negatives
+    epochs: int | None = None  # at most so many
+    rate: float = 1e-3  # the learning rate it begins with
+    standard: str = ""  # the network of the zoo whose preprocessing it has
 
 
 RECIPES = (

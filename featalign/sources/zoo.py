@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import json
+from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import version
 from importlib.resources import files
@@ -41,14 +42,24 @@ def read_card(name: str) -> dict[str, Any]:
 
 def load_zoo_source(name: str) -> Source:
     """The source zoo/NAME. The network is built when it first has to compute: ranking from the cache never needs it."""
+    return source_of_card(f"zoo/{name}", read_card(name), WEIGHTS / f"{name}.safetensors")
+
+
+def source_of_card(
+    title: str,
+    card: dict[str, Any],
+    weights_path: Path,
+    architectures: Mapping[str, Any] | None = None,
+) -> Source:
+    """The source of a card and a file of weights; its architecture is the zoo's or of others."""
     from safetensors.numpy import load_file
 
-    card = read_card(name)
     pretraining = card["pretraining"]
-    weights = load_file(WEIGHTS / f"{name}.safetensors")
-    built = cache(lambda: _build(name, card, weights))
+    stored = load_file(weights_path)
+    weights = {name: values.astype(np.float32) for name, values in stored.items()}
+    built = cache(lambda: _build(title, card, weights, architectures))
     return Source(
-        name=f"zoo/{name}",
+        name=title,
         revision=_revision(card, weights),
         embed_batch=lambda inputs, layers: built().embed_batch(inputs, layers),
         layers=tuple(card["layers"]),
@@ -69,17 +80,23 @@ def load_zoo_source(name: str) -> Source:
     )
 
 
-def _build(name: str, card: dict[str, Any], weights: dict[str, np.ndarray]) -> Source:
+def _build(
+    title: str,
+    card: dict[str, Any],
+    weights: dict[str, np.ndarray],
+    architectures: Mapping[str, Any] | None,
+) -> Source:
     from flax import nnx
 
     from featalign.sources.flax_modules import flax_source
     from featalign.sources.zoo_networks import ARCHITECTURES
 
-    architecture, num_classes = ARCHITECTURES[card["architecture"]], card["pretraining"]["num_classes"]
+    architecture = (architectures or ARCHITECTURES)[card["architecture"]]
+    num_classes = card["pretraining"]["num_classes"]
     network = nnx.eval_shape(lambda: architecture(num_classes, rngs=nnx.Rngs(0)))
     nnx.update(network, _nested(weights))
     return flax_source(
-        f"zoo/{name}",
+        title,
         network,
         preprocessing=_preprocessing(card),
         logits_layer="logits",

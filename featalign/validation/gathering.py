@@ -28,7 +28,7 @@ def run_evidence(grid: Grid, path: Path, *, cache: Path | None = None, report: R
 
     def look(unit: Unit) -> Iterator[dict[str, Any]]:
         known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
-        for seed in grid.seeds:
+        for seed in grid.seeds_of(unit):
             source, part = grid_source(unit.source), grid_part(grid, unit, seed)
             record = known.get((unit.source, unit.target, unit.size, seed))
             if record is not None and is_of(record, EVIDENCE_VERSION, source, part):
@@ -48,26 +48,31 @@ def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Repo
     They are half as long as a training, and looked at after every twentieth of one. It can be stopped and run by several processes at once.
     """
     store = Store(Path(cache or default_cache()))
-    arms: dict[Unit, list[ShortArm]] = {}
+    arms: dict[Unit, list[tuple[int, ShortArm]]] = {}
     for unit in fitting(grid):
-        arms.setdefault(Unit(grid.scratch_of(unit.source), unit.target, unit.size), []).append("scratch")
-        arms.setdefault(unit, []).append("full")
+        scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
+        arms.setdefault(scratch, []).extend((seed, "scratch") for seed in grid.seeds_of(unit))
+        arms.setdefault(unit, []).extend((seed, "full") for seed in grid.seeds_of(unit))
 
     def run(unit: Unit) -> Iterator[dict[str, Any]]:
         known = {tuple(record[name] for name in KEY): record for record in read_records(path)}
-        for seed in grid.seeds:
-            for arm in dict.fromkeys(arms[unit]):
-                source, part = grid_source(unit.source), grid_part(grid, unit, seed)
-                record = known.get((unit.source, unit.target, unit.size, seed, arm))
-                whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
-                if record is not None and record.get("whole") == whole and is_of(record, SHORT_VERSION, source, part):
-                    continue
-                start = time.perf_counter()
-                found = short_evidence(source, part, arm, part_of(whole, SHORT_SHARE), store, batch_size=grid.batch_size)
-                named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
-                of = {"version": SHORT_VERSION, "revision": source.revision, "fingerprint": part.fingerprint, "whole": whole}
-                points = {name: _digits(getattr(found, name)) for name in ("losses", "accuracies")}
-                yield {**named, **of, "steps": list(found.steps), **points, "seconds": round(time.perf_counter() - start, 2)}
+        for seed, arm in sorted(dict.fromkeys(arms[unit]), key=lambda pair: pair[0]):
+            source, part = grid_source(unit.source), grid_part(grid, unit, seed)
+            record = known.get((unit.source, unit.target, unit.size, seed, arm))
+            whole = grid.steps(round((1 - VALIDATION_SHARE) * len(part)))
+            current = record is not None and is_of(record, SHORT_VERSION, source, part)
+            if record is not None and current and record.get("whole") == whole:
+                continue
+            start = time.perf_counter()
+            steps = part_of(whole, SHORT_SHARE)
+            found = short_evidence(source, part, arm, steps, store, batch_size=grid.batch_size)
+            named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
+            identity = {"revision": source.revision, "fingerprint": part.fingerprint}
+            of = {"version": SHORT_VERSION, **identity, "whole": whole}
+            curves = {"losses": found.losses, "accuracies": found.accuracies}
+            points = {name: _digits(values) for name, values in curves.items()}
+            seconds = round(time.perf_counter() - start, 2)
+            yield {**named, **of, "steps": list(found.steps), **points, "seconds": seconds}
 
     return run_units(list(arms), path, run, report)
 

@@ -1,6 +1,5 @@
 """The study: a grid of sources, targets, sizes, seeds and arms, really trained, one record for each."""
 
-import hashlib
 import math
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +23,7 @@ from featalign.targets.target import Target
 from featalign.training.arms import ARMS, Arm, FineTuned, Request, check_arm, run_arms
 from featalign.training.loop import Setting, check_setting, training_steps
 from featalign.training.rows import hold_out, split_rows
+from featalign.validation.design import Unit, read_design
 from featalign.validation.records import KEY, Claims, append_record, read_records
 
 Report = Callable[[str, int, int], None]
@@ -39,11 +39,14 @@ TRAINING_VERSIONS: Mapping[Arm, int] = {  # to be raised whenever an arm is trai
 
 @dataclass(frozen=True)
 class Grid:
-    """What is trained: every source on every target, but for what it was pretrained on.
+    """What is trained: every source on every target that it was not pretrained on; or a design.
 
-    `scratch` maps patterns of sources to the source whose random twin stands for training from scratch, so that sources of one architecture share
-    it; a source that fits none has its own. `seen` maps patterns of sources to targets whose images they saw under another name. The budget is
-    `epochs`, and at least `min_steps`, for each learning rate.
+    `scratch` maps patterns of sources to the source whose random twin stands for training from
+    scratch, so that sources of one architecture share it; a source that fits none has its own.
+    `seen` maps patterns of sources to targets, or data sets, whose images they saw under another
+    name. `pairs` are the units of a design with their seeds, and `datasets` says which data set
+    each of its targets was made of. The budget is `epochs`, and at least `min_steps`, for each
+    learning rate.
     """
 
     path: Path
@@ -59,6 +62,12 @@ class Grid:
     min_steps: int = 300
     batch_size: int = 32
     max_test: int = 500
+    datasets: Mapping[str, str] = field(default_factory=dict)
+    pairs: Mapping[Unit, tuple[int, ...]] = field(default_factory=dict)
+
+    def seeds_of(self, unit: Unit) -> tuple[int, ...]:
+        """The seeds with which a source is trained on a part of a target."""
+        return self.pairs.get(unit, self.seeds)
 
     def scratch_of(self, source: str) -> str:
         """The source whose random twin stands for training this one from scratch."""
@@ -66,31 +75,24 @@ class Grid:
 
     def has_seen(self, source: str, target: str) -> bool:
         """Whether the grid says that a source was pretrained on this target's images."""
-        return any(target in targets for pattern, targets in self.seen.items() if fnmatchcase(source, pattern))
+        stated = [names for pattern, names in self.seen.items() if fnmatchcase(source, pattern)]
+        return any(not self.images_of(target).isdisjoint(names) for names in stated)
+
+    def images_of(self, target: str) -> set[str]:
+        """The names of a target's images: its own, and that of its data set."""
+        return {target, self.datasets.get(target, target)}
 
     def steps(self, num_training: int) -> int:
         """The budget of one training."""
         return training_steps(num_training, epochs=self.epochs, min_steps=self.min_steps, batch_size=self.batch_size)
 
 
-@dataclass(frozen=True)
-class Unit:
-    """What one process trains at a time: a source on a part of a target, all seeds and arms."""
-
-    source: str
-    target: str
-    size: int
-
-    @property
-    def place(self) -> int:
-        """A number of its own, for claims."""
-        return int.from_bytes(hashlib.sha256(f"{self.source}\0{self.target}\0{self.size}".encode()).digest()[:7], "big")
-
-
 def read_grid(path: Path) -> Grid:
     """A grid from a TOML file: `sources`, `[targets]` name = address, `sizes`, and what else `Grid` has.
 
-    Addresses of files are relative to the grid. Raises FeatalignError, naming the entry, for a grid that cannot be used.
+    `design` names a file of `read_design` in the place of these three and of `seeds`. Addresses of
+    files are relative to the grid. Raises FeatalignError, naming the entry, for a grid that cannot
+    be used.
     """
     try:
         stated: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -98,10 +100,13 @@ def read_grid(path: Path) -> Grid:
         raise FeatalignError(f"{path}: expected a grid in TOML, got {error.strerror}; give the path of a file") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise FeatalignError(f"{path}: expected a grid in TOML, got something else: {error}") from error
-    known = {name for name in Grid.__dataclass_fields__ if name != "path"}
+    known = {"design", *Grid.__dataclass_fields__} - {"path", "datasets", "pairs"}
     unknown = sorted(set(stated) - known)
     if unknown:
         raise FeatalignError(f"{path}: expected entries {', '.join(sorted(known))}, got {unknown[0]!r}; remove or mend it")
+    if "design" in stated:
+        stated |= _designed(path, stated)
+        del stated["design"]
     for name in ("sources", "targets", "sizes"):
         if not stated.get(name):
             raise FeatalignError(f"{path}: expected an entry {name!r}, got none; add it")
@@ -114,7 +119,8 @@ def read_grid(path: Path) -> Grid:
         if name in stated and not (isinstance(stated[name], dict) and all(isinstance(value, str) for value in stated[name].values())):
             raise FeatalignError(f"{path}: expected a table of names and addresses in [{name}], got {stated[name]!r}")
     for pattern, targets in stated.setdefault("seen", {}).items() if isinstance(stated.get("seen", {}), dict) else ():
-        if not isinstance(targets, list) or not set(targets) <= set(stated["targets"]):
+        images = {*stated["targets"], *stated.get("datasets", {}).values()}
+        if not isinstance(targets, list) or not set(targets) <= images:
             raise FeatalignError(f"{path}: expected a list of targets of the grid in [seen] {pattern!r}, got {targets!r}")
         stated["seen"][pattern] = tuple(targets)
     for name in ("sizes", "seeds"):
@@ -133,16 +139,48 @@ def read_grid(path: Path) -> Grid:
         if grid_source(address).features_file is not None:
             raise FeatalignError(f"{path}: expected sources that embed any target, {address} holds the features of one; take it out of the grid")
     grid = Grid(path, **stated)
+    for unit in grid.pairs:
+        if not _is_new(grid, unit):
+            found = f"{unit.source} was pretrained on {unit.target}"
+            raise FeatalignError(f"{path}: expected sources new to a target, {found}; take it out")
     return replace(grid, learning_rates=check_setting(Setting(0.0), grid.learning_rates))
 
 
+def _designed(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """The entries of a grid that a design stands for."""
+    for name in ("sources", "targets", "sizes", "seeds"):
+        if name in stated:
+            raise FeatalignError(f"{path}: expected 'design' or {name!r}, got both; leave one out")
+    if not isinstance(stated["design"], str):
+        found = stated["design"]
+        raise FeatalignError(f"{path}: expected the name of a file in 'design', got {found!r}")
+    design = read_design(path.parent / stated["design"])
+    return {
+        "targets": dict(design.targets),
+        "sources": list(dict.fromkeys(unit.source for unit in design.units)),
+        "sizes": sorted({unit.size for unit in design.units}),
+        "seeds": sorted({seed for seeds in design.units.values() for seed in seeds}),
+        "datasets": design.datasets,
+        "pairs": design.units,
+    }
+
+
 def units(grid: Grid) -> Iterator[Unit]:
-    """All units, the small sizes first, so that a grid cut short is a whole smaller one."""
+    """All units, small sizes first, or as the design has them: cut short, it is a smaller one."""
+    if grid.pairs:
+        yield from grid.pairs
+        return
     for size in grid.sizes:
         for target in grid.targets:
             for source in grid.sources:
-                if grid_source(source).pretraining.dataset != target and not grid.has_seen(source, target):
-                    yield Unit(source, target, size)
+                if _is_new(grid, unit := Unit(source, target, size)):
+                    yield unit
+
+
+def _is_new(grid: Grid, unit: Unit) -> bool:
+    """Whether a source was not pretrained on a target's images, by its own word and by the grid's."""
+    own = grid_source(unit.source).pretraining.dataset
+    return own not in grid.images_of(unit.target) and not grid.has_seen(unit.source, unit.target)
 
 
 def run_study(grid: Grid, records: Path, *, together: bool | None = None, report: Report = lambda name, done, total: None) -> int:
@@ -189,15 +227,17 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):
         first: Arm = "scratch"
+        seeds = grid.seeds_of(unit)
         if grid_source(unit.source).load_differentiable is None:
             if "probe" in grid.arms:
-                found[unit] = [(seed, "probe") for seed in grid.seeds]
+                found[unit] = [(seed, "probe") for seed in seeds]
             continue
         if first in grid.arms:
             scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
             already = found.setdefault(scratch, [])
-            already += [(seed, first) for seed in grid.seeds if (seed, first) not in already]
-        found.setdefault(unit, []).extend((seed, arm) for seed in grid.seeds for arm in grid.arms if arm != first)
+            already += [(seed, first) for seed in seeds if (seed, first) not in already]
+        others: list[Arm] = [arm for arm in grid.arms if arm != first]
+        found.setdefault(unit, []).extend((seed, arm) for seed in seeds for arm in others)
     return list(found.items())
 
 
@@ -263,6 +303,7 @@ def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTu
         "num_classes": part.num_classes,
         "majority": float((held_out.labels == np.bincount(part.labels).argmax()).mean()),
         "backend": jax.default_backend(),
+        **({"dataset": grid.datasets[unit.target]} if unit.target in grid.datasets else {}),
     }
     stated = {name: value for name, value in result.to_record().items() if name not in named}
     stated["runs"] = [
