@@ -75,7 +75,7 @@ def source_of_card(
             card["num_parameters"],
         ),
         load_differentiable=lambda: built().differentiable,
-        initialiser=_initialiser(),
+        initialiser=_initialiser() if architectures is None else None,
         input_form=InputForm((card["preprocessing"]["size"],) * 2),
     )
 
