@@ -117,11 +117,11 @@ def _look(store: Store, identity: Identity, num_rows: int) -> _Plan:
         )
     with suppress(FeatalignError):  # leftovers in a cache that cannot be written do no harm
         remove_stale(embedding.folder)
-    survey = embedding.verify()
+    embedding = embedding.verified()
     with suppress(OSError):  # what is found counts as kept, and who put it there may have been killed before this
         sync_folder(embedding.folder)
         sync_folder(store.root)
-    return _Plan(identity, embedding, survey)
+    return _Plan(identity, embedding, embedding.survey)
 
 
 def _compute(

@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,6 +21,7 @@ from featalign.errors import FeatalignError
 
 USED = "used"
 AHEAD = 2  # shards read while one is consumed: two, because one thread's SHA-256 is slower than a disk
+HELD_BYTES = 4 << 20  # an embedding of one shard up to this size is read once to be verified and used
 Result = TypeVar("Result")
 
 
@@ -48,11 +49,15 @@ class Survey:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Features of a target under a source as the cache keeps them; `survey` is what was verified when it was opened or extracted."""
+    """Features of a target under a source as the cache keeps them; `survey` is what was verified when it was opened or extracted.
+
+    `held` is the shard that was verified, where it is the only one and small.
+    """
 
     folder: Path
     manifest: Manifest
     survey: Survey | None = None
+    held: Shard | None = field(default=None, repr=False, compare=False)
 
     @property
     def key(self) -> str:
@@ -85,6 +90,8 @@ class Embedding:
     def shards(self, *, ahead: int = AHEAD) -> Iterator[Shard]:
         """The same with the counts of each shard."""
         touch(self.folder / USED)
+        if self.held is not None:
+            return iter((self.held,))
         return read_ahead(self._shard_or_sentence, self.manifest.num_shards, ahead=ahead)
 
     def read_all(self) -> np.ndarray:
@@ -105,14 +112,24 @@ class Embedding:
 
     def verify(self) -> Survey:
         """Read and check every shard and the labels; what is damaged is set aside for the next extraction."""
+        survey = self.verified().survey
+        assert survey is not None
+        return survey
+
+    def verified(self) -> "Embedding":
+        """The embedding with the survey of `verify`, holding what was read where that is little."""
+        held: Shard | None = None
 
         def look(index: int) -> tuple[int, int] | str | None:
+            nonlocal held
             try:
                 shard = read_shard(self.folder, self.manifest, index)
             except FileNotFoundError:
                 return None
             except Damaged as damage:
                 return str(damage)
+            if self.manifest.num_shards == 1 and shard.features.nbytes <= HELD_BYTES:
+                held = shard
             return shard.nonfinite_count, shard.overflow_count
 
         found = list(enumerate(read_ahead(look, self.manifest.num_shards)))
@@ -120,7 +137,7 @@ class Embedding:
         for index, _ in damaged:
             set_shard_aside(self.folder, self.manifest, index)
         counts = {index: result for index, result in found if isinstance(result, tuple)}
-        return Survey(
+        survey = Survey(
             sound=tuple(counts),
             missing=tuple(index for index, result in found if result is None),
             damaged=damaged,
@@ -128,6 +145,7 @@ class Embedding:
             nonfinite_count=sum(nonfinite for nonfinite, _ in counts.values()),
             overflow_count=sum(overflow for _, overflow in counts.values()),
         )
+        return replace(self, survey=survey, held=held)
 
     def _shard_or_sentence(self, index: int) -> Shard:
         name = self.manifest.shard_name(index)
@@ -183,8 +201,8 @@ class Store:
         embedding = self.open(identity)
         if embedding is None:
             return None
-        survey = embedding.verify()
-        return Embedding(embedding.folder, embedding.manifest, survey) if survey.is_complete else None
+        found = embedding.verified()
+        return found if found.survey is not None and found.survey.is_complete else None
 
     def create(self, manifest: Manifest, labels: StoredLabels) -> Embedding:
         """Make the folder of an embedding, or take the one that is there. Shards are added by `shard.commit_shard`.

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from featalign.embeddings import store
 from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
@@ -42,6 +43,24 @@ def test_a_second_run_computes_nothing(tmp_path, small_shards):
     extract(counting.source, make_target(), None, Store(tmp_path), progress=lambda *counts: seen.append(counts))
     assert counting.calls == []
     assert seen == [(NUM_ROWS, 0, NUM_ROWS)]
+
+
+@pytest.mark.parametrize(("held_bytes", "reads"), [(1 << 20, 1), (100, 2)])
+def test_what_is_small_is_read_once_to_be_verified_and_used(tmp_path, monkeypatch, held_bytes, reads):
+    expected, read, found = filled(tmp_path)["deep"].read_all(), store.read_shard, []
+
+    def counted(folder, manifest, index):
+        found.append(index)
+        return read(folder, manifest, index)
+
+    monkeypatch.setattr(store, "read_shard", counted)
+    monkeypatch.setattr(store, "HELD_BYTES", held_bytes)
+    embedding = extract(CountingSource().source, make_target(), None, Store(tmp_path))["deep"]
+    np.testing.assert_array_equal(embedding.read_all(), expected)
+    assert found == [0] * reads
+    assert np.concatenate([row_id for row_id, _ in embedding.blocks()]).tolist() == list(range(NUM_ROWS))
+    assert embedding.survey is not None
+    assert embedding.survey.is_complete
 
 
 def test_only_missing_shards_are_computed_and_the_result_is_the_same(tmp_path, small_shards):
