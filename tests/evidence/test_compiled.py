@@ -39,7 +39,7 @@ def place(tmp_path, monkeypatch):
 def scores(columns):
     """Of a width that nothing else in this process has, so that something is compiled."""
     features = np.random.default_rng(0).normal(size=(30, columns))
-    return fa.score(features, np.arange(30) % 2, ["lda"])
+    return fa.score(features, np.arange(30) % 2, ["linear_probe"])
 
 
 def test_scoring_keeps_its_code_and_leaves_the_configuration_alone(place):
@@ -47,7 +47,7 @@ def test_scoring_keeps_its_code_and_leaves_the_configuration_alone(place):
     scores(101)
     assert configuration() == before
     kept = sorted(path.name for path in place.iterdir())
-    assert any("leave_one_out" in name for name in kept)
+    assert any("cross_validate" in name for name in kept)
     jax.jit(lambda values: values + 101)(np.ones(101))
     assert sorted(path.name for path in place.iterdir()) == kept
 
@@ -97,7 +97,7 @@ def test_nothing_is_kept_where_the_user_says_so(place):
 def test_a_folder_that_cannot_be_written_is_left_alone(place, monkeypatch):
     monkeypatch.setattr("os.access", lambda path, mode: False)
     before = configuration()
-    assert scores(113)["lda"].ok
+    assert scores(113)["linear_probe"].ok
     assert configuration() == before
     assert list(place.iterdir()) == []
 
