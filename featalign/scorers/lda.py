@@ -15,6 +15,7 @@ from featalign.statistics.gather import Statistics
 from featalign.statistics.products import arrays, held, squares_product
 
 SAFE_GAP = 1e-6
+ROUNDING = 1e-12
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
@@ -149,7 +150,7 @@ def _shrinkage(square: Any, trace: Any, quartic: Any, count: Any, width: Any) ->
     xp = jnp if isinstance(square, jax.Array) else np
     distance = square - trace**2 / width
     noise = xp.maximum((quartic - square) / count, 0.0)
-    there = distance > 0
+    there = distance > ROUNDING * square  # else all variances are alike, as in one column
     return xp.where(there, xp.minimum(noise, distance) / xp.where(there, distance, 1.0), 0.0)
 
 
