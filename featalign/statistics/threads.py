@@ -14,7 +14,8 @@ from threadpoolctl import ThreadpoolController
 SMALL = 512**2  # entries of a matrix: see experiments/performance/README.md
 MOST_WORKERS = 4
 SIDE_BY_SIDE = 200  # rows from which a thread of Python costs less than it saves
-Item, Found = TypeVar("Item"), TypeVar("Found")
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 _WITHIN = RLock()  # the number of threads is the process's, so that one thread at a time may set it and put it back
 
 
@@ -40,7 +41,12 @@ def threads_for(rows: int, columns: int) -> Iterator[None]:
         _WITHIN.release()
 
 
-def side_by_side(function: Callable[[Item], Found], items: Sequence[Item], rows: int, columns: int) -> list[Found]:
+def side_by_side(
+    function: Callable[[Item], Found],
+    items: Sequence[Item],
+    rows: int,
+    columns: int,
+) -> list[Found]:
     """`function` of each item, in threads of Python where it works on matrices so small that no other thread has work.
 
     JAX's switches, such as that to float64, are of each thread: `function` has to set them itself.
@@ -51,7 +57,7 @@ def side_by_side(function: Callable[[Item], Found], items: Sequence[Item], rows:
     workers = min(MOST_WORKERS, os.cpu_count() or 1, len(items)) if rows * columns <= SMALL else 1
     if workers < 2:
         return [function(item) for item in items]
-    with ThreadPoolExecutor(workers) as pool:
+    with threads_for(rows, columns), ThreadPoolExecutor(workers) as pool:
         return list(pool.map(function, items))
 
 
@@ -62,7 +68,8 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
     [[1.0, 1.0], [2.0, 3.0]]
     """
     cores, rows = os.cpu_count() or 1, len(matrices[0])
-    if rows < SIDE_BY_SIDE or len(matrices) < cores:
+    too_few = len(matrices) < cores and rows * rows > SMALL  # then each has work for several threads
+    if rows < SIDE_BY_SIDE or too_few:
         with threads_for(rows, rows):
             found = [np.linalg.eigh(matrix) for matrix in matrices]
     else:
