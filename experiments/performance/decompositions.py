@@ -1,6 +1,6 @@
-"""How many threads an eigendecomposition should get: ten matrices by all threads, by one, and side by side by one each.
+"""How many threads an eigendecomposition should get: six matrices by all threads, by one, and side by side by one each.
 
-`python -m experiments.performance.decompositions` measures alone and beside two busy processes.
+`python -m experiments.performance.decompositions [alone|beside]` measures alone, or beside two busy processes; else both.
 """
 
 import json
@@ -18,8 +18,10 @@ from threadpoolctl import ThreadpoolController
 
 from experiments.performance.timing import RESULTS
 
-SIZES = (30, 60, 120, 240, 320, 512, 800, 1200)
-COUNT, REPEATS = 10, 3
+SIZES = (30, 60, 120, 240, 320, 512, 800)
+COUNT, REPEATS = 6, 3
+BESIDE = {"alone": 0, "beside": 2}
+PATH = RESULTS / "decompositions.json"
 BUSY = "while True: pass"
 
 
@@ -67,15 +69,14 @@ def busy(number: int) -> Iterator[None]:
 
 
 def main() -> None:
-    found = {}
-    for name, number in (("alone", 0), ("beside two busy processes", 2)):
-        with busy(number):
+    found = json.loads(PATH.read_text(encoding="utf-8"))["found"] if PATH.exists() else {}
+    for name in sys.argv[1:] or BESIDE:
+        with busy(BESIDE[name]):
             found[name] = {size: measure(size) for size in SIZES}
         for size, ways in found[name].items():
             print(name, size, *(f"{way} {part['wall']:.2f} ({part['processor']:.2f})" for way, part in ways.items()))
     content = {"title": "Milliseconds of one decomposition", "cores": cpu_count(), "found": found}
-    text = json.dumps(content, indent=1) + "\n"
-    (RESULTS / "decompositions.json").write_text(text, encoding="utf-8")
+    PATH.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import numpy as np
 
 from featalign.arrays import Labels
 from featalign.embeddings.extract import extract
-from featalign.embeddings.store import Store
+from featalign.embeddings.store import Embedding, Store
 from featalign.evidence.scoring import collect, scored
 from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
 from featalign.progress import Report
@@ -19,6 +19,7 @@ from featalign.scorers.tangent import tangent_curve, twins_accuracy
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.collected import Statistics
+from featalign.statistics.threads import side_by_side
 from featalign.targets.target import Target
 
 TWIN_SCORERS = ("linear_probe", "logme", "lda")
@@ -108,12 +109,17 @@ def twin_scores(
 ) -> dict[str, float | None]:
     """The mean of scores over random twins of a source, on all rows."""
     labels, scorers, layer = Labels(target.labels, target.class_names), select(names), layer or source.default_layer
-    results: list[dict[str, ScoreResult]] = []
+    embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
         model = source.random_twin(FIRST_TWIN + twin)
         progress = lambda done_before, done, total, name=model.name: report(name, done_before, done, total)  # noqa: E731
-        embedding = extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer]
-        results.append(scored(collect((features for _, features in embedding.blocks()), labels, scorers, seed=seed), scorers))
+        embeddings.append(extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer])
+
+    def results_of(embedding: Embedding) -> dict[str, ScoreResult]:
+        features = (features for _, features in embedding.blocks())
+        return scored(collect(features, labels, scorers, seed=seed), scorers)
+
+    results = side_by_side(results_of, embeddings, len(target), embeddings[0].num_features)
     means: dict[str, float | None] = {}
     for name in names:
         values = [result[name].value for result in results if result[name].ok]

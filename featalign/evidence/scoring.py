@@ -16,7 +16,7 @@ from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.tangent import Tangent
-from featalign.statistics.threads import threads_for
+from featalign.statistics.threads import side_by_side, threads_for
 
 
 def collect(
@@ -53,9 +53,18 @@ def collect(
 
 
 def scored(statistics: Statistics, scorers: tuple[Scorer, ...], *, intervals: bool = False) -> dict[str, ScoreResult]:
-    """Scores by name; with `intervals` also the zero and the interval of each."""
-    threads = threads_for(statistics.num_rows, statistics.num_features)
-    with compiled_code_kept, threads, double_precision():
+    """Scores by name; with `intervals` also the zero and the interval of each.
+
+    Scorers of small embeddings are computed side by side: none of them has work for several threads.
+    """
+    size = statistics.num_rows, statistics.num_features
+
+    def one(scorer: Scorer) -> tuple[str, ScoreResult]:
+        with double_precision():  # which is a setting of each thread
+            return scorer.name, evaluate(scorer, statistics)
+
+    with compiled_code_kept, threads_for(*size):
         if intervals:
-            return evaluate_with_intervals(scorers, statistics)
-        return {scorer.name: evaluate(scorer, statistics) for scorer in scorers}
+            with double_precision():
+                return evaluate_with_intervals(scorers, statistics)
+        return dict(side_by_side(one, scorers, *size))

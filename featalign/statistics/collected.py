@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -47,6 +48,19 @@ class LabelOrders:
     tables: tuple[LabelTable, ...] = ()
 
 
+class _Once:
+    """A value that is made by the first who asks; others wait for it."""
+
+    def __init__(self) -> None:
+        self.lock, self.is_made, self.value = Lock(), False, None
+
+    def get(self, make: Callable[[], Any]) -> Any:
+        with self.lock:
+            if not self.is_made:
+                self.value, self.is_made = make(), True
+            return self.value
+
+
 @dataclass(frozen=True)
 class Statistics:
     """What the scorers read. `activity` is always there; the others when a scorer asked for them and the values are finite."""
@@ -66,16 +80,14 @@ class Statistics:
     tangent: Tangent | None = None  # of differentiable sources
     orders: LabelOrders | None = None  # this and `sample` where zeros and intervals are wanted
     sample: Rows | None = None
-    known: dict[str, Any] = field(default_factory=dict, compare=False, repr=False)  # see `once`
+    known: dict[str, _Once] = field(default_factory=dict, compare=False, repr=False)  # see `once`
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made once for all scorers and all orders of the labels.
 
         It may depend on features and seed; what depends on labels has them in its name.
         """
-        if name not in self.known:
-            self.known[name] = make()
-        return self.known[name]
+        return self.known.setdefault(name, _Once()).get(make)
 
     @property
     def class_moments(self) -> ClassMoments:

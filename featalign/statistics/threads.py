@@ -1,16 +1,21 @@
 """How many threads linear algebra gets: one where matrices are small, and then several matrices side by side."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
 from threading import RLock
+from typing import TypeVar
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 SMALL = 512**2  # entries of a matrix: see experiments/performance/README.md
+MOST_WORKERS = 4
+SIDE_BY_SIDE = 200  # rows from which a thread of Python costs less than it saves
+Item = TypeVar("Item")
+Found = TypeVar("Found")
 _WITHIN = RLock()  # the number of threads is the process's, so that one thread at a time may set it and put it back
 
 
@@ -36,16 +41,41 @@ def threads_for(rows: int, columns: int) -> Iterator[None]:
         _WITHIN.release()
 
 
+def side_by_side(
+    function: Callable[[Item], Found],
+    items: Sequence[Item],
+    rows: int,
+    columns: int,
+) -> list[Found]:
+    """`function` of each item, in threads of Python where it works on matrices so small that no other thread has work.
+
+    JAX's switches, such as that to float64, are of each thread: `function` has to set them itself.
+
+    >>> side_by_side(abs, [-1, 2], 2, 2)
+    [1, 2]
+    """
+    workers = min(MOST_WORKERS, os.cpu_count() or 1, len(items)) if rows * columns <= SMALL else 1
+    if workers < 2:
+        return [function(item) for item in items]
+    with threads_for(rows, columns), ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(function, items))
+
+
 def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
     """Eigenvalues (T,), ascending, and eigenvectors (T, T) of each of some symmetric matrices of about one size.
 
     >>> [values.tolist() for values, _ in decompositions([np.eye(2), np.diag([3.0, 2.0])])]
     [[1.0, 1.0], [2.0, 3.0]]
     """
-    rows, columns = matrices[0].shape
-    side_by_side = min(len(matrices), os.cpu_count() or 1) if rows * columns <= SMALL else 1
-    with threads_for(rows, columns), ThreadPoolExecutor(side_by_side) as pool:
-        return [(found.eigenvalues, found.eigenvectors) for found in pool.map(np.linalg.eigh, matrices)]
+    cores, rows = os.cpu_count() or 1, len(matrices[0])
+    too_few = len(matrices) < cores and rows * rows > SMALL  # then each has work for several threads
+    if rows < SIDE_BY_SIDE or too_few:
+        with threads_for(rows, rows):
+            found = [np.linalg.eigh(matrix) for matrix in matrices]
+    else:
+        with threads_for(0, 0), ThreadPoolExecutor(cores) as pool:
+            found = list(pool.map(np.linalg.eigh, matrices))
+    return [(each.eigenvalues, each.eigenvectors) for each in found]
 
 
 @cache
