@@ -18,7 +18,7 @@ def main() -> None:
     if arguments.command == "reference":
         reference.gather(arguments.draws, share=tuple(arguments.share))
     else:
-        compare.compare(arguments.draws)
+        compare.compare(arguments.draws, share=tuple(arguments.share))
 
 
 if __name__ == "__main__":

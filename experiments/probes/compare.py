@@ -16,6 +16,7 @@ from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 
 RESULTS = Path(__file__).parent / "results.json"
+COMPARED = Path(__file__).parent / "compared.jsonl"
 GAP, ROWS_OFF = 1e-4, 0.01  # of a loss; of the rows
 
 
@@ -60,13 +61,27 @@ def beside(found: Draw, theirs: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def compare(number: int) -> None:
-    """Compare on the draws that have a reference, print the worst, and write results.json."""
+def compare(number: int, *, share: tuple[int, int] = (0, 1), path: Path = COMPARED) -> None:
+    """Add to the file the draws that have a reference and are not in it; stop it, run it again.
+
+    With all of them in the file, print the worst, and write results.json.
+    """
     from rich.progress import track
 
-    theirs = [line for line in read() if line["number"] < number]
-    theirs.sort(key=lambda line: line["number"] % SHAPES)
-    lines = [beside(draw(line["number"]), line) for line in track(theirs, "draws")]
+    theirs = {line["number"]: line for line in read() if line["number"] < number}
+    known = {line["number"] for line in read(path)}
+    missing = [each for each in theirs if each not in known and each % SHAPES % share[1] == share[0]]
+    missing.sort(key=lambda each: each % SHAPES)  # draws of one shape share compiled code
+    for each in track(missing, "draws"):
+        with path.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(beside(draw(each), theirs[each])) + "\n")
+    lines = [line for line in read(path) if line["number"] in theirs]
+    if len(lines) == len(theirs):
+        write_results(lines)
+
+
+def write_results(lines: list[dict[str, Any]]) -> None:
+    """Print and write the summary and the worst draws."""
     summary = {
         "draws": len(lines),
         "statuses": sum(line["missed"] > 0 for line in lines),
