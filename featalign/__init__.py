@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# public name -> module; loaded when first used, so that `import featalign` stays fast and loads no jax
+# public name -> module; loaded when first used, so that `import featalign` stays fast and loads no
+# jax
 _HOMES = {
     "FeatalignError": "featalign.errors",
     "FineTuned": "featalign.training.arms",

@@ -50,12 +50,14 @@ def score(
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
-    Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row, floats (N,) or (N, K) for regression. `scorers`
-    are names; by default all but the variants. `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
-    use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90% interval. Degenerate input gives a status, not an
-    exception. Scorers that compare the labels with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
-    logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises FeatalignError for shapes that do not fit, an unknown
-    scorer, or probabilities that are none.
+    Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row,
+    floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants.
+    `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
+    use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90%
+    interval. Degenerate input gives a status, not an exception. Scorers that compare the labels
+    with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
+    logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises
+    FeatalignError for shapes that do not fit, an unknown scorer, or probabilities that are none.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -67,13 +69,23 @@ def score(
     rows = check_features(features)
     outputs = None
     if source_probabilities is not None and source_logits is not None:
-        raise FeatalignError("source_probabilities, source_logits: expected one of the two, got both; the probabilities follow from the logits")
+        raise FeatalignError(
+            "source_probabilities, source_logits: expected one of the two, got both; the "
+            "probabilities follow from the logits"
+        )
     if source_probabilities is not None:
         outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
     elif source_logits is not None:
         outputs = SourceOutputs.from_logits(source_logits, len(rows))
     chosen = select(scorers)
-    statistics = collect(rows, check_labels(labels, len(rows)), chosen, seed=seed, outputs=outputs, intervals=intervals)
+    statistics = collect(
+        rows,
+        check_labels(labels, len(rows)),
+        chosen,
+        seed=seed,
+        outputs=outputs,
+        intervals=intervals,
+    )
     return scored(statistics, chosen, intervals=intervals)
 
 
@@ -88,13 +100,16 @@ def load_target(
 ) -> Target:
     """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), .parquet, hf:NAME@REVISION, or sklearn:NAME.
 
-    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text` and `image` name the columns of a
-    table where they are not obvious. Raises FeatalignError, naming file and line, for data that cannot be used.
+    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text`
+    and `image` name the columns of a table where they are not obvious. Raises FeatalignError,
+    naming file and line, for data that cannot be used.
 
     >>> load_target("sklearn:digits", subset=300)
     Target('sklearn:digits', 300 images, 10 classes)
     """
-    return loaders.load_target(address, subset=subset, seed=seed, label=label, text=text, image=image)
+    return loaders.load_target(
+        address, subset=subset, seed=seed, label=label, text=text, image=image
+    )
 
 
 def load_source(address: str) -> Source:
@@ -107,7 +122,8 @@ def load_source(address: str) -> Source:
     """
     if not isinstance(address, str):
         raise FeatalignError(
-            f"source: expected an address such as zoo/resnet_cifar10 or a Source, got {type(address).__name__}; make one with fa.Source.from_function"
+            "source: expected an address such as zoo/resnet_cifar10 or a Source, got "
+            f"{type(address).__name__}; make one with fa.Source.from_function"
         )
     return catalogue.load(address)
 
@@ -124,13 +140,16 @@ def embed(
 ) -> dict[str, Embedding]:
     """The target's embeddings under a source by layer, computed only as far as the cache does not have them.
 
-    `layers`: names, "all", or None for the source's default. Read them with `blocks()` or `read_all()`. Raises FeatalignError for a layer that
-    does not exist, or when source and target do not fit; what was computed before an error is in the cache.
+    `layers`: names, "all", or None for the source's default. Read them with `blocks()` or
+    `read_all()`. Raises FeatalignError for a layer that does not exist, or when source and target
+    do not fit; what was computed before an error is in the cache.
     """
     loaded, data = _source(source), _target(target)
     with progress_bar(show=progress) as report:
         store = Store(Path(cache or default_cache()))
-        return embedded(loaded, data, layers, store, dtype=dtype, batch_size=batch_size, report=report)
+        return embedded(
+            loaded, data, layers, store, dtype=dtype, batch_size=batch_size, report=report
+        )
 
 
 def rank(
@@ -159,36 +178,57 @@ def rank(
     cache
         A folder; default FEATALIGN_CACHE, `cache/` in a checkout, else the platform's.
     scorers, layers, intervals
-        Names of scorers (None: all but the variants); names of layers, "all", or None for each source's default; whether each score gets its zero and
-        its interval, as `score` gives them.
+        Names of scorers (None: all but the variants); names of layers, "all", or None for each
+        source's default; whether each score gets its zero and its interval, as `score` gives them.
     forecast, calibration
-        Whether to forecast accuracy, gain over scratch and verdict for the default layer of each source; None: for classes, unless scorers are
-        named. It needs gradients of up to 400 rows under the source and two random twins. A file made by `featalign validate fit`; None: the
+        Whether to forecast accuracy, gain over scratch and verdict for the default layer of each
+        source; None: for classes, unless scorers are named. It needs gradients of up to 400 rows
+        under the source and two random twins. A file made by `featalign validate fit`; None: the
         shipped one.
     effort, share
-        "short" adds short runs of each differentiable source and from scratch, `share` of the steps of one training long, and a second forecast
-        with them.
+        "short" adds short runs of each differentiable source and from scratch, `share` of the steps
+        of one training long, and a second forecast with them.
     seed, batch_size, progress, engine
-        Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so far.
+        Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so
+        far.
 
-    A source that cannot be scored is listed in `failures` with the reason and does not stop the others. Raises FeatalignError when the target, a name
-    or an address is bad, or when no source could be scored.
+    A source that cannot be scored is listed in `failures` with the reason and does not stop the
+    others. Raises FeatalignError when the target, a name or an address is bad, or when no source
+    could be scored.
     """
     if effort not in ("cache", "short") or engine != "local":
-        raise FeatalignError(f'effort, engine: expected effort="cache" or "short" and engine="local", got {effort!r} and {engine!r}')
+        raise FeatalignError(
+            'effort, engine: expected effort="cache" or "short" and engine="local", got '
+            f"{effort!r} and {engine!r}"
+        )
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise FeatalignError(f"share: expected a part of one training, above 0 and at most 1, got {share!r}")
+        raise FeatalignError(
+            f"share: expected a part of one training, above 0 and at most 1, got {share!r}"
+        )
     _check_seed(seed)
     data, chosen = _target(target), select(scorers)
     classes = data.task == "classification" and len(np.unique(data.labels)) > 1
     wanted = classes and (effort == "short" or scorers is None) if forecast is None else forecast
     if (wanted or effort == "short") and not classes:
-        raise FeatalignError(f"forecast: expected a target with classes to tell apart, {data.name} has none; leave effort and forecast out")
+        raise FeatalignError(
+            f"forecast: expected a target with classes to tell apart, {data.name} has none; leave "
+            "effort and forecast out"
+        )
     order = REGRESSION_ORDER if data.task == "regression" else ORDER
-    needed = [name for name in (order, *(FORECAST_SCORERS if wanted else ())) if all(scorer.name != name for scorer in chosen)]
-    known = (shipped_calibration() if calibration is None else read_calibration(Path(calibration))) if wanted else None
+    needed = [
+        name
+        for name in (order, *(FORECAST_SCORERS if wanted else ()))
+        if all(scorer.name != name for scorer in chosen)
+    ]
+    known = (
+        (shipped_calibration() if calibration is None else read_calibration(Path(calibration)))
+        if wanted
+        else None
+    )
     if known is not None and effort == "short":
-        known.lines_of("differentiable", share=share)  # refuses one without short runs before anything is trained
+        known.lines_of(
+            "differentiable", share=share
+        )  # refuses one without short runs before anything is trained
     plan = Plan(
         data,
         Store(Path(cache or default_cache())),
@@ -211,11 +251,22 @@ def rank(
             except FeatalignError as error:
                 failures[name] = str(error)
     if not rows:
-        raise FeatalignError("; ".join(reason if reason.startswith(name) else f"{name}: {reason}" for name, reason in failures.items()))
+        raise FeatalignError(
+            "; ".join(
+                reason if reason.startswith(name) else f"{name}: {reason}"
+                for name, reason in failures.items()
+            )
+        )
     found, ordered_by = in_order(rows, order)
-    counts = dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False)) if wanted else {}
+    counts = (
+        dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False))
+        if wanted
+        else {}
+    )
     remarks = target_remarks(counts, data.kind, shipped=calibration is None) if wanted else ()
-    return Ranking(data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks)
+    return Ranking(
+        data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks
+    )
 
 
 def screen(
@@ -232,10 +283,11 @@ def screen(
 ) -> "Screening":
     """Which sources are worth training on a target: at most `keep` of them, each of the others with the reason why not, and what it cost to tell.
 
-    From the cache alone those are dropped that are worse than the last of the best `keep` with a probability of 0.95, then what is beyond `keep`.
-    With a `budget`, counted in trainings (one learning rate of one arm), those that are left go on by successive halving of real short runs,
-    starting from the forecast; a source stops where its runs show negative transfer. Raises FeatalignError as `rank` does, and for a target without
-    classes.
+    From the cache alone those are dropped that are worse than the last of the best `keep` with a
+    probability of 0.95, then what is beyond `keep`. With a `budget`, counted in trainings (one
+    learning rate of one arm), those that are left go on by successive halving of real short runs,
+    starting from the forecast; a source stops where its runs show negative transfer. Raises
+    FeatalignError as `rank` does, and for a target without classes.
 
     >>> found = screen(["zoo/resnet_digits", "zoo/resnet_noise"], load_target("sklearn:digits", subset=100), keep=1)
     >>> found.kept, [each.source for each in found.dropped]
@@ -245,21 +297,41 @@ def screen(
 
     if isinstance(keep, bool) or not isinstance(keep, int | np.integer) or keep < 1:
         raise FeatalignError(f"keep: expected a whole number of at least 1, got {keep!r}")
-    if budget is not None and (isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0):
-        raise FeatalignError(f"budget: expected a number of trainings above 0, or None, got {budget!r}")
+    if budget is not None and (
+        isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0
+    ):
+        raise FeatalignError(
+            f"budget: expected a number of trainings above 0, or None, got {budget!r}"
+        )
     given = _unique(sources)
-    data, candidates = _target(target), {each if isinstance(each, str) else each.name: each for each in given}
+    data, candidates = (
+        _target(target),
+        {each if isinstance(each, str) else each.name: each for each in given},
+    )
     if len(candidates) < len(given):
-        raise FeatalignError("sources: expected each source once, got several layers of one; screen one layer of it, or rank them")
+        raise FeatalignError(
+            "sources: expected each source once, got several layers of one; screen one layer of "
+            "it, or rank them"
+        )
 
     def rank_some(names: Sequence[str], share: float | None) -> Ranking:
         some = [candidates[name] for name in names]
-        options: dict[str, Any] = {"cache": cache, "seed": seed, "batch_size": batch_size, "calibration": calibration, "progress": progress}
-        effort: dict[str, Any] = {"effort": "cache"} if share is None else {"effort": "short", "share": share}
+        options: dict[str, Any] = {
+            "cache": cache,
+            "seed": seed,
+            "batch_size": batch_size,
+            "calibration": calibration,
+            "progress": progress,
+        }
+        effort: dict[str, Any] = (
+            {"effort": "cache"} if share is None else {"effort": "short", "share": share}
+        )
         return rank(some, data, scorers=FORECAST_SCORERS, forecast=True, **effort, **options)
 
     known = shipped_calibration() if calibration is None else read_calibration(Path(calibration))
-    return screen_by(rank_some, list(candidates), int(keep), None if budget is None else float(budget), known)
+    return screen_by(
+        rank_some, list(candidates), int(keep), None if budget is None else float(budget), known
+    )
 
 
 def fine_tune(
@@ -288,31 +360,37 @@ def fine_tune(
     Parameters
     ----------
     arm
-        "scratch" (fresh weights), "probe" (a new head alone), "full" (everything from the source's weights), "probe_then_full" (the probe's head
-        first, in steps of its own, then everything: Kumar et al., ICLR 2022), or "gradual" (one group of parameters after the other from the head
-        down; it stops when it falls below what scratch reaches on the validation rows, and says so in `stopped`).
+        "scratch" (fresh weights), "probe" (a new head alone), "full" (everything from the source's
+        weights), "probe_then_full" (the probe's head first, in steps of its own, then everything:
+        Kumar et al., ICLR 2022), or "gradual" (one group of parameters after the other from the
+        head down; it stops when it falls below what scratch reaches on the validation rows, and
+        says so in `stopped`).
     seed
         Draws the validation rows, the batches, and the fresh weights.
     learning_rates
-        The one with the best accuracy on a validation fifth is taken; of a probe it is the penalty of the head that is chosen so, from 0.001 to 1.
-        The test rows choose nothing.
+        The one with the best accuracy on a validation fifth is taken; of a probe it is the penalty
+        of the head that is chosen so, from 0.001 to 1. The test rows choose nothing.
     steps, batch_size
-        Budget for each learning rate, the same for every arm; by default 40 epochs and at least 300 steps.
+        Budget for each learning rate, the same for every arm; by default 40 epochs and at least 300
+        steps.
     optimiser, weight_decay, towards_source, label_smoothing, augmentation
-        "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull towards the source's weights (L2-SP); smoothing of
-        the labels; small shifts of images.
+        "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull
+        towards the source's weights (L2-SP); smoothing of the labels; small shifts of images.
     max_test
-        At most so many test rows, stratified. They are the target's held-out rows; a target without them gives up a stratified fifth, and so does
-        one whose features come from a file, which has none of held-out rows.
+        At most so many test rows, stratified. They are the target's held-out rows; a target without
+        them gives up a stratified fifth, and so does one whose features come from a file, which has
+        none of held-out rows.
     together
         Train the learning rates at once with vmap; by default on everything but a processor.
     checkpoint
         A folder or file.safetensors for the trained weights and head.
     cache
-        Of a black box, such as a model of transformers, only a probe can be trained: its features are read from this cache, as `rank` does.
+        Of a black box, such as a model of transformers, only a probe can be trained: its features
+        are read from this cache, as `rank` does.
 
-    An interruption (Ctrl-C) raises KeyboardInterrupt with what the finished learning rates gave as its `finished` attribute, if any has.
-    Raises FeatalignError for another arm than the probe of a black box, a target without classes, or a setting that cannot be used.
+    An interruption (Ctrl-C) raises KeyboardInterrupt with what the finished learning rates gave as
+    its `finished` attribute, if any has. Raises FeatalignError for another arm than the probe of a
+    black box, a target without classes, or a setting that cannot be used.
 
     >>> target = load_target("sklearn:digits", subset=100)
     >>> result = fine_tune("zoo/resnet_digits", target, arm="probe", steps=50)
@@ -326,7 +404,15 @@ def fine_tune(
 
     _check_seed(seed)
     loaded, data = _source(source), _target(target)
-    options = batch_size, optimiser, weight_decay, towards_source, label_smoothing, augmentation, seed
+    options = (
+        batch_size,
+        optimiser,
+        weight_decay,
+        towards_source,
+        label_smoothing,
+        augmentation,
+        seed,
+    )
     rates = check_setting(Setting(0.0, 1 if steps is None else steps, *options), learning_rates)
     differentiable = check_arm(loaded, arm, layer)
     check_kind(loaded, data)
@@ -335,10 +421,23 @@ def fine_tune(
     if differentiable is None:
         check_trainable(data, max_test)
         with progress_bar(show=progress) as report:
-            loaded, data = on_features(loaded, data, layer, Store(Path(cache or default_cache())), max_test=max_test, report=report)
+            loaded, data = on_features(
+                loaded,
+                data,
+                layer,
+                Store(Path(cache or default_cache())),
+                max_test=max_test,
+                report=report,
+            )
         differentiable = cast("Differentiable", loaded.differentiable)
     split = split_rows(data, differentiable, seed=seed, max_test=max_test)
-    budget = training_steps(len(split.training.labels), epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size) if steps is None else steps
+    budget = (
+        training_steps(
+            len(split.training.labels), epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size
+        )
+        if steps is None
+        else steps
+    )
     setting = Setting(rates[0], budget, *options)
     results: list[FineTuned] = []
     with progress_bar(show=progress) as report:
@@ -376,8 +475,15 @@ def _target(target: Target | str) -> Target:
 
 
 def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str]:
-    """Sources with wildcards expanded; one name stands for one source only, and for the gradients of its layers."""
-    given = list(sources) if isinstance(sources, Sequence) and not isinstance(sources, str) else [sources]
+    """Sources with wildcards expanded.
+
+    One name stands for one source only, and for the gradients of its layers.
+    """
+    given = (
+        list(sources)
+        if isinstance(sources, Sequence) and not isinstance(sources, str)
+        else [sources]
+    )
     expanded: list[Source | str] = []
     for source in given:
         expanded += catalogue.expand([source]) if isinstance(source, str) else [_source(source)]
@@ -389,7 +495,14 @@ def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str
             names[source, ""] = source
             continue
         same = [other for (name, _), other in names.items() if name == source.name]
-        if any(isinstance(other, str) or other.revision != source.revision or other.default_layer == source.default_layer for other in same):
-            raise FeatalignError(f"sources: two sources are called {source.name!r}; give one of them another name")
+        if any(
+            isinstance(other, str)
+            or other.revision != source.revision
+            or other.default_layer == source.default_layer
+            for other in same
+        ):
+            raise FeatalignError(
+                f"sources: two sources are called {source.name!r}; give one of them another name"
+            )
         names[source.name, source.default_layer] = source
     return list(names.values())

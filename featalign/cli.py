@@ -1,4 +1,7 @@
-"""The shell: arguments to api calls. Heavy modules are loaded inside the commands, so that --help is quick."""
+"""The shell: arguments to api calls.
+
+Heavy modules are loaded inside the commands, so that --help is quick.
+"""
 
 import sys
 from collections.abc import Iterator
@@ -30,7 +33,8 @@ from featalign.cli_validate import validate_app
 from featalign.errors import FeatalignError
 
 app = typer.Typer(
-    help="Will this pretrained model help on my data, by how much, and would training from scratch be better?",
+    help="Will this pretrained model help on my data, by how much, and would training from scratch "
+    "be better?",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -60,7 +64,11 @@ def _version(asked: bool) -> None:
 
 
 @app.callback()
-def _options(version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False) -> None:
+def _options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
     del version
 
 
@@ -77,12 +85,24 @@ def rank(
     text: Text = None,
     image: Image = None,
     intervals: Intervals = False,
-    effort: Annotated[str, typer.Option(help="cache, or short: a little real training beside it.")] = "cache",
-    share: Annotated[float | None, typer.Option(help="Length of short runs as a part of one training.")] = None,
-    calibration: Annotated[Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")] = None,
+    effort: Annotated[
+        str, typer.Option(help="cache, or short: a little real training beside it.")
+    ] = "cache",
+    share: Annotated[
+        float | None, typer.Option(help="Length of short runs as a part of one training.")
+    ] = None,
+    calibration: Annotated[
+        Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")
+    ] = None,
     as_json: AsJson = False,
-    figure: Annotated[Path | None, typer.Option(help="Also write a picture of all scores, for example ranking.png.")] = None,
-    gain_figure: Annotated[Path | None, typer.Option(help="Also write a picture of the expected gain against the number of rows.")] = None,
+    figure: Annotated[
+        Path | None,
+        typer.Option(help="Also write a picture of all scores, for example ranking.png."),
+    ] = None,
+    gain_figure: Annotated[
+        Path | None,
+        typer.Option(help="Also write a picture of the expected gain against the number of rows."),
+    ] = None,
 ) -> None:
     """Rank sources on a target, best first: forecast of accuracy and gain over scratch, verdict, scores."""
     from featalign import api
@@ -114,7 +134,10 @@ def rank(
             figures.save_figure(figures.ranking_figure(ranking), figure)
         if gain_figure is not None:
             if not any(row.forecasts for row in ranking.rows):
-                raise FeatalignError("gain_figure: expected a forecast, there is none without classes or with named scorers; leave it out")
+                raise FeatalignError(
+                    "gain_figure: expected a forecast, there is none without classes or with named "
+                    "scorers; leave it out"
+                )
             figures.save_figure(forecasts.gain_figure(ranking), gain_figure)
     if as_json:
         print(ranking.to_json())
@@ -131,7 +154,9 @@ def rank(
 
 @app.command()
 def score(
-    features: Annotated[Path, typer.Argument(help="A .npz or .h5 file with arrays 'features' (N, D) and 'labels'.")],
+    features: Annotated[
+        Path, typer.Argument(help="A .npz or .h5 file with arrays 'features' (N, D) and 'labels'.")
+    ],
     scorers: Scorers = None,
     seed: Seed = 0,
     intervals: Intervals = False,
@@ -146,13 +171,21 @@ def score(
     keep_compiled()
     with open_foreign(features) as foreign:
         if foreign.labels is None:
-            raise FeatalignError(f"{features}: expected an array 'labels' beside 'features', found none; add it")
+            raise FeatalignError(
+                f"{features}: expected an array 'labels' beside 'features', found none; add it"
+            )
         import numpy as np
 
         rows = np.concatenate(list(foreign.blocks))
         results = api.score(rows, foreign.labels, _names(scorers), seed=seed, intervals=intervals)
     if as_json:
-        print(json.dumps({name: result.to_record() for name, result in results.items()}, indent=1, allow_nan=False))
+        print(
+            json.dumps(
+                {name: result.to_record() for name, result in results.items()},
+                indent=1,
+                allow_nan=False,
+            )
+        )
         return
     from featalign.reporting.tables import scores_table
 
@@ -179,7 +212,9 @@ def embed(
     label: Label = None,
     text: Text = None,
     image: Image = None,
-    dtype: Annotated[str, typer.Option(help="float32, float16 or bfloat16: what the features are kept in.")] = "float32",
+    dtype: Annotated[
+        str, typer.Option(help="float32, float16 or bfloat16: what the features are kept in.")
+    ] = "float32",
     batch_size: Annotated[int, typer.Option(help="Inputs at a time.")] = 256,
     as_json: AsJson = False,
 ) -> None:
@@ -193,17 +228,34 @@ def embed(
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     records: list[dict[str, Any]] = []
     for address in expand(source):
-        embeddings = api.embed(address, data, _layers(layers), cache=cache, dtype=dtype, batch_size=batch_size)
+        embeddings = api.embed(
+            address, data, _layers(layers), cache=cache, dtype=dtype, batch_size=batch_size
+        )
         for layer, embedding in embeddings.items():
             survey = embedding.survey
             record = {"source": address, "layer": layer, "target": data.name, "key": embedding.key}
             kept = embedding.manifest.identity.dtype
-            record |= {"num_rows": embedding.num_rows, "num_features": embedding.num_features, "dtype": kept}
-            record |= {"not_finite": survey.nonfinite_count, "overflowed": survey.overflow_count} if survey else {}
+            record |= {
+                "num_rows": embedding.num_rows,
+                "num_features": embedding.num_features,
+                "dtype": kept,
+            }
+            record |= (
+                {"not_finite": survey.nonfinite_count, "overflowed": survey.overflow_count}
+                if survey
+                else {}
+            )
             records.append(record)
             if not as_json:
-                spoiled = f", {survey.overflow_count} values overflowed" if survey and survey.overflow_count else ""
-                print(f"{address} {layer}: {embedding.num_rows} x {embedding.num_features} {kept} as {embedding.key[:12]}{spoiled}")
+                spoiled = (
+                    f", {survey.overflow_count} values overflowed"
+                    if survey and survey.overflow_count
+                    else ""
+                )
+                print(
+                    f"{address} {layer}: {embedding.num_rows} x {embedding.num_features} {kept} as "
+                    f"{embedding.key[:12]}{spoiled}"
+                )
     if as_json:
         print(json.dumps(records, indent=1))
 
@@ -217,22 +269,39 @@ def fine_tune(
         typer.Option(
             "--arm",
             "-a",
-            help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: scratch and full; probe of a black box.",
+            help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: "
+            "scratch and full; probe of a black box.",
         ),
     ] = None,
     subset: Subset = None,
     seed: Seed = 0,
-    layer: Annotated[str | None, typer.Option(help="The layer that gets the head; default: the source's own.")] = None,
-    learning_rate: Annotated[list[float] | None, typer.Option(help="Repeat for several; the best on validation rows is taken.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps for each learning rate; default: 40 epochs, at least 300.")] = None,
+    layer: Annotated[
+        str | None, typer.Option(help="The layer that gets the head; default: the source's own.")
+    ] = None,
+    learning_rate: Annotated[
+        list[float] | None,
+        typer.Option(help="Repeat for several; the best on validation rows is taken."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps for each learning rate; default: 40 epochs, at least 300."),
+    ] = None,
     batch_size: Annotated[int, typer.Option(help="Rows of a step.")] = 32,
     optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
-    weight_decay: Annotated[float, typer.Option(help="Pull of all parameters towards zero.")] = 1e-4,
+    weight_decay: Annotated[
+        float, typer.Option(help="Pull of all parameters towards zero.")
+    ] = 1e-4,
     towards_source: Annotated[float, typer.Option(help="Pull towards the source's weights.")] = 0.0,
-    label_smoothing: Annotated[float, typer.Option(help="Share of the label given to all classes.")] = 0.0,
-    augmentation: Annotated[bool, typer.Option("--augmentation", help="Shift images a little.")] = False,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of the label given to all classes.")
+    ] = 0.0,
+    augmentation: Annotated[
+        bool, typer.Option("--augmentation", help="Shift images a little.")
+    ] = False,
     max_test: Annotated[int | None, typer.Option(help="At most so many test rows.")] = None,
-    checkpoint: Annotated[Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")
+    ] = None,
     label: Label = None,
     text: Text = None,
     image: Image = None,
@@ -247,8 +316,13 @@ def fine_tune(
     from featalign.training.loop import Optimiser
 
     keep_compiled()
-    data, loaded = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image), api.load_source(source)
-    arms = list(dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"])))
+    data, loaded = (
+        api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image),
+        api.load_source(source),
+    )
+    arms = list(
+        dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"]))
+    )
     for each in arms:
         check_arm(loaded, each, layer)
     results: list[Any] = []
@@ -289,7 +363,9 @@ def fine_tune(
 
         console().print(fine_tuned_table(results))
     if interrupted:
-        print(f"featalign: interrupted; {len(results)} of {len(arms)} arms are above", file=sys.stderr)
+        print(
+            f"featalign: interrupted; {len(results)} of {len(arms)} arms are above", file=sys.stderr
+        )
         raise typer.Exit(130)
     if failure:
         raise FeatalignError(failure)
@@ -300,7 +376,10 @@ def screen(
     source: Sources,
     target: TargetAddress,
     keep: Annotated[int, typer.Option(help="Keep at most so many.")] = 3,
-    budget: Annotated[float | None, typer.Option(help="Trainings to spend on short runs; default: none, the cache alone.")] = None,
+    budget: Annotated[
+        float | None,
+        typer.Option(help="Trainings to spend on short runs; default: none, the cache alone."),
+    ] = None,
     subset: Subset = None,
     seed: Seed = 0,
     cache: Cache = None,
@@ -325,8 +404,15 @@ def screen(
 
 @app.command()
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for ranking.json and pictures.")] = Path("demo"),
-    check: Annotated[bool, typer.Option("--check", help="Then really train the best and the worst source and from scratch.")] = False,
+    output: Annotated[Path, typer.Option(help="Folder for ranking.json and pictures.")] = Path(
+        "demo"
+    ),
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Then really train the best and the worst source and from scratch."
+        ),
+    ] = False,
     cache: Cache = None,
 ) -> None:
     """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""
@@ -340,18 +426,30 @@ def demo(
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise FeatalignError(f"output: no folder can be made at {output} ({error.strerror}); choose another place") from error
+        raise FeatalignError(
+            f"output: no folder can be made at {output} ({error.strerror}); choose another place"
+        ) from error
     target = hold_out(api.load_target("sklearn:digits")).subset(300, 0)
     ranking = api.rank("zoo/*", target, cache=cache, scorers=DEMO_SCORERS, forecast=True)
     (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
     save_figure(ranking_figure(ranking), output / "ranking.png")
     save_figure(gain_figure(ranking), output / "gain.png")
     print_ranking(ranking, console())
-    print(f"The same as JSON: {output / 'ranking.json'}; pictures: {output / 'ranking.png'}, {output / 'gain.png'}")
+    print(
+        f"The same as JSON: {output / 'ranking.json'}; pictures: {output / 'ranking.png'}, "
+        f"{output / 'gain.png'}"
+    )
     if check:
         from featalign.validation.check import check_row
 
-        console().print(checked_table([check_row(row, api.load_source(row.source), target) for row in (ranking.rows[0], ranking.rows[-1])]))
+        console().print(
+            checked_table(
+                [
+                    check_row(row, api.load_source(row.source), target)
+                    for row in (ranking.rows[0], ranking.rows[-1])
+                ]
+            )
+        )
 
 
 def _names(listed: str | None) -> list[str] | None:

@@ -21,7 +21,12 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
 
     found = entries(store_at(cache))
     if as_json:
-        print(json.dumps([dataclasses.asdict(entry) | {"is_complete": entry.is_complete} for entry in found], indent=1))
+        print(
+            json.dumps(
+                [dataclasses.asdict(entry) | {"is_complete": entry.is_complete} for entry in found],
+                indent=1,
+            )
+        )
         return
     from featalign.reporting.cache_table import cache_table
 
@@ -29,16 +34,33 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
 
 
 @cache_app.command("verify")
-def cache_verify(key: Annotated[str | None, typer.Argument(help="Beginning of a key; default: all.")] = None, cache: Cache = None) -> None:
-    """Read and check every byte; what is damaged is set aside and computed again when next needed."""
+def cache_verify(
+    key: Annotated[str | None, typer.Argument(help="Beginning of a key; default: all.")] = None,
+    cache: Cache = None,
+) -> None:
+    """Read and check every byte.
+
+    What is damaged is set aside and computed again when next needed.
+    """
     from featalign.embeddings.maintenance import verify
 
     store = store_at(cache)
     surveys = verify(store, key=key)
-    damaged = {name: survey for name, survey in surveys.items() if survey.damaged or not survey.labels_are_sound}
+    damaged = {
+        name: survey
+        for name, survey in surveys.items()
+        if survey.damaged or not survey.labels_are_sound
+    }
     for name, survey in damaged.items():
-        print(f"{name[:12]}: {len(survey.damaged)} damaged shards" + ("" if survey.labels_are_sound else ", labels damaged"))
-    print(f"{len(surveys)} embeddings checked, {sum(survey.is_complete for survey in surveys.values())} complete and sound, {len(damaged)} damaged")
+        print(
+            f"{name[:12]}: {len(survey.damaged)} damaged shards"
+            + ("" if survey.labels_are_sound else ", labels damaged")
+        )
+    print(
+        f"{len(surveys)} embeddings checked, "
+        f"{sum(survey.is_complete for survey in surveys.values())} complete and sound, "
+        f"{len(damaged)} damaged"
+    )
     if damaged:
         raise typer.Exit(1)
 
@@ -46,7 +68,12 @@ def cache_verify(key: Annotated[str | None, typer.Argument(help="Beginning of a 
 @cache_app.command("gc")
 def cache_gc(
     cache: Cache = None,
-    max_size: Annotated[str | None, typer.Option(help="Then remove the least recently used embeddings beyond this size, e.g. 5GB.")] = None,
+    max_size: Annotated[
+        str | None,
+        typer.Option(
+            help="Then remove the least recently used embeddings beyond this size, e.g. 5GB."
+        ),
+    ] = None,
 ) -> None:
     """Remove leftovers: damaged files, old temporary files, folders without a manifest."""
     from featalign.embeddings.maintenance import collect_garbage, limit_size
@@ -58,7 +85,10 @@ def cache_gc(
         from featalign.embeddings.location import parse_size
 
         evicted = limit_size(store, parse_size(max_size))
-        print(f"{len(evicted)} embeddings evicted, {sum(entry.num_bytes for entry in evicted) / 1e6:.1f} MB")
+        print(
+            f"{len(evicted)} embeddings evicted, "
+            f"{sum(entry.num_bytes for entry in evicted) / 1e6:.1f} MB"
+        )
 
 
 @cache_app.command("rm")
@@ -72,7 +102,10 @@ def cache_rm(
     from featalign.embeddings.maintenance import remove
 
     removed = remove(store_at(cache), key=key, source=source, target=target)
-    print(f"{len(removed)} embeddings removed, {sum(entry.num_bytes for entry in removed) / 1e6:.1f} MB")
+    print(
+        f"{len(removed)} embeddings removed, {sum(entry.num_bytes for entry in removed) / 1e6:.1f} "
+        "MB"
+    )
 
 
 @cache_app.command("export")
@@ -90,20 +123,39 @@ def cache_export(
     store = store_at(cache)
     found = chosen(store, key=key)
     if len(found) != 1:
-        raise FeatalignError(f"key: expected the beginning of one key, but {len(found)} begin with {key!r}; see `featalign cache ls`")
+        raise FeatalignError(
+            f"key: expected the beginning of one key, but {len(found)} begin with {key!r}; see "
+            "`featalign cache ls`"
+        )
     embedding = store.open(found[0].key)
     assert embedding is not None
-    print(f"written to {export_embedding(embedding, path, compression=compression, overwrite=overwrite)}")
+    print(
+        f"written to {export_embedding(embedding, path, compression=compression, overwrite=overwrite)}"
+    )
 
 
 @cache_app.command("import")
 def cache_import(
-    path: Annotated[Path, typer.Argument(help="An export, or any .h5, .npz or .npy with features (N, D).")],
+    path: Annotated[
+        Path, typer.Argument(help="An export, or any .h5, .npz or .npy with features (N, D).")
+    ],
     cache: Cache = None,
-    target: Annotated[str | None, typer.Option("--target", "-t", help="What the rows are features of; else the file's own labels.")] = None,
-    name: Annotated[str | None, typer.Option(help="What to call the source of the features.")] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            "--target", "-t", help="What the rows are features of; else the file's own labels."
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="What to call the source of the features.")
+    ] = None,
     layer: Annotated[str, typer.Option(help="What to call the layer.")] = "features",
-    trust: Annotated[bool, typer.Option(help="Take an export's word for what it is, so that it is found instead of computed.")] = False,
+    trust: Annotated[
+        bool,
+        typer.Option(
+            help="Take an export's word for what it is, so that it is found instead of computed."
+        ),
+    ] = False,
 ) -> None:
     """Take features made elsewhere into the cache; the file is treated as hostile."""
     from featalign.api import load_target
@@ -112,7 +164,9 @@ def cache_import(
     from featalign.embeddings.maintenance import limit_size
 
     data = None if target is None else load_target(target)
-    embedding = import_features(path, store_at(cache), target=data, source_name=name, layer=layer, keep_identity=trust)
+    embedding = import_features(
+        path, store_at(cache), target=data, source_name=name, layer=layer, keep_identity=trust
+    )
     limit = size_limit()
     if limit is not None:
         limit_size(store_at(cache), limit, keep=[embedding.key])

@@ -11,18 +11,52 @@ if TYPE_CHECKING:
 
     from featalign.embeddings.store import Store
 
-Sources = Annotated[list[str], typer.Option("--source", "-s", help="Address of a source, with wildcards; repeat for several. Example: 'zoo/*'.")]
-TargetAddress = Annotated[str, typer.Option("--target", "-t", help="A folder of class folders, .npz, .csv, .jsonl, .parquet, hf:NAME, sklearn:NAME.")]
+Sources = Annotated[
+    list[str],
+    typer.Option(
+        "--source",
+        "-s",
+        help="Address of a source, with wildcards; repeat for several. Example: 'zoo/*'.",
+    ),
+]
+TargetAddress = Annotated[
+    str,
+    typer.Option(
+        "--target",
+        "-t",
+        help="A folder of class folders, .npz, .csv, .jsonl, .parquet, hf:NAME, sklearn:NAME.",
+    ),
+]
 Subset = Annotated[int | None, typer.Option(help="Use so many training rows, stratified by class.")]
 Seed = Annotated[int, typer.Option(help="Draws subset, folds and samples.")]
-Layers = Annotated[str | None, typer.Option(help="Layers, separated by commas, or 'all'; default: each source's own.")]
+Layers = Annotated[
+    str | None,
+    typer.Option(help="Layers, separated by commas, or 'all'; default: each source's own."),
+]
 Scorers = Annotated[str | None, typer.Option(help="Scorers, separated by commas; default: all.")]
-Cache = Annotated[Path | None, typer.Option(help="Folder of the cache; default: FEATALIGN_CACHE, cache/ in a checkout, else the platform's.")]
-Label = Annotated[str | None, typer.Option(help="The label column of a table; or several, separated by commas.")]
-Text = Annotated[str | None, typer.Option(help="The text column of a table, or two, separated by a comma.")]
-Image = Annotated[str | None, typer.Option(help="The column of images, or of their paths, of a table.")]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the cache; default: FEATALIGN_CACHE, cache/ in a checkout, else the "
+        "platform's."
+    ),
+]
+Label = Annotated[
+    str | None, typer.Option(help="The label column of a table; or several, separated by commas.")
+]
+Text = Annotated[
+    str | None, typer.Option(help="The text column of a table, or two, separated by a comma.")
+]
+Image = Annotated[
+    str | None, typer.Option(help="The column of images, or of their paths, of a table.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
-Intervals = Annotated[bool, typer.Option("--intervals", help="Also the zero (labels permuted) and a 90% interval of each score.")]
+Intervals = Annotated[
+    bool,
+    typer.Option(
+        "--intervals", help="Also the zero (labels permuted) and a 90% interval of each score."
+    ),
+]
 
 
 def store_at(cache: Path | None) -> "Store":

@@ -2,4 +2,7 @@
 
 
 class FeatalignError(ValueError):
-    """Data, a model or a cache is bad. The message names the argument, what was expected, what came and what to do."""
+    """Data, a model or a cache is bad.
+
+    The message names the argument, what was expected, what came and what to do.
+    """

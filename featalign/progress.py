@@ -21,7 +21,14 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
         yield _silent
         return
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
 
     columns = (
         TextColumn("{task.description}"),
@@ -37,6 +44,11 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
         def report(description: str, found: int, done: int, total: int) -> None:
             if description not in tasks:
                 tasks[description] = progress.add_task(description, total=total, found="")  # type: ignore[assignment]
-            progress.update(tasks[description], completed=found + done, total=total, found=f"{found} in the cache" if found else "")  # type: ignore[arg-type]
+            progress.update(
+                tasks[description],
+                completed=found + done,
+                total=total,
+                found=f"{found} in the cache" if found else "",
+            )  # type: ignore[arg-type]
 
         yield report

@@ -18,8 +18,9 @@ if TYPE_CHECKING:
 class RankingRow:
     """One source and layer: its scores, its forecasts (from the cache, then with short runs), and the verdict.
 
-    `accuracy`, `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last forecast, the best informed; None where there is
-    none. `evidence` are the numbers that forecasts were made of, `seconds` what each tier took to gather on this machine, what was cached included.
+    `accuracy`, `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last
+    forecast, the best informed; None where there is none. `evidence` are the numbers that forecasts
+    were made of, `seconds` what each tier took to gather on this machine, what was cached included.
     """
 
     source: str
@@ -69,7 +70,9 @@ class RankingRow:
 
     def to_record(self) -> dict[str, Any]:
         """Plain data for JSON."""
-        intervals = {name: vars(value) if value else None for name, value in self._intervals().items()}
+        intervals = {
+            name: vars(value) if value else None for name, value in self._intervals().items()
+        }
         return {
             "source": self.source,
             "layer": self.layer,
@@ -79,20 +82,27 @@ class RankingRow:
             "negative_transfer_probability": self.negative_transfer_probability,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
-            "forecasts": [forecast.to_record() | {"seconds": self.seconds.get(forecast.tier)} for forecast in self.forecasts],
+            "forecasts": [
+                forecast.to_record() | {"seconds": self.seconds.get(forecast.tier)}
+                for forecast in self.forecasts
+            ],
             "warnings": list(self.warnings),
         }
 
     def _intervals(self) -> dict[str, Interval | None]:
-        return {"accuracy": self.accuracy, "scratch_accuracy": self.scratch_accuracy, "gain": self.gain}
+        return {
+            "accuracy": self.accuracy,
+            "scratch_accuracy": self.scratch_accuracy,
+            "gain": self.gain,
+        }
 
 
 @dataclass(frozen=True)
 class Ranking:
     """Sources in the order in which they are expected to help on a target, best first.
 
-    `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that could not be scored to the reason, `target_warnings`
-    are about the target.
+    `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
+    could not be scored to the reason, `target_warnings` are about the target.
     """
 
     target: str
@@ -132,10 +142,22 @@ class Ranking:
 
     def to_json(self) -> str:
         """The whole ranking as JSON; values that are not available are null."""
-        head: dict[str, Any] = {"target": self.target, "num_rows": self.num_rows, "num_classes": self.num_classes, "task": self.task}
-        head |= {"ordered_by": self.ordered_by, "best_layers": {source: row.layer for source, row in self.best_layers.items()}}
+        head: dict[str, Any] = {
+            "target": self.target,
+            "num_rows": self.num_rows,
+            "num_classes": self.num_classes,
+            "task": self.task,
+        }
+        head |= {
+            "ordered_by": self.ordered_by,
+            "best_layers": {source: row.layer for source, row in self.best_layers.items()},
+        }
         head |= {"warnings": list(self.target_warnings)}
-        return json.dumps({**head, "rows": self.to_records(), "failures": dict(self.failures)}, indent=1, allow_nan=False)
+        return json.dumps(
+            {**head, "rows": self.to_records(), "failures": dict(self.failures)},
+            indent=1,
+            allow_nan=False,
+        )
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """One line per row with the score values as columns; needs pandas."""
@@ -143,36 +165,66 @@ class Ranking:
             import pandas
         except ImportError as error:
             raise ImportError("to_dataframe needs pandas: install featalign[pandas]") from error
-        return pandas.DataFrame([{"source": row.source, "layer": row.layer, "num_features": row.num_features} | _columns(row) for row in self.rows])
+        return pandas.DataFrame(
+            [
+                {"source": row.source, "layer": row.layer, "num_features": row.num_features}
+                | _columns(row)
+                for row in self.rows
+            ]
+        )
 
     def __str__(self) -> str:
         every = list(self.rows[0].scores) if self.rows else []
         forecast = any(row.forecasts for row in self.rows)
-        names = [name for name in dict.fromkeys((self.ordered_by, "tangent_gain", *every)) if name in every][: 2 if forecast else 6]
-        cells = [["", "source", "layer", *(["accuracy", "gain", "verdict"] if forecast else []), *names]]
+        names = [
+            name
+            for name in dict.fromkeys((self.ordered_by, "tangent_gain", *every))
+            if name in every
+        ][: 2 if forecast else 6]
+        cells = [
+            ["", "source", "layer", *(["accuracy", "gain", "verdict"] if forecast else []), *names]
+        ]
         for place, row in enumerate(self.rows, 1):
             values = [_shown(row.scores[name]) for name in names]
-            expected = [_percent(row.accuracy), gain_in_points(row.gain), row.verdict or "-"] if forecast else []
+            expected = (
+                [_percent(row.accuracy), gain_in_points(row.gain), row.verdict or "-"]
+                if forecast
+                else []
+            )
             cells.append([str(place), row.source, row.layer, *expected, *values])
         widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = ["  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in cells]
+        lines = [
+            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+            for line in cells
+        ]
         notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}"]
         if len(self.rows) > len(self.best_layers):
-            notes.append("the best layer of each source: " + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values()))
+            notes.append(
+                "the best layer of each source: "
+                + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values())
+            )
         notes += self.target_warnings
         notes += [f"{source}: {warning}" for source, warning in self.warnings]
-        notes += [f"{source} could not be scored: {reason}" for source, reason in self.failures.items()]
+        notes += [
+            f"{source} could not be scored: {reason}" for source, reason in self.failures.items()
+        ]
         return "\n".join([*lines, *notes])
 
 
 def _shown(result: ScoreResult) -> str:
     if not result.ok:
         return "black box" if result.status is Status.BLACK_BOX else "-"
-    return f"{result.value:.3f}" + (f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else "")
+    return f"{result.value:.3f}" + (
+        f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else ""
+    )
 
 
 def _percent(interval: Interval | None) -> str:
-    return "-" if interval is None else f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    return (
+        "-"
+        if interval is None
+        else f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
+    )
 
 
 def gain_in_points(interval: Interval | None) -> str:
@@ -181,15 +233,27 @@ def gain_in_points(interval: Interval | None) -> str:
     >>> gain_in_points(Interval(0.052, -0.01, 0.114, 0.9))
     '+5.2 (-1.0 to +11.4)'
     """
-    return "-" if interval is None else f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to {100 * interval.high:+.1f})"
+    return (
+        "-"
+        if interval is None
+        else f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to "
+        f"{100 * interval.high:+.1f})"
+    )
 
 
 def _columns(row: RankingRow) -> dict[str, Any]:
     columns: dict[str, Any] = {}
     for name, interval in row._intervals().items():
-        columns |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high} if interval else {}
+        columns |= (
+            {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+            if interval
+            else {}
+        )
     if row.forecasts:
-        columns |= {"negative_transfer_probability": row.negative_transfer_probability, "verdict": row.verdict}
+        columns |= {
+            "negative_transfer_probability": row.negative_transfer_probability,
+            "verdict": row.verdict,
+        }
     for name, result in row.scores.items():
         columns[name] = result.value
         if result.interval:

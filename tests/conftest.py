@@ -5,13 +5,25 @@ import sys
 
 import pytest
 
-os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "false"  # what a test sees does not hang on what ran before
+os.environ["JAX_ENABLE_COMPILATION_CACHE"] = (
+    "false"  # what a test sees does not hang on what ran before
+)
 
 
 def pytest_terminal_summary(terminalreporter):
     """Print the counts, also those of pytest-xdist's workers."""
-    reports = [report for outcome in ("passed", "failed") for report in terminalreporter.stats.get(outcome, ())]
-    lines = [line for report in reports if report.when == "call" for name, line in report.user_properties if name == "count"]
+    reports = [
+        report
+        for outcome in ("passed", "failed")
+        for report in terminalreporter.stats.get(outcome, ())
+    ]
+    lines = [
+        line
+        for report in reports
+        if report.when == "call"
+        for name, line in report.user_properties
+        if name == "count"
+    ]
     if lines:
         terminalreporter.section("counts")
         for line in lines:

@@ -1,6 +1,9 @@
-"""Slow, readable versions of every scorer in numpy and SciPy, written from the definitions. All in float64.
+"""Slow, readable versions of every scorer in numpy and SciPy, written from the definitions.
 
-Each takes features (N, D) and labels: class indices (N,), or float targets (N, K) where the scorer knows regression.
+All in float64.
+
+Each takes features (N, D) and labels: class indices (N,), or float targets (N, K) where the scorer
+knows regression.
 """
 
 import math
@@ -54,7 +57,10 @@ def evidence_precisions(features, column):
         effective = sum(squares / (squares + ratio))
         weights = values * projections / (squares + ratio)
         residual = outside + ((projections * ratio / (squares + ratio)) ** 2).sum()
-        alpha, beta = effective / (weights @ weights + 1e-5), (len(features) - effective) / (residual + 1e-5)
+        alpha, beta = (
+            effective / (weights @ weights + 1e-5),
+            (len(features) - effective) / (residual + 1e-5),
+        )
         if abs(alpha / beta - ratio) < 1e-13 * ratio:
             break
     return alpha, beta
@@ -118,7 +124,11 @@ def hsic(first, second):
     """HSIC₁ of two N x N Gram matrices (Song et al., 2012, equation 5)."""
     count = len(first)
     first, second = first - np.diag(np.diag(first)), second - np.diag(np.diag(second))
-    total = np.trace(first @ second) + first.sum() * second.sum() / ((count - 1) * (count - 2)) - 2 * (first @ second).sum() / (count - 2)
+    total = (
+        np.trace(first @ second)
+        + first.sum() * second.sum() / ((count - 1) * (count - 2))
+        - 2 * (first @ second).sum() / (count - 2)
+    )
     return total / (count * (count - 3))
 
 
@@ -128,11 +138,16 @@ def cka(features, labels):
 
 
 def knn(features, labels, *, neighbours):
-    """Each row by the majority of its nearest others, ties to the smallest label; several labels by more than half; float targets by the mean."""
+    """Each row by the majority of its nearest others, ties to the smallest label.
+
+    Several labels by more than half; float targets by the mean.
+    """
     predictions = []
     for row in range(len(features)):
         distances = ((features - features[row]) ** 2).sum(axis=1)
-        nearest = sorted((distance, other) for other, distance in enumerate(distances) if other != row)[:neighbours]
+        nearest = sorted(
+            (distance, other) for other, distance in enumerate(distances) if other != row
+        )[:neighbours]
         around = [labels[other] for _, other in nearest]
         if labels.ndim == 1:
             votes = [0] * (labels.max() + 1)
@@ -142,21 +157,38 @@ def knn(features, labels, *, neighbours):
         elif labels.dtype.kind == "f":
             predictions.append(sum(around) / neighbours)
         else:
-            predictions.append([2 * int(sum(int(one[column]) for one in around)) > neighbours for column in range(labels.shape[1])])
+            predictions.append(
+                [
+                    2 * int(sum(int(one[column]) for one in around)) > neighbours
+                    for column in range(labels.shape[1])
+                ]
+            )
     if labels.dtype.kind == "f":
-        errors, variances = ((labels - np.array(predictions)) ** 2).sum(axis=0), (centred(labels) ** 2).sum(axis=0)
+        errors, variances = (
+            ((labels - np.array(predictions)) ** 2).sum(axis=0),
+            (centred(labels) ** 2).sum(axis=0),
+        )
         return np.mean(1 - errors / variances)
     return np.mean(np.array(predictions) == labels)
 
 
 def linear_probe(features, labels, *, seed=0):
-    """Logistic regression over the same folds and penalties; the penalty with the highest held-out accuracy, then the lowest cross-entropy."""
+    """Logistic regression over the same folds and penalties.
+
+    The penalty with the highest held-out accuracy, then the lowest cross-entropy.
+    """
     deviation = features.std(axis=0)
     constant = deviation <= 1e-12 * np.abs(features).max(axis=0)
     rows = np.where(constant, 0.0, centred(features) / np.where(constant, 1.0, deviation))
-    combinations = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    combinations = (
+        labels
+        if labels.ndim == 1
+        else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    )
     folds = stratified_folds(combinations, NUM_FOLDS, seed=seed)
-    columns = labels[:, None] if labels.ndim == 1 else labels  # several labels a row: one regression for each
+    columns = (
+        labels[:, None] if labels.ndim == 1 else labels
+    )  # several labels a row: one regression for each
     results = []
     for penalty in PENALTIES:
         loss, hits = 0.0, 0
@@ -171,15 +203,22 @@ def linear_probe(features, labels, *, seed=0):
 def held_out(rows, labels, training, penalty):
     """Cross-entropy and hits of the rows that are not for training."""
     classes = np.unique(labels[training])
-    # mean loss + penalty/2 |W|² is C times the summed loss + 1/2 |W|²; with two classes of a softmax scikit-learn keeps the one column w,
+    # mean loss + penalty/2 |W|² is C times the summed loss + 1/2 |W|²; with two classes of a
+    # softmax scikit-learn keeps the one column w,
     # which stands for the columns w/2 and -w/2 and half the norm
-    strength = (2 if len(classes) == 2 and labels.dtype != np.uint8 else 1) / (penalty * training.sum())
-    model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(rows[training], labels[training])
+    strength = (2 if len(classes) == 2 and labels.dtype != np.uint8 else 1) / (
+        penalty * training.sum()
+    )
+    model = LogisticRegression(C=strength, tol=1e-8, max_iter=10_000).fit(
+        rows[training], labels[training]
+    )
     scores = np.asarray(model.decision_function(rows))
     scores = np.stack([np.zeros(len(rows)), scores], axis=1) if scores.ndim == 1 else scores
     logarithms = scores - np.asarray(logsumexp(scores, axis=1, keepdims=True))
     loss = 0.0
-    for row in np.flatnonzero(~training & np.isin(labels, classes)):  # a class without a training row has no finite loss
+    for row in np.flatnonzero(
+        ~training & np.isin(labels, classes)
+    ):  # a class without a training row has no finite loss
         loss -= logarithms[row, np.searchsorted(classes, labels[row])]
     return loss, (model.predict(rows[~training]) == labels[~training]).sum()
 
@@ -194,13 +233,17 @@ def ridge_probe(features, labels):
         guesses = np.empty(targets.shape)
         for row in range(len(features)):
             others = np.arange(len(features)) != row
-            guesses[row] = ridge_prediction(features[others], targets[others], features[row], relative * live.mean())
+            guesses[row] = ridge_prediction(
+                features[others], targets[others], features[row], relative * live.mean()
+            )
         error = ((targets - guesses) ** 2).sum()
         if error < best:
             best, predictions = error, guesses
     if labels.ndim == 1:
         return np.mean(predictions.argmax(axis=1) == labels)
-    return np.mean(1 - ((targets - predictions) ** 2).sum(axis=0) / (centred(targets) ** 2).sum(axis=0))
+    return np.mean(
+        1 - ((targets - predictions) ** 2).sum(axis=0) / (centred(targets) ** 2).sum(axis=0)
+    )
 
 
 def ridge_prediction(features, targets, query, penalty):
@@ -272,18 +315,27 @@ def parc(features, labels):
     components, _ = principal_components(features)
     standard = StandardScaler().fit_transform(components[:, :32])
     pairs = np.triu_indices(len(labels), 1)
-    apart, differs = (np.round(1 - np.asarray(np.corrcoef(rows))[pairs], 10) for rows in (standard, label_matrix(labels)))
+    apart, differs = (
+        np.round(1 - np.asarray(np.corrcoef(rows))[pairs], 10)
+        for rows in (standard, label_matrix(labels))
+    )
     return 100 * float(spearmanr(apart, differs).statistic)  # pyright: ignore[reportAttributeAccessIssue]
 
 
 def pactran(features, labels):
     """The bound at the weights that scikit-learn finds: λσ² = N, so that C = 1 (2 for the one column it keeps with two classes)."""
     rows, count, classes = centred(features), len(labels), labels.max() + 1
-    model = LogisticRegression(C=2 if classes == 2 else 1, solver="newton-cholesky", tol=1e-10, max_iter=1000).fit(rows, labels)
+    model = LogisticRegression(
+        C=2 if classes == 2 else 1, solver="newton-cholesky", tol=1e-10, max_iter=1000
+    ).fit(rows, labels)
     weights = np.stack([-model.coef_[0] / 2, model.coef_[0] / 2]) if classes == 2 else model.coef_
     shares = model.predict_proba(rows)
     loss = -np.log(shares[np.arange(count), labels]).mean() + (weights**2).sum() / (2 * count)
-    trace = sum(np.mean(shares[:, label] * (1 - shares[:, label]) * column**2) for label in range(classes) for column in rows.T)
+    trace = sum(
+        np.mean(shares[:, label] * (1 - shares[:, label]) * column**2)
+        for label in range(classes)
+        for column in rows.T
+    )
     size, width = classes * features.shape[1], features.shape[1]
     return loss + size / (2 * count * width) * math.log(1 + count / size * trace)
 
@@ -295,10 +347,14 @@ def nleep(features, labels):
     rows = components[:, :kept] / components[:, 0].std()
     clusters = [np.arange(len(rows))]
     while len(clusters) < max(1, min(5 * (labels.max() + 1), len(rows) // 5)):
-        members = clusters.pop(max(range(len(clusters)), key=lambda place: (centred(rows[clusters[place]]) ** 2).sum()))
+        members = clusters.pop(
+            max(range(len(clusters)), key=lambda place: (centred(rows[clusters[place]]) ** 2).sum())
+        )
         column = rows[members, rows[members].var(axis=0).argmax()]
         clusters += [members[column <= column.mean()], members[column > column.mean()]]
-    memberships = np.stack([np.isin(np.arange(len(rows)), members) for members in clusters], axis=1).astype(float)
+    memberships = np.stack(
+        [np.isin(np.arange(len(rows)), members) for members in clusters], axis=1
+    ).astype(float)
     before = -math.inf
     for _ in range(1000):
         logarithms = np.empty(memberships.shape)
@@ -306,7 +362,9 @@ def nleep(features, labels):
             mean = np.average(rows, axis=0, weights=weights)
             variance = np.average((rows - mean) ** 2, axis=0, weights=weights)
             variance = np.maximum(variance, 1e-6 * rows.var(axis=0).mean())
-            logarithms[:, place] = math.log(weights.mean()) + norm.logpdf(rows, mean, np.sqrt(variance)).sum(axis=1)
+            logarithms[:, place] = math.log(weights.mean()) + norm.logpdf(
+                rows, mean, np.sqrt(variance)
+            ).sum(axis=1)
         totals = np.asarray(logsumexp(logarithms, axis=1))
         memberships = np.exp(logarithms - totals[:, None])
         if abs(totals.mean() - before) < 1e-3:
@@ -346,7 +404,9 @@ def class_rows(features, labels):
 
 def transrate(features, labels):
     rows = centred(features)
-    return coding_rate(rows) - np.mean([coding_rate(members) for members in class_rows(rows, labels)])
+    return coding_rate(rows) - np.mean(
+        [coding_rate(members) for members in class_rows(rows, labels)]
+    )
 
 
 def coding_rate(rows):
@@ -358,15 +418,25 @@ def gbc(features, labels, *, spherical=False):
     """The Bhattacharyya coefficients of all ordered pairs of Gaussians, from their covariance matrices."""
     gaussians = []
     for members in class_rows(features, labels):
-        variances = np.full(features.shape[1], members.var(axis=0).mean()) if spherical else members.var(axis=0)
+        variances = (
+            np.full(features.shape[1], members.var(axis=0).mean())
+            if spherical
+            else members.var(axis=0)
+        )
         gaussians.append((members.mean(axis=0), np.diag(np.maximum(variances, 1e-4))))
     total = 0.0
     for first, (mean, covariance) in enumerate(gaussians):
         for second, (other_mean, other_covariance) in enumerate(gaussians):
             if first != second:
                 shared, apart = (covariance + other_covariance) / 2, mean - other_mean
-                logarithms = [np.linalg.slogdet(matrix)[1] for matrix in (shared, covariance, other_covariance)]
-                distance = apart @ np.linalg.solve(shared, apart) / 8 + (logarithms[0] - (logarithms[1] + logarithms[2]) / 2) / 2
+                logarithms = [
+                    np.linalg.slogdet(matrix)[1]
+                    for matrix in (shared, covariance, other_covariance)
+                ]
+                distance = (
+                    apart @ np.linalg.solve(shared, apart) / 8
+                    + (logarithms[0] - (logarithms[1] + logarithms[2]) / 2) / 2
+                )
                 total -= math.exp(-distance)
     return total
 
@@ -379,17 +449,24 @@ def within_covariance(features, labels):
 def discriminant_posterior(features, labels, shrinkage):
     """Posteriors (N, C) of Gaussian classes whose common covariance is shrunk towards its mean variance."""
     covariance = within_covariance(features, labels)
-    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(
+        covariance
+    ) * np.eye(len(covariance))
     logits = []
     for members in class_rows(features, labels):
         apart = features - members.mean(axis=0)
-        logits.append(math.log(len(members) / len(features)) - (apart * np.linalg.solve(shrunk, apart.T).T).sum(axis=1) / 2)
+        logits.append(
+            math.log(len(members) / len(features))
+            - (apart * np.linalg.solve(shrunk, apart.T).T).sum(axis=1) / 2
+        )
     return softmax(np.array(logits).T, axis=1)
 
 
 def sfda(features, labels):
     rows = np.arange(len(labels))
-    shrinkage = max(math.exp(-5 * np.linalg.eigvalsh(within_covariance(features, labels))[-1]), 1e-10)
+    shrinkage = max(
+        math.exp(-5 * np.linalg.eigvalsh(within_covariance(features, labels))[-1]), 1e-10
+    )
     trust = softmax(discriminant_posterior(features, labels, shrinkage), axis=1)[rows, labels]
     means = [members.mean(axis=0) for members in class_rows(features, labels)]
     mixed = np.empty(features.shape)
@@ -410,11 +487,15 @@ def lda(features, labels):
         if label not in labels[others]:
             continue
         training, classes = features[others], labels[others]
-        # the target of the shrinkage is a sum of squares of all rows, shared out among those that are left
+        # the target of the shrinkage is a sum of squares of all rows, shared out among those that
+        # are left
         target = average * count / (count - 1) * np.eye(width)
         covariance = (1 - shrinkage) * within_covariance(training, classes) + shrinkage * target
         logits = [
-            math.log(np.mean(classes == other)) + multivariate_normal(training[classes == other].mean(axis=0), covariance).logpdf(features[row])
+            math.log(np.mean(classes == other))
+            + multivariate_normal(training[classes == other].mean(axis=0), covariance).logpdf(
+                features[row]
+            )
             for other in np.unique(classes)
         ]
         total += softmax(logits)[np.unique(classes).tolist().index(label)]
@@ -422,23 +503,38 @@ def lda(features, labels):
 
 
 def ncti(features, labels, *, terms=("confidence", "features", "classes")):
-    """The terms asked for; the third counts against the sum, and is positive when asked for alone."""
+    """The terms asked for.
+
+    The third counts against the sum, and is positive when asked for alone.
+    """
     components, _ = principal_components(features)
     rows = components[:, :64]
     shrinkage = max(math.exp(-rows[:, :32].var(axis=0, ddof=1).sum()), 1e-10)
     posterior = discriminant_posterior(rows, labels, shrinkage)
     covariance = within_covariance(rows, labels)
-    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(covariance) * np.eye(len(covariance))
+    shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(
+        covariance
+    ) * np.eye(len(covariance))
     means = class_mean_rows(rows, labels)
     _, directions = eigh(means.T @ means / len(rows), shrunk)
     number = min(labels.max(), rows.shape[1])
     posteriors = class_rows(posterior, labels)
     values = {
         "confidence": posterior[np.arange(len(labels)), labels].mean(),
-        "features": math.log(np.linalg.norm(rows @ directions[:, ::-1][:, :number], "nuc") / (number * math.sqrt(len(rows)))),
-        "classes": math.log(sum(np.linalg.norm(part, "nuc") for part in posteriors) / sum(math.sqrt(len(part)) for part in posteriors)),
+        "features": math.log(
+            np.linalg.norm(rows @ directions[:, ::-1][:, :number], "nuc")
+            / (number * math.sqrt(len(rows)))
+        ),
+        "classes": math.log(
+            sum(np.linalg.norm(part, "nuc") for part in posteriors)
+            / sum(math.sqrt(len(part)) for part in posteriors)
+        ),
     }
-    return values[terms[0]] if len(terms) == 1 else values["confidence"] + values["features"] - values["classes"]
+    return (
+        values[terms[0]]
+        if len(terms) == 1
+        else values["confidence"] + values["features"] - values["classes"]
+    )
 
 
 def neural_collapse(features, labels):
@@ -446,8 +542,12 @@ def neural_collapse(features, labels):
     pairs = []
     for first, members in enumerate(classes):
         for others in classes[:first]:
-            variances = [((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean() for rows in (members, others)]
-            pairs.append(sum(variances) / (2 * ((members.mean(axis=0) - others.mean(axis=0)) ** 2).sum()))
+            variances = [
+                ((rows - rows.mean(axis=0)) ** 2).sum(axis=1).mean() for rows in (members, others)
+            ]
+            pairs.append(
+                sum(variances) / (2 * ((members.mean(axis=0) - others.mean(axis=0)) ** 2).sum())
+            )
     return float(np.mean(pairs))
 
 
@@ -469,7 +569,9 @@ def standardised_columns(labels):
 def label_overlap(features, labels):
     left, values, _ = np.linalg.svd(centred(features - features[0]), full_matrices=False)
     left = left[:, values**2 > max(features.shape) * np.finfo(float).eps * values[0] ** 2]
-    return ((left.T @ standardised_columns(labels)) ** 2).sum() - left.shape[1] / (len(features) - 1)
+    return ((left.T @ standardised_columns(labels)) ** 2).sum() - left.shape[1] / (
+        len(features) - 1
+    )
 
 
 def spectral_alignment(features, labels):
@@ -477,7 +579,9 @@ def spectral_alignment(features, labels):
     rows, targets, degrees = centred(features), standardised_columns(labels), len(features) - 1
     gram = rows @ rows.T
     eigenvalues = np.linalg.eigvalsh(gram)
-    average = eigenvalues[eigenvalues > max(features.shape) * np.finfo(float).eps * eigenvalues[-1]].mean()
+    average = eigenvalues[
+        eigenvalues > max(features.shape) * np.finfo(float).eps * eigenvalues[-1]
+    ].mean()
     errors = [1.0]
     for relative in RELATIVE_RIDGES:
         hat = gram @ np.linalg.inv(gram + relative * average * np.eye(len(rows)))
@@ -488,16 +592,23 @@ def spectral_alignment(features, labels):
 
 def tangent_probe(draws, labels, folds):
     """Held-out accuracy of ridge regression in the joined columns of activations and gradients, mean over draws."""
-    return float(np.mean([tangent_hits(features, gradients, labels, folds) for features, gradients in draws]))
+    return float(
+        np.mean([tangent_hits(features, gradients, labels, folds) for features, gradients in draws])
+    )
 
 
 def tangent_gain(draws, twins, labels, folds):
     """The probe of the source less the mean over its twins."""
-    return tangent_probe(draws, labels, folds) - float(np.mean([tangent_probe(twin, labels, folds) for twin in twins]))
+    return tangent_probe(draws, labels, folds) - float(
+        np.mean([tangent_probe(twin, labels, folds) for twin in twins])
+    )
 
 
 def tangent_hits(features, gradients, labels, folds):
-    parts = [centred(part) / math.sqrt((centred(part) ** 2).sum() / len(part)) for part in (features, gradients)]
+    parts = [
+        centred(part) / math.sqrt((centred(part) ** 2).sum() / len(part))
+        for part in (features, gradients)
+    ]
     columns, targets = np.hstack(parts), label_matrix(labels).astype(float)
     found = np.empty(len(labels))
     for fold in range(NUM_FOLDS):
@@ -508,16 +619,22 @@ def tangent_hits(features, gradients, labels, folds):
         for relative in TANGENT_PENALTIES:
             error = 0.0
             for row in range(len(rows)):
-                error += ((answers[row] - prediction_without(rows, answers, row, relative * average)) ** 2).sum()
+                error += (
+                    (answers[row] - prediction_without(rows, answers, row, relative * average)) ** 2
+                ).sum()
             if error < best:
                 best, penalty = error, relative * average
         predictions = np.array([ridge_prediction(rows, answers, one, penalty) for one in held])
         if labels.ndim == 1:
             found[folds == fold] = predictions.argmax(axis=1) == labels[folds == fold]
         elif labels.dtype.kind == "u":
-            found[folds == fold] = ((predictions > 0.5) == (targets[folds == fold] > 0.5)).mean(axis=1)
+            found[folds == fold] = ((predictions > 0.5) == (targets[folds == fold] > 0.5)).mean(
+                axis=1
+            )
         else:
-            found[folds == fold] = (1 - (predictions - targets[folds == fold]) ** 2 / targets.var(axis=0)).mean(axis=1)
+            found[folds == fold] = (
+                1 - (predictions - targets[folds == fold]) ** 2 / targets.var(axis=0)
+            ).mean(axis=1)
     return found.mean()
 
 
@@ -528,7 +645,10 @@ def prediction_without(rows, targets, row, penalty):
 
 
 def bin_shares(reference, other):
-    """Shares of two columns between the deciles of the first, one value at a time; a decile belongs to the bin below it."""
+    """Shares of two columns between the deciles of the first, one value at a time.
+
+    A decile belongs to the bin below it.
+    """
     edges = sorted(set(np.quantile(reference, [tenth / 10 for tenth in range(1, 10)]).tolist()))
     if min(reference) == max(reference):
         edges = [math.nextafter(reference[0], -math.inf), reference[0]]
@@ -542,23 +662,43 @@ def bin_shares(reference, other):
 
 
 def psi_distance(reference, other):
-    return np.mean([sum((q - p) * math.log(q / p) for p, q in zip(*bin_shares(*columns), strict=True)) for columns in columns_of(reference, other)])
+    return np.mean(
+        [
+            sum((q - p) * math.log(q / p) for p, q in zip(*bin_shares(*columns), strict=True))
+            for columns in columns_of(reference, other)
+        ]
+    )
 
 
 def kl_distance(reference, other):
-    return np.mean([sum(p * math.log(p / q) for p, q in zip(*bin_shares(*columns), strict=True)) for columns in columns_of(reference, other)])
+    return np.mean(
+        [
+            sum(p * math.log(p / q) for p, q in zip(*bin_shares(*columns), strict=True))
+            for columns in columns_of(reference, other)
+        ]
+    )
 
 
 def js_distance(reference, other):
     found = []
     for columns in columns_of(reference, other):
         p, q = (np.array(shares) / sum(shares) for shares in bin_shares(*columns))
-        found.append(sum((a * math.log2(2 * a / (a + b)) + b * math.log2(2 * b / (a + b))) / 2 for a, b in zip(p, q, strict=True)))
+        found.append(
+            sum(
+                (a * math.log2(2 * a / (a + b)) + b * math.log2(2 * b / (a + b))) / 2
+                for a, b in zip(p, q, strict=True)
+            )
+        )
     return np.mean(found)
 
 
 def ks_distance(reference, other):
-    return np.mean([max(abs(np.mean(a <= t) - np.mean(b <= t)) for t in (*a, *b)) for a, b in columns_of(reference, other)])
+    return np.mean(
+        [
+            max(abs(np.mean(a <= t) - np.mean(b <= t)) for t in (*a, *b))
+            for a, b in columns_of(reference, other)
+        ]
+    )
 
 
 def wasserstein_oracle(reference, other):
@@ -566,7 +706,10 @@ def wasserstein_oracle(reference, other):
     found = []
     for a, b in columns_of(reference, other):
         places = np.sort(np.concatenate([a, b]))
-        area = sum((high - low) * abs(np.mean(a <= low) - np.mean(b <= low)) for low, high in pairwise(places))
+        area = sum(
+            (high - low) * abs(np.mean(a <= low) - np.mean(b <= low))
+            for low, high in pairwise(places)
+        )
         found.append(area / (a.std() if a.std() > 0 else np.concatenate([a, b]).std()))
     return np.mean(found)
 
@@ -583,23 +726,35 @@ def mmd_oracle(reference, other):
     def kernel(x, y):
         return math.exp(-((x - y) ** 2).sum() / (2 * width))
 
-    within = [np.mean([kernel(x, y) for i, x in enumerate(each) for j, y in enumerate(each) if i != j]) for each in (reference, other)]
+    within = [
+        np.mean([kernel(x, y) for i, x in enumerate(each) for j, y in enumerate(each) if i != j])
+        for each in (reference, other)
+    ]
     return sum(within) - 2 * np.mean([kernel(x, y) for x in reference for y in other])
 
 
 def frechet_oracle(reference, other):
     first, second = (np.cov(each, rowvar=False) for each in (reference, other))
     difference = reference.mean(axis=0) - other.mean(axis=0)
-    return difference @ difference + np.trace(first + second) - 2 * np.sqrt(np.maximum(np.linalg.eigvals(first @ second).real, 0)).sum()
+    return (
+        difference @ difference
+        + np.trace(first + second)
+        - 2 * np.sqrt(np.maximum(np.linalg.eigvals(first @ second).real, 0)).sum()
+    )
 
 
 def proxy_a_distance_oracle(reference, other):
     """A classifier for each fold, fitted on the standardised columns themselves."""
-    rows, labels = np.concatenate([reference, other]), np.repeat([0, 1], [len(reference), len(other)])
+    rows, labels = (
+        np.concatenate([reference, other]),
+        np.repeat([0, 1], [len(reference), len(other)]),
+    )
     rows = StandardScaler().fit_transform(rows)
     wrong = np.zeros(len(rows))
     for train, test in StratifiedKFold(5, shuffle=True, random_state=0).split(rows, labels):
-        model = LogisticRegression(class_weight="balanced", max_iter=200).fit(rows[train], labels[train])
+        model = LogisticRegression(class_weight="balanced", max_iter=200).fit(
+            rows[train], labels[train]
+        )
         wrong[test] = model.predict(rows[test]) != labels[test]
     return max(0.0, 2 * (1 - wrong[labels == 0].mean() - wrong[labels == 1].mean()))
 

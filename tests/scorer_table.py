@@ -1,13 +1,15 @@
 """One row per scorer: what it is checked against and how closely.
 
-`order` says on which order the value rests, so that the invariances are asked of the right scorers: "none" (permuting rows or classes changes
-nothing), "classes" (votes are tied to the smallest label: the order of the classes counts), or "folds" (the folds are drawn along rows and
-classes, so permuting either draws other folds, and only the names of the classes are free).
+`order` says on which order the value rests, so that the invariances are asked of the right scorers:
+"none" (permuting rows or classes changes nothing), "classes" (votes are tied to the smallest label:
+the order of the classes counts), or "folds" (the folds are drawn along rows and classes, so
+permuting either draws other folds, and only the names of the classes are free).
 
-`alike` says what comes of features that are the same on every row: a value, the status CONSTANT, or a status only where they are zero.
+`alike` says what comes of features that are the same on every row: a value, the status CONSTANT, or
+a status only where they are zero.
 
-`reads` says what the oracle takes beside the labels: the features, the source's probabilities or logits, or activations and gradients of a source and
-of its twins.
+`reads` says what the oracle takes beside the labels: the features, the source's probabilities or
+logits, or activations and gradients of a source and of its twins.
 """
 
 from collections.abc import Callable
@@ -45,7 +47,9 @@ SCORER_ROWS = (
     ScorerRow("lda", oracles.lda, 1e-8, alike="constant"),
     ScorerRow("sfda", oracles.sfda, 1e-8, alike="constant"),
     ScorerRow("ncti", oracles.ncti, 1e-7, alike="constant"),
-    ScorerRow("ncti_confidence", partial(oracles.ncti, terms=("confidence",)), 1e-7, alike="constant"),
+    ScorerRow(
+        "ncti_confidence", partial(oracles.ncti, terms=("confidence",)), 1e-7, alike="constant"
+    ),
     ScorerRow("ncti_features", partial(oracles.ncti, terms=("features",)), 1e-7, alike="constant"),
     ScorerRow("ncti_classes", partial(oracles.ncti, terms=("classes",)), 1e-7, alike="constant"),
     ScorerRow("transrate", oracles.transrate, 1e-8),
@@ -62,12 +66,23 @@ SCORER_ROWS = (
     ScorerRow("leep", oracles.leep, reads="probabilities"),
     ScorerRow("nce", oracles.nce, reads="probabilities"),
     ScorerRow("energy", oracles.energy, regression=True, reads="logits"),
-    ScorerRow("tangent_probe", oracles.tangent_probe, regression=True, reads="tangent", order="folds"),
-    ScorerRow("tangent_gain", oracles.tangent_gain, regression=True, reads="tangent", order="folds"),
+    ScorerRow(
+        "tangent_probe", oracles.tangent_probe, regression=True, reads="tangent", order="folds"
+    ),
+    ScorerRow(
+        "tangent_gain", oracles.tangent_gain, regression=True, reads="tangent", order="folds"
+    ),
     ScorerRow("rankme", oracles.rankme, 1e-8, regression=True, alike="constant at zero"),
     ScorerRow("alpha_req", oracles.alpha_req, regression=True, alike="constant"),
-    ScorerRow("participation_ratio", oracles.participation_ratio, regression=True, alike="constant"),
-    ScorerRow("nesum", lambda features, labels: oracles.stable_rank(oracles.centred(features)), regression=True, alike="constant"),
+    ScorerRow(
+        "participation_ratio", oracles.participation_ratio, regression=True, alike="constant"
+    ),
+    ScorerRow(
+        "nesum",
+        lambda features, labels: oracles.stable_rank(oracles.centred(features)),
+        regression=True,
+        alike="constant",
+    ),
     ScorerRow("stable_rank", oracles.stable_rank, regression=True, alike="constant at zero"),
     ScorerRow("active_fraction", oracles.active_fraction, 1e-12, regression=True),
     ScorerRow("dead_fraction", oracles.dead_fraction, 1e-12, regression=True),

@@ -17,7 +17,9 @@ from tests.forecasting.examples import made_calibration, made_line, made_lines
 from tests.training.examples import Network, clouds, small_source
 
 DIGITS = fa.load_target("sklearn:digits", subset=60)
-CLOUDS = fa.Target.from_arrays("clouds", *clouds(90, 0))  # of the shape of other tests, so that one process compiles its scorers once
+CLOUDS = fa.Target.from_arrays(
+    "clouds", *clouds(90, 0)
+)  # of the shape of other tests, so that one process compiles its scorers once
 BOX = fa.Source.from_function("squares", squares, revision="1")
 PLAIN = fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1")
 DECISIONS = {"fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"}
@@ -39,7 +41,12 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ranking(cache):
-    candidates = ["zoo/resnet_noise", fa.Source.from_function("broken", broken, revision="1"), BOX, "zoo/resnet_digits"]
+    candidates = [
+        "zoo/resnet_noise",
+        fa.Source.from_function("broken", broken, revision="1"),
+        BOX,
+        "zoo/resnet_digits",
+    ]
     return fa.rank(candidates, DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False)
 
 
@@ -52,11 +59,17 @@ def calibration(tmp_path):
 
 def test_every_row_has_accuracy_scratch_gain_probability_and_verdict(ranking):
     assert ranking.ordered_by == "forecast"
-    assert {row.source for row in ranking.rows} == {"zoo/resnet_noise", "squares", "zoo/resnet_digits"}
+    assert {row.source for row in ranking.rows} == {
+        "zoo/resnet_noise",
+        "squares",
+        "zoo/resnet_digits",
+    }
     for row in ranking.rows:
         assert row.accuracy.low <= row.accuracy.value <= row.accuracy.high
         assert row.gain.low < row.gain.value < row.gain.high
-        assert row.accuracy.value == pytest.approx(row.scratch_accuracy.value + row.gain.value, abs=1e-9)
+        assert row.accuracy.value == pytest.approx(
+            row.scratch_accuracy.value + row.gain.value, abs=1e-9
+        )
         assert 0 < row.negative_transfer_probability < 1
         assert row.verdict in DECISIONS
         assert f"chance that it hurts {row.negative_transfer_probability:.0%}" in row.reasons[0]
@@ -77,7 +90,14 @@ def test_the_second_ranking_builds_no_network(cache, ranking, monkeypatch):
 
     monkeypatch.setattr("featalign.sources.zoo._build", build)
     same = fa.load_target("sklearn:digits", subset=60)
-    again = fa.rank(["zoo/resnet_noise", "zoo/resnet_digits"], same, cache=cache, scorers=["knn"], forecast=True, progress=False)
+    again = fa.rank(
+        ["zoo/resnet_noise", "zoo/resnet_digits"],
+        same,
+        cache=cache,
+        scorers=["knn"],
+        forecast=True,
+        progress=False,
+    )
     assert again.failures == {}
     first = {row.source: row for row in ranking.rows}
     for row in again.rows:
@@ -98,7 +118,9 @@ def test_a_function_of_images_is_a_black_box(ranking):
     row = next(row for row in ranking.rows if row.source == "squares")
     assert forecast_of(row).kind == "black box"
     assert any("black box" in reason for reason in row.reasons)
-    assert {forecast_of(row).kind for row in ranking.rows if row.source != "squares"} == {"differentiable"}
+    assert {forecast_of(row).kind for row in ranking.rows if row.source != "squares"} == {
+        "differentiable"
+    }
 
 
 def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
@@ -106,16 +128,31 @@ def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
     box, reference = rows["squares"], rows[REFERENCE]
     for name in TWIN_SCORERS:
         assert box[f"twin {name}"] == reference[f"twin {name}"]
-    assert box["twin linear_probe"] == pytest.approx(twins_of(fa.load_source(REFERENCE), DIGITS, "linear_probe"), rel=1e-4)
-    assert box["twin tangent_probe"] == box["reference tangent_probe"] == reference["reference tangent_probe"]
-    assert reference["twin tangent_probe"] == pytest.approx(reference["reference tangent_probe"], abs=1e-6)
+    assert box["twin linear_probe"] == pytest.approx(
+        twins_of(fa.load_source(REFERENCE), DIGITS, "linear_probe"), rel=1e-4
+    )
+    assert (
+        box["twin tangent_probe"]
+        == box["reference tangent_probe"]
+        == reference["reference tangent_probe"]
+    )
+    assert reference["twin tangent_probe"] == pytest.approx(
+        reference["reference tangent_probe"], abs=1e-6
+    )
     assert box["tangent_probe"] is None
     assert "source curve" not in box
 
 
 def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
     """Its gradients have no twins of their own to be compared with: those of the reference are another network's."""
-    eyes = fa.flax_source("eyes", Network(0), preprocessing=Squares(), layers=("hidden", "features"), logits_layer="logits", revision="1")
+    eyes = fa.flax_source(
+        "eyes",
+        Network(0),
+        preprocessing=Squares(),
+        layers=("hidden", "features"),
+        logits_layer="logits",
+        revision="1",
+    )
     row = fa.rank(eyes, DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False).best
     box = next(row.evidence for row in ranking.rows if row.source == "squares")
     assert row.evidence["tangent_probe"] is not None
@@ -141,7 +178,9 @@ def test_json_holds_the_whole_forecast(ranking):
         assert forecast["seconds"] == row.seconds["cache"] > 0
         assert forecast["kind"] == forecast_of(row).kind
         assert forecast["parts"] == dict(forecast_of(row).parts)
-        assert [point["size"] for point in forecast["gain_by_size"]] == [size for size, _ in forecast_of(row).gain_by_size]
+        assert [point["size"] for point in forecast["gain_by_size"]] == [
+            size for size, _ in forecast_of(row).gain_by_size
+        ]
 
 
 def test_tables_show_the_forecast(ranking):
@@ -158,7 +197,12 @@ def test_named_scorers_give_no_forecast_unless_asked(cache):
     plain = fa.rank(PLAIN, CLOUDS, cache=cache, scorers=["knn"], progress=False)
     assert plain.ordered_by == ORDER
     assert plain.best.forecasts == ()
-    assert (plain.best.accuracy, plain.best.gain, plain.best.verdict, plain.best.reasons) == (None, None, None, ())
+    assert (plain.best.accuracy, plain.best.gain, plain.best.verdict, plain.best.reasons) == (
+        None,
+        None,
+        None,
+        (),
+    )
     assert set(plain.best.scores) == {"knn", ORDER}
     assert json.loads(plain.to_json())["rows"][0]["gain"] is None
     asked = fa.rank(PLAIN, CLOUDS, cache=cache, scorers=["knn"], forecast=True, progress=False)
@@ -175,7 +219,15 @@ def test_features_alone_are_told_so(cache):
 
 
 def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
-    row = fa.rank(small_source(), CLOUDS, cache=cache, scorers=["knn"], forecast=True, calibration=calibration, progress=False).best
+    row = fa.rank(
+        small_source(),
+        CLOUDS,
+        cache=cache,
+        scorers=["knn"],
+        forecast=True,
+        calibration=calibration,
+        progress=False,
+    ).best
     difference = row.evidence["tangent_probe"] - row.evidence["twin tangent_probe"]
     scratch = row.evidence["twin tangent_probe"]
     found = forecast_of(row)
@@ -188,11 +240,22 @@ def test_a_source_of_the_study_is_known_by_its_weights(cache, tmp_path):
     known, path = small_source(), tmp_path / "calibration.json"
     lines = {"differentiable, known source": made_lines(gain=made_line({ADVANTAGE: 1.0}))}
     made = made_calibration()
-    path.write_text(replace(made, lines={**made.lines, **lines}, advantages={known.revision: 0.055}).to_json())
-    options = {"cache": cache, "scorers": ["knn"], "forecast": True, "calibration": path, "progress": False}
+    path.write_text(
+        replace(made, lines={**made.lines, **lines}, advantages={known.revision: 0.055}).to_json()
+    )
+    options = {
+        "cache": cache,
+        "scorers": ["knn"],
+        "forecast": True,
+        "calibration": path,
+        "progress": False,
+    }
     row = fa.rank(known, CLOUDS, **options).best
     assert dict(forecast_of(row).parts) == pytest.approx({ADVANTAGE: 0.055})
-    assert any("in the study this source gained +5.5 points against the mean of all sources" in reason for reason in row.reasons)
+    assert any(
+        "in the study this source gained +5.5 points against the mean of all sources" in reason
+        for reason in row.reasons
+    )
     other = fa.rank(small_source(6), CLOUDS, **options).best
     assert "tangent_probe" in dict(forecast_of(other).parts)
     assert not any("in the study" in reason for reason in other.reasons)
@@ -220,7 +283,15 @@ def test_a_calibration_without_short_runs_is_said(cache, tmp_path):
     path = tmp_path / "calibration.json"
     path.write_text(type(made_calibration())({"differentiable": made_lines()}, {}).to_json())
     with pytest.raises(fa.FeatalignError, match="expected one with short runs, this one has none"):
-        fa.rank(small_source(), CLOUDS, cache=cache, effort="short", share=0.1, calibration=path, progress=False)
+        fa.rank(
+            small_source(),
+            CLOUDS,
+            cache=cache,
+            effort="short",
+            share=0.1,
+            calibration=path,
+            progress=False,
+        )
 
 
 def test_targets_without_classes_rank_without_a_forecast(cache):
@@ -234,13 +305,19 @@ def test_targets_without_classes_rank_without_a_forecast(cache):
     json.loads(ranking.to_json())
     for target in (numbers, several):
         for effort, forecast in (("short", None), ("cache", True)):
-            with pytest.raises(fa.FeatalignError, match="expected a target with classes to tell apart"):
-                fa.rank(PLAIN, target, cache=cache, progress=False, effort=effort, forecast=forecast)
+            with pytest.raises(
+                fa.FeatalignError, match="expected a target with classes to tell apart"
+            ):
+                fa.rank(
+                    PLAIN, target, cache=cache, progress=False, effort=effort, forecast=forecast
+                )
 
 
 @pytest.mark.parametrize("share", [0, 1.5, -0.1, True, "much", math.nan])
 def test_a_share_that_is_none_is_said(cache, share):
-    with pytest.raises(fa.FeatalignError, match="share: expected a part of one training, above 0 and at most 1"):
+    with pytest.raises(
+        fa.FeatalignError, match="share: expected a part of one training, above 0 and at most 1"
+    ):
         fa.rank(PLAIN, CLOUDS, cache=cache, effort="short", share=share)
 
 
@@ -256,7 +333,14 @@ def test_the_second_run_computes_nothing_and_tells_the_same(cache, ranking, monk
         raise AssertionError("nothing is left to compute")
 
     monkeypatch.setattr(module.Source, "embed", refuse)
-    again = fa.rank(["zoo/resnet_digits", BOX], DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False)
+    again = fa.rank(
+        ["zoo/resnet_digits", BOX],
+        DIGITS,
+        cache=cache,
+        scorers=["knn"],
+        forecast=True,
+        progress=False,
+    )
     before = {row.source: row for row in ranking.rows}
     for row in again.rows:
         assert row.forecasts == before[row.source].forecasts

@@ -15,7 +15,10 @@ LABELS = np.arange(90) % 3
 INPUTS = (random.normal(size=(90, 6)) + 1.5 * np.eye(3, 6)[LABELS]).astype(np.float32)
 TARGET = fa.Target.from_arrays("blobs", INPUTS, LABELS)
 CHEAP = ["logme", "knn"]
-INPUTS_TO_LAYERS = {"features": lambda inputs: inputs, "head": lambda inputs: inputs @ np.linspace(-1, 1, 24).reshape(6, 4).astype(np.float32)}
+INPUTS_TO_LAYERS = {
+    "features": lambda inputs: inputs,
+    "head": lambda inputs: inputs @ np.linspace(-1, 1, 24).reshape(6, 4).astype(np.float32),
+}
 
 
 def good(batch):
@@ -23,7 +26,9 @@ def good(batch):
 
 
 def poor(batch):
-    return np.random.default_rng(int(1e6 * abs(np.asarray(batch).sum()))).normal(size=(len(batch), 6))
+    return np.random.default_rng(int(1e6 * abs(np.asarray(batch).sum()))).normal(
+        size=(len(batch), 6)
+    )
 
 
 def source(name, function=good):
@@ -61,11 +66,18 @@ def test_the_logits_of_a_source_are_embedded_in_the_same_pass_and_not_shown(tmp_
     ranking = fa.rank(headed, TARGET, cache=tmp_path, scorers=["leep", "nce", "energy"])
     assert [row.layer for row in ranking.rows] == ["features"]
     assert set(layers_asked) == {("features", "head")}
-    direct = fa.score(INPUTS, LABELS, ["leep", "nce", "energy"], source_logits=INPUTS_TO_LAYERS["head"](INPUTS))
+    direct = fa.score(
+        INPUTS, LABELS, ["leep", "nce", "energy"], source_logits=INPUTS_TO_LAYERS["head"](INPUTS)
+    )
     for name, result in direct.items():
         assert ranking.best.scores[name].value == pytest.approx(result.value, rel=1e-12), name
     layers_asked.clear()
-    assert [row.layer for row in fa.rank(headed, TARGET, cache=tmp_path / "other", scorers=["nce"], layers=["head"]).rows] == ["head"]
+    assert [
+        row.layer
+        for row in fa.rank(
+            headed, TARGET, cache=tmp_path / "other", scorers=["nce"], layers=["head"]
+        ).rows
+    ] == ["head"]
     fa.rank(headed, TARGET, cache=tmp_path / "third", scorers=CHEAP)
     assert set(layers_asked) == {("head",), ("features",)}  # no logits where no scorer reads them
 
@@ -89,7 +101,9 @@ def test_a_source_that_fails_does_not_stop_the_others(tmp_path):
     def broken(batch):
         raise RuntimeError("no memory left")
 
-    ranking = fa.rank([source("broken", broken), source("good")], TARGET, cache=tmp_path, scorers=CHEAP)
+    ranking = fa.rank(
+        [source("broken", broken), source("good")], TARGET, cache=tmp_path, scorers=CHEAP
+    )
     assert [row.source for row in ranking.rows] == ["good"]
     assert "RuntimeError: no memory left" in ranking.failures["broken"]
     with pytest.raises(fa.FeatalignError, match="no memory left"):
@@ -105,7 +119,12 @@ def test_all_layers_of_a_zoo_source(tmp_path):
     target = fa.load_target("sklearn:digits", subset=60)
     ranking = fa.rank("zoo/resnet_digits", target, cache=tmp_path, layers="all", scorers=CHEAP)
     assert {row.layer for row in ranking.rows} == set(fa.load_source("zoo/resnet_digits").layers)
-    assert fa.rank("zoo/resnet_digits", target, cache=tmp_path, layers=["stem"], scorers=CHEAP).best.layer == "stem"
+    assert (
+        fa.rank(
+            "zoo/resnet_digits", target, cache=tmp_path, layers=["stem"], scorers=CHEAP
+        ).best.layer
+        == "stem"
+    )
     embeddings = fa.embed("zoo/resnet_digits", target, "logits", cache=tmp_path)
     assert embeddings["logits"].read_all().shape == (60, 10)
 
@@ -126,7 +145,12 @@ def test_records_json_and_table(tmp_path):
 
 
 def test_a_score_without_a_value_is_null_in_json(tmp_path):
-    ranking = fa.rank(source("constant", lambda batch: np.ones((len(batch), 3))), TARGET, cache=tmp_path, scorers=["participation_ratio"])
+    ranking = fa.rank(
+        source("constant", lambda batch: np.ones((len(batch), 3))),
+        TARGET,
+        cache=tmp_path,
+        scorers=["participation_ratio"],
+    )
     score = json.loads(ranking.to_json())["rows"][0]["scores"]["participation_ratio"]
     assert score["value"] is None
     assert score["status"] == "constant"
@@ -147,7 +171,12 @@ def test_features_made_elsewhere(tmp_path):
 
 def test_regression_is_ordered_by_the_first_score(tmp_path):
     target = fa.Target.from_arrays("slopes", INPUTS, INPUTS[:, :2] @ np.ones(2) + 0.1)
-    ranking = fa.rank([source("poor", poor), source("good")], target, cache=tmp_path, scorers=["ridge_probe", "h_score"])
+    ranking = fa.rank(
+        [source("poor", poor), source("good")],
+        target,
+        cache=tmp_path,
+        scorers=["ridge_probe", "h_score"],
+    )
     assert ranking.ordered_by == "ridge_probe"
     assert ranking.best.source == "good"
     assert ranking.best.scores["h_score"].status is fa.Status.NOT_FOR_REGRESSION
@@ -156,7 +185,9 @@ def test_regression_is_ordered_by_the_first_score(tmp_path):
 def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
     target = fa.Target.from_arrays("slopes", INPUTS, INPUTS[:, :2] @ np.ones(2) + 0.1)
     for scorers in (None, ["rankme"]):
-        ranking = fa.rank([source("a poor one", poor), source("good")], target, cache=tmp_path, scorers=scorers)
+        ranking = fa.rank(
+            [source("a poor one", poor), source("good")], target, cache=tmp_path, scorers=scorers
+        )
         assert ranking.ordered_by == "ridge_probe"
         assert ranking.best.source == "good"
         assert ranking.best.forecasts == ()
@@ -166,9 +197,22 @@ def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
 def test_several_labels_a_row(tmp_path):
     labels = np.stack([INPUTS[:, 0] > 0.5, INPUTS[:, 1] > 0, INPUTS[:, 2] > 1], axis=1)
     target = fa.Target.from_arrays("tags", INPUTS, labels)
-    assert (target.task, target.num_classes, target.subset(40).labels.dtype) == ("multilabel", 0, np.uint8)
-    ranking = fa.rank([source("good"), source("poor", poor)], target, cache=tmp_path, scorers=["linear_probe", "ridge_probe", "knn", "logme", "lda"])
-    assert (ranking.task, ranking.ordered_by, ranking.best.source) == ("multilabel", "linear_probe", "good")
+    assert (target.task, target.num_classes, target.subset(40).labels.dtype) == (
+        "multilabel",
+        0,
+        np.uint8,
+    )
+    ranking = fa.rank(
+        [source("good"), source("poor", poor)],
+        target,
+        cache=tmp_path,
+        scorers=["linear_probe", "ridge_probe", "knn", "logme", "lda"],
+    )
+    assert (ranking.task, ranking.ordered_by, ranking.best.source) == (
+        "multilabel",
+        "linear_probe",
+        "good",
+    )
     for name in ("linear_probe", "ridge_probe", "knn"):
         assert ranking.best.scores[name].value > 0.8 > ranking.rows[1].scores[name].value, name
     assert ranking.best.scores["lda"].status is fa.Status.NOT_FOR_MULTILABEL
@@ -180,7 +224,10 @@ def test_several_labels_a_row(tmp_path):
 
 def test_the_same_numbers_as_labels_and_as_targets_are_two_targets():
     zeros_and_ones = np.stack([LABELS == 0, LABELS > 0], axis=1) | (INPUTS[:, :1] > 0)
-    several, numbers = (fa.Target.from_arrays("t", INPUTS, labels) for labels in (zeros_and_ones, zeros_and_ones.astype(float)))
+    several, numbers = (
+        fa.Target.from_arrays("t", INPUTS, labels)
+        for labels in (zeros_and_ones, zeros_and_ones.astype(float))
+    )
     assert several.fingerprint != numbers.fingerprint
 
 
@@ -189,9 +236,21 @@ def test_intervals_and_the_best_layer(tmp_path):
         emitted = {"early": np.asarray(inputs), "features": poor(inputs)}
         return {layer: emitted[layer] for layer in layers}
 
-    layered = dataclasses.replace(source("layered"), embed_batch=embed_batch, layers=("early", "features"))
-    ranking = fa.rank([layered, source("good")], TARGET, cache=tmp_path, layers="all", scorers=CHEAP, intervals=True)
-    assert {name: row.layer for name, row in ranking.best_layers.items()} == {"layered": "early", "good": "features"}
+    layered = dataclasses.replace(
+        source("layered"), embed_batch=embed_batch, layers=("early", "features")
+    )
+    ranking = fa.rank(
+        [layered, source("good")],
+        TARGET,
+        cache=tmp_path,
+        layers="all",
+        scorers=CHEAP,
+        intervals=True,
+    )
+    assert {name: row.layer for name, row in ranking.best_layers.items()} == {
+        "layered": "early",
+        "good": "features",
+    }
     assert "the best layer of each source: " in str(ranking)
     told = json.loads(ranking.to_json())
     assert told["best_layers"]["layered"] == "early"

@@ -20,8 +20,13 @@ def test_by_default_all_scorers_but_the_variants_in_the_order_of_the_registry():
     features, labels = tall(0)
     scores = featalign.score(features, labels, source_logits=np.eye(4)[labels])
     assert list(scores) == [scorer.name for scorer in SCORERS if not scorer.variant]
-    of_arrays = [result for name, result in scores.items() if not name.startswith("tangent")]  # these need a source to differentiate
-    assert all(isinstance(result, ScoreResult) and result.ok and isinstance(result.value, float) for result in of_arrays)
+    of_arrays = [
+        result for name, result in scores.items() if not name.startswith("tangent")
+    ]  # these need a source to differentiate
+    assert all(
+        isinstance(result, ScoreResult) and result.ok and isinstance(result.value, float)
+        for result in of_arrays
+    )
 
 
 def test_names_are_given_in_any_order_once_or_alone():
@@ -42,7 +47,9 @@ def test_a_scorer_alone_gives_what_it_gives_among_others():
     features, labels = tall(0)
     together = featalign.score(features, labels, [scorer.name for scorer in SCORERS])
     for name in ("logme", "cka", "knn_1", "ridge_probe", "rankme"):
-        assert featalign.score(features, labels, [name])[name].value == pytest.approx(together[name].value, rel=1e-12)
+        assert featalign.score(features, labels, [name])[name].value == pytest.approx(
+            together[name].value, rel=1e-12
+        )
 
 
 def test_an_unknown_name_is_answered_with_those_that_exist():
@@ -65,7 +72,13 @@ def test_arrays_of_jax_lists_and_views_are_read_and_left_alone():
     before = features.copy()
     read_only = features.view()
     read_only.flags.writeable = False
-    for given in (jnp.asarray(features), features.tolist(), np.asfortranarray(features), read_only, np.repeat(features, 2, axis=0)[::2]):
+    for given in (
+        jnp.asarray(features),
+        features.tolist(),
+        np.asfortranarray(features),
+        read_only,
+        np.repeat(features, 2, axis=0)[::2],
+    ):
         assert featalign.score(given, labels, FAST) == expected
     assert featalign.score(features, jnp.asarray(labels), FAST) == expected
     np.testing.assert_array_equal(features, before)
@@ -75,7 +88,14 @@ def test_a_result_as_a_record_is_plain_json():
     scores = featalign.score(*tall(0), FAST)
     record = scores["knn_1"].to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
-    assert record == {"value": scores["knn_1"].value, "status": "ok", "explanation": "", "interval": None, "note": "", "zero": None}
+    assert record == {
+        "value": scores["knn_1"].value,
+        "status": "ok",
+        "explanation": "",
+        "interval": None,
+        "note": "",
+        "zero": None,
+    }
     failed = ScoreResult(math.nan, Status.ONE_CLASS).to_record()
     assert json.loads(json.dumps(failed, allow_nan=False)) == failed
     assert failed["value"] is None
@@ -88,12 +108,16 @@ def test_cka_between_embeddings(debiased):
     generator = np.random.default_rng(0)
     features = generator.normal(size=(40, 6)) + 1000
     rotation, _ = np.linalg.qr(generator.normal(size=(6, 6)))
-    assert featalign.cka_between(features, 1e20 * features @ rotation, debiased=debiased) == pytest.approx(1, rel=1e-9)
+    assert featalign.cka_between(
+        features, 1e20 * features @ rotation, debiased=debiased
+    ) == pytest.approx(1, rel=1e-9)
     other = generator.normal(size=(40, 9))
     assert abs(featalign.cka_between(features, other, debiased=True)) < 0.1
     assert featalign.cka_between(features, other, debiased=False) > 0.1
     turned = featalign.cka_between(other, features, debiased=debiased)
-    assert featalign.cka_between(features, other, debiased=debiased) == pytest.approx(turned, rel=1e-12)
+    assert featalign.cka_between(features, other, debiased=debiased) == pytest.approx(
+        turned, rel=1e-12
+    )
 
 
 def test_cka_between_an_embedding_and_labels_is_the_score():
@@ -101,7 +125,9 @@ def test_cka_between_an_embedding_and_labels_is_the_score():
     one_hot = np.eye(3)[labels]
     scores = featalign.score(features, labels, ["cka", "cka_biased"])
     assert featalign.cka_between(features, one_hot) == pytest.approx(scores["cka"].value, rel=1e-10)
-    assert featalign.cka_between(features, one_hot, debiased=False) == pytest.approx(scores["cka_biased"].value, rel=1e-10)
+    assert featalign.cka_between(features, one_hot, debiased=False) == pytest.approx(
+        scores["cka_biased"].value, rel=1e-10
+    )
 
 
 @pytest.mark.parametrize(

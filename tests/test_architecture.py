@@ -32,7 +32,10 @@ ALLOWED = {
     "ranking": HALL | {"scorers", "forecasting"},
     "evidence": HALL | set(NUMBERS) | set(WORLD) | {"ranking", "progress"},
     "screening": {"forecasting", "ranking"},
-    "api": HALL | set(NUMBERS) | set(WORLD) | {"evidence", "ranking", "screening", "progress", "engines"},
+    "api": HALL
+    | set(NUMBERS)
+    | set(WORLD)
+    | {"evidence", "ranking", "screening", "progress", "engines"},
     "validation": HALL | set(NUMBERS) | set(WORLD) | {"evidence", "ranking", "api"},
     "reporting": HALL | set(NUMBERS) | {"embeddings", "ranking", "validation"},
     "cli_options": {"embeddings", "evidence"},
@@ -47,10 +50,17 @@ WITHOUT_JAX = ("targets", "embeddings", "arrays", "errors")
 
 
 def imports(path: Path) -> set[str]:
-    """Dotted names of the modules a file imports, also inside functions; those for type checkers alone left out."""
+    """Dotted names of the modules a file imports, also inside functions.
+
+    Those for type checkers alone left out.
+    """
     tree = ast.parse(path.read_text())
     for node in ast.walk(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+        if (
+            isinstance(node, ast.If)
+            and isinstance(node.test, ast.Name)
+            and node.test.id == "TYPE_CHECKING"
+        ):
             node.body = []
     names = set()
     for node in ast.walk(tree):
@@ -71,13 +81,19 @@ def room(path: Path) -> str:
 
 
 def rooms_imported(path: Path) -> set[str]:
-    return {name.split(".")[1] for name in imports(path) if name.startswith("featalign.")} - {room(path)}
+    return {name.split(".")[1] for name in imports(path) if name.startswith("featalign.")} - {
+        room(path)
+    }
 
 
 def test_the_syntax_tree_is_read_rightly():
     assert rooms_imported(PACKAGE / "scorers" / "cka.py") == {"arrays", "errors", "statistics"}
     assert "optax" in {name.split(".")[0] for name in imports(PACKAGE / "training" / "loop.py")}
-    assert imports(PACKAGE / "__init__.py") == {"importlib.import_module", "typing.TYPE_CHECKING", "typing.Any"}
+    assert imports(PACKAGE / "__init__.py") == {
+        "importlib.import_module",
+        "typing.TYPE_CHECKING",
+        "typing.Any",
+    }
 
 
 @pytest.mark.parametrize("path", FILES, ids=relative)
@@ -99,12 +115,20 @@ def test_the_wings_never_import_each_other():
 
 @pytest.mark.parametrize("package", OUTSIDE)
 def test_outside_packages_stay_in_their_rooms(package):
-    users = [relative(path) for path in FILES if package in {name.split(".")[0] for name in imports(path)}]
+    users = [
+        relative(path)
+        for path in FILES
+        if package in {name.split(".")[0] for name in imports(path)}
+    ]
     assert [user for user in users if not user.startswith(OUTSIDE[package])] == []
 
 
 def test_the_wing_of_the_world_has_rooms_without_jax():
-    users = [path for path in FILES if room(path) in WITHOUT_JAX and "jax" in {name.split(".")[0] for name in imports(path)}]
+    users = [
+        path
+        for path in FILES
+        if room(path) in WITHOUT_JAX and "jax" in {name.split(".")[0] for name in imports(path)}
+    ]
     assert users == []
 
 
@@ -143,13 +167,30 @@ def test_every_file_has_a_docstring_and_an_end(path):
 
 
 def run(code: str) -> str:
-    return subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    loaded = run("import sys, featalign; print(*sorted({name.split('.')[0] for name in sys.modules}))").split()
+    loaded = run(
+        "import sys, featalign; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    ).split()
     assert "featalign" in loaded
-    assert not set(loaded) & {"jax", "numpy", "scipy", "sklearn", "flax", "optax", "h5py", "PIL", "matplotlib", "rich", "typer", "torch"}
+    assert not set(loaded) & {
+        "jax",
+        "numpy",
+        "scipy",
+        "sklearn",
+        "flax",
+        "optax",
+        "h5py",
+        "PIL",
+        "matplotlib",
+        "rich",
+        "typer",
+        "torch",
+    }
 
 
 def test_importing_the_api_leaves_the_precision_as_it_was():

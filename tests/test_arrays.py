@@ -92,7 +92,10 @@ def test_classes_are_numbered_in_order(labels, values, classes):
     assert checked.num_classes == len(classes)
 
 
-@pytest.mark.parametrize(("targets", "shape"), [([0.5, 1.5], (2, 1)), ([[0.5], [1]], (2, 1)), ([[0.5, 1], [2, 3]], (2, 2))])
+@pytest.mark.parametrize(
+    ("targets", "shape"),
+    [([0.5, 1.5], (2, 1)), ([[0.5], [1]], (2, 1)), ([[0.5, 1], [2, 3]], (2, 2))],
+)
 def test_floats_are_regression_targets(targets, shape):
     checked = check_labels(targets, 2)
     assert checked.values.shape == shape

@@ -20,8 +20,18 @@ random = np.random.default_rng(0)
 def pictures(tmp_path):
     """Three classes of images as an archive and as folders."""
     labels = np.arange(36) % 3
-    images = (random.integers(0, 90, (36, 12, 12, 3)) + 80 * (np.arange(3) == labels[:, None])[:, None, None, :]).astype(np.uint8)
-    np.savez(tmp_path / "set.npz", x_train=images[:30], y_train=labels[:30], x_test=images[30:], y_test=labels[30:], classes=["red", "green", "blue"])
+    images = (
+        random.integers(0, 90, (36, 12, 12, 3))
+        + 80 * (np.arange(3) == labels[:, None])[:, None, None, :]
+    ).astype(np.uint8)
+    np.savez(
+        tmp_path / "set.npz",
+        x_train=images[:30],
+        y_train=labels[:30],
+        x_test=images[30:],
+        y_test=labels[30:],
+        classes=["red", "green", "blue"],
+    )
     for row, (image, label) in enumerate(zip(images[:30], labels[:30], strict=True)):
         path = tmp_path / "set" / "train" / ["red", "green", "blue"][label] / f"{row}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -32,18 +42,38 @@ def pictures(tmp_path):
 def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
     results = []
     for name in ("set.npz", "set"):
-        status, out, _ = run("rank", "--source", "zoo/resnet_d*", "--target", pictures / name, "--scorers", "linear_probe,knn", "--json")
+        status, out, _ = run(
+            "rank",
+            "--source",
+            "zoo/resnet_d*",
+            "--target",
+            pictures / name,
+            "--scorers",
+            "linear_probe,knn",
+            "--json",
+        )
         assert status == 0
         results.append(json.loads(out))
     assert results[0]["num_rows"] == 30
     assert results[0]["num_classes"] == 3
-    scores = [{row["source"]: row["scores"]["knn"]["value"] for row in result["rows"]} for result in results]
+    scores = [
+        {row["source"]: row["scores"]["knn"]["value"] for row in result["rows"]}
+        for result in results
+    ]
     assert scores[0] == scores[1]
 
 
 def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
     status, out, err = run(
-        "rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stage_1,features", "--figure", pictures / "ranking.png"
+        "rank",
+        "-s",
+        "zoo/resnet_digits",
+        "-t",
+        pictures / "set.npz",
+        "--layers",
+        "stage_1,features",
+        "--figure",
+        pictures / "ranking.png",
     )
     assert status == 0
     assert "ordered by linear_probe" in out
@@ -54,7 +84,20 @@ def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
 
 
 def test_subset_and_seed_reach_the_target(run, pictures):
-    status, out, _ = run("rank", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--subset", 15, "--seed", 3, "--scorers", "logme", "--json")
+    status, out, _ = run(
+        "rank",
+        "-s",
+        "zoo/resnet_digits",
+        "-t",
+        pictures / "set.npz",
+        "--subset",
+        15,
+        "--seed",
+        3,
+        "--scorers",
+        "logme",
+        "--json",
+    )
     assert status == 0
     assert json.loads(out)["num_rows"] == 15
 
@@ -63,7 +106,16 @@ def test_a_source_that_fails_gives_status_1_and_the_rest(run, tmp_path):
     np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(20, 4)), labels=np.arange(20) % 2)
     np.savez(tmp_path / "features.npz", features=random.normal(size=(20, 3)))
     status, out, err = run(
-        "rank", "-s", "zoo/resnet_digits", "-s", f"npz:{tmp_path}/features.npz", "-t", tmp_path / "numbers.npz", "--scorers", "knn", "--json"
+        "rank",
+        "-s",
+        "zoo/resnet_digits",
+        "-s",
+        f"npz:{tmp_path}/features.npz",
+        "-t",
+        tmp_path / "numbers.npz",
+        "--scorers",
+        "knn",
+        "--json",
     )
     assert status == 1
     assert [row["source"] for row in json.loads(out)["rows"]] == [f"npz:{tmp_path}/features.npz"]
@@ -103,7 +155,12 @@ def test_bad_targets_give_a_sentence_and_status_1(run, tmp_path):
 
 
 def test_bad_command_lines_give_status_2(run):
-    for arguments in (["rank"], ["rank", "--nonsense"], ["nothing"], ["rank", "-s", "zoo/*", "-t", "sklearn:digits", "--subset", "many"]):
+    for arguments in (
+        ["rank"],
+        ["rank", "--nonsense"],
+        ["nothing"],
+        ["rank", "-s", "zoo/*", "-t", "sklearn:digits", "--subset", "many"],
+    ):
         assert run(*arguments)[0] == 2
 
 
@@ -130,13 +187,26 @@ def test_score_of_a_file(run, tmp_path):
 def test_zeros_and_intervals_on_the_shell(run, pictures, tmp_path):
     features = random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[np.arange(60) % 3]
     np.savez(tmp_path / "features.npz", features=features, labels=np.arange(60) % 3)
-    status, out, _ = run("score", tmp_path / "features.npz", "--scorers", "knn,rankme", "--intervals")
+    status, out, _ = run(
+        "score", tmp_path / "features.npz", "--scorers", "knn,rankme", "--intervals"
+    )
     assert status == 0
     assert "90% interval" in out
     assert "labels permuted" in out
     assert " to " in out
     assert " ± " in out
-    status, out, _ = run("rank", "--source", "zoo/resnet_d*", "--target", pictures / "set.npz", "--scorers", "knn", "--intervals", "--layers", "all")
+    status, out, _ = run(
+        "rank",
+        "--source",
+        "zoo/resnet_d*",
+        "--target",
+        pictures / "set.npz",
+        "--scorers",
+        "knn",
+        "--intervals",
+        "--layers",
+        "all",
+    )
     assert status == 0
     assert " to " in out
     assert "the best layer of each source: zoo/resnet_digits" in out
@@ -149,7 +219,16 @@ def test_scorers_are_listed(run):
 
 
 def test_embed_and_the_life_of_the_cache(run, pictures):
-    status, out, _ = run("embed", "-s", "zoo/resnet_digits", "-t", pictures / "set.npz", "--layers", "stem,features", "--json")
+    status, out, _ = run(
+        "embed",
+        "-s",
+        "zoo/resnet_digits",
+        "-t",
+        pictures / "set.npz",
+        "--layers",
+        "stem,features",
+        "--json",
+    )
     assert status == 0
     keys = {record["layer"]: record["key"] for record in json.loads(out)}
     status, out, _ = run("cache", "ls", "--json")
@@ -189,12 +268,25 @@ def test_text_from_python_with_a_function(tmp_path):
     import featalign as fa
 
     rows = [("good", "up"), ("very good", "up"), ("bad", "down"), ("so bad", "down")] * 6
-    (tmp_path / "moods.csv").write_text("text,label\n" + "".join(f"{text},{label}\n" for text, label in rows))
+    (tmp_path / "moods.csv").write_text(
+        "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)
+    )
     with gzip.open(tmp_path / "moods.jsonl.gz", "wt") as file:
         file.writelines(json.dumps({"text": text, "label": label}) + "\n" for text, label in rows)
-    letters = fa.Source.from_function("letters", lambda texts: np.array([[text.count(c) for c in "abdegos"] for text in texts], float), revision="1")
+    letters = fa.Source.from_function(
+        "letters",
+        lambda texts: np.array([[text.count(c) for c in "abdegos"] for text in texts], float),
+        revision="1",
+    )
     values = [
-        fa.rank(letters, fa.load_target(tmp_path / name), cache=tmp_path / "cache", scorers=["linear_probe"]).best.scores["linear_probe"].value
+        fa.rank(
+            letters,
+            fa.load_target(tmp_path / name),
+            cache=tmp_path / "cache",
+            scorers=["linear_probe"],
+        )
+        .best.scores["linear_probe"]
+        .value
         for name in ("moods.csv", "moods.jsonl.gz")
     ]
     assert values == [1.0, 1.0]
@@ -216,7 +308,10 @@ def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     status, out, err = run("rank", *features, "--gain-figure", tmp_path / "gain.png")
     assert (status, err) == (0, "")
     good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
-    assert any(verdict in good for verdict in ("fine-tune", "probe only", "train from scratch", "cannot tell"))
+    assert any(
+        verdict in good
+        for verdict in ("fine-tune", "probe only", "train from scratch", "cannot tell")
+    )
     assert " to " in good
     assert "good.npz: " in out
     assert "because" in out
@@ -239,14 +334,21 @@ def test_rank_goes_by_a_calibration_of_ones_own(run, features, tmp_path):
     status, out, _ = run("rank", *features, "--calibration", path, "--json")
     assert status == 0
     assert [row["forecasts"][0]["parts"] for row in json.loads(out)["rows"]] == [{}, {}]
-    gains = [row["gain"]["value"] for row in json.loads(out)["rows"] if row["scratch_accuracy"]["value"] < 0.75]
+    gains = [
+        row["gain"]["value"]
+        for row in json.loads(out)["rows"]
+        if row["scratch_accuracy"]["value"] < 0.75
+    ]
     assert gains == [pytest.approx(0.123)]
 
 
 def test_screen_in_words_and_as_json(run, features):
     status, out, err = run("screen", *features, "--keep", 1)
     assert (status, err) == (0, "")
-    keep, drop = (next(line for line in out.splitlines() if line.strip().startswith(word)) for word in ("keep", "drop"))
+    keep, drop = (
+        next(line for line in out.splitlines() if line.strip().startswith(word))
+        for word in ("keep", "drop")
+    )
     assert "good.npz" in keep
     assert "noise.npz" in drop
     assert "1 kept, 1 dropped, 0.00 trainings spent" in out
@@ -262,16 +364,34 @@ def test_screen_in_words_and_as_json(run, features):
     ("command", "arguments", "words"),
     [
         ("rank", ("--effort", "long"), 'effort, engine: expected effort="cache" or "short"'),
-        ("rank", ("--effort", "short", "--share", "2"), "share: expected a part of one training, above 0 and at most 1, got 2.0"),
-        ("rank", ("--calibration", "none.json"), "none.json: expected a calibration, got No such file"),
+        (
+            "rank",
+            ("--effort", "short", "--share", "2"),
+            "share: expected a part of one training, above 0 and at most 1, got 2.0",
+        ),
+        (
+            "rank",
+            ("--calibration", "none.json"),
+            "none.json: expected a calibration, got No such file",
+        ),
         ("rank", ("--gain-figure", "gain.xyz"), "expected a"),
-        ("rank", ("--scorers", "knn", "--gain-figure", "gain.png"), "gain_figure: expected a forecast, there is none"),
+        (
+            "rank",
+            ("--scorers", "knn", "--gain-figure", "gain.png"),
+            "gain_figure: expected a forecast, there is none",
+        ),
         ("screen", ("--keep", "0"), "keep: expected a whole number of at least 1, got 0"),
-        ("screen", ("--budget", "-1"), "budget: expected a number of trainings above 0, or None, got -1.0"),
+        (
+            "screen",
+            ("--budget", "-1"),
+            "budget: expected a number of trainings above 0, or None, got -1.0",
+        ),
         ("screen", ("-s", "zoo/nothing*"), "zoo/nothing"),
     ],
 )
-def test_what_cannot_be_forecast_is_one_sentence(run, features, tmp_path, command, arguments, words):
+def test_what_cannot_be_forecast_is_one_sentence(
+    run, features, tmp_path, command, arguments, words
+):
     status, out, err = run(command, *features, *arguments)
     assert (status, out) == (1, "")
     assert words in err
@@ -281,9 +401,13 @@ def test_what_cannot_be_forecast_is_one_sentence(run, features, tmp_path, comman
 
 
 def test_effort_short_wants_classes(run, tmp_path):
-    np.savez(tmp_path / "slopes.npz", inputs=random.normal(size=(20, 4)), labels=random.normal(size=20))
+    np.savez(
+        tmp_path / "slopes.npz", inputs=random.normal(size=(20, 4)), labels=random.normal(size=20)
+    )
     np.savez(tmp_path / "some.npz", features=random.normal(size=(20, 3)))
-    status, out, err = run("rank", "-s", f"npz:{tmp_path}/some.npz", "-t", tmp_path / "slopes.npz", "--effort", "short")
+    status, out, err = run(
+        "rank", "-s", f"npz:{tmp_path}/some.npz", "-t", tmp_path / "slopes.npz", "--effort", "short"
+    )
     assert (status, out) == (1, "")
     assert "expected a target with classes to tell apart, slopes has none" in err
 
@@ -294,15 +418,23 @@ def three_sources(monkeypatch):
     from featalign.sources import catalogue
 
     assert len(catalogue.expand(["zoo/*"])) >= 12
-    monkeypatch.setattr(catalogue, "expand", lambda addresses: ["zoo/resnet_noise", "zoo/resnet_digits", "zoo/resnet_aerial"])
+    monkeypatch.setattr(
+        catalogue,
+        "expand",
+        lambda addresses: ["zoo/resnet_noise", "zoo/resnet_digits", "zoo/resnet_aerial"],
+    )
 
 
-def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(run, tmp_path, monkeypatch, three_sources):
+def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
+    run, tmp_path, monkeypatch, three_sources
+):
     import featalign as fa
     from featalign.validation import check
 
     trained, target = [], fa.Target.from_arrays("clouds", *clouds(60, 0))
-    result = fa.fine_tune(small_source(), target, arm="probe", steps=5, learning_rates=[0.01], progress=False)
+    result = fa.fine_tune(
+        small_source(), target, arm="probe", steps=5, learning_rates=[0.01], progress=False
+    )
 
     def pretended(row, source, target):
         trained.append((row.source, source.name, len(target), target.held_out is not None))
@@ -327,6 +459,8 @@ def test_help_and_version_are_quick_and_light():
     script = "import sys; sys.argv = ['featalign', '--help']\nfrom featalign.cli import main\ntry: main()\nexcept SystemExit: pass\n"
     script += "print('heavy:', sorted({'jax', 'flax', 'h5py', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)))"
     environment = {**os.environ, "COLUMNS": "100"}
-    shown = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment).stdout
+    shown = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment
+    ).stdout
     assert "rank" in shown
     assert "heavy: []" in shown

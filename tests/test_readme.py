@@ -13,7 +13,11 @@ WORDS = {True: "larger", False: "smaller", None: "neither"}
 
 
 def blocks(language):
-    return [content for name, content in re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE) if name == language]
+    return [
+        content
+        for name, content in re.findall(r"^```(\w*)\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
+        if name == language
+    ]
 
 
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
@@ -41,7 +45,9 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
-    commands = [line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")]
+    commands = [
+        line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")
+    ]
     assert len(commands) == 5
     for command in commands:
         monkeypatch.setattr(sys, "argv", shlex.split(command))
@@ -57,7 +63,11 @@ def test_the_table_of_scorers_agrees_with_the_registry():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (\w+) \|$", README, re.MULTILINE)
     assert len(rows) > 30
     told = {name for name, _, _ in rows}
-    assert rows == [(scorer.name, scorer.summary, WORDS[scorer.larger_is_better]) for scorer in SCORERS if scorer.name in told]
+    assert rows == [
+        (scorer.name, scorer.summary, WORDS[scorer.larger_is_better])
+        for scorer in SCORERS
+        if scorer.name in told
+    ]
 
 
 def test_constraints_are_names_and_versions_alone():

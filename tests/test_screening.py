@@ -23,12 +23,32 @@ SPREAD = 0.02  # of the error of one source among others
 CALIBRATION = made_calibration(order=made_line({}, residuals=(-SPREAD, SPREAD)))
 
 
-def row_of(name: str, accuracy: float | None, *, loss: float = 0.1, kind: Kind = "differentiable", tier: Tier = "cache") -> RankingRow:
+def row_of(
+    name: str,
+    accuracy: float | None,
+    *,
+    loss: float = 0.1,
+    kind: Kind = "differentiable",
+    tier: Tier = "cache",
+) -> RankingRow:
     if accuracy is None:
         return RankingRow(name, "features", 8, {})
     gain = Interval(accuracy - 0.5, accuracy - 0.6, accuracy - 0.4, 0.9)
-    found = Forecast(tier, kind, Interval(accuracy, 0, 1, 0.9), Interval(0.5, 0.4, 0.6, 0.9), gain, loss, (), None, (), {})
-    return RankingRow(name, "features", 8, {}, (found,), Verdict("fine-tune", (f"reason of {name}",)))
+    found = Forecast(
+        tier,
+        kind,
+        Interval(accuracy, 0, 1, 0.9),
+        Interval(0.5, 0.4, 0.6, 0.9),
+        gain,
+        loss,
+        (),
+        None,
+        (),
+        {},
+    )
+    return RankingRow(
+        name, "features", 8, {}, (found,), Verdict("fine-tune", (f"reason of {name}",))
+    )
 
 
 def ranking_of(rows, failures=None):
@@ -39,21 +59,36 @@ def ranking_of(rows, failures=None):
 class World:
     """Ranks sources by accuracies that are known, differently after short runs where `later` says so, and remembers what it was asked."""
 
-    def __init__(self, accuracies, *, later=None, losses=None, kinds=None, failures=None, failing_later=()):
+    def __init__(
+        self, accuracies, *, later=None, losses=None, kinds=None, failures=None, failing_later=()
+    ):
         self.accuracies, self.later, self.losses = accuracies, later or {}, losses or {}
-        self.kinds, self.failures, self.failing_later, self.asked = kinds or {}, failures or {}, failing_later, []
+        self.kinds, self.failures, self.failing_later, self.asked = (
+            kinds or {},
+            failures or {},
+            failing_later,
+            [],
+        )
 
     def __call__(self, names, share):
         self.asked.append((tuple(names), share))
         known, rows = self.accuracies if share is None else self.accuracies | self.later, []
         failures = {name: reason for name, reason in self.failures.items() if name in names}
-        failures |= {name: "no memory left" for name in names if share is not None and name in self.failing_later}
+        failures |= {
+            name: "no memory left"
+            for name in names
+            if share is not None and name in self.failing_later
+        }
         for name in names:
             if name not in failures:
                 kind = self.kinds.get(name, "differentiable")
                 short = share is not None and kind == "differentiable"
                 loss = self.losses.get(name, 0.1) if short else 0.1
-                rows.append(row_of(name, known[name], loss=loss, kind=kind, tier="short" if short else "cache"))
+                rows.append(
+                    row_of(
+                        name, known[name], loss=loss, kind=kind, tier="short" if short else "cache"
+                    )
+                )
         return ranking_of(rows, failures)
 
     @property
@@ -64,7 +99,8 @@ class World:
 def screened(world, keep, budget=None, names=None):
     names = list(names or [*world.accuracies, *world.failures])
     found = screen_by(world, names, keep, budget, CALIBRATION)
-    # whatever happens: every candidate is kept or dropped, once; no more than asked for is kept; what is spent is within the budget
+    # whatever happens: every candidate is kept or dropped, once; no more than asked for is kept;
+    # what is spent is within the budget
     assert sorted([*found.kept, *(each.source for each in found.dropped)]) == sorted(names)
     assert len(found.kept) <= keep
     assert found.spent <= (budget or 0)
@@ -83,7 +119,9 @@ def test_without_a_budget_the_best_are_kept_and_nothing_is_spent():
     assert found.spent == 0
     assert found.budget is None
     assert world.asked == [(tuple(CLOSE), None)]
-    assert {each.reason for each in found.dropped} == {f"not among the best 3: place {place} by the forecast" for place in range(4, 9)}
+    assert {each.reason for each in found.dropped} == {
+        f"not among the best 3: place {place} by the forecast" for place in range(4, 9)
+    }
 
 
 def test_what_is_dominated_is_dropped_with_its_numbers():
@@ -91,7 +129,10 @@ def test_what_is_dominated_is_dropped_with_its_numbers():
     found = screened(world, 2)
     assert found.kept == ("good", "second")
     reasons = {each.source: each.reason for each in found.dropped}
-    assert reasons["far"] == "expected accuracy 60.0% against 88.0% of second, worse with a probability of 100%"
+    assert (
+        reasons["far"]
+        == "expected accuracy 60.0% against 88.0% of second, worse with a probability of 100%"
+    )
     assert reasons["near"] == "not among the best 2: place 3 by the forecast"
 
 
@@ -110,7 +151,11 @@ def test_the_probability_of_being_worse_is_that_of_a_difference_of_two_errors():
 
 def test_a_source_is_dominated_from_0_95_on():
     edge = 0.8 - norm.ppf(DOMINATED) * SPREAD * math.sqrt(2)
-    left, gone = undominated(ranking_of([row_of("best", 0.8), row_of("just", edge + 1e-4), row_of("gone", edge - 1e-4)]), 1, CALIBRATION)  # type: ignore
+    left, gone = undominated(
+        ranking_of([row_of("best", 0.8), row_of("just", edge + 1e-4), row_of("gone", edge - 1e-4)]),
+        1,
+        CALIBRATION,
+    )  # type: ignore
     assert left == ["best", "just"]
     assert [name for name, _ in gone] == ["gone"]
 
@@ -120,7 +165,10 @@ def test_what_has_no_forecast_is_never_dominated():
     left, gone = undominated(ranking_of(rows), 1, CALIBRATION)
     assert left == ["best", "unknown"]
     assert [name for name, _ in gone] == ["far"]
-    assert undominated(ranking_of([row_of("a", None), row_of("b", None)]), 1, CALIBRATION) == (["a", "b"], [])
+    assert undominated(ranking_of([row_of("a", None), row_of("b", None)]), 1, CALIBRATION) == (
+        ["a", "b"],
+        [],
+    )
 
 
 def test_a_budget_halves_what_is_left_by_ever_longer_runs():
@@ -150,7 +198,10 @@ def test_no_more_than_the_budget_is_spent_and_none_of_it_is_left_that_would_do(b
     world = World(CLOSE)
     found = screened(world, 1, budget=budget)
     assert found.spent == pytest.approx(sum(4 * share * count for count, share in world.rungs))
-    if len(world.rungs) < len(RUNGS) and len(found.kept) + sum(each.reason.startswith("not among") for each in found.dropped) > 1:
+    if (
+        len(world.rungs) < len(RUNGS)
+        and len(found.kept) + sum(each.reason.startswith("not among") for each in found.dropped) > 1
+    ):
         left = 1 + sum(each.reason.startswith("not among") for each in found.dropped)
         assert found.spent + 4 * RUNGS[len(world.rungs)] * left > budget
 
@@ -177,12 +228,16 @@ def test_where_all_hurt_the_best_are_kept():
 
 def test_sources_that_cannot_be_scored_are_dropped_with_the_reason():
     found = screened(World({"a": 0.8, "b": 0.7}, failures={"broken": "no memory left"}), 1)
-    assert {each.source: each.reason for each in found.dropped}["broken"] == "could not be scored: no memory left"
+    assert {each.source: each.reason for each in found.dropped}[
+        "broken"
+    ] == "could not be scored: no memory left"
 
 
 def test_sources_that_fail_in_their_short_runs_are_dropped_with_the_reason():
     found = screened(World(CLOSE, failing_later=("source 0",)), 2, budget=100)
-    assert {each.source: each.reason for each in found.dropped}["source 0"].endswith("no memory left")
+    assert {each.source: each.reason for each in found.dropped}["source 0"].endswith(
+        "no memory left"
+    )
 
 
 def test_black_boxes_cost_no_short_runs():
@@ -206,7 +261,8 @@ def test_it_is_told_in_words_and_as_plain_data():
     assert str(found).splitlines() == [
         "things: 1 kept, 1 dropped, 0.00 trainings spent",
         "  keep good: reason of good",
-        "  drop far: expected accuracy 50.0% against 90.0% of good, worse with a probability of 100%",
+        "  drop far: expected accuracy 50.0% against 90.0% of good, worse with a probability of "
+        "100%",
     ]
     record = json.loads(json.dumps(found.to_record(), allow_nan=False))
     assert (record["kept"], record["spent"], record["budget"]) == (["good"], 0, None)
@@ -222,7 +278,9 @@ def test_any_world_keeps_its_promises():
         accuracies = {name: 0.7 + 0.06 * random.normal() for name in names}
         later = {name: value + 0.03 * random.normal() for name, value in accuracies.items()}
         kinds = {name: "black box" for name in names if random.random() < 0.2}
-        world = World(accuracies, later=later, losses={name: random.random() for name in names}, kinds=kinds)
+        world = World(
+            accuracies, later=later, losses={name: random.random() for name in names}, kinds=kinds
+        )
         screened(world, int(random.integers(1, 5)), budget=float(random.uniform(0.1, 15)))
         for (before, _), (after, _) in zip(world.asked, world.asked[1:], strict=False):
             assert set(after) <= set(before)
@@ -247,7 +305,9 @@ def test_bad_arguments_are_said(tmp_path, arguments, words):
 def test_a_target_without_classes_is_refused(tmp_path):
     target = fa.Target.from_arrays("slopes", np.ones((20, 3)), np.linspace(0, 1, 20))
     source = fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1")
-    with pytest.raises(fa.FeatalignError, match="expected a target with classes to tell apart, slopes has none"):
+    with pytest.raises(
+        fa.FeatalignError, match="expected a target with classes to tell apart, slopes has none"
+    ):
         fa.screen(source, target, cache=tmp_path)
 
 
@@ -262,12 +322,18 @@ def blobs():
 def test_a_real_one_keeps_the_source_that_tells_the_classes_apart(tmp_path, blobs):
     good = fa.Source.from_function("good", lambda batch: np.asarray(batch), revision="1")
     noises = [
-        fa.Source.from_function(f"noise {seed}", lambda batch, seed=seed: np.random.default_rng(seed).normal(size=(len(batch), 6)), revision="1")
+        fa.Source.from_function(
+            f"noise {seed}",
+            lambda batch, seed=seed: np.random.default_rng(seed).normal(size=(len(batch), 6)),
+            revision="1",
+        )
         for seed in range(2)
     ]
     path = tmp_path / "calibration.json"
     path.write_text(CALIBRATION.to_json())
-    found = fa.screen([*noises, good], blobs, keep=1, cache=tmp_path / "cache", calibration=path, progress=False)
+    found = fa.screen(
+        [*noises, good], blobs, keep=1, cache=tmp_path / "cache", calibration=path, progress=False
+    )
     assert found.kept == ("good",)
     assert {each.source for each in found.dropped} == {"noise 0", "noise 1"}
     assert all("worse with a probability of" in each.reason for each in found.dropped)
@@ -277,7 +343,10 @@ def test_a_real_one_keeps_the_source_that_tells_the_classes_apart(tmp_path, blob
 def test_several_layers_of_a_source_are_refused(tmp_path, blobs):
 
     def embed_batch(inputs, layers):
-        emitted = {"early": np.random.default_rng(0).normal(size=(len(inputs), 6)), "features": np.asarray(inputs)}
+        emitted = {
+            "early": np.random.default_rng(0).normal(size=(len(inputs), 6)),
+            "features": np.asarray(inputs),
+        }
         return {layer: emitted[layer] for layer in layers}
 
     features = fa.Source("two", "1", embed_batch, layers=("early", "features"))

@@ -10,8 +10,9 @@ import numpy as np
 class Draw:
     """X^T X / n = V Λ V^T of Gaussian rows X (n, d), and V^T X^T ε / n for noise ε of unit variance.
 
-    The gradient of the mean squared error depends on the data through Λ and V^T X^T y / n = Λ V^T β + σ `noise` alone. In the basis V each step
-    costs d times the hidden width instead of n times d, and it is the same step.
+    The gradient of the mean squared error depends on the data through Λ and V^T X^T y / n = Λ V^T β
+    + σ `noise` alone. In the basis V each step costs d times the hidden width instead of n times d,
+    and it is the same step.
     """
 
     eigenvalues: np.ndarray  # (d,)
@@ -47,7 +48,11 @@ def draw_rows(rows: int, width: int, seed: int) -> Draw:
     return Draw(eigenvalues, basis, basis.T @ (inputs.T @ noise) / rows)
 
 
-def initial_weights(width: int, hidden: int, scale: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def initial_weights(
+    width: int, hidden: int, scale: float, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
     """First layer (d, m), scale N(0, 1/d), and last layer (m,), scale N(0, 1), as in the published code."""
     random = np.random.default_rng([seed, width, hidden, 7])
-    return scale * random.normal(size=(width, hidden)) / np.sqrt(width), scale * random.normal(size=hidden)
+    return scale * random.normal(size=(width, hidden)) / np.sqrt(width), scale * random.normal(
+        size=hidden
+    )

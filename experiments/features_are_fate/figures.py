@@ -6,7 +6,13 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from experiments.features_are_fate.figures_linear import decay, finite_source, phase_diagrams, slices, sparsification
+from experiments.features_are_fate.figures_linear import (
+    decay,
+    finite_source,
+    phase_diagrams,
+    slices,
+    sparsification,
+)
 from experiments.features_are_fate.figures_real import before_and_after, predictors, question, relu
 from experiments.features_are_fate.figures_sign import sign_and_distance
 

@@ -10,8 +10,19 @@ LINEAR = "linear transfer 1e-05"
 
 
 def write_page(results: Results, folder: Path) -> None:
-    """Write README.md from results that have every stage; `conclusion.md` beside it, written by hand, is its end."""
-    parts = [_question(), _method(results), _phase(results), _distances(results), _scratch(results), _source(results), _relu(results)]
+    """Write README.md from results that have every stage.
+
+    `conclusion.md` beside it, written by hand, is its end.
+    """
+    parts = [
+        _question(),
+        _method(results),
+        _phase(results),
+        _distances(results),
+        _scratch(results),
+        _source(results),
+        _relu(results),
+    ]
     if results.get("study", {}).get("num_pairs"):
         parts += [_real(results), _picture(results)]
     conclusion = folder / "conclusion.md"
@@ -34,7 +45,10 @@ here are those of results.json."""
 
 def _method(results: Results) -> str:
     found, checks = results["sparsification"], results["checks"]["cells"].values()
-    wide, double = (max(cell[name] for cell in checks) for name in ("largest change with full width", "largest change in float64"))
+    wide, double = (
+        max(cell[name] for cell in checks)
+        for name in ("largest change with full width", "largest change in float64")
+    )
     leftover = found["second"][-1] / found["scale"]
     return f"""## The model
 
@@ -61,11 +75,16 @@ def _phase(results: Results) -> str:
         "| | σ | mean absolute error | largest | same sign | settings |",
         "|---|---|---|---|---|---|",
     ]
-    for kind, label in ((LINEAR, "linear transfer"), ("linear transfer 0.1", "the same, ridge 0.1"), ("fine-tuning", "fine-tuning")):
+    for kind, label in (
+        (LINEAR, "linear transfer"),
+        ("linear transfer 0.1", "the same, ridge 0.1"),
+        ("fine-tuning", "fine-tuning"),
+    ):
         for noise in ("0.0", "0.2"):
             each = agreement[f"{kind}, noise {noise}"]
             lines.append(
-                f"| {label} | {noise} | {each['mean absolute error']:.4f} | {each['largest error']:.3f} | "
+                f"| {label} | {noise} | {each['mean absolute error']:.4f} | "
+                f"{each['largest error']:.3f} | "
                 f"{each['same sign']:.1%} | {each['cells with a sign']} |"
             )
     slopes = [agreement[f"slope, noise {noise}"]["pooled"] for noise in ("0.0", "0.2")]
@@ -93,7 +112,13 @@ def _distances(results: Results) -> str:
     last = list(found["samples"].values())
     mmd = [[each[label]["mmd"] for each in last] for label in ("45 degrees", "same law")]
     psi = [[each[label]["psi"] for each in last] for label in ("45 degrees", "same law")]
-    wrong = ", ".join(f"γ = {ratio} (gain {values[0]:+.3f}, forecast {values[1]:+.3f})" for ratio, values in overlap["wrong"].items()) or "none"
+    wrong = (
+        ", ".join(
+            f"γ = {ratio} (gain {values[0]:+.3f}, forecast {values[1]:+.3f})"
+            for ratio, values in overlap["wrong"].items()
+        )
+        or "none"
+    )
     return f"""## No distance can know the sign
 
 ![the sign of the gain, and the distances, over the number of rows](sign_and_distance.png)
@@ -134,7 +159,9 @@ def _source(results: Results) -> str:
     lines = ["| γ_s | γ | c | error of the published formula | with c |", "|---|---|---|---|---|"]
     for name, cell in cells.items():
         source_ratio, ratio = name.split()
-        errors = " | ".join(f"{cell[f'mean absolute error, {kind}']:.4f}" for kind in ("published", "scaled"))
+        errors = " | ".join(
+            f"{cell[f'mean absolute error, {kind}']:.4f}" for kind in ("published", "scaled")
+        )
         lines.append(f"| {source_ratio} | {ratio} | {cell['scale c']:.3f} | {errors} |")
     table = "\n".join(lines)
     return f"""## Finite source data
@@ -153,12 +180,20 @@ def _relu(results: Results) -> str:
     found = results["relu"]
     lines = [
         f"| {rows} | {' | '.join(f'{line[name]:.3f}' for line in (own, left) for name in ('slope', 'intercept', 'correlation'))} |"
-        for (rows, own), left in zip(found["lines"].items(), found["student lines"].values(), strict=True)
+        for (rows, own), left in zip(
+            found["lines"].items(), found["student lines"].values(), strict=True
+        )
     ]
     table = "\n".join(lines)
     rows, last = list(found["student lines"].items())[-1]
-    floors = [cell["outside the source's neurons"] for name, cell in found["cells"].items() if "ablated" in name]
-    errors = [cell["pretraining error"] for name, cell in found["cells"].items() if "ablated" in name]
+    floors = [
+        cell["outside the source's neurons"]
+        for name, cell in found["cells"].items()
+        if "ablated" in name
+    ]
+    errors = [
+        cell["pretraining error"] for name, cell in found["cells"].items() if "ablated" in name
+    ]
     return f"""## Rectified units
 
 Teacher of 30 rectified neurons in 30 dimensions, a source that lacks a share of them, a student of 150 neurons pretrained on the source (Adam on
@@ -183,20 +218,28 @@ here or in other attempts known to us, and is not claimed.
 def _real(results: Results) -> str:
     study, rows = results["study"], results["real networks"]["rows"]
     signs = study["signs"]
-    lines = ["| | AUROC of the sign | Spearman with the gain | Kendall within target and n | pairs |", "|---|---|---|---|---|"]
+    lines = [
+        "| | AUROC of the sign | Spearman with the gain | Kendall within target and n | pairs |",
+        "|---|---|---|---|---|",
+    ]
     group = ""
     for each in study["predictors"]:
         if each["group"] != group:
             group = each["group"]
             lines.append(f"| *{group}* | | | | |")
         cells = [_interval(each[name]) for name in ("auroc", "spearman", "kendall within")]
-        lines.append(f"| {each['name'].replace('_', ' ')} | {' | '.join(cells)} | {each['pairs']} |")
+        lines.append(
+            f"| {each['name'].replace('_', ' ')} | {' | '.join(cells)} | {each['pairs']} |"
+        )
     before = ["| | sources | before | after | rose in |", "|---|---|---|---|---|"]
     for label, found in study["before and after"].items():
         for name, change in found.items():
             if isinstance(change, dict):
                 rose = f"{change['share that rose']:.0%} of {found['pairs']}"
-                before.append(f"| {name.replace('_', ' ')} | {label} | {change['before']:.3g} | {change['after']:.3g} | {rose} |")
+                before.append(
+                    f"| {name.replace('_', ' ')} | {label} | {change['before']:.3g} | "
+                    f"{change['after']:.3g} | {rose} |"
+                )
     table, changes = "\n".join(lines), "\n".join(before)
     return f"""## Real networks
 
@@ -239,4 +282,6 @@ def _interval(values: list[float | None]) -> str:
     value, low, high = values
     if value is None:
         return "-"
-    return f"{value:.2f}" if low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    return (
+        f"{value:.2f}" if low is None or high is None else f"{value:.2f} ({low:.2f} to {high:.2f})"
+    )

@@ -8,14 +8,23 @@ from experiments.features_are_fate import theory
 from experiments.features_are_fate.plan import Plan
 from experiments.features_are_fate.pretraining import pretrained
 from experiments.features_are_fate.results import Save
-from experiments.features_are_fate.simulate import draw_all, fine_tuning_risks, interpolator_risks, linear_transfer_risks, scratch_risks
+from experiments.features_are_fate.simulate import (
+    draw_all,
+    fine_tuning_risks,
+    interpolator_risks,
+    linear_transfer_risks,
+    scratch_risks,
+)
 
 BAND = 0.1  # around γ = 1, where scratch has its peak, nothing is compared
 SMALL = 0.03  # gains below this have no sign to compare
 
 
 def run_phase(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
-    """Mean risks over the draws and their standard errors, one cell for each noise and ratio; lists are over the angles."""
+    """Mean risks over the draws and their standard errors, one cell for each noise and ratio.
+
+    Lists are over the angles.
+    """
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     for ratio in plan.ratios:
         for noise in plan.noises:
@@ -63,13 +72,23 @@ def gains(plan: Plan, cells: dict[str, Any], kind: str, noise: float) -> np.ndar
 def expected_gains(plan: Plan, kind: str, noise: float) -> np.ndarray:
     """The same from the formulas; the ridge's is that of many rows."""
     if kind == "fine-tuning":
-        return theory.on_grid(lambda ratio, angle: theory.fine_tuning_gain(angle, ratio), plan.ratios, plan.radians())
+        return theory.on_grid(
+            lambda ratio, angle: theory.fine_tuning_gain(angle, ratio), plan.ratios, plan.radians()
+        )
     penalty = float(kind.rsplit(" ", 1)[1])
     if penalty > 1e-3:
         return theory.on_grid(
-            lambda ratio, angle: theory.scratch_risk(ratio, noise) - theory.ridge_transfer_risk(angle, penalty), plan.ratios, plan.radians()
+            lambda ratio, angle: (
+                theory.scratch_risk(ratio, noise) - theory.ridge_transfer_risk(angle, penalty)
+            ),
+            plan.ratios,
+            plan.radians(),
         )
-    return theory.on_grid(lambda ratio, angle: theory.linear_transfer_gain(angle, ratio, noise), plan.ratios, plan.radians())
+    return theory.on_grid(
+        lambda ratio, angle: theory.linear_transfer_gain(angle, ratio, noise),
+        plan.ratios,
+        plan.radians(),
+    )
 
 
 def kinds(plan: Plan) -> list[str]:
@@ -78,12 +97,18 @@ def kinds(plan: Plan) -> list[str]:
 
 
 def agreement(plan: Plan, cells: dict[str, Any]) -> dict[str, Any]:
-    """Mean absolute error of the formulas and the share of right signs, away from γ = 1; and the slope of the fine-tuning gain."""
+    """Mean absolute error of the formulas and the share of right signs, away from γ = 1.
+
+    And the slope of the fine-tuning gain.
+    """
     away = np.abs(np.array(plan.ratios) - 1) > BAND - 1e-9
     found: dict[str, Any] = {"ratios compared": np.array(plan.ratios)[away]}
     for kind in kinds(plan):
         for noise in plan.noises:
-            simulated, expected = gains(plan, cells, kind, noise)[away], expected_gains(plan, kind, noise)[away]
+            simulated, expected = (
+                gains(plan, cells, kind, noise)[away],
+                expected_gains(plan, kind, noise)[away],
+            )
             clear = np.abs(expected) > SMALL
             found[f"{kind}, noise {noise}"] = {
                 "mean absolute error": np.abs(simulated - expected).mean(),
@@ -99,9 +124,19 @@ def agreement(plan: Plan, cells: dict[str, Any]) -> dict[str, Any]:
 def _slopes(plan: Plan, cells: dict[str, Any], noise: float) -> dict[str, Any]:
     """Least-squares slopes of the simulated gain over the formula's, below γ = 1 and away from it: pooled, and through each ratio."""
     below = [place for place, ratio in enumerate(plan.ratios) if ratio < 1 - BAND + 1e-9]
-    simulated, expected = gains(plan, cells, "fine-tuning", noise)[below], expected_gains(plan, "fine-tuning", noise)[below]
-    scaled = theory.on_grid(lambda ratio, angle: theory.fine_tuning_gain_scaled(angle, ratio, noise), np.array(plan.ratios)[below], plan.radians())
-    each = [float(np.polyfit(cosines, row, 1)[0]) for cosines, row in zip(expected, simulated, strict=True)]
+    simulated, expected = (
+        gains(plan, cells, "fine-tuning", noise)[below],
+        expected_gains(plan, "fine-tuning", noise)[below],
+    )
+    scaled = theory.on_grid(
+        lambda ratio, angle: theory.fine_tuning_gain_scaled(angle, ratio, noise),
+        np.array(plan.ratios)[below],
+        plan.radians(),
+    )
+    each = [
+        float(np.polyfit(cosines, row, 1)[0])
+        for cosines, row in zip(expected, simulated, strict=True)
+    ]
     return {
         "pooled": float(np.polyfit(expected.ravel(), simulated.ravel(), 1)[0]),
         "by ratio": dict(zip((str(plan.ratios[place]) for place in below), each, strict=True)),

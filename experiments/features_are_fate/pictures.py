@@ -19,7 +19,9 @@ def pretraining_pixels(recipe: Recipe, data: Path, rows: int) -> np.ndarray:
     random = np.random.default_rng(0)
     stored, total = _open(data / f"{recipe.dataset}.npz")
     chosen = random.permutation(total)[: recipe.limit] if recipe.limit else np.arange(total)
-    order = random.permutation(IMAGE_SIZE**2) if recipe.spoil == "pixels" else np.arange(IMAGE_SIZE**2)
+    order = (
+        random.permutation(IMAGE_SIZE**2) if recipe.spoil == "pixels" else np.arange(IMAGE_SIZE**2)
+    )
     if recipe.spoil == "noise":
         return random.random((rows, IMAGE_SIZE, IMAGE_SIZE, 3), np.float32)
     chosen = np.sort(np.random.default_rng(1).permutation(chosen)[:rows])
@@ -50,7 +52,11 @@ def target_pixels(name: str, data: Path, rows: int) -> tuple[np.ndarray, np.ndar
     path = data / f"{name}.npz"
     stored, total = _open(path)
     with np.load(path if path.exists() else path.with_name(f"{name}_jpeg.npz")) as arrays:
-        labels = arrays["y_train"] if path.exists() else arrays["labels"][np.flatnonzero(arrays["is_train"])]
+        labels = (
+            arrays["y_train"]
+            if path.exists()
+            else arrays["labels"][np.flatnonzero(arrays["is_train"])]
+        )
     chosen = np.sort(np.random.default_rng(1).permutation(total)[:rows])
     return PLAIN([stored(int(row)) for row in chosen]), labels[chosen]
 
@@ -58,4 +64,8 @@ def target_pixels(name: str, data: Path, rows: int) -> tuple[np.ndarray, np.ndar
 def small(pixels: np.ndarray) -> np.ndarray:
     """Pixels averaged to 8 x 8, as rows (N, 192): what pixel distances compare."""
     block = IMAGE_SIZE // SMALL
-    return pixels.reshape(len(pixels), SMALL, block, SMALL, block, 3).mean(axis=(2, 4)).reshape(len(pixels), -1)
+    return (
+        pixels.reshape(len(pixels), SMALL, block, SMALL, block, 3)
+        .mean(axis=(2, 4))
+        .reshape(len(pixels), -1)
+    )

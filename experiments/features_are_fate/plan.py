@@ -7,7 +7,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Plan:
-    """Settings of all simulations of linear networks; angles are shares of π/2, ratios are n / d."""
+    """Settings of all simulations of linear networks.
+
+    Angles are shares of π/2, ratios are n / d.
+    """
 
     width: int = 500
     hidden: int = 4
@@ -18,13 +21,23 @@ class Plan:
     noises: tuple[float, ...] = (0.0, 0.2)
     penalties: tuple[float, ...] = (1e-5, 0.1)
     slice_angles: tuple[float, ...] = (0.25, 0.5, 0.75)
-    slice_ratios: tuple[float, ...] = (0.45, 0.55, 0.65, *(round(0.02 * step, 2) for step in range(41, 60) if step not in (45, 50, 55)))
+    slice_ratios: tuple[float, ...] = (
+        0.45,
+        0.55,
+        0.65,
+        *(round(0.02 * step, 2) for step in range(41, 60) if step not in (45, 50, 55)),
+    )
     decays: tuple[float, ...] = (0.0, 1e-4, 1e-3, 1e-2, 0.03, 0.1, 0.2)
     decay_draws: int = 10
     source_ratios: tuple[float, ...] = (0.5, 1.5)
     max_steps: int = 5_000
     tolerance: float = 2e-3
-    full_width_cells: tuple[tuple[float, float], ...] = ((0.5, 0.25), (0.5, 0.5), (0.7, 0.75), (1.5, 0.5))
+    full_width_cells: tuple[tuple[float, float], ...] = (
+        (0.5, 0.25),
+        (0.5, 0.5),
+        (0.7, 0.75),
+        (1.5, 0.5),
+    )
 
     def radians(self, shares: tuple[float, ...] | None = None) -> np.ndarray:
         """Angles in radians (A,)."""

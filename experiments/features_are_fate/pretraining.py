@@ -18,31 +18,59 @@ SOURCE_SEED = 90_000
 @cache
 def pretrained(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
     """First layers (R, d, m) and last layers (R, m) after gradient descent on the population loss |W v - e_1|² of the source, in float64."""
-    starts = [initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)]
+    starts = [
+        initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)
+    ]
     source = np.zeros((len(starts), 1, plan.width))
     source[:, 0, 0] = 1.0
     with jax.enable_x64(True):
-        trained = descend_all(np.ones((len(starts), plan.width)), source, *_stacked(starts), max_steps=plan.max_steps, tolerance=plan.scale / 10)
+        trained = descend_all(
+            np.ones((len(starts), plan.width)),
+            source,
+            *_stacked(starts),
+            max_steps=plan.max_steps,
+            tolerance=plan.scale / 10,
+        )
     return trained.first[:, 0], trained.last[:, 0]
 
 
-def pretrained_on_rows(plan: Plan, source_ratio: float, noise: float) -> tuple[np.ndarray, np.ndarray]:
+def pretrained_on_rows(
+    plan: Plan, source_ratio: float, noise: float
+) -> tuple[np.ndarray, np.ndarray]:
     """The same after gradient descent on γ_s d noisy rows of the source, turned back into the original basis."""
-    draws = [draw_rows(plan.rows(source_ratio), plan.width, SOURCE_SEED + seed) for seed in range(plan.draws)]
-    starts = [initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)]
-    first, last = _stacked([(draw.basis.T @ start[0], start[1]) for draw, start in zip(draws, starts, strict=True)])
+    draws = [
+        draw_rows(plan.rows(source_ratio), plan.width, SOURCE_SEED + seed)
+        for seed in range(plan.draws)
+    ]
+    starts = [
+        initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)
+    ]
+    first, last = _stacked(
+        [(draw.basis.T @ start[0], start[1]) for draw, start in zip(draws, starts, strict=True)]
+    )
     sides = np.stack([draw.right_sides(draw.teachers(np.zeros(1)), noise) for draw in draws])
     eigenvalues = np.stack([draw.eigenvalues for draw in draws])
     with jax.enable_x64(True):
-        trained = descend_all(eigenvalues, sides, first, last, max_steps=plan.max_steps, tolerance=plan.tolerance)
-    return np.stack([draw.basis @ layer[0] for draw, layer in zip(draws, trained.first, strict=True)]), trained.last[:, 0]
+        trained = descend_all(
+            eigenvalues, sides, first, last, max_steps=plan.max_steps, tolerance=plan.tolerance
+        )
+    return np.stack(
+        [draw.basis @ layer[0] for draw, layer in zip(draws, trained.first, strict=True)]
+    ), trained.last[:, 0]
 
 
 def singular_values(plan: Plan, steps: int = 160, every: int = 4) -> dict[str, Any]:
     """Singular values of the first layer at its full width (m = d) during pretraining at a constant rate, and the loss."""
     first, last = initial_weights(plan.width, plan.width, plan.scale, seed=0)
     source = np.eye(plan.width)[0]
-    found: dict[str, Any] = {"steps": [], "first": [], "second": [], "median": [], "loss": [], "scale": plan.scale}
+    found: dict[str, Any] = {
+        "steps": [],
+        "first": [],
+        "second": [],
+        "median": [],
+        "loss": [],
+        "scale": plan.scale,
+    }
 
     @jax.jit
     def step(first: jax.Array, last: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -54,7 +82,12 @@ def singular_values(plan: Plan, steps: int = 160, every: int = 4) -> dict[str, A
             if number % every == 0:
                 values = np.linalg.svd(np.asarray(first), compute_uv=False)
                 loss = float(np.sum((np.asarray(first) @ np.asarray(last) - source) ** 2))
-                for name, value in (("first", values[0]), ("second", values[1]), ("median", np.median(values)), ("loss", loss)):
+                for name, value in (
+                    ("first", values[0]),
+                    ("second", values[1]),
+                    ("median", np.median(values)),
+                    ("loss", loss),
+                ):
                     found[name].append(float(f"{value:.4g}"))
                 found["steps"].append(number)
             first, last = step(first, last)

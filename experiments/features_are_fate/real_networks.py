@@ -19,7 +19,14 @@ from featalign.sources import catalogue
 from featalign.sources.flax_modules import chosen_layers
 from featalign.sources.source import Differentiable, Source
 
-SCORERS = ("label_overlap", "rankme", "participation_ratio", "active_fraction", "hoyer", "treves_rolls")
+SCORERS = (
+    "label_overlap",
+    "rankme",
+    "participation_ratio",
+    "active_fraction",
+    "hoyer",
+    "treves_rolls",
+)
 BATCH = 100
 VERSION = 1  # to be raised whenever a number changes its meaning
 
@@ -36,28 +43,50 @@ class RealPlan:
 QUICK_REAL = RealPlan(200, 2, 2)
 
 
-def measure_networks(plan: RealPlan, stored: dict[str, Any], save: Save, *, pairs: Sequence[tuple[str, str]], data: Path) -> dict[str, Any]:
+def measure_networks(
+    plan: RealPlan,
+    stored: dict[str, Any],
+    save: Save,
+    *,
+    pairs: Sequence[tuple[str, str]],
+    data: Path,
+) -> dict[str, Any]:
     """For each pair of a source and a target: scores of its features and of its random twin's, and distances in its features and in pixels.
 
-    A pair is measured again only where the source's weights have changed. Without the image sets, what is stored stays as it is.
+    A pair is measured again only where the source's weights have changed. Without the image sets,
+    what is stored stays as it is.
     """
     found: dict[str, Any] = {"rows": plan.rows, "pairs": dict(stored.get("pairs", {}))}
     if not data.is_dir():
         print(f"real networks: no image sets in {data}; what results.json has is kept")
         return found
-    sources, targets = list(dict.fromkeys(each for each, _ in pairs))[: plan.sources], list(dict.fromkeys(each for _, each in pairs))[: plan.targets]
+    sources, targets = (
+        list(dict.fromkeys(each for each, _ in pairs))[: plan.sources],
+        list(dict.fromkeys(each for _, each in pairs))[: plan.targets],
+    )
     pixel_distances: dict[tuple[str, str, str], Mapping[str, float]] = {}
     for address in sources:
-        source, recipe = catalogue.load(address), next(recipe for recipe in RECIPES if f"zoo/{recipe.name}" == address)
+        source, recipe = (
+            catalogue.load(address),
+            next(recipe for recipe in RECIPES if f"zoo/{recipe.name}" == address),
+        )
         wanted = [target for one, target in pairs if one == address and target in targets]
-        missing = [target for target in wanted if not _current(found["pairs"].get(f"{address} {target}"), source)]
+        missing = [
+            target
+            for target in wanted
+            if not _current(found["pairs"].get(f"{address} {target}"), source)
+        ]
         if not missing:
             continue
         own = _seen(recipe, data, plan.rows)
         own_features = _features(source, source.differentiable, own)
         for target in missing:
             pixels, labels = _target(target, data, plan.rows)
-            known = (recipe.dataset, recipe.spoil if recipe.spoil in ("pixels", "noise") else "", target)
+            known = (
+                recipe.dataset,
+                recipe.spoil if recipe.spoil in ("pixels", "noise") else "",
+                target,
+            )
             if known not in pixel_distances:
                 pixel_distances[known] = _distances(small(own), small(pixels))
             features = _features(source, source.differentiable, pixels)
@@ -74,7 +103,11 @@ def measure_networks(plan: RealPlan, stored: dict[str, Any], save: Save, *, pair
 
 
 def _current(stored: Mapping[str, Any] | None, source: Source) -> bool:
-    return stored is not None and stored["version"] == VERSION and stored["revision"] == source.revision[:16]
+    return (
+        stored is not None
+        and stored["version"] == VERSION
+        and stored["revision"] == source.revision[:16]
+    )
 
 
 def _scores(features: np.ndarray, labels: np.ndarray) -> dict[str, float | None]:
@@ -97,8 +130,13 @@ def _seen(recipe: Recipe, data: Path, rows: int) -> np.ndarray:
 
 
 def _twin_scores(address: str, target: str, data: Path, rows: int) -> dict[str, float | None]:
-    """Of fresh weights; sources of one architecture share the twin, as they share training from scratch in the study."""
-    architecture = next(recipe.architecture for recipe in RECIPES if f"zoo/{recipe.name}" == address)
+    """Of fresh weights.
+
+    Sources of one architecture share the twin, as they share training from scratch in the study.
+    """
+    architecture = next(
+        recipe.architecture for recipe in RECIPES if f"zoo/{recipe.name}" == address
+    )
     return _twin_of(_scratch_of(architecture), target, data, rows)
 
 
@@ -111,15 +149,27 @@ def _twin_of(address: str, target: str, data: Path, rows: int) -> dict[str, floa
 
 def _scratch_of(architecture: str) -> str:
     """The first source of an architecture, by name."""
-    return next(address for address in catalogue.expand(["zoo/*"]) if fnmatchcase(address, f"zoo/{architecture}_*"))
+    return next(
+        address
+        for address in catalogue.expand(["zoo/*"])
+        if fnmatchcase(address, f"zoo/{architecture}_*")
+    )
 
 
 def _features(source: Source, network: Differentiable | None, pixels: np.ndarray) -> np.ndarray:
-    """Features (N, D) of pixels in [0, 1], standardised as the source does; batches are padded, so that one shape is compiled."""
+    """Features (N, D) of pixels in [0, 1], standardised as the source does.
+
+    Batches are padded, so that one shape is compiled.
+    """
     assert network is not None
     mean, std = (np.asarray(source.preprocessing[name], np.float32) for name in ("mean", "std"))
-    padded = np.concatenate([pixels, np.zeros((-len(pixels) % BATCH, *pixels.shape[1:]), pixels.dtype)])
+    padded = np.concatenate(
+        [pixels, np.zeros((-len(pixels) % BATCH, *pixels.shape[1:]), pixels.dtype)]
+    )
     batches = np.split(((padded - mean) / std).astype(np.float32), len(padded) // BATCH)
     layer = source.default_layer
-    emitted = [np.asarray(chosen_layers()(network.apply, network.parameters, batch, (layer,))[layer]) for batch in batches]
+    emitted = [
+        np.asarray(chosen_layers()(network.apply, network.parameters, batch, (layer,))[layer])
+        for batch in batches
+    ]
     return np.concatenate(emitted)[: len(pixels)]

@@ -20,7 +20,11 @@ def read_results(path: Path) -> dict[str, Any]:
 def write_results(path: Path, results: dict[str, Any]) -> None:
     """Replace the file at once; a kill leaves the old or the new one."""
     beside = path.with_name(path.name + ".new")
-    beside.write_text(json.dumps(plain(results), indent=None, separators=(",", ":")).replace('},"', '},\n"') + "\n", encoding="utf-8")
+    beside.write_text(
+        json.dumps(plain(results), indent=None, separators=(",", ":")).replace('},"', '},\n"')
+        + "\n",
+        encoding="utf-8",
+    )
     os.replace(beside, path)
 
 

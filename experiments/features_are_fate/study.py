@@ -10,12 +10,24 @@ from scipy.stats import spearmanr, wilcoxon
 
 from featalign.distances.registry import DISTANCES
 from featalign.sources import catalogue
-from featalign.validation.agreement import BootstrapInterval, bootstrap_interval, ranking_agreement, sign_agreement
+from featalign.validation.agreement import (
+    BootstrapInterval,
+    bootstrap_interval,
+    ranking_agreement,
+    sign_agreement,
+)
 from featalign.validation.findings import without_nan
 from featalign.validation.ground_truth import Pair, ground_truth
 
 NUM_RESAMPLES = 300
-BEFORE_AND_AFTER = ("label_overlap", "hoyer", "active_fraction", "treves_rolls", "rankme", "participation_ratio")
+BEFORE_AND_AFTER = (
+    "label_overlap",
+    "hoyer",
+    "active_fraction",
+    "treves_rolls",
+    "rankme",
+    "participation_ratio",
+)
 HARMFUL = ("zoo/resnet_random_labels", "zoo/resnet_noise", "zoo/resnet_shuffled_pixels")
 
 
@@ -41,7 +53,11 @@ def _less_twin(name: str, turned: int = 1) -> Predictor:
 
 def _evidence(name: str, minus: str | None = None) -> Predictor:
     def predict(known: Known) -> float | None:
-        values = [None if known.evidence is None else known.evidence.get(each) for each in (name, minus) if each is not None]
+        values = [
+            None if known.evidence is None else known.evidence.get(each)
+            for each in (name, minus)
+            if each is not None
+        ]
         return None if any(value is None for value in values) else values[0] - sum(values[1:])  # type: ignore[operator, arg-type]
 
     return predict
@@ -59,8 +75,16 @@ def _source_accuracy(known: Known) -> float | None:
 PREDICTORS: tuple[tuple[str, str, Predictor], ...] = (
     ("theory", "label overlap", _of_source("label_overlap")),
     ("theory", "label overlap less twin", _less_twin("label_overlap")),
-    ("theory", "label overlap less twin, at n rows", _evidence("label_overlap", "twin label_overlap")),
-    ("theory", "label overlap less measured scratch accuracy", lambda known: known.features["source"]["label_overlap"] - known.pair.scratch),
+    (
+        "theory",
+        "label overlap less twin, at n rows",
+        _evidence("label_overlap", "twin label_overlap"),
+    ),
+    (
+        "theory",
+        "label overlap less measured scratch accuracy",
+        lambda known: known.features["source"]["label_overlap"] - known.pair.scratch,
+    ),
     ("theory", "sparsity (Hoyer)", _of_source("hoyer")),
     ("theory", "sparsity (Hoyer) less twin", _less_twin("hoyer")),
     ("theory", "few active entries", _of_source("active_fraction", -1)),
@@ -71,34 +95,55 @@ PREDICTORS: tuple[tuple[str, str, Predictor], ...] = (
     ("controls", "few rows (-log n)", lambda known: -math.log(known.pair.size)),
     ("controls", "low measured scratch accuracy", lambda known: -known.pair.scratch),
     ("controls", "source accuracy", _source_accuracy),
-    *(("distances of features", f"- {distance.name}", _distance("feature", distance.name)) for distance in DISTANCES),
-    *(("distances of pixels", f"- {distance.name}", _distance("pixel", distance.name)) for distance in DISTANCES),
+    *(
+        ("distances of features", f"- {distance.name}", _distance("feature", distance.name))
+        for distance in DISTANCES
+    ),
+    *(
+        ("distances of pixels", f"- {distance.name}", _distance("pixel", distance.name))
+        for distance in DISTANCES
+    ),
     ("featalign", "linear probe less twin", _evidence("linear_probe", "twin linear_probe")),
     ("featalign", "tangent gain", _evidence("tangent_gain")),
 )
 
 
-def compare_with_study(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]], networks: Mapping[str, Any]) -> dict[str, Any]:
-    """How well each predictor tells the sign of the gain beyond noise, and its size; what pretraining did to features; and the pairs themselves.
+def compare_with_study(
+    records: Sequence[Mapping[str, Any]],
+    evidence: Sequence[Mapping[str, Any]],
+    networks: Mapping[str, Any],
+) -> dict[str, Any]:
+    """How well each predictor tells the sign of the gain beyond noise, and its size.
 
-    AUROC of the sign and Spearman correlation with the gain over all pairs, Kendall tau with the gain between sources on one target and size;
-    intervals (90%) draw targets.
+    What pretraining did to features; and the pairs themselves.
+
+    AUROC of the sign and Spearman correlation with the gain over all pairs, Kendall tau with the
+    gain between sources on one target and size; intervals (90%) draw targets.
     """
     seeds: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for each in evidence:
-        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(each["evidence"])
+        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(
+            each["evidence"]
+        )
     known = []
     for pair in ground_truth(records):
         features = networks.get("pairs", {}).get(f"{pair.source} {pair.target}")
         if features is not None:
-            known.append(Known(pair, features, _mean(seeds.get((pair.source, pair.target, pair.size), []))))
+            known.append(
+                Known(pair, features, _mean(seeds.get((pair.source, pair.target, pair.size), [])))
+            )
     signs = [each.pair.sign for each in known]
     return {
         "num_pairs": len(known),
         "signs": {"gain": signs.count(1), "loss": signs.count(-1), "neither": signs.count(0)},
         "targets": sorted({each.pair.target for each in known}),
         "sizes": sorted({each.pair.size for each in known}),
-        "predictors": [{"group": group, "name": name, **_agreement(known, predictor)} for group, name, predictor in PREDICTORS] if known else [],
+        "predictors": [
+            {"group": group, "name": name, **_agreement(known, predictor)}
+            for group, name, predictor in PREDICTORS
+        ]
+        if known
+        else [],
         "before and after": before_and_after(networks.get("pairs", {})),
         "pairs": [_shown(each) for each in known],
     }
@@ -109,14 +154,23 @@ def _mean(found: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
     if not found:
         return None
     names = [name for name, value in found[0].items() if isinstance(value, int | float)]
-    return {name: float(np.mean([each[name] for each in found])) for name in names if all(isinstance(each.get(name), int | float) for each in found)}
+    return {
+        name: float(np.mean([each[name] for each in found]))
+        for name in names
+        if all(isinstance(each.get(name), int | float) for each in found)
+    }
 
 
 def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
     values = np.array([math.nan if (value := predictor(each)) is None else value for each in known])
     there = np.flatnonzero(~np.isnan(values)).tolist()
-    gains, noises = (np.array([getattr(each.pair, name) for each in known]) for name in ("gain", "noise"))
-    groups = [[row for row in there if known[row].pair.target == target] for target in sorted({known[row].pair.target for row in there})]
+    gains, noises = (
+        np.array([getattr(each.pair, name) for each in known]) for name in ("gain", "noise")
+    )
+    groups = [
+        [row for row in there if known[row].pair.target == target]
+        for target in sorted({known[row].pair.target for row in there})
+    ]
 
     def auroc(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
@@ -124,11 +178,17 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
 
     def correlation(chosen: Sequence[list[int]]) -> float:
         rows = [row for group in chosen for row in group]
-        return float(np.asarray(spearmanr(values[rows], gains[rows]))[0]) if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0 else math.nan
+        return (
+            float(np.asarray(spearmanr(values[rows], gains[rows]))[0])
+            if np.ptp(values[rows]) > 0 and np.ptp(gains[rows]) > 0
+            else math.nan
+        )
 
     within: dict[str, list[float]] = {}
     for target, size in sorted({(known[row].pair.target, known[row].pair.size) for row in there}):
-        rows = [row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)]
+        rows = [
+            row for row in there if (known[row].pair.target, known[row].pair.size) == (target, size)
+        ]
         tau = ranking_agreement(values[rows], gains[rows]).kendall_tau
         if not math.isnan(tau):
             within.setdefault(target, []).append(tau)
@@ -137,7 +197,9 @@ def _agreement(known: Sequence[Known], predictor: Predictor) -> dict[str, Any]:
         "pairs": len(there),
         "auroc": _interval(bootstrap_interval(groups, auroc, num_resamples=NUM_RESAMPLES)),
         "spearman": _interval(bootstrap_interval(groups, correlation, num_resamples=NUM_RESAMPLES)),
-        "kendall within": _interval(bootstrap_interval(taus, lambda each: float(np.mean(each)), num_resamples=NUM_RESAMPLES)),
+        "kendall within": _interval(
+            bootstrap_interval(taus, lambda each: float(np.mean(each)), num_resamples=NUM_RESAMPLES)
+        ),
     }
 
 
@@ -150,18 +212,35 @@ def before_and_after(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     found = {}
     for label, harmful in (("honest sources", False), ("harmful sources", True)):
         chosen = [each for name, each in pairs.items() if (name.split()[0] in HARMFUL) == harmful]
-        found[label] = {"pairs": len(chosen)} | {name: _change(name, chosen) for name in BEFORE_AND_AFTER if chosen}
+        found[label] = {"pairs": len(chosen)} | {
+            name: _change(name, chosen) for name in BEFORE_AND_AFTER if chosen
+        }
     return found
 
 
 def _change(name: str, chosen: Sequence[Mapping[str, Any]]) -> dict[str, float]:
-    before, after = (np.array([each[who][name] for each in chosen], dtype=np.float64) for who in ("twin", "source"))
-    p_value = float(np.asarray(wilcoxon(after, before))[1]) if (after != before).any() and len(chosen) > 5 else math.nan
-    return {"before": before.mean(), "after": after.mean(), "share that rose": (after > before).mean(), "p": p_value}
+    before, after = (
+        np.array([each[who][name] for each in chosen], dtype=np.float64)
+        for who in ("twin", "source")
+    )
+    p_value = (
+        float(np.asarray(wilcoxon(after, before))[1])
+        if (after != before).any() and len(chosen) > 5
+        else math.nan
+    )
+    return {
+        "before": before.mean(),
+        "after": after.mean(),
+        "share that rose": (after > before).mean(),
+        "p": p_value,
+    }
 
 
 def _shown(known: Known) -> dict[str, Any]:
-    """What the figures need of a pair. Efficiency is the share of the error from scratch that transfer takes off."""
+    """What the figures need of a pair.
+
+    Efficiency is the share of the error from scratch that transfer takes off.
+    """
     pair = known.pair
     return {
         "source": pair.source.removeprefix("zoo/"),

@@ -1,8 +1,9 @@
 """The formulas of Tahir, Ganguli and Rotskoff, "Features are fate: a theory of transfer learning in high-dimensional regression", ICML 2025.
 
-Inputs x ~ N(0, I_d), labels y = β·x + ε, ε ~ N(0, σ²), |β| = 1 for the source and the target; `angle` θ between the two, `ratio` γ = n / d
-rows of the target per dimension, `noise` σ. A deep linear network from vanishing initial weights; the risk is |β̂ - β_target|². A gain is the risk
-from scratch less the risk after transfer, so that positive means that transfer helps.
+Inputs x ~ N(0, I_d), labels y = β·x + ε, ε ~ N(0, σ²), |β| = 1 for the source and the target;
+`angle` θ between the two, `ratio` γ = n / d rows of the target per dimension, `noise` σ. A deep
+linear network from vanishing initial weights; the risk is |β̂ - β_target|². A gain is the risk from
+scratch less the risk after transfer, so that positive means that transfer helps.
 """
 
 import math
@@ -21,7 +22,11 @@ def scratch_risk_of_rows(rows: int, width: int, noise: float) -> float:
     """The same in expectation at finite n and d: 1 - n/d + σ² n / (d - n - 1), or σ² d / (n - d - 1); infinite where n is within 1 of d."""
     if abs(rows - width) <= 1:
         return math.inf if noise else 0.0
-    return 1 - rows / width + noise**2 * rows / (width - rows - 1) if rows < width else noise**2 * width / (rows - width - 1)
+    return (
+        1 - rows / width + noise**2 * rows / (width - rows - 1)
+        if rows < width
+        else noise**2 * width / (rows - width - 1)
+    )
 
 
 def linear_transfer_risk(angle: float, rows: float, noise: float) -> float:
@@ -64,9 +69,10 @@ def fine_tuning_gain(angle: float, ratio: float) -> float:
 def kept_scale(ratio: float, noise: float, source_square: float = 1.0) -> float:
     """By how much fine-tuning scales what it keeps of the source: the positive root of c⁴ - (1 - γ) c² - R / B = 0.
 
-    R = γ + σ²γ/(1 - γ) is the square of the interpolator of least norm, B that of the pretrained β (1 after infinite data). Gradient flow
-    conserves the balance of the layers, so that the last layer, and with it what is kept, grows with the norm of the fit. 1 where σ = 0 and B = 1,
-    which is what equation 15 takes it for.
+    R = γ + σ²γ/(1 - γ) is the square of the interpolator of least norm, B that of the pretrained β
+    (1 after infinite data). Gradient flow conserves the balance of the layers, so that the last
+    layer, and with it what is kept, grows with the norm of the fit. 1 where σ = 0 and B = 1, which
+    is what equation 15 takes it for.
     """
     fitted = ratio + noise**2 * ratio / (1 - ratio)
     return math.sqrt((1 - ratio + math.sqrt((1 - ratio) ** 2 + 4 * fitted / source_square)) / 2)
@@ -87,31 +93,42 @@ def pretrained_square(source_ratio: float, source_noise: float) -> float:
     return 1 + source_noise**2 / (source_ratio - 1)
 
 
-def fine_tuning_gain_finite_source(angle: float, ratio: float, source_ratio: float, source_noise: float, *, scale: float = 1.0) -> float:
+def fine_tuning_gain_finite_source(
+    angle: float, ratio: float, source_ratio: float, source_noise: float, *, scale: float = 1.0
+) -> float:
     """(1 - γ)(2 c m cos θ - c² B), B the `pretrained_square` and m = min(γ_s, 1) the share of the source that its rows saw.
 
-    With c = 1, as the paper has it, these are equations 22 and 23; `scale` may be `kept_scale(ratio, noise, B)`.
+    With c = 1, as the paper has it, these are equations 22 and 23; `scale` may be
+    `kept_scale(ratio, noise, B)`.
     """
     seen = min(source_ratio, 1.0)
-    return max(0.0, 1 - ratio) * (2 * scale * seen * math.cos(angle) - scale**2 * pretrained_square(source_ratio, source_noise))
+    return max(0.0, 1 - ratio) * (
+        2 * scale * seen * math.cos(angle)
+        - scale**2 * pretrained_square(source_ratio, source_noise)
+    )
 
 
 def tuned_decay_risk(ratio: float, noise: float) -> float:
     """Risk from scratch with the best weight decay: σ²/γ m(-σ²/γ), m the Stieltjes transform of the Marchenko-Pastur law of X^T X / n.
 
-    Weight decay on two balanced layers penalises |β|, whose solutions are those of ridge regression; the best ridge is σ²/γ (Dobriban and
-    Wager, "High-dimensional asymptotics of prediction", 2018). It has no peak at γ = 1.
+    Weight decay on two balanced layers penalises |β|, whose solutions are those of ridge
+    regression; the best ridge is σ²/γ (Dobriban and Wager, "High-dimensional asymptotics of
+    prediction", 2018). It has no peak at γ = 1.
     """
     shape = 1 / ratio
     penalty = shape * noise**2
     if penalty == 0:
         return max(0.0, 1 - ratio)
     difference = 1 - shape + penalty
-    transform = (-difference + math.sqrt(difference**2 + 4 * shape * penalty)) / (2 * shape * penalty)
+    transform = (-difference + math.sqrt(difference**2 + 4 * shape * penalty)) / (
+        2 * shape * penalty
+    )
     return penalty * transform
 
 
 def on_grid(function, *axes) -> np.ndarray:
     """Values of a function of numbers on the product of axes, one axis of the array for each."""
     grids = np.meshgrid(*axes, indexing="ij")
-    return np.array([function(*point) for point in zip(*(grid.ravel() for grid in grids), strict=True)]).reshape(grids[0].shape)
+    return np.array(
+        [function(*point) for point in zip(*(grid.ravel() for grid in grids), strict=True)]
+    ).reshape(grids[0].shape)

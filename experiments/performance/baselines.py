@@ -16,7 +16,9 @@ def logme_by_gram(features: np.ndarray, labels: np.ndarray) -> float:
     rows = features.astype(np.float64)
     vectors, values, _ = scipy.linalg.svd(rows.T @ rows)
     live = values > 1e-20 * values[0]
-    return _evidence(rows @ (vectors[:, live] / np.sqrt(values[live])), values[live], rows.shape[1], labels)
+    return _evidence(
+        rows @ (vectors[:, live] / np.sqrt(values[live])), values[live], rows.shape[1], labels
+    )
 
 
 def _evidence(left: np.ndarray, values: np.ndarray, width: int, labels: np.ndarray) -> float:
@@ -37,7 +39,14 @@ def _evidence(left: np.ndarray, values: np.ndarray, width: int, labels: np.ndarr
             if abs(alpha / beta - ratio) / ratio <= 1e-3:
                 break
         determinant = np.log(alpha + beta * values).sum() + (width - len(values)) * np.log(alpha)
-        total = width * np.log(alpha) + count * np.log(beta) - determinant - beta * residual - alpha * size - count * np.log(2 * np.pi)
+        total = (
+            width * np.log(alpha)
+            + count * np.log(beta)
+            - determinant
+            - beta * residual
+            - alpha * size
+            - count * np.log(2 * np.pi)
+        )
         evidence.append(total / 2 / count)
     return float(np.mean(evidence))
 

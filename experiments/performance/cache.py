@@ -1,8 +1,9 @@
 """The cost of the cache: python -m experiments.performance.cache.
 
-Writing: extraction into a store against the same pass of the source with nothing kept, taken in turn. Reading: verified shards of
-64 MiB, against the least that verification can take: their SHA-256. Processor time is reported beside wall time, because a machine
-that does other work at the same time spoils the one more than the other.
+Writing: extraction into a store against the same pass of the source with nothing kept, taken in
+turn. Reading: verified shards of 64 MiB, against the least that verification can take: their
+SHA-256. Processor time is reported beside wall time, because a machine that does other work at the
+same time spoils the one more than the other.
 """
 
 import hashlib
@@ -43,7 +44,15 @@ def clock(function: Callable[[], Any]) -> tuple[float, float]:
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def in_turn(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], *, against: str, wanted: str, note: str = "") -> list[Line]:
+def in_turn(
+    name: str,
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    *,
+    against: str,
+    wanted: str,
+    note: str = "",
+) -> list[Line]:
     """Two lines, of wall time and of processor time: medians over pairs, after one warm-up of each side; the order alternates."""
     ours()
     theirs()
@@ -55,8 +64,22 @@ def in_turn(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], *, ag
     lines = []
     for which, label in enumerate(("wall", "processor")):
         ratios = sorted(mine[which] / other[which] for mine, other in pairs)
-        medians = [statistics.median(side[which] for side in sides) for sides in zip(*pairs, strict=True)]
-        lines.append(Line(f"{name}, {label}", medians[0], against, medians[1], statistics.median(ratios), ratios[0], ratios[-1], wanted, note))
+        medians = [
+            statistics.median(side[which] for side in sides) for sides in zip(*pairs, strict=True)
+        ]
+        lines.append(
+            Line(
+                f"{name}, {label}",
+                medians[0],
+                against,
+                medians[1],
+                statistics.median(ratios),
+                ratios[0],
+                ratios[-1],
+                wanted,
+                note,
+            )
+        )
     return lines
 
 
@@ -73,13 +96,28 @@ def writing(folder: Path, source: Source, layers: tuple[str, ...], name: str) ->
         for batch in batches(target, BATCH_SIZE):
             source.embed(batch.inputs, layers)
 
-    megabytes = NUM_ROWS * 4 * sum(features.shape[1] for features in source.embed(images[:2], layers).values()) / 1e6
+    megabytes = (
+        NUM_ROWS
+        * 4
+        * sum(features.shape[1] for features in source.embed(images[:2], layers).values())
+        / 1e6
+    )
     note = f"{NUM_ROWS} images 32x32x3, {megabytes:.1f} MB"
-    return in_turn(f"write, {name}", with_store, without, against="the same pass, nothing kept", wanted="<= 1.05", note=note)
+    return in_turn(
+        f"write, {name}",
+        with_store,
+        without,
+        against="the same pass, nothing kept",
+        wanted="<= 1.05",
+        note=note,
+    )
 
 
 def reading(folder: Path) -> list[Line]:
-    """All features of shards of 64 MiB, verified, against the digest alone of the same bytes; both from the page cache."""
+    """All features of shards of 64 MiB, verified, against the digest alone of the same bytes.
+
+    Both from the page cache.
+    """
     embedding = wide(folder)
     gigabytes = sum(path.stat().st_size for path in embedding.folder.glob("shard-*.h5")) / 1e9
     buffer = bytearray(1 << 20)
@@ -95,30 +133,61 @@ def reading(folder: Path) -> list[Line]:
                 while count := file.readinto(buffer):
                     digest.update(memoryview(buffer)[:count])
 
-    lines = in_turn("read, verified", verified, digested, against="read and SHA-256, one thread", wanted=">= 1 GB/s")
-    return [Line(**{**vars(line), "note": f"{gigabytes:.2f} GB: {gigabytes / line.ours:.2f} GB/s"}) for line in lines]
+    lines = in_turn(
+        "read, verified",
+        verified,
+        digested,
+        against="read and SHA-256, one thread",
+        wanted=">= 1 GB/s",
+    )
+    return [
+        Line(**{**vars(line), "note": f"{gigabytes:.2f} GB: {gigabytes / line.ours:.2f} GB/s"})
+        for line in lines
+    ]
 
 
 def wide(folder: Path) -> Embedding:
     """An embedding of full shards."""
-    manifest = Manifest(Identity("wide", {}, "deep", "none"), SHARDS * 4096, WIDTH, rows_per_shard(WIDTH, "float32"), "wide", "none")
-    embedding = Store(folder / "read").create(manifest, StoredLabels(np.zeros(manifest.num_rows, np.int64), ("one",)))
-    features = np.random.default_rng(0).standard_normal((manifest.rows_per_shard, WIDTH), np.float32)
+    manifest = Manifest(
+        Identity("wide", {}, "deep", "none"),
+        SHARDS * 4096,
+        WIDTH,
+        rows_per_shard(WIDTH, "float32"),
+        "wide",
+        "none",
+    )
+    embedding = Store(folder / "read").create(
+        manifest, StoredLabels(np.zeros(manifest.num_rows, np.int64), ("one",))
+    )
+    features = np.random.default_rng(0).standard_normal(
+        (manifest.rows_per_shard, WIDTH), np.float32
+    )
     for index in range(manifest.num_shards):
-        commit_shard(embedding.folder, manifest, index, Shard(features, np.asarray(manifest.shard_rows(index)), 0, 0))
+        commit_shard(
+            embedding.folder,
+            manifest,
+            index,
+            Shard(features, np.asarray(manifest.shard_rows(index)), 0, 0),
+        )
     return embedding
 
 
 def main() -> None:
     """Measure, print, save."""
     source = fa.load_source("zoo/resnet_digits")
-    with tempfile.TemporaryDirectory(prefix="featalign-", dir=os.environ.get("TMPDIR")) as temporary:
+    with tempfile.TemporaryDirectory(
+        prefix="featalign-", dir=os.environ.get("TMPDIR")
+    ) as temporary:
         folder = Path(temporary)
         lines = writing(folder, source, (source.default_layer,), "one layer")
         lines += writing(folder, source, source.all_layers, f"{len(source.all_layers)} layers")
         lines += reading(folder)
     load = os.getloadavg()[0]
-    show_and_save(f"the cache, at a load of {load:.1f} on {os.cpu_count()} cores", lines, RESULTS / "cache.json")
+    show_and_save(
+        f"the cache, at a load of {load:.1f} on {os.cpu_count()} cores",
+        lines,
+        RESULTS / "cache.json",
+    )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """How many threads an eigendecomposition should get: six matrices by all threads, by one, and side by side by one each.
 
-`python -m experiments.performance.decompositions [alone|beside]` measures alone, or beside two busy processes; else both.
+`python -m experiments.performance.decompositions [alone|beside]` measures alone, or beside two busy
+processes; else both.
 """
 
 import json
@@ -53,7 +54,9 @@ def timed(function: Callable[[], None]) -> dict[str, float]:
         pairs.append((time.perf_counter() - wall, time.process_time() - processor))
     names = ("wall", "processor")
     medians = (statistics.median(values) for values in zip(*pairs, strict=True))
-    return {name: round(1000 * value / COUNT, 3) for name, value in zip(names, medians, strict=True)}
+    return {
+        name: round(1000 * value / COUNT, 3) for name, value in zip(names, medians, strict=True)
+    }
 
 
 @contextmanager
@@ -74,7 +77,14 @@ def main() -> None:
         with busy(BESIDE[name]):
             found[name] = {size: measure(size) for size in SIZES}
         for size, ways in found[name].items():
-            print(name, size, *(f"{way} {part['wall']:.2f} ({part['processor']:.2f})" for way, part in ways.items()))
+            print(
+                name,
+                size,
+                *(
+                    f"{way} {part['wall']:.2f} ({part['processor']:.2f})"
+                    for way, part in ways.items()
+                ),
+            )
     content = {"title": "Milliseconds of one decomposition", "cores": cpu_count(), "found": found}
     PATH.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 

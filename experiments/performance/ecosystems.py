@@ -1,8 +1,10 @@
 """Throughput of the ecosystems: python -m experiments.performance.ecosystems.
 
-Embedding a target into an empty cache, with all that takes (reading, preprocessing, pooling, hashing, writing), against the bare model's forward
-pass over the same batches, prepared beforehand. Weights are random but for MiniLM; models are saved by their own libraries first. timm is measured
-alone, by python -m experiments.performance.ecosystems timm: tests/sources/test_timm_source.py says why. Cases can be named; results are kept.
+Embedding a target into an empty cache, with all that takes (reading, preprocessing, pooling,
+hashing, writing), against the bare model's forward pass over the same batches, prepared beforehand.
+Weights are random but for MiniLM; models are saved by their own libraries first. timm is measured
+alone, by python -m experiments.performance.ecosystems timm: tests/sources/test_timm_source.py says
+why. Cases can be named; results are kept.
 """
 
 import statistics
@@ -41,7 +43,10 @@ def texts(count: int) -> fa.Target:
 
 
 def measured(name: str, source: Source, target: fa.Target, bare: Bare) -> Line:
-    """Processor seconds (user and system, all threads), ours and the bare model's in turn; the ratio is our throughput over the bare one's."""
+    """Processor seconds (user and system, all threads), ours and the bare model's in turn.
+
+    The ratio is our throughput over the bare one's.
+    """
     prepared = _prepared(source, target)
 
     def ours() -> None:
@@ -57,7 +62,16 @@ def measured(name: str, source: Source, target: fa.Target, bare: Bare) -> Line:
     pairs = [(_processor_seconds(ours), _processor_seconds(theirs)) for _ in range(REPEATS)]
     ratios = sorted(second / first for first, second in pairs)
     first, second = (statistics.median(side) for side in zip(*pairs, strict=True))
-    return Line(name, first, "bare forward pass", second, statistics.median(ratios), ratios[0], ratios[-1], WANTED)
+    return Line(
+        name,
+        first,
+        "bare forward pass",
+        second,
+        statistics.median(ratios),
+        ratios[0],
+        ratios[-1],
+        WANTED,
+    )
 
 
 def _processor_seconds(function: Callable[[], Any]) -> float:
@@ -90,11 +104,23 @@ def hf_text(folder: Path) -> Line:
     import transformers
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = Tokenizer(models.WordLevel({word: index for index, word in enumerate(("[PAD]", "[UNK]", *WORDS))}, unk_token="[UNK]"))
+    words = Tokenizer(
+        models.WordLevel(
+            {word: index for index, word in enumerate(("[PAD]", "[UNK]", *WORDS))},
+            unk_token="[UNK]",
+        )
+    )
     words.pre_tokenizer = pre_tokenizers.Whitespace()
-    transformers.PreTrainedTokenizerFast(tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", model_max_length=128).save_pretrained(folder)
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=words, pad_token="[PAD]", unk_token="[UNK]", model_max_length=128
+    ).save_pretrained(folder)
     configuration = transformers.BertConfig(
-        vocab_size=600, hidden_size=384, num_hidden_layers=6, num_attention_heads=12, intermediate_size=1536, max_position_embeddings=128
+        vocab_size=600,
+        hidden_size=384,
+        num_hidden_layers=6,
+        num_attention_heads=12,
+        intermediate_size=1536,
+        max_position_embeddings=128,
     )
     model = transformers.AutoModel.from_config(configuration).eval()
     model.save_pretrained(folder)
@@ -103,7 +129,12 @@ def hf_text(folder: Path) -> Line:
         with torch.inference_mode():
             model(**{key: torch.from_numpy(values) for key, values in part.items()})
 
-    return measured("hf/, BERT of 6 layers, 128 texts of 5 to 60 words", fa.load_source(f"hf/{folder}"), texts(128), bare)
+    return measured(
+        "hf/, BERT of 6 layers, 128 texts of 5 to 60 words",
+        fa.load_source(f"hf/{folder}"),
+        texts(128),
+        bare,
+    )
 
 
 def hf_image(folder: Path) -> Line:
@@ -111,7 +142,12 @@ def hf_image(folder: Path) -> Line:
     import torch
     import transformers
 
-    sizes: dict[str, Any] = {"hidden_size": 192, "num_hidden_layers": 6, "num_attention_heads": 3, "intermediate_size": 768}
+    sizes: dict[str, Any] = {
+        "hidden_size": 192,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 3,
+        "intermediate_size": 768,
+    }
     model = transformers.AutoModel.from_config(transformers.ViTConfig(**sizes)).eval()
     model.save_pretrained(folder)
     transformers.ViTImageProcessorPil(size={"height": 224, "width": 224}).save_pretrained(folder)
@@ -120,7 +156,12 @@ def hf_image(folder: Path) -> Line:
         with torch.inference_mode():
             model(**{key: torch.from_numpy(values) for key, values in part.items()})
 
-    return measured("hf/, ViT of 6 layers at 224 x 224, 64 images of 64 x 64", fa.load_source(f"hf/{folder}"), images(64, 64), bare)
+    return measured(
+        "hf/, ViT of 6 layers at 224 x 224, 64 images of 64 x 64",
+        fa.load_source(f"hf/{folder}"),
+        images(64, 64),
+        bare,
+    )
 
 
 def st(folder: Path) -> Line:
@@ -136,7 +177,9 @@ def st(folder: Path) -> Line:
         with torch.inference_mode():
             model(dict(part))
 
-    return measured("st/, MiniLM, 128 texts of 5 to 60 words", fa.load_source(f"st/{place}"), texts(128), bare)
+    return measured(
+        "st/, MiniLM, 128 texts of 5 to 60 words", fa.load_source(f"st/{place}"), texts(128), bare
+    )
 
 
 def onnx(folder: Path) -> Line:
@@ -146,10 +189,24 @@ def onnx(folder: Path) -> Line:
 
     stages: list[Any] = []
     for before, after in ((3, 32), (32, 64), (64, 128), (128, 256)):
-        stages += [torch.nn.Conv2d(before, after, 3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(after, after, 3, 1, 1), torch.nn.ReLU()]
-    network = torch.nn.Sequential(*stages, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(256, 10)).eval()
+        stages += [
+            torch.nn.Conv2d(before, after, 3, 2, 1),
+            torch.nn.ReLU(),
+            torch.nn.Conv2d(after, after, 3, 1, 1),
+            torch.nn.ReLU(),
+        ]
+    network = torch.nn.Sequential(
+        *stages, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(256, 10)
+    ).eval()
     path = folder / "network.onnx"
-    torch.onnx.export(network, (torch.zeros(2, 3, 128, 128),), str(path), dynamo=False, input_names=["pixels"], dynamic_axes={"pixels": {0: "batch"}})
+    torch.onnx.export(
+        network,
+        (torch.zeros(2, 3, 128, 128),),
+        str(path),
+        dynamo=False,
+        input_names=["pixels"],
+        dynamic_axes={"pixels": {0: "batch"}},
+    )
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return measured(
         "onnx:, eight convolutions at 128 x 128, 128 images of 64 x 64",
@@ -166,8 +223,13 @@ def keras(folder: Path) -> Line:
     from keras import saving
 
     model: Any = saving.load_model(folder / "network.keras")
-    values = [[variable.value for variable in some] for some in (model.trainable_variables, model.non_trainable_variables)]
-    forward = jax.jit(lambda trained, held, part: model.stateless_call(trained, held, part, training=False)[0])
+    values = [
+        [variable.value for variable in some]
+        for some in (model.trainable_variables, model.non_trainable_variables)
+    ]
+    forward = jax.jit(
+        lambda trained, held, part: model.stateless_call(trained, held, part, training=False)[0]
+    )
     return measured(
         "keras/, eight convolutions at 128 x 128, 128 images of 64 x 64",
         source,
@@ -187,7 +249,9 @@ def _saved_keras(folder: Path) -> Path:
     for width in (32, 64, 128, 256):
         maps = layers.Conv2D(width, 3, strides=2, padding="same", activation="relu")(maps)
         maps = layers.Conv2D(width, 3, padding="same", activation="relu")(maps)
-    Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(maps))).save(folder / "network.keras")
+    Model(inputs, layers.Dense(10)(layers.GlobalAveragePooling2D()(maps))).save(
+        folder / "network.keras"
+    )
     return folder / "network.keras"
 
 
@@ -205,10 +269,22 @@ def timm(folder: Path) -> Line:
         with torch.inference_mode():
             model(torch.from_numpy(part))
 
-    return measured("timm/, ResNet-18 at 160 x 160, 32 images of 64 x 64", fa.load_source(f"timm/{folder}"), images(32, 64), bare)
+    return measured(
+        "timm/, ResNet-18 at 160 x 160, 32 images of 64 x 64",
+        fa.load_source(f"timm/{folder}"),
+        images(32, 64),
+        bare,
+    )
 
 
-CASES = {"hf_text": hf_text, "hf_image": hf_image, "st": st, "onnx": onnx, "keras": keras, "timm": timm}
+CASES = {
+    "hf_text": hf_text,
+    "hf_image": hf_image,
+    "st": st,
+    "onnx": onnx,
+    "keras": keras,
+    "timm": timm,
+}
 
 
 def main() -> None:
@@ -219,7 +295,7 @@ def main() -> None:
     chosen = sys.argv[1:] or [name for name in CASES if name != "timm"]
     beside = Path(sys.prefix) / "beside"
     if chosen == ["timm"] and find_spec("timm") is None and beside.is_dir():
-        from tests.sources import torchvision_stub  # noqa: F401
+        from tests.sources import torchvision_stub
 
         sys.path.append(str(beside))
     for name in chosen:

@@ -18,9 +18,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
         ranking = fa.rank([SOURCE], target, cache=cache, progress=False)
-        scores = seconds(lambda: fa.rank([SOURCE], target, cache=cache, progress=False, forecast=False))
+        scores = seconds(
+            lambda: fa.rank([SOURCE], target, cache=cache, progress=False, forecast=False)
+        )
         both = seconds(lambda: fa.rank([SOURCE], target, cache=cache, progress=False))
-    evidence, situation, calibration = ranking.rows[0].evidence, Situation(ROWS, target.num_classes), shipped_calibration()
+    evidence, situation, calibration = (
+        ranking.rows[0].evidence,
+        Situation(ROWS, target.num_classes),
+        shipped_calibration(),
+    )
 
     def forecast() -> None:
         judge(make_forecast(evidence, situation, calibration), evidence)

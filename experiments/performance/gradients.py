@@ -1,6 +1,7 @@
 """Cost of gradient embeddings: python -m experiments.performance.gradients.
 
-Extraction against a forward and backward pass over the same examples, and the whole tangent comparison of a source against one fine-tuning.
+Extraction against a forward and backward pass over the same examples, and the whole tangent
+comparison of a source against one fine-tuning.
 """
 
 import tempfile
@@ -33,26 +34,40 @@ def extraction(address: str) -> Line:
     gradients, differentiable = gradient_source(source), source.differentiable
     assert differentiable is not None
     prepared = differentiable.prepare(batch)
-    passes = jax.jit(jax.grad(lambda parameters, some: differentiable.apply(parameters, some)["features"].sum()))
+    passes = jax.jit(
+        jax.grad(lambda parameters, some: differentiable.apply(parameters, some)["features"].sum())
+    )
 
     def forward_and_backward() -> None:
         for start in range(0, len(prepared), 64):
             jax.block_until_ready(passes(differentiable.parameters, prepared[start : start + 64]))
 
-    return compare(f"gradients of {address}", lambda: gradients.embed(batch), forward_and_backward, against="forward + backward", wanted="<= 4")
+    return compare(
+        f"gradients of {address}",
+        lambda: gradients.embed(batch),
+        forward_and_backward,
+        against="forward + backward",
+        wanted="<= 4",
+    )
 
 
 def comparison(address: str) -> Line:
     """Gradients and activations of the source and two twins at n = 1000, scores and curve, from an empty cache, against one fine-tuning."""
     source = fa.load_source(address)
     target = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10)
-    with_test = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10, held_out=(images(100), np.arange(100) % 10))
+    with_test = fa.Target.from_arrays(
+        "noise", images(COUNT), np.arange(COUNT) % 10, held_out=(images(100), np.arange(100) % 10)
+    )
 
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
-            tangent = tangent_evidence(source, target, "features", Store(Path(folder)), max_rows=COUNT)
+            tangent = tangent_evidence(
+                source, target, "features", Store(Path(folder)), max_rows=COUNT
+            )
             assert tangent is not None
-            statistics = gather(np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent)
+            statistics = gather(
+                np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent
+            )
             for scorer in select(["tangent_probe", "tangent_gain"]):
                 evaluate(scorer, statistics)
             tangent_curve(statistics)
@@ -60,7 +75,14 @@ def comparison(address: str) -> Line:
     def theirs() -> None:
         fa.fine_tune(source, with_test, progress=False)
 
-    return compare(f"tangent comparison of {address}, n = {COUNT}", ours, theirs, against="fa.fine_tune as it comes", wanted="<= 0.1", repeats=1)
+    return compare(
+        f"tangent comparison of {address}, n = {COUNT}",
+        ours,
+        theirs,
+        against="fa.fine_tune as it comes",
+        wanted="<= 0.1",
+        repeats=1,
+    )
 
 
 def main() -> None:

@@ -28,7 +28,16 @@ class Line:
     note: str = ""
 
 
-def compare(name: str, ours: Callable[[], Any], theirs: Callable[[], Any], *, against: str, wanted: str, repeats: int = 5, note: str = "") -> Line:
+def compare(
+    name: str,
+    ours: Callable[[], Any],
+    theirs: Callable[[], Any],
+    *,
+    against: str,
+    wanted: str,
+    repeats: int = 5,
+    note: str = "",
+) -> Line:
     """Run both sides `repeats` times in turn after one warm-up each."""
     ours()
     theirs()
@@ -62,7 +71,11 @@ def machine() -> dict[str, Any]:
     model = names[0].split(":", 1)[1].strip() if names else platform.processor()
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     found = [each for each in threadpool_info() if each["user_api"] == "blas"]
-    blas = [f"{each['internal_api']} {each['version']} ({each.get('architecture', 'unknown')}, {each['num_threads']} threads)" for each in found]
+    blas = [
+        f"{each['internal_api']} {each['version']} ({each.get('architecture', 'unknown')}, "
+        f"{each['num_threads']} threads)"
+        for each in found
+    ]
     kind = f"{model or platform.machine()} x {threads}"
     return {"processor": kind, "blas": sorted(set(blas))}
 
@@ -83,7 +96,16 @@ def show_and_save(title: str, lines: list[Line], path: Path) -> None:
     devices = ", ".join(sorted({device.device_kind for device in jax.devices()}))
     here = machine()
     table = Table(title=f"{title} ({devices}: {here['processor']}; {', '.join(here['blas'])})")
-    for column in ("case", "ours (s)", "against", "theirs (s)", "ratio", "low to high", "wanted", ""):
+    for column in (
+        "case",
+        "ours (s)",
+        "against",
+        "theirs (s)",
+        "ratio",
+        "low to high",
+        "wanted",
+        "",
+    ):
         table.add_column(column)
     for line in lines:
         table.add_row(

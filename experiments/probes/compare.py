@@ -70,7 +70,9 @@ def compare(number: int, *, share: tuple[int, int] = (0, 1), path: Path = COMPAR
 
     theirs = {line["number"]: line for line in read() if line["number"] < number}
     known = {line["number"] for line in read(path)}
-    missing = [each for each in theirs if each not in known and each % SHAPES % share[1] == share[0]]
+    missing = [
+        each for each in theirs if each not in known and each % SHAPES % share[1] == share[0]
+    ]
     missing.sort(key=lambda each: each % SHAPES)  # draws of one shape share compiled code
     for each in track(missing, "draws"):
         with path.open("a", encoding="utf-8") as file:
@@ -90,7 +92,9 @@ def write_results(lines: list[dict[str, Any]]) -> None:
         "worst loss below the reference": max(line["below"] for line in lines),
         "losses off by more than 1e-4": sum(line["above"] > GAP for line in lines),
         "worst accuracy of a penalty off by": max(line["rows_off"] for line in lines),
-        "accuracies off by more than a row in a hundred": sum(line["rows_off"] > max(ROWS_OFF, 1.001 / line["rows"]) for line in lines),
+        "accuracies off by more than a row in a hundred": sum(
+            line["rows_off"] > max(ROWS_OFF, 1.001 / line["rows"]) for line in lines
+        ),
         "worst value off by": max(abs(line["value_off"]) for line in lines),
         "processor seconds": round(sum(line["seconds"] for line in lines), 1),
         "of scikit-learn": round(sum(line["their_seconds"] for line in lines), 1),

@@ -43,7 +43,9 @@ def reference(found: Draw) -> dict[str, Any]:
     }
 
 
-def _fitted(rows: np.ndarray, labels: np.ndarray, training: np.ndarray, penalty: float) -> tuple[float, int]:
+def _fitted(
+    rows: np.ndarray, labels: np.ndarray, training: np.ndarray, penalty: float
+) -> tuple[float, int]:
     """Mean cross-entropy + penalty/2 |W|² of the training rows, and hits among the others."""
     present = np.unique(labels[training])
     if len(present) == 1:

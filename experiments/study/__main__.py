@@ -17,10 +17,20 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    records, evidence, short = read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY), read_records(SHORT)
+    records, evidence, short = (
+        read_records(RECORDS),
+        read_records(EVIDENCE, key=EVIDENCE_KEY),
+        read_records(SHORT),
+    )
     findings = collect_findings(records, evidence)
     save_figures(findings, HERE)
-    parts = [_head(findings), _noise(findings), _places(findings), _sources(findings), _agreement(findings)]
+    parts = [
+        _head(findings),
+        _noise(findings),
+        _places(findings),
+        _sources(findings),
+        _agreement(findings),
+    ]
     parts += [forecasts.section(records, evidence, short)]
     parts += [screening.section(records, evidence, short, HERE)] if short else []
     text = "\n\n".join(parts)
@@ -31,7 +41,10 @@ def main() -> None:
 
 
 def _head(findings: Findings) -> str:
-    targets, sources = {pair.target for pair in findings.pairs}, {pair.source for pair in findings.pairs}
+    targets, sources = (
+        {pair.target for pair in findings.pairs},
+        {pair.source for pair in findings.pairs},
+    )
     arms = ", ".join(f"{count} {name.replace('_', ' ')}" for name, count in findings.arms.items())
     gains, losses, neither = findings.signs
     sizes = ", ".join(map(str, sorted({pair.size for pair in findings.pairs})))
@@ -54,18 +67,27 @@ def _noise(findings: Findings) -> str:
     lines = [
         "## Noise",
         "",
-        "| n | pairs | beyond noise | half width of a gain (points) | reliability of an accuracy | Kendall tau at most |",
+        "| n | pairs | beyond noise | half width of a gain (points) | reliability of an accuracy | "
+        "Kendall tau at most |",
         "|---|---|---|---|---|---|",
     ]
     for size in sorted({pair.size for pair in findings.pairs}):
         pairs = [pair for pair in findings.pairs if pair.size == size]
-        trusted = [place.reliability for place in findings.places if place.size == size and place.reliability is not None]
+        trusted = [
+            place.reliability
+            for place in findings.places
+            if place.size == size and place.reliability is not None
+        ]
         clear = np.mean([pair.sign != 0 for pair in pairs])
         noise = 100 * np.median([pair.noise for pair in pairs])
         coefficient, ceiling = (
-            np.nanmean([getattr(each, name) for each in trusted]) if trusted else np.nan for name in ("coefficient", "kendall_ceiling")
+            np.nanmean([getattr(each, name) for each in trusted]) if trusted else np.nan
+            for name in ("coefficient", "kendall_ceiling")
         )
-        lines.append(f"| {size} | {len(pairs)} | {clear:.0%} | {noise:.1f} | {coefficient:.2f} | {ceiling:.2f} |")
+        lines.append(
+            f"| {size} | {len(pairs)} | {clear:.0%} | {noise:.1f} | {coefficient:.2f} | "
+            f"{ceiling:.2f} |"
+        )
     text = """
 Reliability is the share of the spread of mean accuracies (of the best arm) between sources on one target that is the sources' own; the last
 column is the Kendall tau that a forecast of the true accuracies could expect. A gain within noise counts as neither."""
@@ -77,7 +99,8 @@ def _places(findings: Findings) -> str:
     lines = [
         "## Where scratch wins",
         "",
-        "Mean accuracies over the sources. *Caught up* is the n at which the mean gain, linear in log n, reaches 0.",
+        "Mean accuracies over the sources. *Caught up* is the n at which the mean gain, linear in "
+        "log n, reaches 0.",
         "",
         "| target | n | scratch | "
         + " | ".join(name.replace("_", " ") for name in names)
@@ -88,10 +111,14 @@ def _places(findings: Findings) -> str:
         cells = [f"{place.arms[name]:.1%}" if name in place.arms else "" for name in names]
         reached = findings.catches_up(place.target)
         lines.append(
-            f"| {place.target} | {place.size} | {place.scratch:.1%} | {' | '.join(cells)} | {100 * place.gain:+.1f} | "
-            f"{', '.join(map(str, place.signs))} | {'' if np.isnan(reached) else f'{reached:.0f}'} |"
+            f"| {place.target} | {place.size} | {place.scratch:.1%} | {' | '.join(cells)} | "
+            f"{100 * place.gain:+.1f} | "
+            f"{', '.join(map(str, place.signs))} | {'' if np.isnan(reached) else f'{reached:.0f}'} "
+            "|"
         )
-    return "\n".join([*lines, "", "![gain against the number of rows, one line a source](gain.png)"])
+    return "\n".join(
+        [*lines, "", "![gain against the number of rows, one line a source](gain.png)"]
+    )
 
 
 def _sources(findings: Findings) -> str:
@@ -99,7 +126,9 @@ def _sources(findings: Findings) -> str:
     lines = [
         "## The sources",
         "",
-        "| source | " + " | ".join(f"mean gain, n = {size}" for size in sizes) + " | gains, losses, neither |",
+        "| source | "
+        + " | ".join(f"mean gain, n = {size}" for size in sizes)
+        + " | gains, losses, neither |",
         "|---" * (len(sizes) + 2) + "|",
     ]
     rows = []
@@ -108,7 +137,12 @@ def _sources(findings: Findings) -> str:
         gains = [[pair.gain for pair in pairs if pair.size == size] for size in sizes]
         signs = [sum(pair.sign == sign for pair in pairs) for sign in (1, -1, 0)]
         cells = [f"{100 * np.mean(each):+.1f}" if each else "" for each in gains]
-        rows.append((float(np.mean([pair.gain for pair in pairs])), f"| {source} | {' | '.join(cells)} | {', '.join(map(str, signs))} |"))
+        rows.append(
+            (
+                float(np.mean([pair.gain for pair in pairs])),
+                f"| {source} | {' | '.join(cells)} | {', '.join(map(str, signs))} |",
+            )
+        )
     return "\n".join([*lines, *(line for _, line in sorted(rows, reverse=True))])
 
 
@@ -116,8 +150,10 @@ def _agreement(findings: Findings) -> str:
     lines = [
         "## Scores beside what knows nothing of the target",
         "",
-        "Mean over targets with 90% intervals (targets drawn again): weighted tau and regret between sources on one target and size, of the best",
-        "transfer accuracy; AUROC of the sign of the gain beyond noise, over all pairs. *Less twin*: the score less that of the random twin.",
+        "Mean over targets with 90% intervals (targets drawn again): weighted tau and regret "
+        "between sources on one target and size, of the best",
+        "transfer accuracy; AUROC of the sign of the gain beyond noise, over all pairs. *Less "
+        "twin*: the score less that of the random twin.",
         "",
         "| score | weighted tau | Kendall tau | regret (points) | AUROC of the sign |",
         "|---|---|---|---|---|",
@@ -125,7 +161,12 @@ def _agreement(findings: Findings) -> str:
     for each in _ordered(findings.scores):
         means = each.summary.means
         name = f"**{each.score}**" if each.score in BASELINES else each.score
-        cells = [_interval(means["weighted_tau"]), _interval(means["kendall_tau"]), _interval(means["regret"], 100), _interval(each.auroc)]
+        cells = [
+            _interval(means["weighted_tau"]),
+            _interval(means["kendall_tau"]),
+            _interval(means["regret"], 100),
+            _interval(each.auroc),
+        ]
         lines.append(f"| {name.replace('_', ' ')} | {' | '.join(cells)} |")
     return "\n".join([*lines, "", "![scores beside baselines](agreement.png)"])
 
@@ -139,7 +180,9 @@ def _interval(interval: BootstrapInterval, scale: float = 1) -> str:
     if np.isnan(interval.value):
         return "-"
     digits = 2 if scale == 1 else 1
-    low, value, high = (f"{scale * number:.{digits}f}" for number in (interval.low, interval.value, interval.high))
+    low, value, high = (
+        f"{scale * number:.{digits}f}" for number in (interval.low, interval.value, interval.high)
+    )
     return f"{value} ({low} to {high})"
 
 

@@ -12,11 +12,24 @@ from featalign.forecasting.verdict import judge
 from featalign.validation.agreement import BootstrapInterval
 from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, of_kind
 from featalign.validation.findings import LESS_TWIN, of_source, score, score_names
-from featalign.validation.forecast_agreement import Judged, always_helps, guess_of, guesses_by, judge_guesses
+from featalign.validation.forecast_agreement import (
+    Judged,
+    always_helps,
+    guess_of,
+    guesses_by,
+    judge_guesses,
+)
 
 Records = Sequence[Mapping[str, Any]]
 Found = Sequence[tuple[Example, Forecast]]
-SINGLES = ("linear_probe less twin", "linear_probe", "logme", "logme less twin", "knn", "tangent_gain")
+SINGLES = (
+    "linear_probe less twin",
+    "linear_probe",
+    "logme",
+    "logme less twin",
+    "knn",
+    "tangent_gain",
+)
 HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
 DEFAULT_SHARE = 0.2
 ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
@@ -26,7 +39,11 @@ def section(records: Records, evidence: Records, short: Records) -> str:
     """The section on forecasts."""
     examples = examples_of(records, evidence)
     found = list(left_out(examples, lambda each: each.target, "differentiable"))
-    parts = [_introduction(examples), _table(examples, found, records, evidence, short), _others(examples, found, records, evidence, short)]
+    parts = [
+        _introduction(examples),
+        _table(examples, found, records, evidence, short),
+        _others(examples, found, records, evidence, short),
+    ]
     parts.append(verdicts(found) + "\n\nFrom the cache, targets left out. " + ITS_ARM)
     if short:
         parts.append(_shares(records, evidence, short))
@@ -34,7 +51,9 @@ def section(records: Records, evidence: Records, short: Records) -> str:
 
 
 def _introduction(examples: Sequence[Example]) -> str:
-    signs = [0 if abs(each.gain) <= each.noise else math.copysign(1, each.gain) for each in examples]
+    signs = [
+        0 if abs(each.gain) <= each.noise else math.copysign(1, each.gain) for each in examples
+    ]
     return f"""## Forecasts
 
 Every target is forecast by a calibration that saw no pair of it: weights, penalties, residuals and all. {len(examples)} pairs with evidence of the
@@ -42,44 +61,81 @@ first seed, {signs.count(1)} gains and {signs.count(-1)} losses beyond noise; AU
 Gains and regret are in points. Brackets hold 90% intervals, targets drawn again."""
 
 
-def _table(examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records) -> str:
+def _table(
+    examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records
+) -> str:
     lines = [HEAD, "|---" * 9 + "|"]
     lines.append(row("**forecast from the cache**", judged(found)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
-        lines.append(row(f"**with short runs of {DEFAULT_SHARE:g} training**", judged(left_out(some, lambda each: each.target, "differentiable"))))
+        lines.append(
+            row(
+                f"**with short runs of {DEFAULT_SHARE:g} training**",
+                judged(left_out(some, lambda each: each.target, "differentiable")),
+            )
+        )
         if len(some) < len(examples):
             kept = {(each.source, each.target, each.situation) for each in some}
             same = [each for each in examples if (each.source, each.target, each.situation) in kept]
-            lines.append(row(f"from the cache, the same {len(same)} pairs", judged(left_out(same, lambda each: each.target, "differentiable"))))
+            lines.append(
+                row(
+                    f"from the cache, the same {len(same)} pairs",
+                    judged(left_out(same, lambda each: each.target, "differentiable")),
+                )
+            )
     lines.append(row("always helps", judge_guesses(examples, always_helps(examples))))
-    lines.append(row("n only", judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size))))
+    lines.append(
+        row(
+            "n only",
+            judge_guesses(examples, guesses_by(examples, lambda each: each.situation.size)),
+        )
+    )
     for name, predictor in (
         ("source accuracy", lambda each: _or_nan(of_source(each.source)[0])),
         ("log parameters", lambda each: _or_nan(of_source(each.source)[1])),
         ("mean gain of the source elsewhere", lambda each: _elsewhere(each, examples)),
     ):
         lines.append(row(name, judge_guesses(examples, guesses_by(examples, predictor))))
-    singles = {name: judge_guesses(examples, guesses_by(examples, lambda each, name=name: number_of(each, name))) for name in _names(evidence)}
+    singles = {
+        name: judge_guesses(
+            examples, guesses_by(examples, lambda each, name=name: number_of(each, name))
+        )
+        for name in _names(evidence)
+    }
     lines += [row(name.replace("_", " "), singles[name]) for name in SINGLES]
     for what, name in _best(singles).items():
-        lines.append(row(f"best single score by {what}, with hindsight: {name.replace('_', ' ')}", singles[name]))
+        lines.append(
+            row(
+                f"best single score by {what}, with hindsight: {name.replace('_', ' ')}",
+                singles[name],
+            )
+        )
     return "\n".join(lines)
 
 
-def _others(examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records) -> str:
+def _others(
+    examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records
+) -> str:
     lines = ["### Whole sources left out, both, and black boxes", "", HEAD, "|---" * 9 + "|"]
     for kind in KINDS:
         seen = of_kind(examples, kind)
         for name, left in (
-            ("targets", found if kind == "differentiable" else left_out(seen, lambda each: each.target, kind)),
+            (
+                "targets",
+                found
+                if kind == "differentiable"
+                else left_out(seen, lambda each: each.target, kind),
+            ),
             ("sources", left_out(seen, lambda each: each.source, kind)),
             ("both", left_out_both(seen, kind)),
         ):
             lines.append(row(f"{kind}, {name} left out", judged(left)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
-        for name, left in (("sources", left_out(some, lambda each: each.source, "differentiable")), ("both", left_out_both(some, "differentiable"))):
+        for name, left in (
+            ("sources", left_out(some, lambda each: each.source, "differentiable")),
+            ("both", left_out_both(some, "differentiable")),
+        ):
             lines.append(row(f"with short runs, {name} left out", judged(left)))
     text = """
 *Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, compared with fresh networks of the reference
@@ -96,26 +152,44 @@ def verdicts(found: Iterable[tuple[Example, Forecast]]) -> str:
     lines = [
         "### What the verdicts were worth",
         "",
-        "| verdict | pairs | gains, losses beyond noise | mean gain (points) | its arm | full fine-tuning | scratch |",
+        "| verdict | pairs | gains, losses beyond noise | mean gain (points) | its arm | full "
+        "fine-tuning | scratch |",
         "|---" * 7 + "|",
     ]
     for name, group in sorted(groups.items(), key=lambda each: -len(each[1])):
         gains = sum(each.gain > each.noise for each in group)
         losses = sum(each.gain < -each.noise for each in group)
-        followed = [each.arms[arms[name]] for each in group if arms[name] in each.arms] if name in arms else []
+        followed = (
+            [each.arms[arms[name]] for each in group if arms[name] in each.arms]
+            if name in arms
+            else []
+        )
         own = f"{100 * sum(followed) / len(followed):.1f}%" if followed else ""
         full = [each.arms["full"] for each in group if "full" in each.arms]
         scratch = 100 * sum(each.scratch for each in group) / len(group)
         mean = 100 * sum(each.gain for each in group) / len(group)
-        lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {mean:+.1f} | {own} | {100 * sum(full) / len(full):.1f}% | {scratch:.1f}% |")
+        lines.append(
+            f"| {name} | {len(group)} | {gains}, {losses} | {mean:+.1f} | {own} | "
+            f"{100 * sum(full) / len(full):.1f}% | {scratch:.1f}% |"
+        )
     return "\n".join(lines)
 
 
 def _shares(records: Records, evidence: Records, short: Records) -> str:
-    lines = ["### How long short runs should be", "", "| length of a run | trainings spent on a source and scratch " + HEAD[1:], "|---" * 10 + "|"]
+    lines = [
+        "### How long short runs should be",
+        "",
+        "| length of a run | trainings spent on a source and scratch " + HEAD[1:],
+        "|---" * 10 + "|",
+    ]
     pairs = examples_of(records, evidence, short, share=SHARES[0])
     plain = [replace(each, short=None) for each in pairs]
-    lines.append(row("0 (cache alone) | 0", judged(left_out(plain, lambda each: each.target, "differentiable"))))
+    lines.append(
+        row(
+            "0 (cache alone) | 0",
+            judged(left_out(plain, lambda each: each.target, "differentiable")),
+        )
+    )
     for share in SHARES:
         some = examples_of(records, evidence, short, share=share)
         found = judged(left_out(some, lambda each: each.target, "differentiable"))
@@ -130,7 +204,9 @@ shared by sources of one architecture)."""
 def judged(found: Iterable[tuple[Example, Forecast]]) -> Judged:
     """All measures of forecasts."""
     pairs = list(found)
-    return judge_guesses([example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs])
+    return judge_guesses(
+        [example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs]
+    )
 
 
 def row(name: str, found: Judged) -> str:
@@ -174,7 +250,11 @@ def _best(singles: Mapping[str, Judged]) -> dict[str, str]:
 
 
 def _names(evidence: Records) -> list[str]:
-    return [name for name in score_names(evidence) if not name.startswith("curve") and name != f"tangent_probe {LESS_TWIN}"]
+    return [
+        name
+        for name in score_names(evidence)
+        if not name.startswith("curve") and name != f"tangent_probe {LESS_TWIN}"
+    ]
 
 
 def number_of(example: Example, name: str) -> float:
@@ -186,7 +266,9 @@ def _elsewhere(example: Example, examples: Sequence[Example]) -> float:
     gains = [
         each.gain
         for each in examples
-        if each.source == example.source and each.situation.num_rows == example.situation.num_rows and each.target != example.target
+        if each.source == example.source
+        and each.situation.num_rows == example.situation.num_rows
+        and each.target != example.target
     ]
     return math.fsum(gains) / len(gains) if gains else math.nan
 

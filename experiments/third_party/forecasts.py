@@ -11,7 +11,13 @@ from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import Kind
 from featalign.forecasting.verdict import judge
 from featalign.validation import shipped
-from featalign.validation.calibrate import examples_of, forecasts_without, left_out_strangers, of_kind, strangers_of
+from featalign.validation.calibrate import (
+    examples_of,
+    forecasts_without,
+    left_out_strangers,
+    of_kind,
+    strangers_of,
+)
 from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
 from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.records import read_records
@@ -29,24 +35,45 @@ def section() -> str:
     zoo, own = examples()
     found = list(left_out_strangers(zoo, own, family))
     draw(found).savefig(FIGURE, dpi=110)
-    return "\n\n".join([_introduction(own), _table(own, zoo, found), f"![forecasts]({FIGURE.name})", _sources(found), verdicts(found), ITS_ARM])
+    return "\n\n".join(
+        [
+            _introduction(own),
+            _table(own, zoo, found),
+            f"![forecasts]({FIGURE.name})",
+            _sources(found),
+            verdicts(found),
+            ITS_ARM,
+        ]
+    )
 
 
 def examples() -> tuple[list[Example], list[Example]]:
     """Pairs of the zoo as the shipped calibration was made from, and those of the networks that others made."""
     zoo, evidence = read_records(shipped.RECORDS), read_records(shipped.EVIDENCE, key=EVIDENCE_KEY)
-    own = strangers_of(zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY))
+    own = strangers_of(
+        zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY)
+    )
     return examples_of(zoo, evidence), own
 
 
-def without_target(own: Sequence[Example], zoo: Sequence[Example], kind: Kind, more: Callable[[str], list[Example]] = lambda family: []) -> Found:
-    """Forecasts of networks from pairs of the zoo on other targets; `more` adds pairs that are known when a family is forecast."""
+def without_target(
+    own: Sequence[Example],
+    zoo: Sequence[Example],
+    kind: Kind,
+    more: Callable[[str], list[Example]] = lambda family: [],
+) -> Found:
+    """Forecasts of networks from pairs of the zoo on other targets.
+
+    `more` adds pairs that are known when a family is forecast.
+    """
     groups: dict[tuple[str, str], list[Example]] = {}
     for each in own:
         groups.setdefault((each.target, family(each)), []).append(each)
     found: Found = []
     for (target, name), held in groups.items():
-        found += forecasts_without(held, [each for each in (*zoo, *more(name)) if each.target != target], kind)
+        found += forecasts_without(
+            held, [each for each in (*zoo, *more(name)) if each.target != target], kind
+        )
     return found
 
 
@@ -64,14 +91,33 @@ made of the errors on these networks, and here each network gets those of the ot
 
 def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
     lines = [HEAD, "|---" * 9 + "|", row("**forecast from the cache**", judged(found))]
-    lines.append(row("the same, intervals of the zoo alone", judged(without_target(own, zoo, "differentiable"))))
-    lines.append(row("intervals of the zoo alone, which has the target", judged(forecasts_without(own, zoo, "differentiable"))))
-    with_others = without_target(own, zoo, "differentiable", lambda name: [each for each in own if family(each) != name])
+    lines.append(
+        row(
+            "the same, intervals of the zoo alone",
+            judged(without_target(own, zoo, "differentiable")),
+        )
+    )
+    lines.append(
+        row(
+            "intervals of the zoo alone, which has the target",
+            judged(forecasts_without(own, zoo, "differentiable")),
+        )
+    )
+    with_others = without_target(
+        own, zoo, "differentiable", lambda name: [each for each in own if family(each) != name]
+    )
     lines.append(row("fitted on the zoo and the other families", judged(with_others)))
-    alone = without_target(of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone")
+    alone = without_target(
+        of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone"
+    )
     lines.append(row("features alone, intervals of the zoo alone", judged(alone)))
     lines.append(row("always helps", judge_guesses(own, always_helps(own))))
-    lines.append(row("n only", judge_guesses(own, guesses_by(own, lambda each: each.situation.size, known=zoo))))
+    lines.append(
+        row(
+            "n only",
+            judge_guesses(own, guesses_by(own, lambda each: each.situation.size, known=zoo)),
+        )
+    )
     for name in SINGLES:
         guesses = guesses_by(own, lambda each, name=name: number_of(each, name), known=zoo)
         lines.append(row(name.replace("_", " "), judge_guesses(own, guesses)))
@@ -88,17 +134,40 @@ def family(example: Example) -> str:
 
 
 def _sources(found: Found) -> str:
-    lines = ["| network | pairs | gains, losses beyond noise | mean gain (points) | forecast | off by | verdicts |", "|---" * 7 + "|"]
+    lines = [
+        "| network | pairs | gains, losses beyond noise | mean gain (points) | forecast | off by | "
+        "verdicts |",
+        "|---" * 7 + "|",
+    ]
     groups: dict[str, Found] = {}
     for example, forecast in found:
         groups.setdefault(example.source.removeprefix(PREFIX), []).append((example, forecast))
-    for name, group in sorted(groups.items(), key=lambda each: -sum(example.gain for example, _ in each[1]) / len(each[1])):
-        gains, losses = (sum(sign * example.gain > example.noise for example, _ in group) for sign in (1, -1))
-        means = [100 * sum(values) / len(group) for values in zip(*((each.gain, forecast.gain.value) for each, forecast in group), strict=True)]
-        off = 100 * sum(abs(example.gain - forecast.gain.value) for example, forecast in group) / len(group)
+    for name, group in sorted(
+        groups.items(), key=lambda each: -sum(example.gain for example, _ in each[1]) / len(each[1])
+    ):
+        gains, losses = (
+            sum(sign * example.gain > example.noise for example, _ in group) for sign in (1, -1)
+        )
+        means = [
+            100 * sum(values) / len(group)
+            for values in zip(
+                *((each.gain, forecast.gain.value) for each, forecast in group), strict=True
+            )
+        ]
+        off = (
+            100
+            * sum(abs(example.gain - forecast.gain.value) for example, forecast in group)
+            / len(group)
+        )
         decisions = [judge(forecast, example.evidence).decision for example, forecast in group]
-        told = ", ".join(f"{decisions.count(each)} {each}" for each in dict.fromkeys(sorted(decisions, key=decisions.count, reverse=True)))
-        lines.append(f"| {name} | {len(group)} | {gains}, {losses} | {means[0]:+.1f} | {means[1]:+.1f} | {off:.1f} | {told} |")
+        told = ", ".join(
+            f"{decisions.count(each)} {each}"
+            for each in dict.fromkeys(sorted(decisions, key=decisions.count, reverse=True))
+        )
+        lines.append(
+            f"| {name} | {len(group)} | {gains}, {losses} | {means[0]:+.1f} | {means[1]:+.1f} | "
+            f"{off:.1f} | {told} |"
+        )
     return "\n".join(lines)
 
 
@@ -129,8 +198,19 @@ def draw(found: Found) -> Figure:
         axes.axvline(0, color="0.8", lw=0.8, zorder=0)
         axes.set_title(target, fontsize=9)
         axes.tick_params(labelsize=7)
-    handles = {name: handle for axes in panels for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)}
-    figure.legend([handles[name] for name in names], names, loc="outside lower center", ncols=5, fontsize=7, frameon=False)
+    handles = {
+        name: handle
+        for axes in panels
+        for handle, name in zip(*axes.get_legend_handles_labels(), strict=True)
+    }
+    figure.legend(
+        [handles[name] for name in names],
+        names,
+        loc="outside lower center",
+        ncols=5,
+        fontsize=7,
+        frameon=False,
+    )
     figure.supxlabel("forecast gain over scratch (points; round: n = 100, square: 400)", fontsize=8)
     figure.supylabel("measured gain (points)", fontsize=8)
     return figure

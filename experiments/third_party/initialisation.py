@@ -15,10 +15,12 @@ EPSILON = 1e-3
 def fresh(network: Network, prepared: np.ndarray, seed: int) -> tuple[NodeArrays, NodeArrays]:
     """Parameters and held arrays of the architecture before any training.
 
-    Kernels are drawn as He et al. (ICCV 2015) draw them, with variance 2 / fan-in. A new network normalises by the statistics of its own batches,
-    which a function of one image cannot have, and in many of these networks the batch normalisation was folded into the convolutions when they
-    were exported. So one rule for all: on images that are no data each layer's outputs are standardised channel by channel, by the held statistics
-    where there is batch normalisation, else by the layer's kernel and bias. Kernels marked `fixed` stay.
+    Kernels are drawn as He et al. (ICCV 2015) draw them, with variance 2 / fan-in. A new network
+    normalises by the statistics of its own batches, which a function of one image cannot have, and
+    in many of these networks the batch normalisation was folded into the convolutions when they
+    were exported. So one rule for all: on images that are no data each layer's outputs are
+    standardised channel by channel, by the held statistics where there is batch normalisation, else
+    by the layer's kernel and bias. Kernels marked `fixed` stay.
     """
     random = np.random.default_rng([seed, 4])
     normalised = {name for node in network.nodes if node["op"] == "bn" for name in node["inputs"]}
@@ -27,10 +29,16 @@ def fresh(network: Network, prepared: np.ndarray, seed: int) -> tuple[NodeArrays
     def visit(node: Node, inputs: Sequence[Any], arrays: Arrays) -> Arrays:
         used = dict(arrays)
         if node["op"] == "bn":
-            used |= {"gamma": np.ones_like(arrays["gamma"]), "beta": np.zeros_like(arrays["beta"]), **_statistics(inputs[0])}
+            used |= {
+                "gamma": np.ones_like(arrays["gamma"]),
+                "beta": np.zeros_like(arrays["beta"]),
+                **_statistics(inputs[0]),
+            }
         elif "kernel" in used and not node.get("fixed", False):
             shape = np.shape(arrays["kernel"])
-            used["kernel"] = (random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))).astype(np.float32)
+            used["kernel"] = (
+                random.standard_normal(shape) * np.sqrt(2 / np.prod(shape[:-1]))
+            ).astype(np.float32)
             used |= {"bias": np.zeros_like(arrays["bias"])} if "bias" in used else {}
             if node["id"] not in normalised:
                 found = _statistics(OPERATIONS[node["op"]](node, inputs, used))

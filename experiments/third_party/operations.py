@@ -1,7 +1,8 @@
 """The 13 operations of the node lists, each a pure function of a node, its inputs and its arrays.
 
-Images are (B, H, W, C). A node is a dictionary of the JSON file: `op`, `inputs`, and what the operation needs. Its arrays are those that its entries
-`kernel`, `bias`, `gamma`, `beta`, `mean`, `var` name, under these words.
+Images are (B, H, W, C). A node is a dictionary of the JSON file: `op`, `inputs`, and what the
+operation needs. Its arrays are those that its entries `kernel`, `bias`, `gamma`, `beta`, `mean`,
+`var` name, under these words.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -14,14 +15,24 @@ Node = Mapping[str, Any]
 Arrays = Mapping[str, Any]
 Operation = Callable[[Node, Sequence[jax.Array], Arrays], jax.Array]
 ARRAYS = ("kernel", "bias", "gamma", "beta", "mean", "var")  # entries of a node that name arrays
-ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {"relu": jax.nn.relu, "tanh": jnp.tanh, "softmax": jax.nn.softmax}
+ACTIVATIONS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "relu": jax.nn.relu,
+    "tanh": jnp.tanh,
+    "softmax": jax.nn.softmax,
+}
 
 
 def conv(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
     """Grouped, dilated convolution with a kernel (height, width, in / groups, out)."""
     images, kernel = inputs[0], arrays["kernel"]
-    window = [(size - 1) * step + 1 for size, step in zip(kernel.shape[:2], node["dilation"], strict=True)]
-    sides = jax.lax.padtype_to_pads(images.shape[1:3], window, node["stride"], node["pad"]) if isinstance(node["pad"], str) else node["pad"]
+    window = [
+        (size - 1) * step + 1 for size, step in zip(kernel.shape[:2], node["dilation"], strict=True)
+    ]
+    sides = (
+        jax.lax.padtype_to_pads(images.shape[1:3], window, node["stride"], node["pad"])
+        if isinstance(node["pad"], str)
+        else node["pad"]
+    )
     if node["groups"] == images.shape[-1] == kernel.shape[-1]:
         made = _depthwise(images, kernel, node["stride"], sides, node["dilation"])
     else:
@@ -37,17 +48,31 @@ def conv(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
     return made + arrays["bias"] if "bias" in arrays else made
 
 
-def _depthwise(images: jax.Array, kernel: jax.Array, stride: Sequence[int], sides: Sequence[Sequence[int]], dilation: Sequence[int]) -> jax.Array:
+def _depthwise(
+    images: jax.Array,
+    kernel: jax.Array,
+    stride: Sequence[int],
+    sides: Sequence[Sequence[int]],
+    dilation: Sequence[int],
+) -> jax.Array:
     """One kernel a channel, as a sum of shifted images: XLA's own is 5 to 40 times slower on a processor, and its gradient 6 to 10 times."""
     padded = jnp.pad(images, ((0, 0), *(tuple(pair) for pair in sides), (0, 0)))
     window = [(size - 1) * step + 1 for size, step in zip(kernel.shape[:2], dilation, strict=True)]
-    height, width = ((size - reach) // step + 1 for size, reach, step in zip(padded.shape[1:3], window, stride, strict=True))
+    height, width = (
+        (size - reach) // step + 1
+        for size, reach, step in zip(padded.shape[1:3], window, stride, strict=True)
+    )
     total = jnp.zeros(())
     for row in range(kernel.shape[0]):
         for column in range(kernel.shape[1]):
             top, left = row * dilation[0], column * dilation[1]
             bottom, right = top + (height - 1) * stride[0] + 1, left + (width - 1) * stride[1] + 1
-            seen = jax.lax.slice(padded, (0, top, left, 0), (len(padded), bottom, right, padded.shape[3]), (1, *stride, 1))
+            seen = jax.lax.slice(
+                padded,
+                (0, top, left, 0),
+                (len(padded), bottom, right, padded.shape[3]),
+                (1, *stride, 1),
+            )
             total = total + seen * kernel[row, column, 0]
     return total
 
@@ -98,8 +123,14 @@ def mean(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
 def maxpool(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
     """The largest value of each window; what is padded is smaller than anything."""
     del arrays
-    pad = node["pad"] if isinstance(node["pad"], str) else [(0, 0), *(tuple(pair) for pair in node["pad"]), (0, 0)]
-    return jax.lax.reduce_window(inputs[0], -jnp.inf, jax.lax.max, (1, *node["window"], 1), (1, *node["stride"], 1), pad)
+    pad = (
+        node["pad"]
+        if isinstance(node["pad"], str)
+        else [(0, 0), *(tuple(pair) for pair in node["pad"]), (0, 0)]
+    )
+    return jax.lax.reduce_window(
+        inputs[0], -jnp.inf, jax.lax.max, (1, *node["window"], 1), (1, *node["stride"], 1), pad
+    )
 
 
 def pad(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Array:
@@ -127,5 +158,20 @@ def reshape_c(node: Node, inputs: Sequence[jax.Array], arrays: Arrays) -> jax.Ar
 
 
 OPERATIONS: dict[str, Operation] = {
-    operation.__name__: operation for operation in (conv, dense, bn, act, clamp, add, concat, mean, maxpool, pad, flatten, permute_chw, reshape_c)
+    operation.__name__: operation
+    for operation in (
+        conv,
+        dense,
+        bn,
+        act,
+        clamp,
+        add,
+        concat,
+        mean,
+        maxpool,
+        pad,
+        flatten,
+        permute_chw,
+        reshape_c,
+    )
 }

@@ -28,7 +28,11 @@ class ChannelPreprocessing:
     def from_card(stated: Mapping[str, Any], size: int | None = None) -> "ChannelPreprocessing":
         """The preprocessing that a network's JSON states, at another size where one is given."""
         return ChannelPreprocessing(
-            size or stated["size"], stated["channels"], tuple(stated["mean"]), tuple(stated["std"]), stated.get("invert", False)
+            size or stated["size"],
+            stated["channels"],
+            tuple(stated["mean"]),
+            tuple(stated["std"]),
+            stated.get("invert", False),
         )
 
     def identity(self) -> dict[str, Any]:
@@ -44,7 +48,9 @@ class ChannelPreprocessing:
             pixels = pixels[..., ::-1]
         if self.invert:
             pixels = 255 - pixels
-        return ((pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)).astype(np.float32)
+        return (
+            (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
+        ).astype(np.float32)
 
 
 def noise_images(count: int, size: int, seed: int) -> np.ndarray:
@@ -55,7 +61,10 @@ def noise_images(count: int, size: int, seed: int) -> np.ndarray:
     """
     random = np.random.default_rng([seed, 3])
     frequency = np.hypot(np.fft.fftfreq(size)[:, None], np.fft.rfftfreq(size)[None, :]) * size
-    spectrum = np.fft.rfft2(random.standard_normal((count, size, size, 4)), axes=(1, 2)) / np.maximum(frequency, 1)[None, :, :, None]
+    spectrum = (
+        np.fft.rfft2(random.standard_normal((count, size, size, 4)), axes=(1, 2))
+        / np.maximum(frequency, 1)[None, :, :, None]
+    )
     planes = np.fft.irfft2(spectrum, s=(size, size), axes=(1, 2))
     mixed = planes[..., :3] + 2 * planes[..., 3:]  # the channels of a photograph are much alike
     return np.clip(127.5 + 60 * mixed / mixed.std(), 0, 255).astype(np.uint8)

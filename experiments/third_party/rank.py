@@ -1,4 +1,7 @@
-"""All networks ranked on small parts of nine targets: python -m experiments.third_party rank. Interrupted, it goes on where it was."""
+"""All networks ranked on small parts of nine targets: python -m experiments.third_party rank.
+
+Interrupted, it goes on where it was.
+"""
 
 import sys
 import time
@@ -44,7 +47,9 @@ def load_part(name: str) -> Target:
     if name.startswith("sklearn:"):
         return api.load_target(name, subset=ROWS, seed=SEED)
     arrays = unpack(name)
-    return Target.from_arrays(name, arrays["x_train"], arrays["y_train"], [str(word) for word in arrays["classes"]]).subset(ROWS, SEED)
+    return Target.from_arrays(
+        name, arrays["x_train"], arrays["y_train"], [str(word) for word in arrays["classes"]]
+    ).subset(ROWS, SEED)
 
 
 def ranked(source: Source, target: Target) -> dict[str, Any]:
@@ -53,11 +58,19 @@ def ranked(source: Source, target: Target) -> dict[str, Any]:
     row = api.rank([source], target, scorers=SCORERS, seed=SEED, progress=False).best
     scores = {name: row.scores[name].value if row.scores[name].ok else None for name in SCORERS}
     key = {"source": source.name, "target": target.name, "rows": ROWS, "seed": SEED}
-    return {**key, "revision": source.revision, "scores": scores, "seconds": round(time.process_time() - start, 2)}
+    return {
+        **key,
+        "revision": source.revision,
+        "scores": scores,
+        "seconds": round(time.process_time() - start, 2),
+    }
 
 
 def main() -> None:
-    known = {(each["source"], each["target"]): each["revision"] for each in read_records(RESULTS, key=KEY)}
+    known = {
+        (each["source"], each["target"]): each["revision"]
+        for each in read_records(RESULTS, key=KEY)
+    }
     targets: dict[str, Target] = {}
     for source in candidates():
         for name in TARGETS:
@@ -66,4 +79,10 @@ def main() -> None:
             targets[name] = targets.get(name) or load_part(name)
             record = ranked(source, targets[name])
             append_record(RESULTS, record)
-            print(record["source"], record["target"], record["scores"], record["seconds"], file=sys.stderr)
+            print(
+                record["source"],
+                record["target"],
+                record["scores"],
+                record["seconds"],
+                file=sys.stderr,
+            )

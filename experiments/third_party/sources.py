@@ -11,7 +11,14 @@ import numpy as np
 
 from experiments.study.targets import decoded
 from experiments.third_party.initialisation import NOISE_IMAGES, fresh, re_estimated
-from experiments.third_party.network import Network, NodeArrays, applying, joined, read_network, walk
+from experiments.third_party.network import (
+    Network,
+    NodeArrays,
+    applying,
+    joined,
+    read_network,
+    walk,
+)
 from experiments.third_party.preprocessing import ChannelPreprocessing, noise_images
 from featalign.errors import FeatalignError
 from featalign.sources.flax_modules import chosen_layers, flat_parameters
@@ -25,14 +32,20 @@ SETS = {  # what the sets at hand are called
     "Fashion-MNIST": "fashion_mnist",
     "Omniglot (few-shot episodes)": "omniglot_chars",
 }
-RE_ESTIMATED = {"Omniglot (few-shot episodes)": "omniglot_chars", "miniImageNet (few-shot episodes)": "tiny_imagenet175"}
+RE_ESTIMATED = {
+    "Omniglot (few-shot episodes)": "omniglot_chars",
+    "miniImageNet (few-shot episodes)": "tiny_imagenet175",
+}
 STATISTICS_IMAGES = 512
 VERSION = 1  # to be raised whenever the same files give other features
 
 
 @cache
 def names() -> tuple[str, ...]:
-    """The names of all networks, sorted; none where the folder ../shared/data/weights is not there."""
+    """The names of all networks, sorted.
+
+    None where the folder ../shared/data/weights is not there.
+    """
     return tuple(sorted(path.stem for path in WEIGHTS.glob("*.json")))
 
 
@@ -40,13 +53,17 @@ def names() -> tuple[str, ...]:
 def load(name: str, size: int | None = None) -> Source:
     """The network of this name as a source, for images of its own size or of another one.
 
-    Raises FeatalignError for a name that does not exist, and for another size where the network is not convolutional or cannot take it.
+    Raises FeatalignError for a name that does not exist, and for another size where the network is
+    not convolutional or cannot take it.
 
     >>> load("resnet20_cifar10").layers if names() else ("depth_1", "depth_2", "depth_3", "depth_4", "features")
     ('depth_1', 'depth_2', 'depth_3', 'depth_4', 'features')
     """
     if name not in names():
-        raise FeatalignError(f"source: there is no network {name!r} in {WEIGHTS}; it has {', '.join(names()) or 'none'}")
+        raise FeatalignError(
+            f"source: there is no network {name!r} in {WEIGHTS}; it has "
+            f"{', '.join(names()) or 'none'}"
+        )
     network = read_network(WEIGHTS / f"{name}.json")
     preprocessing = ChannelPreprocessing.from_card(network.card["preprocessing"], size)
     title = f"third_party/{name}" + (f"_at_{size}" if size else "")
@@ -56,7 +73,12 @@ def load(name: str, size: int | None = None) -> Source:
 
     def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
         made = built()
-        return {layer: np.asarray(values) for layer, values in chosen_layers()(made.apply, made.parameters, made.prepare(inputs), layers).items()}
+        return {
+            layer: np.asarray(values)
+            for layer, values in chosen_layers()(
+                made.apply, made.parameters, made.prepare(inputs), layers
+            ).items()
+        }
 
     return Source(
         name=title,
@@ -75,21 +97,34 @@ def __getattr__(name: str) -> Callable[[], Source]:
     """A factory of each network, as py: addresses name it."""
     found = re.fullmatch(r"(\w+?)(?:_at_(\d+))?", name)
     if found is None or found[1] not in names():
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}; the networks are {', '.join(names()) or 'not there'}")
+        raise AttributeError(
+            f"module {__name__!r} has no attribute {name!r}; the networks are "
+            f"{', '.join(names()) or 'not there'}"
+        )
     return partial(load, found[1], int(found[2])) if found[2] else partial(load, found[1])
 
 
-def _differentiable(network: Network, preprocessing: ChannelPreprocessing, statistics: str | None) -> Differentiable:
-    held = network.held if statistics is None else re_estimated(network, preprocessing(some_images(statistics)))
+def _differentiable(
+    network: Network, preprocessing: ChannelPreprocessing, statistics: str | None
+) -> Differentiable:
+    held = (
+        network.held
+        if statistics is None
+        else re_estimated(network, preprocessing(some_images(statistics)))
+    )
     apply = applying(network, held)
 
     def made(parameters: NodeArrays, held: NodeArrays, apply: Any) -> Differentiable:
         return Differentiable(parameters, apply, preprocessing, initialise, held)
 
     def initialise(seed: int) -> Differentiable:
-        parameters, drawn = fresh(network, preprocessing(noise_images(NOISE_IMAGES, preprocessing.size, seed)), seed)
+        parameters, drawn = fresh(
+            network, preprocessing(noise_images(NOISE_IMAGES, preprocessing.size, seed)), seed
+        )
         moves = any("mean" in arrays for arrays in drawn.values())
-        return made(parameters, drawn, applying(network, drawn) if moves else apply)  # one function is compiled once
+        return made(
+            parameters, drawn, applying(network, drawn) if moves else apply
+        )  # one function is compiled once
 
     return made(network.parameters, held, apply)
 
@@ -107,41 +142,64 @@ def some_images(name: str) -> list[np.ndarray]:
     return [decoded(jpeg, offsets, row) for row in chosen]
 
 
-def _check_size(title: str, network: Network, preprocessing: ChannelPreprocessing, size: int | None) -> None:
+def _check_size(
+    title: str, network: Network, preprocessing: ChannelPreprocessing, size: int | None
+) -> None:
     if size is None:
         return
     stated = network.card["preprocessing"]["size"]
     if not network.is_convolutional:
-        raise FeatalignError(f"{title}: expected images of {stated} pixels, got {size}; the network flattens them and has no other size")
+        raise FeatalignError(
+            f"{title}: expected images of {stated} pixels, got {size}; the network flattens them "
+            "and has no other size"
+        )
     import jax
 
     channels = 1 if preprocessing.channels == "gray" else 3
     example = jax.ShapeDtypeStruct((1, size, size, channels), np.float32)
     arrays = joined(network.parameters, network.held)
     try:
-        values = jax.eval_shape(lambda prepared: [value for _, value in walk(network.nodes, arrays, prepared)], example)
+        values = jax.eval_shape(
+            lambda prepared: [value for _, value in walk(network.nodes, arrays, prepared)], example
+        )
         fits = all(value.size > 0 for value in values)
     except (TypeError, ValueError, ZeroDivisionError):
         fits = False
     if not fits:
-        raise FeatalignError(f"{title}: expected images large enough for its convolutions, got {size} pixels; it was made for {stated}")
+        raise FeatalignError(
+            f"{title}: expected images large enough for its convolutions, got {size} pixels; it "
+            f"was made for {stated}"
+        )
 
 
 def _revision(network: Network, statistics: str | None) -> str:
-    stated = {"version": VERSION, "nodes": network.nodes, "layers": network.layers, "statistics": [statistics, STATISTICS_IMAGES]}
+    stated = {
+        "version": VERSION,
+        "nodes": network.nodes,
+        "layers": network.layers,
+        "statistics": [statistics, STATISTICS_IMAGES],
+    }
     text = np.frombuffer(json.dumps(stated, sort_keys=True).encode(), np.uint8)
-    return digest_arrays(flat_parameters(joined(network.parameters, network.held)) | {"network": text})
+    return digest_arrays(
+        flat_parameters(joined(network.parameters, network.held)) | {"network": text}
+    )
 
 
 def _pretraining(network: Network) -> Pretraining:
     card = network.card
     checked = re.fullmatch(r"top-1 ([\d.]+) on (\w+) test images", card["check"] or "")
     last = next((node for node in reversed(network.nodes) if node["op"] in ("conv", "dense")), None)
-    classes = network.parameters[last["id"]]["kernel"].shape[-1] if last is not None and "logits" in network.layers else None
+    classes = (
+        network.parameters[last["id"]]["kernel"].shape[-1]
+        if last is not None and "logits" in network.layers
+        else None
+    )
     return Pretraining(
         SETS.get(card["trained_on"], card["trained_on"]),
         f"{card['architecture']}, by {card['source_repo']}",
         num_classes=classes,
-        accuracy=float(checked[1]) if checked else None,  # on other images it says nothing of what was learnt
+        accuracy=float(checked[1])
+        if checked
+        else None,  # on other images it says nothing of what was learnt
         num_parameters=card["n_params"],
     )

@@ -1,11 +1,13 @@
 """Trains the zoo: python -m experiments.zoo [NAME ...] [--data FOLDER].
 
-A source that already has its weights is left alone; one that was interrupted goes on from its last epoch. The learning
-rate starts at 1e-3 (AdamW, weight decay 1e-2) and falls to a fifth whenever the validation accuracy has not risen by
-0.1 points for 4 epochs (an epoch has at least 50 steps); after the third such fall the training ends, so each source has had the budget after
-which its own validation accuracy stops rising. The best epoch's weights are kept, and their accuracy on the set's test images,
-which had no part in this, goes into the card. Validation images are a tenth of the training images; where labels are random
-there is nothing to generalise, and the training images stand in for both.
+A source that already has its weights is left alone; one that was interrupted goes on from its last
+epoch. The learning rate starts at 1e-3 (AdamW, weight decay 1e-2) and falls to a fifth whenever the
+validation accuracy has not risen by 0.1 points for 4 epochs (an epoch has at least 50 steps); after
+the third such fall the training ends, so each source has had the budget after which its own
+validation accuracy stops rising. The best epoch's weights are kept, and their accuracy on the set's
+test images, which had no part in this, goes into the card. Validation images are a tenth of the
+training images; where labels are random there is nothing to generalise, and the training images
+stand in for both.
 """
 
 import argparse
@@ -37,7 +39,9 @@ def augmented(images: np.ndarray, recipe: Recipe, random: np.random.Generator) -
     """Random shifts (edges repeated), flips, and where it is said quarter turns and negatives."""
     count, size = len(images), images.shape[1]
     if recipe.shift:
-        padded = np.pad(images, ((0, 0), (recipe.shift,) * 2, (recipe.shift,) * 2, (0, 0)), mode="edge")
+        padded = np.pad(
+            images, ((0, 0), (recipe.shift,) * 2, (recipe.shift,) * 2, (0, 0)), mode="edge"
+        )
         rows = random.integers(0, 2 * recipe.shift + 1, (count, 1)) + np.arange(size)
         columns = random.integers(0, 2 * recipe.shift + 1, (count, 1)) + np.arange(size)
         images = padded[np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]]
@@ -84,28 +88,46 @@ def train(
         return nnx.merge(definition, parameters)(images)["logits"].argmax(-1)
 
     def accuracy(parameters, images, labels):
-        hits = [np.asarray(predict(parameters, images[i : i + 500])) == labels[i : i + 500] for i in range(0, len(labels), 500)]
+        hits = [
+            np.asarray(predict(parameters, images[i : i + 500])) == labels[i : i + 500]
+            for i in range(0, len(labels), 500)
+        ]
         return float(np.concatenate(hits).mean())
 
-    progress = {"epoch": 0, "best": -1.0, "best_epoch": 0, "since": 0, "falls": 0, "curve": [], "seconds": 0.0}
+    progress = {
+        "epoch": 0,
+        "best": -1.0,
+        "best_epoch": 0,
+        "since": 0,
+        "falls": 0,
+        "curve": [],
+        "seconds": 0.0,
+    }
     best = parameters
     checkpoint = CHECKPOINTS / f"{recipe.name}.msgpack"
     if checkpoint.exists():
         saved: Any = serialization.msgpack_restore(checkpoint.read_bytes())
-        parameters, best, state = (_restored(like, saved[key]) for key, like in (("parameters", parameters), ("best", best), ("state", state)))
+        parameters, best, state = (
+            _restored(like, saved[key])
+            for key, like in (("parameters", parameters), ("best", best), ("state", state))
+        )
         progress = json.loads(saved["progress"])
     while progress["epoch"] < (recipe.epochs or MAX_EPOCHS) and progress["falls"] < FALLS:
         start = time.time()
         random = np.random.default_rng((SEED, progress["epoch"]))
         passes = -(-steps_per_epoch * BATCH // len(arrays.train_labels))
-        order = np.concatenate([random.permutation(len(arrays.train_labels)) for _ in range(passes)])
+        order = np.concatenate(
+            [random.permutation(len(arrays.train_labels)) for _ in range(passes)]
+        )
         rate = recipe.rate / 5 ** progress["falls"]
         total = 0.0
         for index in range(steps_per_epoch):
             rows = order[index * BATCH : (index + 1) * BATCH]
             warm = min(1.0, (index + 1) / steps_per_epoch) if progress["epoch"] == 0 else 1.0
             images = augmented(arrays.train_images[rows], recipe, random)
-            parameters, state, value = step(parameters, state, images, arrays.train_labels[rows], jnp.float32(rate * warm))
+            parameters, state, value = step(
+                parameters, state, images, arrays.train_labels[rows], jnp.float32(rate * warm)
+            )
             total += float(value)
         validation = accuracy(parameters, arrays.validation_images, arrays.validation_labels)
         progress["curve"].append(round(validation, 4))
@@ -120,12 +142,19 @@ def train(
             progress.update(since=0, falls=progress["falls"] + 1)
             parameters = best
         content = {"progress": json.dumps(progress)}
-        content |= {key: _leaves(tree) for key, tree in (("parameters", parameters), ("best", best), ("state", state))}
+        content |= {
+            key: _leaves(tree)
+            for key, tree in (("parameters", parameters), ("best", best), ("state", state))
+        }
         CHECKPOINTS.mkdir(exist_ok=True)
         part = checkpoint.with_suffix(".part")
         part.write_bytes(serialization.msgpack_serialize(content))
         part.replace(checkpoint)
-        print(f"{recipe.name} epoch {progress['epoch']} loss {total / steps_per_epoch:.3f} validation {validation:.4f} rate {rate:.1e}", flush=True)
+        print(
+            f"{recipe.name} epoch {progress['epoch']} loss {total / steps_per_epoch:.3f} "
+            f"validation {validation:.4f} rate {rate:.1e}",
+            flush=True,
+        )
     if into is not None:
         best = jax.tree.map(lambda leaf: leaf.astype(jnp.float16).astype(jnp.float32), best)
     test_accuracy = accuracy(best, arrays.test_images, arrays.test_labels)
@@ -170,7 +199,12 @@ def write_source(
             "num_classes": arrays.num_classes,
             "spoiled": recipe.spoil,
         },
-        "accuracy": {"value": round(test_accuracy, 4), "measured_on": "training images" if recipe.spoil in ("labels", "noise") else "test images"},
+        "accuracy": {
+            "value": round(test_accuracy, 4),
+            "measured_on": "training images"
+            if recipe.spoil in ("labels", "noise")
+            else "test images",
+        },
         "preprocessing": arrays.preprocessing.identity(),
         "training": {
             "command": f"python -m {module} {recipe.name}",
@@ -187,12 +221,20 @@ def write_source(
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m experiments.zoo", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="python -m experiments.zoo",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("names", nargs="*", help="sources to train (default: all)")
-    parser.add_argument("--data", type=Path, default=Path("../shared/data/images"), help="folder of the image sets")
+    parser.add_argument(
+        "--data", type=Path, default=Path("../shared/data/images"), help="folder of the image sets"
+    )
     arguments = parser.parse_args()
     for recipe in RECIPES:
-        if (not arguments.names or recipe.name in arguments.names) and not (WEIGHTS / f"{recipe.name}.json").exists():
+        if (not arguments.names or recipe.name in arguments.names) and not (
+            WEIGHTS / f"{recipe.name}.json"
+        ).exists():
             train(recipe, arguments.data)
 
 

@@ -36,8 +36,18 @@ def _decoded(path: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray
         stored = np.load(path)
         return stored["x_train"], stored["y_train"], stored["x_test"], stored["y_test"]
     stored = np.load(path.with_name(f"{path.stem}_jpeg.npz"))
-    jpeg, offsets, labels, train = stored["jpeg"], stored["offsets"], stored["labels"], stored["is_train"]
-    images = np.stack([np.asarray(Image.open(io.BytesIO(jpeg[a:b].tobytes()))) for a, b in itertools.pairwise(offsets)])
+    jpeg, offsets, labels, train = (
+        stored["jpeg"],
+        stored["offsets"],
+        stored["labels"],
+        stored["is_train"],
+    )
+    images = np.stack(
+        [
+            np.asarray(Image.open(io.BytesIO(jpeg[a:b].tobytes())))
+            for a, b in itertools.pairwise(offsets)
+        ]
+    )
     return images[train], labels[train], images[~train], labels[~train]
 
 
@@ -59,7 +69,9 @@ def _per_channel(values: np.ndarray) -> tuple[float, float, float]:
 
 def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
     """The recipe's data, resized and standardised by its own mean and deviation."""
-    train_images, train_labels, test_images, test_labels = _decoded(folder / f"{recipe.dataset}.npz")
+    train_images, train_labels, test_images, test_labels = _decoded(
+        folder / f"{recipe.dataset}.npz"
+    )
     if recipe.groups:
         train_images, train_labels = _grouped(train_images, train_labels, recipe.groups)
         test_images, test_labels = _grouped(test_images, test_labels, recipe.groups)
@@ -71,7 +83,10 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
     train_pixels, test_pixels = plain(train_images), plain(test_images)
     if recipe.spoil == "pixels":
         order = random.permutation(IMAGE_SIZE**2)
-        train_pixels, test_pixels = (pixels.reshape(len(pixels), -1, 3)[:, order].reshape(pixels.shape) for pixels in (train_pixels, test_pixels))
+        train_pixels, test_pixels = (
+            pixels.reshape(len(pixels), -1, 3)[:, order].reshape(pixels.shape)
+            for pixels in (train_pixels, test_pixels)
+        )
     if recipe.spoil == "noise":
         train_pixels = random.random(train_pixels.shape, np.float32)
     if recipe.spoil in ("labels", "noise"):
@@ -80,7 +95,10 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
         wrong = random.random(len(train_labels)) < recipe.wrong_labels
         drawn = random.integers(0, train_labels.max() + 1, len(train_labels))
         train_labels = np.where(wrong, drawn, train_labels)
-    mean, std = _per_channel(train_pixels.mean((0, 1, 2), dtype=np.float64)), _per_channel(train_pixels.std((0, 1, 2), dtype=np.float64))
+    mean, std = (
+        _per_channel(train_pixels.mean((0, 1, 2), dtype=np.float64)),
+        _per_channel(train_pixels.std((0, 1, 2), dtype=np.float64)),
+    )
     if recipe.standard:
         stated = read_card(recipe.standard)["preprocessing"]
         mean, std = tuple(stated["mean"]), tuple(stated["std"])
@@ -93,7 +111,25 @@ def load_arrays(recipe: Recipe, folder: Path) -> Arrays:
     train_labels, test_labels = train_labels.astype(np.int32), test_labels.astype(np.int32)
     num_classes = int(train_labels.max()) + 1
     if recipe.spoil in ("labels", "noise"):
-        return Arrays(train, train_labels, train, train_labels, train, train_labels, num_classes, preprocessing)
+        return Arrays(
+            train,
+            train_labels,
+            train,
+            train_labels,
+            train,
+            train_labels,
+            num_classes,
+            preprocessing,
+        )
     rows = random.permutation(len(train_labels))
     held, kept = np.split(rows, [len(rows) // 10])
-    return Arrays(train[kept], train_labels[kept], train[held], train_labels[held], test, test_labels, num_classes, preprocessing)
+    return Arrays(
+        train[kept],
+        train_labels[kept],
+        train[held],
+        train_labels[held],
+        test,
+        test_labels,
+        num_classes,
+        preprocessing,
+    )

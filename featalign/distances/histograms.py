@@ -14,36 +14,51 @@ NUM_BINS, FLOOR = 10, 1e-4
 def shares(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares (B,) of two columns (N,) and (M,) in bins between the deciles of the first, none below 1e-4.
 
-    Bins include their upper edge, so that a value that many rows share, such as the zero of a rectified feature, has one of its own; equal deciles
-    are one edge, and a constant reference has three bins: below, at, and above it.
+    Bins include their upper edge, so that a value that many rows share, such as the zero of a
+    rectified feature, has one of its own; equal deciles are one edge, and a constant reference has
+    three bins: below, at, and above it.
     """
     edges = np.unique(np.quantile(reference, np.arange(1, NUM_BINS) / NUM_BINS))
     if reference.min() == reference.max():
         edges = np.array([np.nextafter(reference[0], -np.inf), reference[0]])
-    counts = [np.bincount(np.searchsorted(edges, column, side="left"), minlength=len(edges) + 1) for column in (reference, other)]
+    counts = [
+        np.bincount(np.searchsorted(edges, column, side="left"), minlength=len(edges) + 1)
+        for column in (reference, other)
+    ]
     first, second = (np.maximum(count / count.sum(), FLOOR) for count in counts)
     return first, second
 
 
-def _mean_over_features(reference: np.ndarray, other: np.ndarray, measure: Callable[[np.ndarray, np.ndarray], float]) -> DistanceResult:
-    found = np.array([measure(*shares(first, second)) for first, second in zip(reference.T, other.T, strict=True)])
+def _mean_over_features(
+    reference: np.ndarray, other: np.ndarray, measure: Callable[[np.ndarray, np.ndarray], float]
+) -> DistanceResult:
+    found = np.array(
+        [
+            measure(*shares(first, second))
+            for first, second in zip(reference.T, other.T, strict=True)
+        ]
+    )
     return DistanceResult(float(found.mean()), found)
 
 
 def psi(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """Population stability index: Σ (q - p) ln(q / p), p and q the shares of reference and other in the reference's deciles; mean over features.
 
-    At least 0 (the same shares), symmetric in p and q. By convention below 0.1 stable, 0.1 to 0.25 a moderate and above 0.25 a major change. It is
-    the sum of both Kullback-Leibler divergences. With few rows it is above 0 by chance: about 9 (1/N + 1/M).
+    At least 0 (the same shares), symmetric in p and q. By convention below 0.1 stable, 0.1 to 0.25
+    a moderate and above 0.25 a major change. It is the sum of both Kullback-Leibler divergences.
+    With few rows it is above 0 by chance: about 9 (1/N + 1/M).
     """
     del seed
-    return _mean_over_features(reference, other, lambda p, q: float(((q - p) * np.log(q / p)).sum()))
+    return _mean_over_features(
+        reference, other, lambda p, q: float(((q - p) * np.log(q / p)).sum())
+    )
 
 
 def kl(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """Kullback-Leibler divergence: Σ p ln(p / q) of the same shares, in nats; mean over features.
 
-    At least 0 up to rounding (the floor makes shares sum to a little more than 1), not symmetric. There is no conventional threshold.
+    At least 0 up to rounding (the floor makes shares sum to a little more than 1), not symmetric.
+    There is no conventional threshold.
     """
     del seed
     return _mean_over_features(reference, other, lambda p, q: float(rel_entr(p, q).sum()))
@@ -52,13 +67,22 @@ def kl(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
 def js(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """Jensen-Shannon divergence: KL(p | m) / 2 + KL(q | m) / 2, m = (p + q) / 2, of the same shares, in bits; mean over features.
 
-    0 (the same shares) to 1 (no common bin; 0.76 where all of the other lies beyond one end of the reference); symmetric in p and q. Its square
-    root is a metric, and monitors that threshold that at 0.1 threshold this at 0.01.
+    0 (the same shares) to 1 (no common bin; 0.76 where all of the other lies beyond one end of the
+    reference); symmetric in p and q. Its square root is a metric, and monitors that threshold that
+    at 0.1 threshold this at 0.01.
     """
     del seed
-    return _mean_over_features(reference, other, lambda p, q: float(jensenshannon(p, q, base=2) ** 2))
+    return _mean_over_features(
+        reference, other, lambda p, q: float(jensenshannon(p, q, base=2) ** 2)
+    )
 
 
 PSI = Distance("psi", psi, "population stability index, mean over features", threshold=0.25)
 KL = Distance("kl", kl, "Kullback-Leibler divergence of histograms, mean over features (nats)")
-JS = Distance("js", js, "Jensen-Shannon divergence of histograms, mean over features (bits)", 1.0, threshold=0.01)
+JS = Distance(
+    "js",
+    js,
+    "Jensen-Shannon divergence of histograms, mean over features (bits)",
+    1.0,
+    threshold=0.01,
+)

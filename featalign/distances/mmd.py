@@ -11,9 +11,11 @@ NUM_PERMUTATIONS = 200
 def mmd(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """Unbiased squared maximum mean discrepancy: mean k(x, x') + mean k(y, y') - 2 mean k(x, y), pairs of different rows.
 
-    k(x, y) = exp(-|x - y|² / (2 ℓ²)), ℓ² the median squared distance of different rows of both sets together. 0 on average for two samples of
-    one distribution, hence also negative; below 2. The p-value is the share of 200 reorderings of the rows (by the seed), and of the order as it is,
-    with at least this value; by convention p < 0.05 means different. Gretton et al., "A kernel two-sample test", JMLR 2012.
+    k(x, y) = exp(-|x - y|² / (2 ℓ²)), ℓ² the median squared distance of different rows of both sets
+    together. 0 on average for two samples of one distribution, hence also negative; below 2. The
+    p-value is the share of 200 reorderings of the rows (by the seed), and of the order as it is,
+    with at least this value; by convention p < 0.05 means different. Gretton et al., "A kernel
+    two-sample test", JMLR 2012.
     """
     rows = np.concatenate([reference, other])
     squares = cdist(rows, rows, "sqeuclidean")
@@ -38,7 +40,13 @@ def _discrepancies(kernel: np.ndarray, member: np.ndarray, first: int, second: i
     within = (towards * member).sum(axis=1)
     between = towards.sum(axis=1) - within
     rest = kernel.sum() - 2 * between - within
-    return within / (first * (first - 1)) + rest / (second * (second - 1)) - 2 * between / (first * second)
+    return (
+        within / (first * (first - 1))
+        + rest / (second * (second - 1))
+        - 2 * between / (first * second)
+    )
 
 
-MMD = Distance("mmd", mmd, "squared maximum mean discrepancy, Gaussian kernel", 2.0, p_threshold=0.05)
+MMD = Distance(
+    "mmd", mmd, "squared maximum mean discrepancy, Gaussian kernel", 2.0, p_threshold=0.05
+)

@@ -17,10 +17,10 @@ MAX_STEPS = 10_000  # a few tens are usual
 def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """2 (1 - 2 err), err the cross-validated error of logistic regression that tells reference from other, both sets weighing alike.
 
-    0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No conventional threshold. Features are standardised
-    by both sets together; five folds, drawn by the seed, fewer with fewer rows. Raises
-    FeatalignError where a fit does not end. Ben-David et al., "Analysis of representations for
-    domain adaptation", 2006.
+    0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No
+    conventional threshold. Features are standardised by both sets together; five folds, drawn by
+    the seed, fewer with fewer rows. Raises FeatalignError where a fit does not end. Ben-David et
+    al., "Analysis of representations for domain adaptation", 2006.
     """
     rows = np.concatenate([reference, other])
     labels = np.repeat([0, 1], [len(reference), len(other)])
@@ -31,7 +31,9 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
     if rows.shape[1] > len(rows):  # a rotation, which the penalty does not notice
         left, values, _ = np.linalg.svd(rows, full_matrices=False)
         rows = left * values
-    folds = StratifiedKFold(min(NUM_FOLDS, len(reference), len(other)), shuffle=True, random_state=seed)
+    folds = StratifiedKFold(
+        min(NUM_FOLDS, len(reference), len(other)), shuffle=True, random_state=seed
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         classifier = LogisticRegression(class_weight="balanced", max_iter=MAX_STEPS)
@@ -46,4 +48,6 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
     return DistanceResult(max(0.0, float(2 * (1 - 2 * error))))
 
 
-PROXY_A_DISTANCE = Distance("proxy_a_distance", proxy_a_distance, "how well a linear classifier tells the sets apart", 2.0)
+PROXY_A_DISTANCE = Distance(
+    "proxy_a_distance", proxy_a_distance, "how well a linear classifier tells the sets apart", 2.0
+)

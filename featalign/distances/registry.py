@@ -11,7 +11,17 @@ from featalign.distances.mmd import MMD
 from featalign.distances.proxy_a_distance import PROXY_A_DISTANCE
 from featalign.distances.wasserstein import SLICED_WASSERSTEIN, WASSERSTEIN
 
-DISTANCES: tuple[Distance, ...] = (PSI, KL, JS, KS, WASSERSTEIN, SLICED_WASSERSTEIN, MMD, FRECHET, PROXY_A_DISTANCE)
+DISTANCES: tuple[Distance, ...] = (
+    PSI,
+    KL,
+    JS,
+    KS,
+    WASSERSTEIN,
+    SLICED_WASSERSTEIN,
+    MMD,
+    FRECHET,
+    PROXY_A_DISTANCE,
+)
 
 if len({distance.name for distance in DISTANCES}) != len(DISTANCES):
     raise RuntimeError("two distances in featalign/distances/registry.py have the same name")
@@ -30,11 +40,14 @@ def select(names: Iterable[str] | None = None) -> tuple[Distance, ...]:
     return choose({distance.name: distance for distance in DISTANCES}, names, "distances")
 
 
-def measure(reference: object, other: object, names: Iterable[str] | None = None, *, seed: int = 0) -> dict[str, DistanceResult]:
+def measure(
+    reference: object, other: object, names: Iterable[str] | None = None, *, seed: int = 0
+) -> dict[str, DistanceResult]:
     """Distances of reference features (N, D) and others (M, D) by name.
 
-    They know nothing of labels, of what training makes of the features, or of how many rows the target has: what decides whether transfer beats
-    training from scratch. Raises FeatalignError for features that cannot be compared and for names that do not exist.
+    They know nothing of labels, of what training makes of the features, or of how many rows the
+    target has: what decides whether transfer beats training from scratch. Raises FeatalignError for
+    features that cannot be compared and for names that do not exist.
 
     >>> import numpy as np
     >>> random = np.random.default_rng(0)

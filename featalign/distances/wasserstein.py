@@ -9,22 +9,30 @@ NUM_DIRECTIONS = 100
 
 
 def wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """First Wasserstein distance in units of the reference's deviation: ∫ |F(t) - G(t)| dt / s; mean over features.
+    """First Wasserstein distance in units of the reference's deviation: ∫ |F(t) - G(t)| dt / s.
 
-    At least 0 (the same samples), without upper bound; by convention above 0.1 different. s is the deviation of the reference's column, or of both
-    together where that one is constant. The distance of the joint distribution is not offered: in a hundred dimensions it measures the noise of
-    sampling (for two samples of one law it is as large as between different ones).
+    Mean over features.
+
+    At least 0 (the same samples), without upper bound; by convention above 0.1 different. s is the
+    deviation of the reference's column, or of both together where that one is constant. The
+    distance of the joint distribution is not offered: in a hundred dimensions it measures the noise
+    of sampling (for two samples of one law it is as large as between different ones).
     """
     del seed
-    found = np.array([_scaled(first, second) for first, second in zip(reference.T, other.T, strict=True)])
+    found = np.array(
+        [_scaled(first, second) for first, second in zip(reference.T, other.T, strict=True)]
+    )
     return DistanceResult(float(found.mean()), found)
 
 
 def sliced_wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """The same, along 100 directions drawn evenly (by the seed) instead of along the features; mean over directions.
+    """The same, along 100 directions drawn evenly (by the seed) instead of along the features.
 
-    It sees some of how features go together, by which sets with equal columns may differ. Rabin et al., "Wasserstein barycenter and its
-    application to texture mixing", 2011; here each direction is in units of the reference's deviation along it. Above 0.1 different, as above.
+    Mean over directions.
+
+    It sees some of how features go together, by which sets with equal columns may differ. Rabin et
+    al., "Wasserstein barycenter and its application to texture mixing", 2011; here each direction
+    is in units of the reference's deviation along it. Above 0.1 different, as above.
     """
     directions = np.random.default_rng(seed).normal(size=(reference.shape[1], NUM_DIRECTIONS))
     directions /= np.sqrt((directions**2).sum(axis=0))
@@ -37,5 +45,12 @@ def _scaled(first: np.ndarray, second: np.ndarray) -> float:
     return distance / float(deviation) if distance > 0 and deviation > 0 else 0.0
 
 
-WASSERSTEIN = Distance("wasserstein", wasserstein, "Wasserstein distance in deviations of the reference, mean over features", threshold=0.1)
-SLICED_WASSERSTEIN = Distance("sliced_wasserstein", sliced_wasserstein, "the same along random directions", threshold=0.1)
+WASSERSTEIN = Distance(
+    "wasserstein",
+    wasserstein,
+    "Wasserstein distance in deviations of the reference, mean over features",
+    threshold=0.1,
+)
+SLICED_WASSERSTEIN = Distance(
+    "sliced_wasserstein", sliced_wasserstein, "the same along random directions", threshold=0.1
+)

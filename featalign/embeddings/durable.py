@@ -1,4 +1,7 @@
-"""Every change the cache makes on disk. A file appears whole, under its name, on disk for good, or not at all."""
+"""Every change the cache makes on disk.
+
+A file appears whole, under its name, on disk for good, or not at all.
+"""
 
 import errno
 import os
@@ -25,11 +28,14 @@ FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 FORBIDDEN = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
-def commit(path: Path, pieces: Sequence[bytes | memoryview], *, is_valid: Callable[[], bool]) -> bool:
+def commit(
+    path: Path, pieces: Sequence[bytes | memoryview], *, is_valid: Callable[[], bool]
+) -> bool:
     """Put a file under `path`; the first writer wins.
 
-    Returns True when it is ours, False when a file was there and `is_valid` (which looks at `path`) accepts it; one that it
-    refuses is set aside and ours takes its place. Raises FeatalignError when the disk refuses; then nothing is left behind.
+    Returns True when it is ours, False when a file was there and `is_valid` (which looks at `path`)
+    accepts it; one that it refuses is set aside and ours takes its place. Raises FeatalignError
+    when the disk refuses; then nothing is left behind.
     """
     needed = sum(len(piece) for piece in pieces)
     with in_sentences(path, needed=needed):
@@ -58,14 +64,22 @@ def quarantine(path: Path, *, is_valid: Callable[[], bool]) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, on disk for good; a symbolic link in the place of the last one is refused."""
+    """Make a folder and those above it, on disk for good.
+
+    A symbolic link in the place of the last one is refused.
+    """
     with in_sentences(path):
         if path.is_symlink():
-            raise FeatalignError(f"cache: {path} is a symbolic link, and the cache follows none inside its folder; remove it and run again")
+            raise FeatalignError(
+                f"cache: {path} is a symbolic link, and the cache follows none inside its folder; "
+                "remove it and run again"
+            )
         missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
         for folder in reversed(missing):
             with suppress(PermissionError):  # a folder above the cache may be one we cannot read
-                sync_folder(folder.parent.parent)  # who made the folder above may have been killed before this
+                sync_folder(
+                    folder.parent.parent
+                )  # who made the folder above may have been killed before this
             with suppress(FileExistsError):
                 _again(os.mkdir, folder)
         sync_folder(path.parent)
@@ -105,7 +119,10 @@ def remove_stale(folder: Path) -> None:
 
 
 def touch(path: Path) -> None:
-    """Stamp a file with the present time; not being able to is no error, for a cache may be read-only."""
+    """Stamp a file with the present time.
+
+    Not being able to is no error, for a cache may be read-only.
+    """
     with suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | NO_FOLLOW | os.O_CLOEXEC, 0o600)
         try:
@@ -119,7 +136,9 @@ def replacing(path: Path, *, name: str = "path") -> Iterator[int]:
     """A descriptor of a new file that takes the name `path` when the block ends well, replacing what is there."""
     with in_sentences(path, name=name):
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
-        descriptor = _again(os.open, temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = _again(
+            os.open, temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | NO_FOLLOW | os.O_CLOEXEC, 0o600
+        )
         try:
             try:
                 yield descriptor
@@ -182,7 +201,9 @@ def _sentence(error: OSError, path: Path, needed: int | None, name: str) -> str:
 
 
 def _write_new(temporary: Path, pieces: Sequence[bytes | memoryview]) -> None:
-    descriptor = _again(os.open, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | os.O_CLOEXEC, 0o600)
+    descriptor = _again(
+        os.open, temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | NO_FOLLOW | os.O_CLOEXEC, 0o600
+    )
     try:
         for piece in pieces:
             write_all(descriptor, piece)
@@ -199,7 +220,9 @@ def _name_first(temporary: Path, path: Path) -> bool:
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
-        with _folder_lock(path.parent):  # a file system without links: rename, but never over a file that is there
+        with _folder_lock(
+            path.parent
+        ):  # a file system without links: rename, but never over a file that is there
             if os.path.lexists(path):
                 return False
             _again(os.rename, temporary, path)

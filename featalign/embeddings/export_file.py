@@ -1,7 +1,8 @@
 """One large HDF5 file written through a Python file that never tells HDF5 of a failure.
 
-HDF5 2.0 crashes the process at exit after a failed write. So the first error is remembered, writing goes on in memory for the
-few bytes HDF5 still has to flush, and the error is raised here, between two arrays, where Python can deal with it.
+HDF5 2.0 crashes the process at exit after a failed write. So the first error is remembered, writing
+goes on in memory for the few bytes HDF5 still has to flush, and the error is raised here, between
+two arrays, where Python can deal with it.
 """
 
 import io
@@ -17,7 +18,10 @@ CHUNK_BYTES = 1 << 20
 
 
 class HDF5Writer:
-    """Arrays into a new HDF5 file behind a descriptor. Raises the first OSError of the disk, and is safe to leave after it."""
+    """Arrays into a new HDF5 file behind a descriptor.
+
+    Raises the first OSError of the disk, and is safe to leave after it.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._disk = _Disk(descriptor)
@@ -26,18 +30,33 @@ class HDF5Writer:
     def __enter__(self) -> "HDF5Writer":
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
         self._file.close()
         if kind is None:
             self._disk.check()
 
-    def declare(self, name: str, shape: tuple[int, ...], dtype: np.dtype, *, compression: str | None) -> None:
+    def declare(
+        self, name: str, shape: tuple[int, ...], dtype: np.dtype, *, compression: str | None
+    ) -> None:
         """An array whose rows are written later."""
         chunks = None
         if compression is not None:
             rows = max(CHUNK_BYTES // max(dtype.itemsize * int(np.prod(shape[1:])), 1), 1)
             chunks = (min(rows, shape[0]), *shape[1:])
-        self._file.create_dataset(name, shape, dtype, chunks=chunks, compression=compression, shuffle=compression is not None, track_times=False)
+        self._file.create_dataset(
+            name,
+            shape,
+            dtype,
+            chunks=chunks,
+            compression=compression,
+            shuffle=compression is not None,
+            track_times=False,
+        )
         self._disk.check()
 
     def add(self, name: str, values: np.ndarray | np.generic) -> None:
@@ -59,7 +78,10 @@ class HDF5Writer:
 
 
 class _Disk(io.RawIOBase):
-    """A file whose writes always succeed as far as HDF5 can see; what the disk refused is kept in memory and `check` says so."""
+    """A file whose writes always succeed as far as HDF5 can see.
+
+    What the disk refused is kept in memory and `check` says so.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor, self._position, self._end = descriptor, 0, 0
@@ -81,7 +103,9 @@ class _Disk(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        self._position = (
+            offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: self._end}[whence]
+        )
         return self._position
 
     def write(self, content) -> int:
@@ -109,9 +133,14 @@ class _Disk(io.RawIOBase):
         except OSError as error:
             self._error = self._error or error
         for start, piece in self._refused:
-            first, last = max(start, self._position), min(start + len(piece), self._position + count)
+            first, last = (
+                max(start, self._position),
+                min(start + len(piece), self._position + count),
+            )
             if first < last:
-                content[first - self._position : last - self._position] = piece[first - start : last - start]
+                content[first - self._position : last - self._position] = piece[
+                    first - start : last - start
+                ]
         target[:count] = content
         self._position += count
         return count

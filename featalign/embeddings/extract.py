@@ -51,9 +51,10 @@ def extract(
 ) -> dict[str, Embedding]:
     """The embeddings of a target under layers of a source, from the cache as far as it has them.
 
-    What is in the cache is verified byte by byte; what is missing or damaged is computed in one pass of the source and put on
-    disk shard by shard, so an interruption loses at most the unfinished one. Batches nobody needs are not read. One batch, and
-    per layer one shard and the one being written, are held in memory.
+    What is in the cache is verified byte by byte; what is missing or damaged is computed in one
+    pass of the source and put on disk shard by shard, so an interruption loses at most the
+    unfinished one. Batches nobody needs are not read. One batch, and per layer one shard and the
+    one being written, are held in memory.
 
     Parameters
     ----------
@@ -64,11 +65,14 @@ def extract(
     store
         The cache.
     batch_size
-        Inputs per call of the source. The same rows fall into the same batch whether or not a run was interrupted.
+        Inputs per call of the source. The same rows fall into the same batch whether or not a run
+        was interrupted.
     dtype
-        The type the features are kept in: float16, bfloat16, float32 or float64. Values that overflow are counted in the survey.
+        The type the features are kept in: float16, bfloat16, float32 or float64. Values that
+        overflow are counted in the survey.
     progress
-        Called with the rows found in the cache, the rows computed so far, and all rows: at the start and after each batch.
+        Called with the rows found in the cache, the rows computed so far, and all rows: at the
+        start and after each batch.
     subset
         Row numbers (n,) of the target; None for all rows.
 
@@ -79,7 +83,8 @@ def extract(
     Raises
     ------
     FeatalignError
-        When the source gives another width, or the disk refuses. What was finished before stays in the cache.
+        When the source gives another width, or the disk refuses. What was finished before stays in
+        the cache.
 
     Examples
     --------
@@ -93,17 +98,45 @@ def extract(
     """
     names = _checked_layers(source, layers)
     rows = _checked_rows(target, subset)
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise FeatalignError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, int | np.integer)
+        or batch_size < 1
+    ):
+        raise FeatalignError(
+            f"batch_size: expected a whole number of at least 1, got {batch_size!r}"
+        )
     rows_digest = None if np.array_equal(rows, np.arange(len(target))) else digest_of_rows(rows)
     plans = [
-        _look(store, Identity(source.revision, source.preprocessing, name, target.fingerprint, subset=rows_digest, dtype=dtype), len(rows))
+        _look(
+            store,
+            Identity(
+                source.revision,
+                source.preprocessing,
+                name,
+                target.fingerprint,
+                subset=rows_digest,
+                dtype=dtype,
+            ),
+            len(rows),
+        )
         for name in names
     ]
     with Committer() as committer:
-        writers = _compute(source, target, rows, plans, store, committer, batch_size=int(batch_size), progress=progress or _silent)
+        writers = _compute(
+            source,
+            target,
+            rows,
+            plans,
+            store,
+            committer,
+            batch_size=int(batch_size),
+            progress=progress or _silent,
+        )
         committer.wait()
-        return {plan.identity.layer: _finished(plan, writers.get(plan.identity.layer)) for plan in plans}
+        return {
+            plan.identity.layer: _finished(plan, writers.get(plan.identity.layer)) for plan in plans
+        }
 
 
 def _look(store: Store, identity: Identity, num_rows: int) -> _Plan:
@@ -112,13 +145,16 @@ def _look(store: Store, identity: Identity, num_rows: int) -> _Plan:
         return _Plan(identity, None, None)
     if embedding.num_rows != num_rows:
         raise FeatalignError(
-            f"cache: the manifest in {embedding.folder} is of {embedding.num_rows} rows, expected {num_rows}; "
+            f"cache: the manifest in {embedding.folder} is of {embedding.num_rows} rows, expected "
+            f"{num_rows}; "
             f"remove it with `featalign cache rm {embedding.key}`"
         )
     with suppress(FeatalignError):  # leftovers in a cache that cannot be written do no harm
         remove_stale(embedding.folder)
     embedding = embedding.verified()
-    with suppress(OSError):  # what is found counts as kept, and who put it there may have been killed before this
+    with suppress(
+        OSError
+    ):  # what is found counts as kept, and who put it there may have been killed before this
         sync_folder(embedding.folder)
         sync_folder(store.root)
     return _Plan(identity, embedding, embedding.survey)
@@ -137,30 +173,48 @@ def _compute(
 ) -> dict[str, ShardWriter]:
     """Run the source over the batches somebody needs and hand the rows to the writers, which are returned by layer."""
     starts = np.arange(0, len(rows), batch_size)
-    needed = {plan.identity.layer: np.logical_or.reduceat(plan.needed(len(rows)), starts) for plan in plans}
+    needed = {
+        plan.identity.layer: np.logical_or.reduceat(plan.needed(len(rows)), starts)
+        for plan in plans
+    }
     some = np.logical_or.reduce(list(needed.values()))
     positions = np.flatnonzero(np.repeat(some, batch_size)[: len(rows)])
     labels = StoredLabels(np.asarray(target.labels)[rows], tuple(target.class_names))
     writers: dict[str, ShardWriter] = {}
-    for plan in plans:  # sound shards but no sound labels: nothing to compute, and yet something to mend
+    for (
+        plan
+    ) in plans:  # sound shards but no sound labels: nothing to compute, and yet something to mend
         if plan.found is not None and plan.survey is not None and not plan.survey.labels_are_sound:
             store.create(plan.found.manifest, labels)
     found, done = len(rows) - len(positions), 0
     progress(found, done, len(rows))
-    for start, batch in zip(starts[some], read_ahead(batches(target, batch_size, rows=rows[positions])) if len(positions) else (), strict=True):
+    for start, batch in zip(
+        starts[some],
+        read_ahead(batches(target, batch_size, rows=rows[positions])) if len(positions) else (),
+        strict=True,
+    ):
         row_id = batch.rows[batch.valid]
         expected = rows[start : start + batch_size]
         if not np.array_equal(row_id, expected):
-            raise FeatalignError(f"{target.name}: expected the rows {expected[0]} to {expected[-1]} in this batch, got others; mend its inputs")
-        wanted = [layer for layer, batches_needed in needed.items() if batches_needed[start // batch_size]]
-        emitted = source.embed(batch.inputs[: _inputs_needed(source, len(row_id), batch_size)], wanted)
+            raise FeatalignError(
+                f"{target.name}: expected the rows {expected[0]} to {expected[-1]} in this batch, "
+                "got others; mend its inputs"
+            )
+        wanted = [
+            layer for layer, batches_needed in needed.items() if batches_needed[start // batch_size]
+        ]
+        emitted = source.embed(
+            batch.inputs[: _inputs_needed(source, len(row_id), batch_size)], wanted
+        )
         for plan in plans:
             layer = plan.identity.layer
             if layer not in wanted:
                 continue
             features = emitted[layer][: len(row_id)]  # the padding is at the end
             if layer not in writers:
-                writers[layer] = _writer(store, plan, source, target, labels, features.shape[1], committer)
+                writers[layer] = _writer(
+                    store, plan, source, target, labels, features.shape[1], committer
+                )
             writers[layer].add(int(start), row_id, features)
         done += len(row_id)
         progress(found, done, len(rows))
@@ -175,30 +229,60 @@ def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
     return min(batch_size, -(-num_rows // part) * part)
 
 
-def _writer(store: Store, plan: _Plan, source: Source, target: Target, labels: StoredLabels, num_features: int, committer: Committer) -> ShardWriter:
+def _writer(
+    store: Store,
+    plan: _Plan,
+    source: Source,
+    target: Target,
+    labels: StoredLabels,
+    num_features: int,
+    committer: Committer,
+) -> ShardWriter:
     if plan.found is not None and plan.survey is not None:
         return ShardWriter(plan.found, plan.survey.absent, committer)
     shard_rows = rows_per_shard(num_features, plan.identity.dtype)
-    manifest = Manifest(plan.identity, len(labels.values), num_features, shard_rows, source.name, target.name)
+    manifest = Manifest(
+        plan.identity, len(labels.values), num_features, shard_rows, source.name, target.name
+    )
     return ShardWriter(store.create(manifest, labels), range(manifest.num_shards), committer)
 
 
 def _finished(plan: _Plan, writer: ShardWriter | None) -> Embedding:
     """The complete embedding, with the counts of what was found and of what was written."""
-    before = Counts(0, 0) if plan.survey is None else Counts(plan.survey.nonfinite_count, plan.survey.overflow_count)
+    before = (
+        Counts(0, 0)
+        if plan.survey is None
+        else Counts(plan.survey.nonfinite_count, plan.survey.overflow_count)
+    )
     embedding = plan.found if writer is None else writer.embedding
     written = Counts(0, 0) if writer is None else writer.counts()
     assert embedding is not None  # a layer without a writer was complete
     sound = tuple(range(embedding.manifest.num_shards))
-    survey = Survey(sound, (), (), True, before.nonfinite + written.nonfinite, before.overflow + written.overflow)
+    survey = Survey(
+        sound,
+        (),
+        (),
+        True,
+        before.nonfinite + written.nonfinite,
+        before.overflow + written.overflow,
+    )
     return replace(embedding, survey=survey)
 
 
 def _checked_layers(source: Source, layers: Sequence[str] | None) -> tuple[str, ...]:
-    names = (source.default_layer,) if layers is None else (layers,) if isinstance(layers, str) else tuple(dict.fromkeys(layers))
+    names = (
+        (source.default_layer,)
+        if layers is None
+        else (layers,)
+        if isinstance(layers, str)
+        else tuple(dict.fromkeys(layers))
+    )
     unknown = [name for name in names if name not in source.all_layers]
     if unknown or not names:
-        raise FeatalignError(f"layers: expected some of {', '.join(source.all_layers)} of {source.name}, got {', '.join(unknown) or 'none'}")
+        raise FeatalignError(
+            f"layers: expected some of {', '.join(source.all_layers)} of {source.name}, got "
+            f"{', '.join(unknown) or 'none'}"
+        )
     return names
 
 
@@ -209,9 +293,15 @@ def _checked_rows(target: Target, subset: np.ndarray | None) -> np.ndarray:
         return np.arange(len(target))
     rows = np.asarray(subset)
     if rows.ndim != 1 or rows.dtype.kind not in "iu" or len(rows) == 0:
-        raise FeatalignError(f"subset: expected row numbers (n,) of {target.name}, got {rows.dtype.name} of shape {rows.shape}")
+        raise FeatalignError(
+            f"subset: expected row numbers (n,) of {target.name}, got {rows.dtype.name} of shape "
+            f"{rows.shape}"
+        )
     if rows.min() < 0 or rows.max() >= len(target):
-        raise FeatalignError(f"subset: expected row numbers from 0 to {len(target) - 1} of {target.name}, got {rows.min()} to {rows.max()}")
+        raise FeatalignError(
+            f"subset: expected row numbers from 0 to {len(target) - 1} of {target.name}, got "
+            f"{rows.min()} to {rows.max()}"
+        )
     return rows.astype(np.int64)
 
 

@@ -1,7 +1,8 @@
 """The process in which a file from outside is opened: limited, unable to open anything else, and thrown away afterwards.
 
-It gets the file as descriptor 0 and answers on descriptor 1: four bytes with the length of a JSON header, the header, then the
-raw bytes of each array the header lists. It is started by `foreign.py` alone.
+It gets the file as descriptor 0 and answers on descriptor 1: four bytes with the length of a JSON
+header, the header, then the raw bytes of each array the header lists. It is started by `foreign.py`
+alone.
 """
 
 import codecs
@@ -46,7 +47,16 @@ def main() -> None:
     _limit("RLIMIT_CPU", INSPECTION_SECONDS, soft_only=True)
     try:
         found = _inspect(request)
-        header = {"arrays": [{"name": array.name, "shape": array.shape, "dtype": array.dtype.newbyteorder("<").str} for array in found]}
+        header = {
+            "arrays": [
+                {
+                    "name": array.name,
+                    "shape": array.shape,
+                    "dtype": array.dtype.newbyteorder("<").str,
+                }
+                for array in found
+            ]
+        }
     except Refused as refusal:
         _answer({"refused": str(refusal)})
         return
@@ -63,7 +73,9 @@ def main() -> None:
         for array in found:
             for block in array.blocks:
                 _write(np.ascontiguousarray(block, dtype=array.dtype.newbyteorder("<")).tobytes())
-    except Exception:  # the reader notices that bytes are missing; a traceback would go looking for source files
+    except (
+        Exception
+    ):  # the reader notices that bytes are missing; a traceback would go looking for source files
         os._exit(1)
 
 
@@ -74,17 +86,23 @@ def _inspect(request: dict[str, Any]) -> list[Found]:
         from featalign.embeddings.foreign_hdf5 import inspect
     else:
         from featalign.embeddings.foreign_numpy import inspect
-    importlib.import_module("ast")  # numpy, zipfile and h5py would load these when they first need them
+    importlib.import_module(
+        "ast"
+    )  # numpy, zipfile and h5py would load these when they first need them
     for codec in ("ascii", "latin-1", "cp437"):
         codecs.lookup(codec)
-    _limit("RLIMIT_NOFILE", 3)  # from here on no other file can be opened, whatever a library is led to
+    _limit(
+        "RLIMIT_NOFILE", 3
+    )  # from here on no other file can be opened, whatever a library is led to
     return inspect(file, size, request)
 
 
 def _limit(name: str, value: int, *, soft_only: bool = False) -> None:
     try:
         import resource
-    except ImportError:  # Windows has no such limits; the separate process and its time limit remain
+    except (
+        ImportError
+    ):  # Windows has no such limits; the separate process and its time limit remain
         return
     which = getattr(resource, name, None)
     if which is not None:
@@ -104,7 +122,9 @@ def _write(content: bytes) -> None:
         rest = rest[os.write(1, rest) :]
 
 
-def check_size(name: str, shape: tuple[int, ...], dtype: np.dtype, stored: int, file_size: int) -> None:
+def check_size(
+    name: str, shape: tuple[int, ...], dtype: np.dtype, stored: int, file_size: int
+) -> None:
     """Refuse an array that claims more than the file can hold, or unpacks to much more than it takes."""
     declared = dtype.itemsize
     for length in shape:
@@ -113,15 +133,23 @@ def check_size(name: str, shape: tuple[int, ...], dtype: np.dtype, stored: int, 
         raise Refused(f"{name!r} claims {stored} bytes of a file that has {file_size}")
     if declared > max(SMALL, LARGEST_RATIO * stored):
         raise Refused(
-            f"{name!r} of shape {shape} would take {declared} bytes and holds {stored}: it unpacks to more than {LARGEST_RATIO} times its size"
+            f"{name!r} of shape {shape} would take {declared} bytes and holds {stored}: it unpacks "
+            f"to more than {LARGEST_RATIO} times its size"
         )
 
 
 def check_type(name: str, dtype: np.dtype, *, strings: bool) -> None:
     """Refuse everything but numbers, and strings of a fixed length where they make sense."""
     numbers = dtype.kind in "biuf" and dtype.itemsize <= 8
-    if dtype.hasobject or dtype.fields or not (numbers or (strings and dtype.kind in "SU" and 0 < dtype.itemsize <= 4096)):
-        raise Refused(f"{name!r} holds {dtype}, not numbers{' or strings of a fixed length' if strings else ''}")
+    if (
+        dtype.hasobject
+        or dtype.fields
+        or not (numbers or (strings and dtype.kind in "SU" and 0 < dtype.itemsize <= 4096))
+    ):
+        raise Refused(
+            f"{name!r} holds {dtype}, not "
+            f"numbers{' or strings of a fixed length' if strings else ''}"
+        )
 
 
 def blocks_of_rows(shape: tuple[int, ...], dtype: np.dtype) -> Iterator[slice]:
@@ -140,7 +168,13 @@ def named(request: dict[str, Any], names: set[str]) -> dict[str, str]:
     return {part: name for part, name in wanted.items() if name in names}
 
 
-PARTS = ("provenance", "class_names", "labels", "row_id", "features")  # the order in which they are handed over
+PARTS = (
+    "provenance",
+    "class_names",
+    "labels",
+    "row_id",
+    "features",
+)  # the order in which they are handed over
 
 
 def check_parts(parts: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
@@ -154,5 +188,8 @@ def check_parts(parts: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
             raise Refused(f"its {part} have shape {parts[part][0]}, and its features {shape}")
     for part, (part_shape, part_type) in parts.items():
         check_type(part, part_type, strings=part in ("provenance", "class_names", "labels"))
-        if part != "features" and part_type.itemsize * int(np.prod(part_shape, dtype=object)) > SMALL:
+        if (
+            part != "features"
+            and part_type.itemsize * int(np.prod(part_shape, dtype=object)) > SMALL
+        ):
             raise Refused(f"its {part} of shape {part_shape} take more than {SMALL} bytes")

@@ -1,4 +1,7 @@
-"""Inspection of an HDF5 file from outside. Runs in the limited process only; everything is looked at before a value is read."""
+"""Inspection of an HDF5 file from outside.
+
+Runs in the limited process only; everything is looked at before a value is read.
+"""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,13 +10,26 @@ import h5py
 import numpy as np
 from h5py import h5o  # pyright: ignore[reportAttributeAccessIssue] - its stubs lack it
 
-from featalign.embeddings.foreign_child import PARTS, Found, Refused, blocks_of_rows, check_parts, check_size, named
+from featalign.embeddings.foreign_child import (
+    PARTS,
+    Found,
+    Refused,
+    blocks_of_rows,
+    check_parts,
+    check_size,
+    named,
+)
 
 MAX_DEPTH = 8
 MAX_OBJECTS = 1000
 MAX_ATTRIBUTES = 100
 MAX_CHUNK = 32 << 20
-FILTERS = {h5py.h5z.FILTER_DEFLATE, h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_FLETCHER32, h5py.h5z.FILTER_LZF}
+FILTERS = {
+    h5py.h5z.FILTER_DEFLATE,
+    h5py.h5z.FILTER_SHUFFLE,
+    h5py.h5z.FILTER_FLETCHER32,
+    h5py.h5z.FILTER_LZF,
+}
 CLASSES = {h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM}
 
 
@@ -21,9 +37,13 @@ def inspect(file: Any, file_size: int, request: dict[str, Any]) -> list[Found]:
     """The arrays asked for, once every object of the file has passed. Raises Refused."""
     datasets = _walk(h5py.File(file, "r"), file_size)
     parts = named(request, set(datasets))
-    check_parts({part: (_shape(datasets[name]), datasets[name].dtype) for part, name in parts.items()})
+    check_parts(
+        {part: (_shape(datasets[name]), datasets[name].dtype) for part, name in parts.items()}
+    )
     wanted = [(part, datasets[parts[part]]) for part in PARTS if part in parts]
-    return [Found(part, _shape(dataset), dataset.dtype, _blocks(dataset)) for part, dataset in wanted]
+    return [
+        Found(part, _shape(dataset), dataset.dtype, _blocks(dataset)) for part, dataset in wanted
+    ]
 
 
 def _walk(file: Any, file_size: int) -> dict[str, Any]:
@@ -72,11 +92,16 @@ def _check_dataset(name: str, dataset: Any, file_size: int) -> int:
         raise Refused(f"{name[:100]!r} keeps its values in another file")
     if creation.get_layout() == h5py.h5d.VIRTUAL:
         raise Refused(f"{name[:100]!r} is put together from other files")
-    if kind.get_class() not in CLASSES or (isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()):
+    if kind.get_class() not in CLASSES or (
+        isinstance(kind, h5py.h5t.TypeStringID) and kind.is_variable_str()
+    ):
         raise Refused(f"{name[:100]!r} holds objects, compound, opaque or variable-length values")
     filters = {creation.get_filter(index)[0] for index in range(creation.get_nfilters())}
     if filters - FILTERS:
-        raise Refused(f"{name[:100]!r} is packed with filter {min(filters - FILTERS)}; gzip, lzf, shuffle and fletcher32 are read")
+        raise Refused(
+            f"{name[:100]!r} is packed with filter {min(filters - FILTERS)}; gzip, lzf, shuffle "
+            "and fletcher32 are read"
+        )
     stored, shape = dataset.id.get_storage_size(), _shape(dataset)
     check_size(name[:100], shape, dataset.dtype, stored, file_size)
     if creation.get_layout() == h5py.h5d.CHUNKED:
@@ -90,10 +115,18 @@ def _check_chunks(name: str, dataset: Any) -> None:
     chunks = dataset.chunks or ()
     if dataset.dtype.itemsize * int(np.prod(chunks, dtype=object)) > MAX_CHUNK:
         raise Refused(f"{name[:100]!r} is cut into chunks of more than {MAX_CHUNK} bytes")
-    expected = int(np.prod([-(-length // chunk) for length, chunk in zip(dataset.shape, chunks, strict=True)], dtype=object))
+    expected = int(
+        np.prod(
+            [-(-length // chunk) for length, chunk in zip(dataset.shape, chunks, strict=True)],
+            dtype=object,
+        )
+    )
     written = dataset.id.get_num_chunks()
     if written != expected:
-        raise Refused(f"{name[:100]!r} has {written} of its {expected} chunks: it was declared and not wholly written")
+        raise Refused(
+            f"{name[:100]!r} has {written} of its {expected} chunks: it was declared and not "
+            "wholly written"
+        )
 
 
 def _shape(dataset: Any) -> tuple[int, ...]:

@@ -20,8 +20,9 @@ KEY_LENGTH = 32
 class Identity:
     """Everything that changes the features of an embedding, and nothing else: no path, no name of a file, no time.
 
-    `source_revision` names the weights, `preprocessing` is plain data, `layer` includes its pooling, `target_fingerprint` the
-    target's content row by row, `subset` a digest of the rows taken (None: all), `dtype` the type the features are kept in.
+    `source_revision` names the weights, `preprocessing` is plain data, `layer` includes its
+    pooling, `target_fingerprint` the target's content row by row, `subset` a digest of the rows
+    taken (None: all), `dtype` the type the features are kept in.
     """
 
     source_revision: str
@@ -34,8 +35,12 @@ class Identity:
 
     def __post_init__(self) -> None:
         if self.dtype not in FLOATING:
-            raise FeatalignError(f"dtype: expected one of {', '.join(FLOATING)}, got {self.dtype!r}")
-        object.__setattr__(self, "preprocessing", plain_data(self.preprocessing, name="preprocessing"))
+            raise FeatalignError(
+                f"dtype: expected one of {', '.join(FLOATING)}, got {self.dtype!r}"
+            )
+        object.__setattr__(
+            self, "preprocessing", plain_data(self.preprocessing, name="preprocessing")
+        )
 
     def to_record(self) -> dict[str, Any]:
         """The fields as plain data."""
@@ -66,20 +71,35 @@ def digest_of_rows(rows: np.ndarray) -> str:
 
 def canonical_json(value: Any) -> str:
     """One text for one value: sorted names, no spaces, ASCII only."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
+    return json.dumps(
+        value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
+    )
 
 
 def plain_data(value: Any, *, name: str) -> Any:
-    """A copy made of dicts, lists, strings, numbers, booleans and None. Raises FeatalignError for anything else."""
+    """A copy made of dicts, lists, strings, numbers, booleans and None.
+
+    Raises FeatalignError for anything else.
+    """
     if isinstance(value, np.generic | np.ndarray):
         value = value.tolist()
     if isinstance(value, Mapping):
         wrong = [item for item in value if not isinstance(item, str)]
         if wrong:
-            raise FeatalignError(f"{name}: expected strings as the names of its entries, got {wrong[0]!r}; the cache is keyed by it")
+            raise FeatalignError(
+                f"{name}: expected strings as the names of its entries, got {wrong[0]!r}; the "
+                "cache is keyed by it"
+            )
         return {item: plain_data(value[item], name=f"{name}[{item!r}]") for item in value}
     if isinstance(value, list | tuple):
         return [plain_data(item, name=f"{name}[{index}]") for index, item in enumerate(value)]
-    if value is None or isinstance(value, str | bool | int) or (isinstance(value, float) and math.isfinite(value)):
+    if (
+        value is None
+        or isinstance(value, str | bool | int)
+        or (isinstance(value, float) and math.isfinite(value))
+    ):
         return value
-    raise FeatalignError(f"{name}: expected plain data (numbers, strings, lists, dicts), got {value!r:.80}; the cache is keyed by it")
+    raise FeatalignError(
+        f"{name}: expected plain data (numbers, strings, lists, dicts), got {value!r:.80}; the "
+        "cache is keyed by it"
+    )

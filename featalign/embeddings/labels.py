@@ -6,7 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from featalign.embeddings.durable import commit
-from featalign.embeddings.sealed import Damaged, add_array, build_image, open_image, read_image, text
+from featalign.embeddings.sealed import (
+    Damaged,
+    add_array,
+    build_image,
+    open_image,
+    read_image,
+    text,
+)
 
 FILE_NAME = "labels.h5"
 
@@ -20,8 +27,15 @@ class StoredLabels:
 
 
 def write_labels(folder: Path, labels: StoredLabels) -> None:
-    """Commit the labels of the embedding in `folder`; those that are there stay when they are sound."""
-    commit(folder / FILE_NAME, build_labels(folder.name, labels), is_valid=lambda: labels_are_sound(folder, len(labels.values)))
+    """Commit the labels of the embedding in `folder`.
+
+    Those that are there stay when they are sound.
+    """
+    commit(
+        folder / FILE_NAME,
+        build_labels(folder.name, labels),
+        is_valid=lambda: labels_are_sound(folder, len(labels.values)),
+    )
 
 
 def build_labels(key: str, labels: StoredLabels) -> tuple[bytes, memoryview]:
@@ -54,7 +68,9 @@ def read_labels(folder: Path, num_rows: int) -> StoredLabels:
 
 def encode_names(names: tuple[str, ...]) -> np.ndarray:
     """Names as fixed-length UTF-8, which every reader of HDF5 knows."""
-    return np.array([name.encode("utf-8", errors="backslashreplace") for name in names], dtype=np.bytes_)
+    return np.array(
+        [name.encode("utf-8", errors="backslashreplace") for name in names], dtype=np.bytes_
+    )
 
 
 def labels_are_sound(folder: Path, num_rows: int) -> bool:

@@ -10,7 +10,9 @@ from featalign.errors import FeatalignError
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 
 
-def default_cache(*, environment: Mapping[str, str] | None = None, folder: Path | None = None) -> Path:
+def default_cache(
+    *, environment: Mapping[str, str] | None = None, folder: Path | None = None
+) -> Path:
     """FEATALIGN_CACHE if it is set, else `cache/` when the current folder is a featalign checkout, else the platform's cache folder.
 
     >>> default_cache(environment={"FEATALIGN_CACHE": "somewhere"}).name
@@ -20,7 +22,11 @@ def default_cache(*, environment: Mapping[str, str] | None = None, folder: Path 
     if chosen:
         return Path(chosen).expanduser()
     here = Path.cwd() if folder is None else folder
-    if (here / "pyproject.toml").is_file() and (here / "featalign" / "embeddings").is_dir() and (here / "cache").is_dir():
+    if (
+        (here / "pyproject.toml").is_file()
+        and (here / "featalign" / "embeddings").is_dir()
+        and (here / "cache").is_dir()
+    ):
         return here / "cache"
     import platformdirs  # only when nothing else says where
 

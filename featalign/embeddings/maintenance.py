@@ -7,7 +7,15 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from featalign.embeddings.durable import CORRUPT, REMOVED, TEMPORARY, is_plain_folder, is_stale, remove_folder, remove_leftover
+from featalign.embeddings.durable import (
+    CORRUPT,
+    REMOVED,
+    TEMPORARY,
+    is_plain_folder,
+    is_stale,
+    remove_folder,
+    remove_leftover,
+)
 from featalign.embeddings.key import is_key
 from featalign.embeddings.manifest import FILE_NAME as MANIFEST_NAME
 from featalign.embeddings.manifest import Manifest, read_manifest
@@ -17,7 +25,9 @@ from featalign.errors import FeatalignError
 
 @dataclass(frozen=True)
 class Entry:
-    """One embedding of the cache as `featalign cache ls` shows it; sizes in bytes, times in seconds since 1970.
+    """One embedding of the cache as `featalign cache ls` shows it.
+
+    Sizes in bytes, times in seconds since 1970.
 
     `is_complete` says that every shard has a file; `verify` says whether they are sound.
     """
@@ -50,28 +60,40 @@ class Collected:
 
 
 def entries(store: Store) -> tuple[Entry, ...]:
-    """What is in the cache, the most recently used first. Folders without a sound manifest are left out: see `collect_garbage`.
+    """What is in the cache, the most recently used first.
+
+    Folders without a sound manifest are left out: see `collect_garbage`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     entries(Store(Path(folder)))
     ()
     """
-    found = [_entry(store.root / key, manifest) for key in store.keys() if (manifest := read_manifest(store.root / key))]
+    found = [
+        _entry(store.root / key, manifest)
+        for key in store.keys()
+        if (manifest := read_manifest(store.root / key))
+    ]
     return tuple(sorted(found, key=lambda entry: (-entry.used, entry.key)))
 
 
-def chosen(store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None) -> tuple[Entry, ...]:
+def chosen(
+    store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None
+) -> tuple[Entry, ...]:
     """The entries that meet every condition given: a prefix of the key, the name of the source, of the target (`*` and `?` allowed)."""
     return tuple(
         entry
         for entry in entries(store)
-        if entry.key.startswith(key or "") and fnmatchcase(entry.source, source or "*") and fnmatchcase(entry.target, target or "*")
+        if entry.key.startswith(key or "")
+        and fnmatchcase(entry.source, source or "*")
+        and fnmatchcase(entry.target, target or "*")
     )
 
 
 def verify(store: Store, *, key: str | None = None) -> dict[str, Survey]:
-    """Read and check every byte of the embeddings whose key begins with `key`; what is damaged is set aside.
+    """Read and check every byte of the embeddings whose key begins with `key`.
+
+    What is damaged is set aside.
 
     Returns what was found, by key.
     """
@@ -79,17 +101,23 @@ def verify(store: Store, *, key: str | None = None) -> dict[str, Survey]:
     return {embedding.key: embedding.verify() for embedding in embeddings if embedding is not None}
 
 
-def remove(store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None) -> tuple[Entry, ...]:
+def remove(
+    store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None
+) -> tuple[Entry, ...]:
     """Remove the embeddings that meet every condition given, and return what they were.
 
     Raises FeatalignError when no condition is given or nothing meets them.
     """
     if not (key or source or target):
-        raise FeatalignError("remove: expected a key, a source or a target that says what to remove, got none of them; give * as the source for all")
+        raise FeatalignError(
+            "remove: expected a key, a source or a target that says what to remove, got none of "
+            "them; give * as the source for all"
+        )
     wanted = chosen(store, key=key, source=source, target=target)
     if not wanted:
         raise FeatalignError(
-            f"remove: nothing in {store.root} has key {key or '*'}, source {source or '*'} and target {target or '*'}; "
+            f"remove: nothing in {store.root} has key {key or '*'}, source {source or '*'} and "
+            f"target {target or '*'}; "
             "`featalign cache ls` shows what is there"
         )
     for entry in wanted:
@@ -98,7 +126,10 @@ def remove(store: Store, *, key: str | None = None, source: str | None = None, t
 
 
 def limit_size(store: Store, max_bytes: int, *, keep: Collection[str] = ()) -> tuple[Entry, ...]:
-    """Remove the least recently used embeddings until the cache has at most `max_bytes`; keys in `keep` are spared. Returns what was removed."""
+    """Remove the least recently used embeddings until the cache has at most `max_bytes`.
+
+    Keys in `keep` are spared. Returns what was removed.
+    """
     if max_bytes < 0:
         raise FeatalignError(f"max_bytes: expected a size of at least 0 bytes, got {max_bytes}")
     present = entries(store)
@@ -130,7 +161,11 @@ def collect_garbage(store: Store, *, now: float | None = None) -> Collected:
             leftovers.append(path)
         elif is_key(path.name):
             files = sorted(path.iterdir())
-            leftovers += [file for file in files if file.suffix == CORRUPT or (file.suffix == TEMPORARY and is_stale(file, now=now))]
+            leftovers += [
+                file
+                for file in files
+                if file.suffix == CORRUPT or (file.suffix == TEMPORARY and is_stale(file, now=now))
+            ]
     num_bytes = sum(size for path in leftovers for size, _ in _files(path).values())
     for path in leftovers:
         remove_leftover(path)
@@ -139,7 +174,9 @@ def collect_garbage(store: Store, *, now: float | None = None) -> Collected:
 
 def _is_abandoned(folder: Path, now: float) -> bool:
     """Whether nothing in a folder was changed for an hour: somebody may be about to write its manifest."""
-    return is_stale(folder, now=now) and all(is_stale(folder / name, now=now) for name in _files(folder))
+    return is_stale(folder, now=now) and all(
+        is_stale(folder / name, now=now) for name in _files(folder)
+    )
 
 
 def _entry(folder: Path, manifest: Manifest) -> Entry:
@@ -153,7 +190,9 @@ def _entry(folder: Path, manifest: Manifest) -> Entry:
         dtype=manifest.identity.dtype,
         num_rows=manifest.num_rows,
         num_features=manifest.num_features,
-        shards_present=sum(manifest.shard_name(index) in files for index in range(manifest.num_shards)),
+        shards_present=sum(
+            manifest.shard_name(index) in files for index in range(manifest.num_shards)
+        ),
         shards_expected=manifest.num_shards,
         num_bytes=sum(size for size, _ in files.values()),
         created=created,
@@ -162,7 +201,10 @@ def _entry(folder: Path, manifest: Manifest) -> Entry:
 
 
 def _files(path: Path) -> dict[str, tuple[int, float]]:
-    """Size and time of the files in a folder, or of the one file; those that vanish meanwhile are left out, for others work here too."""
+    """Size and time of the files in a folder, or of the one file.
+
+    Those that vanish meanwhile are left out, for others work here too.
+    """
     found = {}
     with suppress(FileNotFoundError):
         for file in path.iterdir() if is_plain_folder(path) else (path,):

@@ -44,7 +44,9 @@ class Manifest:
 
     def shard_rows(self, index: int) -> range:
         """The positions of a shard's rows within the embedding."""
-        return range(index * self.rows_per_shard, min((index + 1) * self.rows_per_shard, self.num_rows))
+        return range(
+            index * self.rows_per_shard, min((index + 1) * self.rows_per_shard, self.num_rows)
+        )
 
 
 def rows_per_shard(num_features: int, dtype: str) -> int:
@@ -81,12 +83,29 @@ def from_bytes(content: bytes) -> Manifest | None:
     try:
         record = json.loads(content)
         identity = Identity(**record["identity"])
-        num_rows, num_features, shard_rows = record["num_rows"], record["num_features"], record["rows_per_shard"]
+        num_rows, num_features, shard_rows = (
+            record["num_rows"],
+            record["num_features"],
+            record["rows_per_shard"],
+        )
         if not all(type(size) is int and size > 0 for size in (num_rows, num_features, shard_rows)):
             return None
-        manifest = Manifest(identity, num_rows, num_features, shard_rows, str(record["source"]), str(record["target"]))
+        manifest = Manifest(
+            identity,
+            num_rows,
+            num_features,
+            shard_rows,
+            str(record["source"]),
+            str(record["target"]),
+        )
         return manifest if to_bytes(manifest) == content else None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):  # FeatalignError is a ValueError
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        RecursionError,
+    ):  # FeatalignError is a ValueError
         return None
 
 
@@ -103,11 +122,16 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Commit a manifest; the first writer wins, and the winner's is returned. A damaged one is set aside."""
+    """Commit a manifest; the first writer wins, and the winner's is returned.
+
+    A damaged one is set aside.
+    """
     commit(folder / FILE_NAME, [to_bytes(manifest)], is_valid=_reads_back(folder))
     winner = read_manifest(folder)
     if winner is None:
-        raise FeatalignError(f"cache: the manifest in {folder} cannot be read back; check the disk and run again")
+        raise FeatalignError(
+            f"cache: the manifest in {folder} cannot be read back; check the disk and run again"
+        )
     return winner
 
 

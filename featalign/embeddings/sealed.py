@@ -1,8 +1,9 @@
 """HDF5 images that carry their own SHA-256: built in memory, and read only after the digest agrees.
 
 An image begins with a user block of 512 bytes, which HDF5 and its tools skip. It holds the line
-`FEATALIGN-SHARD/1 sha256=<hex> size=<bytes of the whole file>` and zeros. The digest covers every byte after the block; the block
-itself is compared byte by byte with the one that digest and size would give, so no bit of the file is left unwatched.
+`FEATALIGN-SHARD/1 sha256=<hex> size=<bytes of the whole file>` and zeros. The digest covers every
+byte after the block; the block itself is compared byte by byte with the one that digest and size
+would give, so no bit of the file is left unwatched.
 """
 
 import errno
@@ -21,7 +22,9 @@ import numpy as np
 from featalign.embeddings.durable import NO_FOLLOW
 
 BLOCK = 512
-DIGEST = slice(len("FEATALIGN-SHARD/1 sha256="), len("FEATALIGN-SHARD/1 sha256=") + 64)  # its place in the block
+DIGEST = slice(
+    len("FEATALIGN-SHARD/1 sha256="), len("FEATALIGN-SHARD/1 sha256=") + 64
+)  # its place in the block
 PIECE = 1 << 20  # read and digest a piece while it is in the processor's cache
 ALIGNMENT = 64
 _numbers = itertools.count()
@@ -32,17 +35,22 @@ class Damaged(Exception):
 
 
 def build_image(fill: Callable[[h5py.File], None]) -> tuple[bytes, memoryview]:
-    """The bytes of an HDF5 file that `fill` writes, as header and body. The same content gives the same bytes."""
-    with h5py.File(
-        f"featalign image {next(_numbers)}",  # two threads may not have files of one name open; it is not part of the bytes
-        "w",
-        driver="core",
-        backing_store=False,
-        block_size=PIECE,
-        libver=("earliest", "v110"),
-        alignment_threshold=4096,
-        alignment_interval=ALIGNMENT,
-    ) as file:
+    """The bytes of an HDF5 file that `fill` writes, as header and body.
+
+    The same content gives the same bytes.
+    """
+    with (
+        h5py.File(
+            f"featalign image {next(_numbers)}",  # two threads may not have files of one name open; it is not part of the bytes
+            "w",
+            driver="core",
+            backing_store=False,
+            block_size=PIECE,
+            libver=("earliest", "v110"),
+            alignment_threshold=4096,
+            alignment_interval=ALIGNMENT,
+        ) as file
+    ):
         fill(file)
         file.flush()
         image = file.id.get_file_image()
@@ -55,9 +63,14 @@ def add_array(file: h5py.File, name: str, values: np.ndarray) -> h5py.Dataset:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The bytes of a sealed file, once they are known to be right. Raises Damaged, or FileNotFoundError when there is none."""
+    """The bytes of a sealed file, once they are known to be right.
+
+    Raises Damaged, or FileNotFoundError when there is none.
+    """
     try:
-        descriptor = os.open(path, os.O_RDONLY | NO_FOLLOW | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0))  # no waiting for the other end of a pipe
+        descriptor = os.open(
+            path, os.O_RDONLY | NO_FOLLOW | os.O_CLOEXEC | getattr(os, "O_NONBLOCK", 0)
+        )  # no waiting for the other end of a pipe
     except OSError as error:
         if error.errno == errno.ELOOP:
             raise Damaged("it is a symbolic link") from error
@@ -78,7 +91,9 @@ def _read_verified(descriptor: int) -> np.ndarray:
         raise Damaged(f"it has only {status.st_size} bytes")
     header = _read_header(descriptor)
     promised = header[DIGEST].decode("latin-1")
-    if header != _header(promised, status.st_size):  # before memory is taken for a size that nobody wrote
+    if header != _header(
+        promised, status.st_size
+    ):  # before memory is taken for a size that nobody wrote
         raise Damaged("its content does not agree with its checksum")
     image = np.empty(status.st_size, np.uint8)
     view, position, digest = image.data, BLOCK, hashlib.sha256()
@@ -106,7 +121,10 @@ def _read_header(descriptor: int) -> bytes:
 
 
 def open_image(image: np.ndarray) -> Any:
-    """The verified bytes as an `h5py.File`; close it after use. What is read from it never touches the disk."""
+    """The verified bytes as an `h5py.File`; close it after use.
+
+    What is read from it never touches the disk.
+    """
     return h5py.File(_Bytes(image), "r")
 
 
@@ -140,7 +158,10 @@ class _Bytes(io.RawIOBase):
         return True
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        self._position = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._view)}[whence]
+        self._position = (
+            offset
+            + {os.SEEK_SET: 0, os.SEEK_CUR: self._position, os.SEEK_END: len(self._view)}[whence]
+        )
         return self._position
 
     def readinto(self, buffer) -> int:

@@ -7,7 +7,15 @@ import numpy as np
 
 from featalign.embeddings.durable import commit, quarantine
 from featalign.embeddings.manifest import Manifest
-from featalign.embeddings.sealed import Damaged, add_array, array_view, build_image, open_image, read_image, text
+from featalign.embeddings.sealed import (
+    Damaged,
+    add_array,
+    array_view,
+    build_image,
+    open_image,
+    read_image,
+    text,
+)
 from featalign.embeddings.stored_type import from_bits, numpy_type, to_bits
 
 
@@ -39,7 +47,10 @@ def build_shard(manifest: Manifest, index: int, shard: Shard) -> tuple[bytes, me
 
 
 def read_shard(folder: Path, manifest: Manifest, index: int) -> Shard:
-    """A shard whose checksum, key, range, shape and type have been verified. Raises Damaged, or FileNotFoundError when it is missing."""
+    """A shard whose checksum, key, range, shape and type have been verified.
+
+    Raises Damaged, or FileNotFoundError when it is missing.
+    """
     image = read_image(folder / manifest.shard_name(index))
     rows = manifest.shard_rows(index)
     try:
@@ -47,12 +58,21 @@ def read_shard(folder: Path, manifest: Manifest, index: int) -> Shard:
             dataset, attributes = file["features"], file.attrs
             if text(attributes["key"]) != manifest.key:
                 raise Damaged("it belongs to another key")
-            if (int(attributes["first_row"]), int(attributes["stop_row"])) != (rows.start, rows.stop):
-                raise Damaged(f"it holds the rows {attributes['first_row']} to {attributes['stop_row']} instead of {rows.start} to {rows.stop}")
+            if (int(attributes["first_row"]), int(attributes["stop_row"])) != (
+                rows.start,
+                rows.stop,
+            ):
+                raise Damaged(
+                    f"it holds the rows {attributes['first_row']} to {attributes['stop_row']} "
+                    f"instead of {rows.start} to {rows.stop}"
+                )
             dtype = text(dataset.attrs["dtype"])
             expected = (len(rows), manifest.num_features)
             if dtype != manifest.identity.dtype or dataset.shape != expected:
-                raise Damaged(f"it holds {dtype} features of shape {dataset.shape} instead of {manifest.identity.dtype} of shape {expected}")
+                raise Damaged(
+                    f"it holds {dtype} features of shape {dataset.shape} instead of "
+                    f"{manifest.identity.dtype} of shape {expected}"
+                )
             features = from_bits(array_view(image, dataset), dtype)
             if features.dtype != numpy_type(dtype):
                 raise Damaged(f"its features are {features.dtype} instead of {dtype}")
@@ -75,7 +95,9 @@ def commit_shard(folder: Path, manifest: Manifest, index: int, shard: Shard) -> 
         winner = theirs or shard
         return theirs is not None
 
-    ours = commit(folder / manifest.shard_name(index), build_shard(manifest, index, shard), is_valid=is_valid)
+    ours = commit(
+        folder / manifest.shard_name(index), build_shard(manifest, index, shard), is_valid=is_valid
+    )
     return shard if ours else winner
 
 
@@ -89,4 +111,7 @@ def read_sound(folder: Path, manifest: Manifest, index: int) -> Shard | None:
 
 def set_shard_aside(folder: Path, manifest: Manifest, index: int) -> None:
     """Quarantine a damaged shard, unless somebody has put a good one in its place."""
-    quarantine(folder / manifest.shard_name(index), is_valid=lambda: read_sound(folder, manifest, index) is not None)
+    quarantine(
+        folder / manifest.shard_name(index),
+        is_valid=lambda: read_sound(folder, manifest, index) is not None,
+    )

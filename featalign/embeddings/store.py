@@ -20,8 +20,12 @@ from featalign.embeddings.stored_type import numpy_type
 from featalign.errors import FeatalignError
 
 USED = "used"
-AHEAD = 2  # shards read while one is consumed: two, because one thread's SHA-256 is slower than a disk
-HELD_BYTES = 4 << 20  # an embedding of one shard up to this size is read once to be verified and used
+AHEAD = (
+    2  # shards read while one is consumed: two, because one thread's SHA-256 is slower than a disk
+)
+HELD_BYTES = (
+    4 << 20
+)  # an embedding of one shard up to this size is read once to be verified and used
 Result = TypeVar("Result")
 
 
@@ -49,7 +53,9 @@ class Survey:
 
 @dataclass(frozen=True)
 class Embedding:
-    """Features of a target under a source as the cache keeps them; `survey` is what was verified when it was opened or extracted.
+    """Features of a target under a source as the cache keeps them.
+
+    `survey` is what was verified when it was opened or extracted.
 
     `held` is the shard that was verified, where it is the only one and small.
     """
@@ -80,9 +86,12 @@ class Embedding:
         return f"{self.manifest.source_name}#{self.manifest.identity.layer} on {self.manifest.target_name}"
 
     def blocks(self, *, ahead: int = AHEAD) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Row ids (rows,) and read-only features (rows, D), shard after shard; the next ones are read and verified meanwhile.
+        """Row ids (rows,) and read-only features (rows, D), shard after shard.
 
-        Raises FeatalignError when a shard is missing or damaged; a damaged one is set aside, and extraction computes it again.
+        The next ones are read and verified meanwhile.
+
+        Raises FeatalignError when a shard is missing or damaged; a damaged one is set aside, and
+        extraction computes it again.
         """
         for shard in self.shards(ahead=ahead):
             yield shard.row_id, shard.features
@@ -96,7 +105,9 @@ class Embedding:
 
     def read_all(self) -> np.ndarray:
         """All features (N, D) in memory, in the type they are kept in."""
-        features = np.empty((self.num_rows, self.num_features), numpy_type(self.manifest.identity.dtype))
+        features = np.empty(
+            (self.num_rows, self.num_features), numpy_type(self.manifest.identity.dtype)
+        )
         start = 0
         for _, block in self.blocks():
             features[start : start + len(block)] = block
@@ -108,10 +119,16 @@ class Embedding:
         try:
             return read_labels(self.folder, self.num_rows)
         except (Damaged, FileNotFoundError) as error:
-            raise FeatalignError(f"cache: the labels of {self.description} are missing or damaged ({error}); run the extraction again") from error
+            raise FeatalignError(
+                f"cache: the labels of {self.description} are missing or damaged ({error}); run "
+                "the extraction again"
+            ) from error
 
     def verify(self) -> Survey:
-        """Read and check every shard and the labels; what is damaged is set aside for the next extraction."""
+        """Read and check every shard and the labels.
+
+        What is damaged is set aside for the next extraction.
+        """
         survey = self.verified().survey
         assert survey is not None
         return survey
@@ -152,12 +169,18 @@ class Embedding:
         try:
             return read_shard(self.folder, self.manifest, index)
         except FileNotFoundError as error:
-            raise FeatalignError(f"cache: {name} of {self.description} is missing; run the extraction again, which computes it alone") from error
+            raise FeatalignError(
+                f"cache: {name} of {self.description} is missing; run the extraction again, which "
+                "computes it alone"
+            ) from error
         except Damaged as damage:
-            with suppress(FeatalignError):  # a cache that cannot be written: refusing the data is what counts
+            with suppress(
+                FeatalignError
+            ):  # a cache that cannot be written: refusing the data is what counts
                 set_shard_aside(self.folder, self.manifest, index)
             raise FeatalignError(
-                f"cache: {name} of {self.description} was damaged: {damage}; it has been set aside, run the extraction again, which computes it alone"
+                f"cache: {name} of {self.description} was damaged: {damage}; it has been set "
+                "aside, run the extraction again, which computes it alone"
             ) from damage
 
 
@@ -180,10 +203,18 @@ class Store:
         """The keys that have a folder, complete or not."""
         if not self.root.is_dir():
             return ()
-        return tuple(sorted(path.name for path in self.root.iterdir() if is_key(path.name) and is_plain_folder(path)))
+        return tuple(
+            sorted(
+                path.name
+                for path in self.root.iterdir()
+                if is_key(path.name) and is_plain_folder(path)
+            )
+        )
 
     def open(self, wanted: Identity | str) -> Embedding | None:
-        """The embedding of an identity or a key, complete or not and not verified; None when there is no sound manifest for it.
+        """The embedding of an identity or a key, complete or not and not verified.
+
+        None when there is no sound manifest for it.
 
         Raises FeatalignError when the manifest is that of another identity.
         """
@@ -193,11 +224,17 @@ class Store:
         if manifest is None:
             return None
         if isinstance(wanted, Identity) and manifest.identity != wanted:
-            raise FeatalignError(f"cache: {folder} holds another embedding than its key says; remove it with `featalign cache rm {name}`")
+            raise FeatalignError(
+                f"cache: {folder} holds another embedding than its key says; remove it with "
+                f"`featalign cache rm {name}`"
+            )
         return Embedding(folder, manifest)
 
     def find(self, identity: Identity) -> Embedding | None:
-        """The embedding of an identity, if all of it is there and sound; every byte is read and verified."""
+        """The embedding of an identity, if all of it is there and sound.
+
+        Every byte is read and verified.
+        """
         embedding = self.open(identity)
         if embedding is None:
             return None
@@ -205,25 +242,32 @@ class Store:
         return found if found.survey is not None and found.survey.is_complete else None
 
     def create(self, manifest: Manifest, labels: StoredLabels) -> Embedding:
-        """Make the folder of an embedding, or take the one that is there. Shards are added by `shard.commit_shard`.
+        """Make the folder of an embedding, or take the one that is there.
+
+        Shards are added by `shard.commit_shard`.
 
         Raises FeatalignError when another writer's manifest does not agree with this one.
         """
         folder = self.root / manifest.key
         make_folder(folder)
-        write_labels(folder, labels)  # before the manifest: a folder with a manifest has everything but shards
+        write_labels(
+            folder, labels
+        )  # before the manifest: a folder with a manifest has everything but shards
         winner = write_manifest(folder, manifest)
         for name in ("identity", "num_rows", "num_features", "rows_per_shard"):
             if getattr(winner, name) != getattr(manifest, name):
                 raise FeatalignError(
-                    f"cache: {folder} was made with {name} {getattr(winner, name)!r}, and now it is {getattr(manifest, name)!r}; "
+                    f"cache: {folder} was made with {name} {getattr(winner, name)!r}, and now it "
+                    f"is {getattr(manifest, name)!r}; "
                     "a source whose features change needs another revision"
                 )
         touch(folder / USED)
         return Embedding(folder, winner)
 
 
-def read_ahead(read: Callable[[int], Result], count: int, *, ahead: int = AHEAD) -> Iterator[Result]:
+def read_ahead(
+    read: Callable[[int], Result], count: int, *, ahead: int = AHEAD
+) -> Iterator[Result]:
     """read(0), read(1), … in order, the next `ahead` of them running in threads while one is consumed.
 
     >>> list(read_ahead(lambda index: index * index, 4))

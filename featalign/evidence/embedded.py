@@ -17,18 +17,39 @@ def layer_names(source: Source, layers: Sequence[str] | str | None) -> tuple[str
     """The layers that are meant: names, "all", or None for the source's default."""
     if layers is None:
         return (source.default_layer,)
-    return source.layers if layers == "all" else (layers,) if isinstance(layers, str) else tuple(layers)
+    return (
+        source.layers
+        if layers == "all"
+        else (layers,)
+        if isinstance(layers, str)
+        else tuple(layers)
+    )
 
 
 def embedded(
-    source: Source, target: Target, layers: Sequence[str] | str | None, store: Store, *, dtype: str, batch_size: int, report: Report
+    source: Source,
+    target: Target,
+    layers: Sequence[str] | str | None,
+    store: Store,
+    *,
+    dtype: str,
+    batch_size: int,
+    report: Report,
 ) -> dict[str, Embedding]:
-    """Embeddings by layer. Raises FeatalignError for a layer that does not exist, or when source and target do not fit."""
+    """Embeddings by layer.
+
+    Raises FeatalignError for a layer that does not exist, or when source and target do not fit.
+    """
     if source.features_file is not None:
         if layers and set(layer_names(source, layers)) != {source.default_layer}:
             asked = ", ".join(layer_names(source, layers))
-            raise FeatalignError(f"layers: {source.name} is a file with one layer, {source.default_layer!r}, got {asked}")
-        embedding = import_features(source.features_file, store, target=target, source_name=source.name)
+            raise FeatalignError(
+                f"layers: {source.name} is a file with one layer, {source.default_layer!r}, got "
+                f"{asked}"
+            )
+        embedding = import_features(
+            source.features_file, store, target=target, source_name=source.name
+        )
         keep_to_limit(store, [embedding.key])
         return {source.default_layer: embedding}
     check_kind(source, target)
@@ -53,9 +74,12 @@ def keep_to_limit(store: Store, keys: list[str]) -> None:
 
 def check_kind(source: Source, target: Target) -> None:
     """Raises FeatalignError for a source of other inputs than the target holds."""
-    if source.input_kind not in (None, target.kind) and not (target.kind == "token" and source.reads_tokens):
+    if source.input_kind not in (None, target.kind) and not (
+        target.kind == "token" and source.reads_tokens
+    ):
         hint = ", such as a text model by hf/" if target.kind == "token" else ""
         raise FeatalignError(
-            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds {target.kind} inputs; "
+            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds "
+            f"{target.kind} inputs; "
             f"choose a source for {target.kind}s{hint}"
         )

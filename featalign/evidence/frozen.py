@@ -27,16 +27,22 @@ def on_features(
 ) -> tuple[Source, Target]:
     """The source with nothing before its head, and the target with features of this layer as inputs, of the held-out rows too.
 
-    They are read from the cache as far as it has them; `max_test` limits the held-out rows as `split_rows` does. A file of features has none of
-    held-out rows, so a part of its rows will measure. Raises FeatalignError for features that are not finite.
+    They are read from the cache as far as it has them; `max_test` limits the held-out rows as
+    `split_rows` does. A file of features has none of held-out rows, so a part of its rows will
+    measure. Raises FeatalignError for features that are not finite.
     """
     name = layer or source.default_layer
 
     def features(part: Target) -> np.ndarray:
-        found = embedded(source, part, [name], store, dtype="float32", batch_size=batch_size, report=report)[name]
+        found = embedded(
+            source, part, [name], store, dtype="float32", batch_size=batch_size, report=report
+        )[name]
         values = found.read_all()
         if bad := int((~np.isfinite(values)).any(axis=1).sum()):
-            raise FeatalignError(f"{source.name}: expected finite features of layer {name!r} to train a head on, {bad} of {len(part)} rows are not")
+            raise FeatalignError(
+                f"{source.name}: expected finite features of layer {name!r} to train a head on, "
+                f"{bad} of {len(part)} rows are not"
+            )
         return values
 
     held_out = None if source.features_file is not None else target.held_out
@@ -44,4 +50,6 @@ def on_features(
     if held_out is not None:
         held_out = held_out.take(measured_rows(held_out.labels, max_test))
         changed = replace(changed, held_out=replace(held_out, inputs=as_inputs(features(held_out))))
-    return replace(source, load_differentiable=lambda: Differentiable({}, head_alone(name), np.asarray)), changed
+    return replace(
+        source, load_differentiable=lambda: Differentiable({}, head_alone(name), np.asarray)
+    ), changed

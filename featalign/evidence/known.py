@@ -40,47 +40,72 @@ def known_evidence(
 ) -> dict[str, Any]:
     """Numbers by name, None where there is no value: forecasts are made of these.
 
-    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for `tangent_probe` and `TWIN_SCORERS`; `curve sizes`,
-    `source curve` and `twin curve` are accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the twins are
-    those of a small reference network, which `twins` then names, for images; else there are none. `reference tangent_probe` is that of this
-    network's twins, for every source of images; it stands for the twins of a black box too, and where there is none the linear probe of its own
+    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for
+    `tangent_probe` and `TWIN_SCORERS`; `curve sizes`, `source curve` and `twin curve` are
+    accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the
+    twins are those of a small reference network, which `twins` then names, for images; else there
+    are none. `reference tangent_probe` is that of this network's twins, for every source of images;
+    it stands for the twins of a black box too, and where there is none the linear probe of its own
     twins does.
     """
-    found: dict[str, Any] = {name: number(result.value) if result.ok else None for name, result in scores.items()}
-    tangent, settings = statistics.tangent, {"seed": seed, "batch_size": batch_size, "report": report}
+    found: dict[str, Any] = {
+        name: number(result.value) if result.ok else None for name, result in scores.items()
+    }
+    tangent, settings = (
+        statistics.tangent,
+        {"seed": seed, "batch_size": batch_size, "report": report},
+    )
     if target.kind == "image":
         found["reference tangent_probe"] = _reference(target, store, **settings)
     if tangent is not None and tangent.twins:
         gain = scores.get("tangent_gain")
-        found["twin tangent_probe"] = number(scores["tangent_probe"].value - gain.value) if gain is not None and gain.ok else None
+        found["twin tangent_probe"] = (
+            number(scores["tangent_probe"].value - gain.value)
+            if gain is not None and gain.ok
+            else None
+        )
         if curve := tangent_curve(statistics):
             found["curve sizes"] = list(curve)
-            found["source curve"], found["twin curve"] = ([number(each[place]) for each in curve.values()] for place in (0, 1))
+            found["source curve"], found["twin curve"] = (
+                [number(each[place]) for each in curve.values()] for place in (0, 1)
+            )
         twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
     elif source.load_twin is not None:  # fresh weights, but no gradients
         twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
-        found["twin tangent_probe"] = found.get("reference tangent_probe", twins.get("linear_probe"))
+        found["twin tangent_probe"] = found.get(
+            "reference tangent_probe", twins.get("linear_probe")
+        )
     elif target.kind == "image":
         found["twins"] = REFERENCE
         found["twin tangent_probe"] = found["reference tangent_probe"]
-        twins = twin_scores(catalogue.load(REFERENCE), target, None, store, TWIN_SCORERS, **settings)
+        twins = twin_scores(
+            catalogue.load(REFERENCE), target, None, store, TWIN_SCORERS, **settings
+        )
     else:
         twins = {}
     return found | {f"twin {name}": value for name, value in twins.items()}
 
 
-_REFERENCES: WeakKeyDictionary[Target, dict[int, float | None]] = WeakKeyDictionary()  # by seed: the same for every source of a ranking
+_REFERENCES: WeakKeyDictionary[Target, dict[int, float | None]] = (
+    WeakKeyDictionary()
+)  # by seed: the same for every source of a ranking
 
 
-def _reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
+def _reference(
+    target: Target, store: Store, *, seed: int, batch_size: int, report: Report
+) -> float | None:
     """What the tangent probe reaches from fresh weights of the reference network."""
     known = _REFERENCES.setdefault(target, {})
     if seed not in known:
-        known[seed] = _probe_reference(target, store, seed=seed, batch_size=batch_size, report=report)
+        known[seed] = _probe_reference(
+            target, store, seed=seed, batch_size=batch_size, report=report
+        )
     return known[seed]
 
 
-def _probe_reference(target: Target, store: Store, *, seed: int, batch_size: int, report: Report) -> float | None:
+def _probe_reference(
+    target: Target, store: Store, *, seed: int, batch_size: int, report: Report
+) -> float | None:
     model = catalogue.load(REFERENCE)
     tangent = tangent_evidence(
         model,
@@ -108,12 +133,21 @@ def twin_scores(
     report: Report = lambda name, found, done, total: None,
 ) -> dict[str, float | None]:
     """The mean of scores over random twins of a source, on all rows."""
-    labels, scorers, layer = Labels(target.labels, target.class_names), select(names), layer or source.default_layer
+    labels, scorers, layer = (
+        Labels(target.labels, target.class_names),
+        select(names),
+        layer or source.default_layer,
+    )
     embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
         model = source.random_twin(FIRST_TWIN + twin)
-        progress = lambda done_before, done, total, name=model.name: report(name, done_before, done, total)  # noqa: E731
-        embeddings.append(extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer])
+
+        def progress(done_before, done, total, name=model.name):
+            return report(name, done_before, done, total)
+
+        embeddings.append(
+            extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer]
+        )
 
     def results_of(embedding: Embedding) -> dict[str, ScoreResult]:
         features = (features for _, features in embedding.blocks())

@@ -26,12 +26,25 @@ from featalign.statistics.source_outputs import SourceOutputs
 from featalign.targets.target import Target
 
 SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
-FORECAST_SCORERS = ("linear_probe", "knn", "logme", "lda", "label_overlap", "cka", "tangent_probe", "tangent_gain", "dead_fraction")
+FORECAST_SCORERS = (
+    "linear_probe",
+    "knn",
+    "logme",
+    "lda",
+    "label_overlap",
+    "cka",
+    "tangent_probe",
+    "tangent_gain",
+    "dead_fraction",
+)
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What to do with every source: see `featalign.rank`. `short_steps` is the length of short runs, 0 for none."""
+    """What to do with every source: see `featalign.rank`.
+
+    `short_steps` is the length of short runs, 0 for none.
+    """
 
     target: Target
     store: Store
@@ -46,28 +59,62 @@ class Plan:
 
 
 def rank_layers(source: Source, plan: Plan, report: Report) -> Iterator[RankingRow]:
-    """A row for each layer of a source; the default layer's has the forecast, where one is wanted."""
+    """A row for each layer of a source.
+
+    The default layer's has the forecast, where one is wanted.
+    """
     target, store = plan.target, plan.store
     shown = wanted = layer_names(source, plan.layers)
-    if source.logits_layer is not None and shown and any(scorer.needs & SOURCE_NEEDS for scorer in plan.scorers):
-        wanted = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass of the source
+    if (
+        source.logits_layer is not None
+        and shown
+        and any(scorer.needs & SOURCE_NEEDS for scorer in plan.scorers)
+    ):
+        wanted = tuple(
+            dict.fromkeys((*shown, source.logits_layer))
+        )  # from the same pass of the source
     start = time.perf_counter()
-    embeddings = embedded(source, target, wanted, store, dtype="float32", batch_size=plan.batch_size, report=report)
+    embeddings = embedded(
+        source, target, wanted, store, dtype="float32", batch_size=plan.batch_size, report=report
+    )
     logits = embeddings.get(source.logits_layer) if source.logits_layer is not None else None
-    outputs = None if logits is None else SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    outputs = (
+        None
+        if logits is None
+        else SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    )
     tangents = any("tangent" in scorer.needs for scorer in plan.scorers)
     probes: dict[str, float] = {}
     held: list[RankingRow] = []
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
-        settings: dict[str, Any] = {"seed": plan.seed, "batch_size": plan.batch_size, "report": report}
+        settings: dict[str, Any] = {
+            "seed": plan.seed,
+            "batch_size": plan.batch_size,
+            "report": report,
+        }
         tangent = tangent_evidence(source, target, layer, store, **settings) if tangents else None
         keep_to_limit(store, [each.key for each in embeddings.values()])
-        labels, rows = Labels(target.labels, target.class_names), (features for _, features in embedding.blocks())
-        statistics = collect(rows, labels, plan.scorers, seed=plan.seed, outputs=outputs, intervals=plan.intervals, tangent=tangent)
+        labels, rows = (
+            Labels(target.labels, target.class_names),
+            (features for _, features in embedding.blocks()),
+        )
+        statistics = collect(
+            rows,
+            labels,
+            plan.scorers,
+            seed=plan.seed,
+            outputs=outputs,
+            intervals=plan.intervals,
+            tangent=tangent,
+        )
         scores = scored(statistics, plan.scorers, intervals=plan.intervals)
-        failure = (f"no tangent scores: {tangent.failure}",) if tangent is not None and tangent.failure else ()
+        failure = (
+            (f"no tangent scores: {tangent.failure}",)
+            if tangent is not None and tangent.failure
+            else ()
+        )
         warnings = (*_warnings(embedding), *source.remarks(target), *failure)
         row = RankingRow(source.name, layer, embedding.num_features, scores, warnings=warnings)
         if "linear_probe" in scores and scores["linear_probe"].ok:
@@ -83,20 +130,37 @@ def rank_layers(source: Source, plan: Plan, report: Report) -> Iterator[RankingR
 
 
 def _forecast(
-    row: RankingRow, source: Source, statistics: Statistics, plan: Plan, calibration: Calibration, start: float, report: Report
+    row: RankingRow,
+    source: Source,
+    statistics: Statistics,
+    plan: Plan,
+    calibration: Calibration,
+    start: float,
+    report: Report,
 ) -> RankingRow:
     """The row with its forecasts: from the cache, and with short runs where they are wanted and the source can be trained."""
     target, situation = plan.target, Situation(plan.target.num_rows, plan.target.num_classes)
     settings: dict[str, Any] = {"seed": plan.seed, "batch_size": plan.batch_size, "report": report}
-    evidence = known_evidence(source, target, row.layer, row.scores, statistics, plan.store, **settings)
+    evidence = known_evidence(
+        source, target, row.layer, row.scores, statistics, plan.store, **settings
+    )
     if (advantage := calibration.advantages.get(source.revision)) is not None:
         evidence[ADVANTAGE] = advantage
     forecasts: list[Forecast] = [make_forecast(evidence, situation, calibration)]
     seconds: dict[Tier, float] = {"cache": time.perf_counter() - start}
     differentiable = source.differentiable if plan.short_steps else None
-    if differentiable is not None and differentiable.initialise is not None and forecasts[0].kind == "differentiable":
-        own, scratch = (short_evidence(source, target, arm, plan.short_steps, plan.store, report=report) for arm in ("full", "scratch"))
-        found = Short.of(plan.share, (own.accuracies, own.losses), (scratch.accuracies, scratch.losses))
+    if (
+        differentiable is not None
+        and differentiable.initialise is not None
+        and forecasts[0].kind == "differentiable"
+    ):
+        own, scratch = (
+            short_evidence(source, target, arm, plan.short_steps, plan.store, report=report)
+            for arm in ("full", "scratch")
+        )
+        found = Short.of(
+            plan.share, (own.accuracies, own.losses), (scratch.accuracies, scratch.losses)
+        )
         forecasts.append(make_forecast(evidence, situation, calibration, found))
         seconds["short"] = time.perf_counter() - start - seconds["cache"]
     remarks = source_remarks(evidence, statistics)
@@ -118,7 +182,13 @@ def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, 
     def place(row: RankingRow) -> tuple[bool, float, bool, float, str]:
         expected = -row.accuracy.value if by_forecast and row.accuracy is not None else 0.0
         result = row.scores[order]
-        return by_forecast and row.accuracy is None, expected, not result.ok, -result.value if result.ok else 0.0, row.source
+        return (
+            by_forecast and row.accuracy is None,
+            expected,
+            not result.ok,
+            -result.value if result.ok else 0.0,
+            row.source,
+        )
 
     return tuple(sorted(rows, key=place)), "forecast" if by_forecast else order
 
@@ -127,5 +197,8 @@ def _warnings(embedding: Embedding) -> tuple[str, ...]:
     survey = embedding.survey
     if survey is None:
         return ()
-    counts = (("not finite", survey.nonfinite_count), ("too large for the type they are kept in", survey.overflow_count))
+    counts = (
+        ("not finite", survey.nonfinite_count),
+        ("too large for the type they are kept in", survey.overflow_count),
+    )
     return tuple(f"{count} values are {what}" for what, count in counts if count)

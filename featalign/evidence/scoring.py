@@ -29,13 +29,23 @@ def collect(
     intervals: bool = False,
     tangent: Tangent | None = None,
 ) -> Statistics:
-    """The statistics that scorers need, from one pass over the features. Raises FeatalignError where no label varies."""
+    """The statistics that scorers need, from one pass over the features.
+
+    Raises FeatalignError where no label varies.
+    """
     if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
         varying = np.ptp(labels.values, axis=0) > 0
         if not varying.any():
-            raise FeatalignError("labels: expected a label that some rows have and others have not, there is none; add rows")
+            raise FeatalignError(
+                "labels: expected a label that some rows have and others have not, there is none; "
+                "add rows"
+            )
         labels = Labels(labels.values[:, varying], ())
-        tangent = None if tangent is None else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
+        tangent = (
+            None
+            if tangent is None
+            else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
+        )
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
     first = list(islice(blocks, 1))
@@ -52,10 +62,13 @@ def collect(
         )
 
 
-def scored(statistics: Statistics, scorers: tuple[Scorer, ...], *, intervals: bool = False) -> dict[str, ScoreResult]:
+def scored(
+    statistics: Statistics, scorers: tuple[Scorer, ...], *, intervals: bool = False
+) -> dict[str, ScoreResult]:
     """Scores by name; with `intervals` also the zero and the interval of each.
 
-    Scorers of small embeddings are computed side by side: none of them has work for several threads.
+    Scorers of small embeddings are computed side by side: none of them has work for several
+    threads.
     """
     size = statistics.num_rows, statistics.num_features
 

@@ -15,7 +15,9 @@ from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
 
 TANGENT_ROWS, TANGENT_TWINS = 400, 2
-FIRST_TWIN = 1000  # not the seeds that trainings from scratch, and the pretraining of the zoo, start from
+FIRST_TWIN = (
+    1000  # not the seeds that trainings from scratch, and the pretraining of the zoo, start from
+)
 
 
 def tangent_evidence(
@@ -34,24 +36,30 @@ def tangent_evidence(
 ) -> Tangent | None:
     """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
 
-    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1, ... in `num_draws` draws. Where a source cannot be
-    differentiated or drawn anew after all, `failure` says why and there are no draws. With
-    `twins_only` there are none of the source.
+    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1,
+    ... in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,
+    `failure` says why and there are no draws. With `twins_only` there are none of the source.
     """
     if not source.is_differentiable:
         return None
     some = np.sort(stratified_order(target.labels, seed)[:max_rows])
     subset = None if len(some) == len(target) else some
     batches = -(-len(some) // batch_size)
-    fitting = -(-len(some) // (batches * MICROBATCH)) * MICROBATCH  # the last batch is padded, and gradients of padding cost as much as others
+    fitting = (
+        -(-len(some) // (batches * MICROBATCH)) * MICROBATCH
+    )  # the last batch is padded, and gradients of padding cost as much as others
 
     def rows_of(model: Source, name: str) -> np.ndarray:
         progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731
-        return extract(model, target, [name], store, subset=subset, batch_size=fitting, progress=progress)[name].read_all()
+        return extract(
+            model, target, [name], store, subset=subset, batch_size=fitting, progress=progress
+        )[name].read_all()
 
     def draws_of(model: Source) -> tuple[Draw, ...]:
         features = rows_of(model, layer)
-        models = [gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)]
+        models = [
+            gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)
+        ]
         return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
 
     labels = Labels(target.labels[some], target.class_names)

@@ -23,7 +23,13 @@ from featalign.forecasting.predictors import (
 
 ARMS = ("probe", "probe_then_full")
 NOTHING = Line((), (), (), 0.0, (), 0.0, 0.0)  # predicts 0, and takes residuals
-WITHOUT_TWIN = ("tangent_probe", "tangent_gain", "curve sizes", "source curve", "twin curve")  # what a black box has not
+WITHOUT_TWIN = (
+    "tangent_probe",
+    "tangent_gain",
+    "curve sizes",
+    "source curve",
+    "twin curve",
+)  # what a black box has not
 
 
 @dataclass(frozen=True)
@@ -49,8 +55,16 @@ class Example:
 
 def as_black_box(example: Example, reference: Mapping[str, Any] | None) -> Example:
     """The example as if its source were a black box: no gradients, and the twins of a reference network (none: features alone)."""
-    kept = {name: value for name, value in example.evidence.items() if name not in WITHOUT_TWIN and not name.startswith(("twin ", "reference "))}
-    twins = {name: value for name, value in (reference or {}).items() if name.startswith(("twin ", "reference ")) and name != "twin curve"}
+    kept = {
+        name: value
+        for name, value in example.evidence.items()
+        if name not in WITHOUT_TWIN and not name.startswith(("twin ", "reference "))
+    }
+    twins = {
+        name: value
+        for name, value in (reference or {}).items()
+        if name.startswith(("twin ", "reference ")) and name != "twin curve"
+    }
     return replace(example, evidence=kept | twins, short=None)
 
 
@@ -69,27 +83,57 @@ def advantages(examples: Sequence[Example], *, but: str | None = None) -> dict[s
 
 def with_advantages(examples: Sequence[Example]) -> list[Example]:
     """The examples, each with the advantage that its source has on the other targets."""
-    known = {target: advantages(examples, but=target) for target in {each.target for each in examples}}
-    return [replace(each, evidence={**each.evidence, ADVANTAGE: known[each.target].get(each.revision)}) for each in examples]
+    known = {
+        target: advantages(examples, but=target) for target in {each.target for each in examples}
+    }
+    return [
+        replace(each, evidence={**each.evidence, ADVANTAGE: known[each.target].get(each.revision)})
+        for each in examples
+    ]
 
 
 def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
-    """The lines of one kind of source; see `make_forecast`. Raises FeatalignError for fewer than three targets."""
+    """The lines of one kind of source; see `make_forecast`.
+
+    Raises FeatalignError for fewer than three targets.
+    """
     groups, sizes = [each.target for each in examples], [each.situation.size for each in examples]
-    gains, scratches, accuracies = (np.array([getattr(each, name) for each in examples]) for name in ("gain", "scratch", "accuracy"))
+    gains, scratches, accuracies = (
+        np.array([getattr(each, name) for each in examples])
+        for name in ("gain", "scratch", "accuracy")
+    )
     bases = np.array([scratch_base(each.evidence, kind, each.short) for each in examples])
     correction, corrections = fit_line(
-        [scratch_predictors(each.evidence, each.situation, kind) for each in examples], (scratches - bases).tolist(), sizes, groups
+        [scratch_predictors(each.evidence, each.situation, kind) for each in examples],
+        (scratches - bases).tolist(),
+        sizes,
+        groups,
     )
     expected_scratch = np.clip(bases + corrections, 0, 1)
-    raw, raw_gains = fit_line([gain_predictors(each.evidence, each.situation, kind, each.short) for each in examples], gains.tolist(), sizes, groups)
-    expected = np.array([within_headroom(gain, scratch) for gain, scratch in zip(raw_gains, expected_scratch, strict=True)])
+    raw, raw_gains = fit_line(
+        [gain_predictors(each.evidence, each.situation, kind, each.short) for each in examples],
+        gains.tolist(),
+        sizes,
+        groups,
+    )
+    expected = np.array(
+        [
+            within_headroom(gain, scratch)
+            for gain, scratch in zip(raw_gains, expected_scratch, strict=True)
+        ]
+    )
     lines = {
         "gain": with_residuals(raw, gains - expected, sizes),
         "scratch": with_residuals(correction, scratches - expected_scratch, sizes),
         "accuracy": with_residuals(NOTHING, accuracies - expected_scratch - expected, sizes),
         "drift": _drift(examples, expected),
-        "order": with_residuals(NOTHING, _within(gains - expected, [(each.target, each.situation.num_rows) for each in examples]), sizes),
+        "order": with_residuals(
+            NOTHING,
+            _within(
+                gains - expected, [(each.target, each.situation.num_rows) for each in examples]
+            ),
+            sizes,
+        ),
     }
     for arm in ARMS:
         trained = [each for each in examples if arm in each.arms and "full" in each.arms]
@@ -103,16 +147,30 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
     return lines
 
 
-def with_residuals_of(lines: Mapping[str, Line], found: Sequence[tuple[Example, Forecast]]) -> dict[str, Line]:
+def with_residuals_of(
+    lines: Mapping[str, Line], found: Sequence[tuple[Example, Forecast]]
+) -> dict[str, Line]:
     """The lines with the errors of these forecasts as their residuals: of sources that no line was fitted on."""
     sizes = [example.situation.size for example, _ in found]
     errors = {
         "gain": np.array([example.gain - forecast.gain.value for example, forecast in found]),
-        "scratch": np.array([example.scratch - forecast.scratch_accuracy.value for example, forecast in found]),
-        "accuracy": np.array([example.accuracy - forecast.accuracy.value for example, forecast in found]),
+        "scratch": np.array(
+            [example.scratch - forecast.scratch_accuracy.value for example, forecast in found]
+        ),
+        "accuracy": np.array(
+            [example.accuracy - forecast.accuracy.value for example, forecast in found]
+        ),
     }
-    errors["order"] = _within(errors["gain"], [(example.target, example.situation.num_rows) for example, _ in found])
-    return {**lines, **{name: with_residuals(lines[name], residuals, sizes) for name, residuals in errors.items()}}
+    errors["order"] = _within(
+        errors["gain"], [(example.target, example.situation.num_rows) for example, _ in found]
+    )
+    return {
+        **lines,
+        **{
+            name: with_residuals(lines[name], residuals, sizes)
+            for name, residuals in errors.items()
+        },
+    }
 
 
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:
@@ -130,6 +188,13 @@ def _drift(examples: Sequence[Example], gains: np.ndarray) -> Line:
     for place, each in enumerate(examples):
         together.setdefault((each.source, each.target), []).append(place)
     pairs = [pair for places in together.values() for pair in product(places, places)]
-    rows = [drift_predictors(examples[a].evidence, examples[a].situation, gains[a], examples[b].situation.num_rows) for a, b in pairs]
+    rows = [
+        drift_predictors(
+            examples[a].evidence, examples[a].situation, gains[a], examples[b].situation.num_rows
+        )
+        for a, b in pairs
+    ]
     changes = [examples[b].gain - float(gains[a]) for a, b in pairs]
-    return fit_line(rows, changes, [abs(row["ratio"]) for row in rows], [examples[a].target for a, _ in pairs])[0]
+    return fit_line(
+        rows, changes, [abs(row["ratio"]) for row in rows], [examples[a].target for a, _ in pairs]
+    )[0]

@@ -30,10 +30,11 @@ BOTH_SIDES = 0.6  # an interval whose lower end is passed in 80% of cases
 class Forecast:
     """What is expected of a source on a target before any arm is trained, at the target's n and the budget that the calibration was trained with.
 
-    `tier` says what it was made of, `kind` what the source allows; `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the
-    gain at other numbers of rows, `catches_up` the number at which scratch is expected to catch up (None: not between n and 16 n). `parts` are what
-    each predictor adds to the mean gain of the calibration, `arms` what the accuracy of other arms less that of `full` should
-    exceed in 80% of cases.
+    `tier` says what it was made of, `kind` what the source allows; `scratch_accuracy` and `gain`
+    add up to `accuracy`. `gain_by_size` holds the gain at other numbers of rows, `catches_up` the
+    number at which scratch is expected to catch up (None: not between n and 16 n). `parts` are what
+    each predictor adds to the mean gain of the calibration, `arms` what the accuracy of other arms
+    less that of `full` should exceed in 80% of cases.
     """
 
     tier: Tier
@@ -49,15 +50,24 @@ class Forecast:
 
     def to_record(self) -> dict[str, Any]:
         """As plain data."""
-        return asdict(self) | {"gain_by_size": [{"size": size, **asdict(gain)} for size, gain in self.gain_by_size], "parts": dict(self.parts)}
+        return asdict(self) | {
+            "gain_by_size": [{"size": size, **asdict(gain)} for size, gain in self.gain_by_size],
+            "parts": dict(self.parts),
+        }
 
 
-def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration: Calibration, short: Short | None = None) -> Forecast:
+def make_forecast(
+    evidence: Mapping[str, Any],
+    situation: Situation,
+    calibration: Calibration,
+    short: Short | None = None,
+) -> Forecast:
     """The forecast from evidence, and from short runs where there are some; see `Forecast`.
 
-    gain = line(differences to the random twins, times 1 and log n); scratch = what twins reach + line(log n); accuracy = scratch + gain. Intervals
-    are conformal: for sources of the study, 90% of the targets left out of the calibration lay within them; for others, 90% of the pairs of networks
-    made elsewhere, where the calibration was fitted with such.
+    gain = line(differences to the random twins, times 1 and log n); scratch = what twins reach +
+    line(log n); accuracy = scratch + gain. Intervals are conformal: for sources of the study, 90%
+    of the targets left out of the calibration lay within them; for others, 90% of the pairs of
+    networks made elsewhere, where the calibration was fitted with such.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> evidence = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
@@ -73,11 +83,17 @@ def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration
     lines = calibration.lines_of(kind, share=None if used is None else used.share, known=known)
     predictors = gain_predictors(evidence, situation, kind, used)
     value, size = lines["gain"].predict(predictors), situation.size
-    scratch = _share(scratch_base(evidence, kind, used) + lines["scratch"].predict(scratch_predictors(evidence, situation, kind)))
+    scratch = _share(
+        scratch_base(evidence, kind, used)
+        + lines["scratch"].predict(scratch_predictors(evidence, situation, kind))
+    )
     value = within_headroom(value, scratch)
     accuracy = _share(scratch + value)
     gain = lines["gain"].interval(value, size)
-    by_size = [(round(share * situation.num_rows), _at(lines["drift"], evidence, situation, gain, share)) for share in CURVE]
+    by_size = [
+        (round(share * situation.num_rows), _at(lines["drift"], evidence, situation, gain, share))
+        for share in CURVE
+    ]
     return Forecast(
         tier,
         kind,
@@ -89,7 +105,9 @@ def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration
         _catches_up(lines["drift"], evidence, situation, value),
         tuple(lines["gain"].parts(predictors)),
         {
-            name.removesuffix(" less full"): line.interval(line.predict(arm_predictors(evidence, situation, kind)), size, level=BOTH_SIDES).low
+            name.removesuffix(" less full"): line.interval(
+                line.predict(arm_predictors(evidence, situation, kind)), size, level=BOTH_SIDES
+            ).low
             for name, line in lines.items()
             if name.endswith(" less full")
         },
@@ -99,8 +117,8 @@ def make_forecast(evidence: Mapping[str, Any], situation: Situation, calibration
 def within_headroom(gain: float, scratch: float) -> float:
     """A gain that leaves accuracy between 0 and 1.
 
-    A gain is itself up to h, half of what scratch leaves to gain, and from there on 2 h - h exp(1 - gain / h); a loss is no more than what scratch
-    reaches.
+    A gain is itself up to h, half of what scratch leaves to gain, and from there on 2 h - h exp(1 -
+    gain / h); a loss is no more than what scratch reaches.
 
     >>> within_headroom(0.05, 0.5), round(within_headroom(0.5, 0.9), 3), within_headroom(-0.1, 0.9)
     (0.05, 0.1, -0.1)
@@ -111,21 +129,33 @@ def within_headroom(gain: float, scratch: float) -> float:
     return half - half * math.expm1(1 - gain / half) if half > 0 else 0.0
 
 
-def gain_at(line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float, size: float) -> float:
+def gain_at(
+    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float, size: float
+) -> float:
     """The gain expected at another number of rows."""
     here = line.predict(drift_predictors(evidence, situation, gain, situation.num_rows))
     return gain + line.predict(drift_predictors(evidence, situation, gain, size)) - here
 
 
-def _at(line: Line, evidence: Mapping[str, Any], situation: Situation, gain: Interval, share: float) -> Interval:
+def _at(
+    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: Interval, share: float
+) -> Interval:
     """The gain at a multiple of n, with an interval no narrower than that at n."""
     value = gain_at(line, evidence, situation, gain.value, share * situation.num_rows)
-    half = max((gain.high - gain.low) / 2, (found := line.interval(0.0, abs(math.log(share)))).high - found.value)
+    half = max(
+        (gain.high - gain.low) / 2,
+        (found := line.interval(0.0, abs(math.log(share)))).high - found.value,
+    )
     return _within(Interval(value, value - half, value + half, LEVEL), -1, 1)
 
 
-def _catches_up(line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float) -> int | None:
-    """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth; None where there is none, or no gain to lose."""
+def _catches_up(
+    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float
+) -> int | None:
+    """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
+
+    None where there is none, or no gain to lose.
+    """
     if gain <= 0:
         return None
     low, high = math.log(situation.num_rows), math.log(FURTHEST * situation.num_rows)
@@ -133,7 +163,11 @@ def _catches_up(line: Line, evidence: Mapping[str, Any], situation: Situation, g
         return None
     while high - low > 0.01:
         middle = (low + high) / 2
-        low, high = (middle, high) if gain_at(line, evidence, situation, gain, math.exp(middle)) > 0 else (low, middle)
+        low, high = (
+            (middle, high)
+            if gain_at(line, evidence, situation, gain, math.exp(middle)) > 0
+            else (low, middle)
+        )
     return round(math.exp(high))
 
 

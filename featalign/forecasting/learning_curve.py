@@ -32,8 +32,9 @@ class LearningCurve:
 def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> LearningCurve:
     """The power law a - b n^-c that fits accuracies at some sizes, with b >= 0 and a at most 1.
 
-    For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count by their size (Huber); of these curves the one
-    with the smallest mean residual + 0.1 (c - 1/2)² / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
+    For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count
+    by their size (Huber); of these curves the one with the smallest mean residual + 0.1 (c - 1/2)²
+    / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
     2021, report how unstable it is). Each is reweighted until its accuracies stand still; one that
     does not is left out. A single size, or points that do not rise, give a flat curve. Raises
     FeatalignError for sizes that are not above 0 and accuracies that are not finite.
@@ -62,7 +63,9 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
         total = weights.sum(axis=1)
         mean, mid = (weights * powers).sum(axis=1) / total, (weights * wanted).sum(axis=1) / total
         away = powers - mean[:, None]
-        drops = -(weights * away * (wanted - mid[:, None])).sum(axis=1) / np.maximum((weights * away**2).sum(axis=1), 1e-300)
+        drops = -(weights * away * (wanted - mid[:, None])).sum(axis=1) / np.maximum(
+            (weights * away**2).sum(axis=1), 1e-300
+        )
         asymptotes = mid + drops * mean
         above = asymptotes > 1  # then through the best share of right answers there can be
         bound = (weights * (1 - wanted) * powers).sum(axis=1) / (weights * powers**2).sum(axis=1)
@@ -76,4 +79,8 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
     costs = residuals.mean(axis=1) + PULL * (EXPONENTS - EXPONENT) ** 2 / len(n)
     costs = np.where((drops > 0) & (moves < END), costs, np.inf)
     best = int(np.argmin(costs))
-    return LearningCurve(float(asymptotes[best]), float(drops[best]), float(EXPONENTS[best])) if np.isfinite(costs[best]) else flat
+    return (
+        LearningCurve(float(asymptotes[best]), float(drops[best]), float(EXPONENTS[best]))
+        if np.isfinite(costs[best])
+        else flat
+    )

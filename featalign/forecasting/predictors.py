@@ -12,14 +12,22 @@ KINDS: tuple[Kind, ...] = ("differentiable", "black box", "features alone")
 REFERENCE_ROWS = 200  # log n is counted from here, so that weights of what goes with it stay small
 LEAST_LOSS = 1e-6  # no loss is told from a smaller one: a logarithm of nothing has no end
 
-# what the source has more of than its random twins: 0 where pretraining gave nothing; a black box has no gradients
+# what the source has more of than its random twins: 0 where pretraining gave nothing; a black box
+# has no gradients
 DIFFERENCES: dict[Kind, tuple[str, ...]] = {
     "differentiable": ("linear_probe", "lda", "tangent_probe"),
     "black box": ("linear_probe", "lda", "logme"),
     "features alone": (),
 }
 ADVANTAGE = "known advantage"  # of a source in the study: its mean gain less that of all sources on the same targets and sizes
-LEVELS = ("linear_probe", "knn", "lda", "logme", "label_overlap", "cka")  # without twins: scores as they are
+LEVELS = (
+    "linear_probe",
+    "knn",
+    "lda",
+    "logme",
+    "label_overlap",
+    "cka",
+)  # without twins: scores as they are
 
 
 def size_of(num_rows: int) -> float:
@@ -73,19 +81,28 @@ def _lowest(losses: Sequence[float]) -> float:
 
 def kind_of(evidence: Mapping[str, Any]) -> Kind:
     """Whether gradients and own random twins speak, or activations beside a reference network's twins, or activations alone."""
-    if evidence.get("twin linear_probe") is None or all(evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")):
+    if evidence.get("twin linear_probe") is None or all(
+        evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")
+    ):
         return "features alone"
-    own = "twins" not in evidence and all(evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe"))
+    own = "twins" not in evidence and all(
+        evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe")
+    )
     return "differentiable" if own else "black box"
 
 
-def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind, short: Short | None = None) -> dict[str, float]:
+def gain_predictors(
+    evidence: Mapping[str, Any], situation: Situation, kind: Kind, short: Short | None = None
+) -> dict[str, float]:
     """What the gain over training from scratch depends on; NaN where evidence has no value.
 
-    Differences to the random twins and between short runs, each also times log(n / 200), because what they mean depends on n; scores as they are
-    where there is no twin.
+    Differences to the random twins and between short runs, each also times log(n / 200), because
+    what they mean depends on n; scores as they are where there is no twin.
     """
-    plain = {name: _number(evidence, name) - _number(evidence, f"twin {name}") for name in DIFFERENCES[kind]}
+    plain = {
+        name: _number(evidence, name) - _number(evidence, f"twin {name}")
+        for name in DIFFERENCES[kind]
+    }
     if kind == "features alone":
         plain = _levels(evidence) | {"chance": situation.chance}
     if short is not None:
@@ -93,14 +110,20 @@ def gain_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kin
         plain["short accuracy"] = short.accuracy - short.scratch_accuracy
         plain["short loss"] = math.log(losses[0] / losses[1])
     known = {ADVANTAGE: _number(evidence, ADVANTAGE)} if ADVANTAGE in evidence else {}
-    return {**plain, **{f"{name} x size": value * situation.size for name, value in plain.items()}, "size": situation.size, **known}
+    return {
+        **plain,
+        **{f"{name} x size": value * situation.size for name, value in plain.items()},
+        "size": situation.size,
+        **known,
+    }
 
 
 def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = None) -> float:
     """Accuracy from scratch but for a correction: what fresh weights reach, of the reference network where there is one, else of the source's own.
 
-    Architectures differ less after training from scratch than their tangent probes do, so the difference of the own twins to the reference is left to
-    the correction. Of features alone it is the linear probe. With short runs it is the mean of this and their accuracy from scratch.
+    Architectures differ less after training from scratch than their tangent probes do, so the
+    difference of the own twins to the reference is left to the correction. Of features alone it is
+    the linear probe. With short runs it is the mean of this and their accuracy from scratch.
     """
     if kind == "features alone":
         return _number(evidence, "linear_probe")
@@ -109,40 +132,70 @@ def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = 
     return plain if short is None else (short.scratch_accuracy + plain) / 2
 
 
-def scratch_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind) -> dict[str, float]:
+def scratch_predictors(
+    evidence: Mapping[str, Any], situation: Situation, kind: Kind
+) -> dict[str, float]:
     """What the correction of accuracy from scratch depends on: log n, and how the source's own twins differ from the reference."""
     if kind == "features alone":
         return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
-    own, reference = _number(evidence, "twin tangent_probe"), _number(evidence, "reference tangent_probe")
+    own, reference = (
+        _number(evidence, "twin tangent_probe"),
+        _number(evidence, "reference tangent_probe"),
+    )
     return {"size": situation.size, "own twins": 0.0 if math.isnan(reference) else own - reference}
 
 
-def drift_predictors(evidence: Mapping[str, Any], situation: Situation, gain: float, size: float) -> dict[str, float]:
-    """What the change of the gain from n to another number of rows depends on; all of it is 0 at n itself.
+def drift_predictors(
+    evidence: Mapping[str, Any], situation: Situation, gain: float, size: float
+) -> dict[str, float]:
+    """What the change of the gain from n to another number of rows depends on.
 
-    log(size / n), alone and times the gain and the source's accuracy, and what the two learning curves, extrapolated, add between them.
+    All of it is 0 at n itself.
+
+    log(size / n), alone and times the gain and the source's accuracy, and what the two learning
+    curves, extrapolated, add between them.
     """
     ratio = math.log(size / situation.num_rows)
     level = _number(evidence, "linear_probe")
-    return {"ratio": ratio, "ratio x gain": ratio * gain, "ratio x level": ratio * level, "curves": _curve_drift(evidence, situation, size)}
+    return {
+        "ratio": ratio,
+        "ratio x gain": ratio * gain,
+        "ratio x level": ratio * level,
+        "curves": _curve_drift(evidence, situation, size),
+    }
 
 
 def _curve_drift(evidence: Mapping[str, Any], situation: Situation, size: float) -> float:
-    sizes, own, twin = (evidence.get(name) for name in ("curve sizes", "source curve", "twin curve"))
+    sizes, own, twin = (
+        evidence.get(name) for name in ("curve sizes", "source curve", "twin curve")
+    )
     if not sizes or not own or not twin or any(value is None for value in (*own, *twin)):
         return math.nan
     if size == situation.num_rows:
         return 0.0
     shares = [size * sizes[-1] / situation.num_rows, sizes[-1]]
-    (own_then, own_now), (twin_then, twin_now) = ([fit_learning_curve(sizes, curve).accuracy(n) for n in shares] for curve in (own, twin))
+    (own_then, own_now), (twin_then, twin_now) = (
+        [fit_learning_curve(sizes, curve).accuracy(n) for n in shares] for curve in (own, twin)
+    )
     return (own_then - own_now) - (twin_then - twin_now)
 
 
-def arm_predictors(evidence: Mapping[str, Any], situation: Situation, kind: Kind) -> dict[str, float]:
+def arm_predictors(
+    evidence: Mapping[str, Any], situation: Situation, kind: Kind
+) -> dict[str, float]:
     """What one arm has over another: probe and tangent accuracies of the source, and n."""
-    names = ("linear_probe", "knn", "lda", *(("tangent_probe",) if kind == "differentiable" else ()))
+    names = (
+        "linear_probe",
+        "knn",
+        "lda",
+        *(("tangent_probe",) if kind == "differentiable" else ()),
+    )
     levels = {name: _number(evidence, name) for name in names}
-    tangent = {"tangent less probe": levels["tangent_probe"] - levels["linear_probe"]} if kind == "differentiable" else {}
+    tangent = (
+        {"tangent less probe": levels["tangent_probe"] - levels["linear_probe"]}
+        if kind == "differentiable"
+        else {}
+    )
     return {**levels, **tangent, "chance": situation.chance, "size": situation.size}
 
 

@@ -17,21 +17,41 @@ NOISY = 0.05
 UNANIMOUS_ROWS = 30  # fewer say nothing of the labels
 
 
-def target_remarks(counts: Mapping[str, int], kind: str = CALIBRATED_KIND, *, shipped: bool = True) -> tuple[str, ...]:
-    """Remarks on a target from the number of rows of each class and what a row is; `shipped`: forecasts are by the shipped calibration."""
+def target_remarks(
+    counts: Mapping[str, int], kind: str = CALIBRATED_KIND, *, shipped: bool = True
+) -> tuple[str, ...]:
+    """Remarks on a target from the number of rows of each class and what a row is.
+
+    `shipped`: forecasts are by the shipped calibration.
+    """
     total, found = sum(counts.values()), []
     if kind == "token":
-        found.append("words of one sentence fall into several folds, so that scores are somewhat too high; the order of sources suffers less")
+        found.append(
+            "words of one sentence fall into several folds, so that scores are somewhat too high; "
+            "the order of sources suffers less"
+        )
     if shipped and kind != CALIBRATED_KIND:
-        found.append(f"forecasts were calibrated on {CALIBRATED_KIND}s alone: those for {kind}s are extrapolated; trust the order before the numbers")
+        found.append(
+            f"forecasts were calibrated on {CALIBRATED_KIND}s alone: those for {kind}s are "
+            "extrapolated; trust the order before the numbers"
+        )
     if total < CALIBRATED[0]:
-        found.append(f"only {total} rows: every interval is wide, and forecasts were calibrated from {CALIBRATED[0]} rows on")
+        found.append(
+            f"only {total} rows: every interval is wide, and forecasts were calibrated from "
+            f"{CALIBRATED[0]} rows on"
+        )
     if total > CALIBRATED[1]:
-        found.append(f"{total:,} rows are beyond the {CALIBRATED[1]:,} that forecasts were calibrated with: they are extrapolated")
+        found.append(
+            f"{total:,} rows are beyond the {CALIBRATED[1]:,} that forecasts were calibrated with: "
+            "they are extrapolated"
+        )
     small = {name: count for name, count in counts.items() if count < FEW}
     if small:
         named = ", ".join(f"{name} ({count})" for name, count in list(small.items())[:3])
-        found.append(f"{len(small)} of {len(counts)} classes have fewer than {FEW} rows: {named}{', ...' if len(small) > 3 else ''}")
+        found.append(
+            f"{len(small)} of {len(counts)} classes have fewer than {FEW} rows: "
+            f"{named}{', ...' if len(small) > 3 else ''}"
+        )
     return tuple(found)
 
 
@@ -40,17 +60,27 @@ def source_remarks(evidence: Mapping[str, Any], statistics: Statistics) -> tuple
     found = []
     dead = evidence.get("dead_fraction")
     if dead is not None and dead > MANY_DEAD:
-        found.append(f"{dead:.0%} of the features are zero on every row: the source may get inputs it was not made for")
+        found.append(
+            f"{dead:.0%} of the features are zero on every row: the source may get inputs it was "
+            "not made for"
+        )
     contradicted, unanimous = label_noise(statistics)
     if unanimous >= UNANIMOUS_ROWS and contradicted > NOISY * unanimous:
         share = contradicted / unanimous
-        found.append(f"labels may be wrong: of {unanimous} rows whose {NEIGHBOURS} nearest neighbours agree, {share:.0%} have another label")
+        found.append(
+            f"labels may be wrong: of {unanimous} rows whose {NEIGHBOURS} nearest neighbours "
+            f"agree, {share:.0%} have another label"
+        )
     return tuple(found)
 
 
 def label_noise(statistics: Statistics) -> tuple[int, int]:
     """Rows whose nearest neighbours are all of one class that is not their own, and rows whose neighbours are all of one class."""
-    if statistics.rows is None or statistics.task != "classification" or len(statistics.rows.labels) <= NEIGHBOURS:
+    if (
+        statistics.rows is None
+        or statistics.task != "classification"
+        or len(statistics.rows.labels) <= NEIGHBOURS
+    ):
         return 0, 0
     labels = statistics.rows.labels
     around = labels[neighbours(statistics, NEIGHBOURS)]
@@ -64,6 +94,8 @@ def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
         return None
     best = max(scores, key=lambda layer: scores[layer])
     lead = scores[best] - scores[default]
-    if best == default or not lead > max(0.01, float(np.sqrt(scores[default] * (1 - scores[default])) / 10)):
+    if best == default or not lead > max(
+        0.01, float(np.sqrt(scores[default] * (1 - scores[default])) / 10)
+    ):
         return None
     return f"another layer is better: linear probe {scores[best]:.1%} at {best}, {scores[default]:.1%} at {default}"

@@ -8,14 +8,21 @@ from featalign.arrays import Interval
 from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import ADVANTAGE
 
-Decision = Literal["fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"]
+Decision = Literal[
+    "fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"
+]
 SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
 AS_GOOD = 0.01  # a probe that is expected to lose less than a point against fine-tuning everything is worth its price
 BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
 TOLD = 2  # predictors named in the reasons
 
 # predictors as people call them, and whether they are shares
-NAMES = {"linear_probe": "linear probe", "tangent_probe": "tangent probe", "lda": "discriminant posterior", "logme": "LogME"}
+NAMES = {
+    "linear_probe": "linear probe",
+    "tangent_probe": "tangent probe",
+    "lda": "discriminant posterior",
+    "logme": "LogME",
+}
 SHARES = ("linear_probe", "tangent_probe", "lda")
 
 
@@ -30,12 +37,16 @@ class Verdict:
 def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
     """The verdict of a forecast.
 
-    *train from scratch* where a loss has a probability of at least 0.8, *cannot tell* where neither a loss nor a gain has; else *probe only* where
-    the probe is expected within a point of fine-tuning everything, *probe then fine-tune* where that is expected to add half a point, and *fine-
-    tune*.
+    *train from scratch* where a loss has a probability of at least 0.8, *cannot tell* where neither
+    a loss nor a gain has; else *probe only* where the probe is expected within a point of
+    fine-tuning everything, *probe then fine-tune* where that is expected to add half a point, and
+    *fine- tune*.
     """
     loss = forecast.negative_transfer_probability
-    reasons = [f"expected gain over scratch {_points(forecast.gain)}; chance that it hurts {loss:.0%}", *_largest(forecast, evidence)]
+    reasons = [
+        f"expected gain over scratch {_points(forecast.gain)}; chance that it hurts {loss:.0%}",
+        *_largest(forecast, evidence),
+    ]
     decision: Decision
     if loss >= SURE:
         decision = "train from scratch"
@@ -46,17 +57,36 @@ def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
         probe, gradual = forecast.arms.get("probe"), forecast.arms.get("probe_then_full")
         if probe is not None and probe > -AS_GOOD:
             decision = "probe only"
-            reasons.append(f"a new head alone should lose less than {100 * max(-probe, AS_GOOD):.1f} points against fine-tuning everything")
+            reasons.append(
+                f"a new head alone should lose less than {100 * max(-probe, AS_GOOD):.1f} points "
+                "against fine-tuning everything"
+            )
         elif gradual is not None and gradual > BETTER:
             decision = "probe then fine-tune"
-            reasons.append(f"starting from a trained head should add at least {100 * gradual:.1f} points to fine-tuning from a fresh one")
+            reasons.append(
+                f"starting from a trained head should add at least {100 * gradual:.1f} points to "
+                "fine-tuning from a fresh one"
+            )
         else:
             decision = "fine-tune"
-            reasons += [] if probe is None else [f"a new head alone may lose {-100 * probe:.1f} points against fine-tuning everything"]
+            reasons += (
+                []
+                if probe is None
+                else [
+                    f"a new head alone may lose {-100 * probe:.1f} points against fine-tuning "
+                    "everything"
+                ]
+            )
     if forecast.catches_up is not None:
-        reasons.append(f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows")
+        reasons.append(
+            f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows"
+        )
     if forecast.kind == "black box":
-        compared = "a small reference architecture, not with its own" if evidence.get("twins") else "its architecture, by their features alone"
+        compared = (
+            "a small reference architecture, not with its own"
+            if evidence.get("twins")
+            else "its architecture, by their features alone"
+        )
         reasons.append(f"a black box: compared with fresh networks of {compared}")
     if forecast.kind == "features alone":
         reasons.append("features alone, nothing to compare with: the interval is wide")
@@ -73,11 +103,21 @@ def _largest(forecast: Forecast, evidence: Mapping[str, Any]) -> list[str]:
     for name, part in forecast.parts:
         plain = name.removesuffix(" x size")
         moved[plain] = moved.get(plain, 0.0) + part
-    known = [name for name in sorted(moved, key=lambda name: -abs(moved[name])) if name in NAMES and evidence.get(f"twin {name}") is not None]
+    known = [
+        name
+        for name in sorted(moved, key=lambda name: -abs(moved[name]))
+        if name in NAMES and evidence.get(f"twin {name}") is not None
+    ]
     told = []
     if evidence.get(ADVANTAGE) is not None and abs(moved.get(ADVANTAGE, 0.0)) >= 0.01:
-        told.append(f"in the study this source gained {100 * evidence[ADVANTAGE]:+.1f} points against the mean of all sources")
+        told.append(
+            f"in the study this source gained {100 * evidence[ADVANTAGE]:+.1f} points against the "
+            "mean of all sources"
+        )
     for name in known[:TOLD]:
-        own, twin = (f"{100 * value:.1f}%" if name in SHARES else f"{value:.3f}" for value in (evidence[name], evidence[f"twin {name}"]))
+        own, twin = (
+            f"{100 * value:.1f}%" if name in SHARES else f"{value:.3f}"
+            for value in (evidence[name], evidence[f"twin {name}"])
+        )
         told.append(f"{NAMES[name]} {own}, of a fresh network {twin}")
     return told

@@ -29,7 +29,9 @@ def cache_table(entries: Sequence[Entry], root: Path, *, now: float | None = Non
             entry.dtype,
             format_bytes(entry.num_bytes),
             f"{format_age(now - entry.used)} ago",
-            "" if entry.is_complete else f"{entry.shards_present} of {entry.shards_expected} shards",
+            ""
+            if entry.is_complete
+            else f"{entry.shards_present} of {entry.shards_expected} shards",
         )
     return table
 

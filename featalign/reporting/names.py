@@ -29,4 +29,6 @@ def short_names(addresses: Iterable[str], width: int = WIDTH) -> dict[str, str]:
     """
     found = {address: short_name(address, width) for address in addresses}
     shown = list(found.values())
-    return {address: short if shown.count(short) == 1 else address for address, short in found.items()}
+    return {
+        address: short if shown.count(short) == 1 else address for address, short in found.items()
+    }

@@ -14,7 +14,16 @@ from featalign.scorers.scorer import Scorer, ScoreResult, Status
 if TYPE_CHECKING:
     from featalign.training.arms import FineTuned
 
-NARROW = ("linear_probe", "tangent_gain", "knn", "logme", "h_score_shrunk", "cka", "rankme", "active_fraction")
+NARROW = (
+    "linear_probe",
+    "tangent_gain",
+    "knn",
+    "logme",
+    "h_score_shrunk",
+    "cka",
+    "rankme",
+    "active_fraction",
+)
 ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5", "tangent_probe"})
 WIDTH = 15  # of a column
 DIFFERENCES = frozenset({"tangent_gain"})  # of accuracies
@@ -37,7 +46,11 @@ def format_interval(name: str, result: ScoreResult) -> str:
     >>> format_interval("knn", ScoreResult(0.957, interval=(0.93, 0.974)))
     '93.0% to 97.4%'
     """
-    return " to ".join(_number(name, end) for end in result.interval) if result.ok and result.interval else ""
+    return (
+        " to ".join(_number(name, end) for end in result.interval)
+        if result.ok and result.interval
+        else ""
+    )
 
 
 def _number(name: str, value: float) -> str:
@@ -69,13 +82,19 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     addresses = short_names(row.source for row in ranking.rows)
     for place, row in enumerate(ranking.rows, 1):
         cells = [_with_interval(name, row.scores[name]) for name in shown]
-        table.add_row(str(place), addresses[row.source], *([row.layer] if len(layers) > 1 else []), *cells)
+        table.add_row(
+            str(place), addresses[row.source], *([row.layer] if len(layers) > 1 else []), *cells
+        )
     return table
 
 
 def _with_interval(name: str, result: ScoreResult) -> str:
     interval = format_interval(name, result)
-    return f"{format_score(name, result)}\n{interval.replace('%', '')}" if interval else format_score(name, result)
+    return (
+        f"{format_score(name, result)}\n{interval.replace('%', '')}"
+        if interval
+        else format_score(name, result)
+    )
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
@@ -90,7 +109,12 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         console.print(f"the best layer of each source: {best}", markup=False, highlight=False)
     for (source, warning), layers in ranking.warnings.items():
         console.print(f"{source} {', '.join(layers)}: {warning}", style="yellow", markup=False)
-    statuses = {(name, result.status.value) for row in ranking.rows for name, result in row.scores.items() if not result.ok}
+    statuses = {
+        (name, result.status.value)
+        for row in ranking.rows
+        for name, result in row.scores.items()
+        if not result.ok
+    }
     for name, explanation in sorted(statuses):
         console.print(f"{name}: {explanation}", style="dim", markup=False)
 
@@ -109,7 +133,8 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
             result.arm,
             f"{accuracy.value:.1%}",
             f"{accuracy.low:.1%} to {accuracy.high:.1%}",
-            f"{result.setting.learning_rate:g}" + (f", penalty {result.setting.head_penalty:g}" if result.setting.head_penalty else ""),
+            f"{result.setting.learning_rate:g}"
+            + (f", penalty {result.setting.head_penalty:g}" if result.setting.head_penalty else ""),
             str(result.setting.steps),
             f"{result.seconds:.0f}",
             result.stopped or "",
@@ -124,12 +149,20 @@ def scorers_table(scorers: Sequence[Scorer]) -> Table:
         table.add_column(column)
     for scorer in scorers:
         better = {True: "larger", False: "smaller", None: "neither"}[scorer.larger_is_better]
-        table.add_row(scorer.name, scorer.summary, better, "when asked for" if scorer.variant else "by default")
+        table.add_row(
+            scorer.name,
+            scorer.summary,
+            better,
+            "when asked for" if scorer.variant else "by default",
+        )
     return table
 
 
 def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
-    """One line per scorer: value, or why there is none; its interval and its zero where they were asked for."""
+    """One line per scorer: value, or why there is none.
+
+    Its interval and its zero where they were asked for.
+    """
     judged = any(result.interval or result.zero for result in scores.values())
     table = Table()
     table.add_column("scorer")
@@ -137,7 +170,16 @@ def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
         table.add_column(column, justify="right", no_wrap=True)
     table.add_column("")
     for name, result in scores.items():
-        zero = f"{_number(name, result.zero.mean)} ± {_number(name, result.zero.spread)}" if result.zero else ""
+        zero = (
+            f"{_number(name, result.zero.mean)} ± {_number(name, result.zero.spread)}"
+            if result.zero
+            else ""
+        )
         more = (format_interval(name, result), zero) if judged else ()
-        table.add_row(name, format_score(name, result), *more, result.note if result.ok else result.status.value)
+        table.add_row(
+            name,
+            format_score(name, result),
+            *more,
+            result.note if result.ok else result.status.value,
+        )
     return table

@@ -17,9 +17,10 @@ from featalign.statistics.spectrum import Spectrum
 def compute(statistics: Statistics) -> jax.Array | Status:
     """Debiased linear CKA of the features with the one-hot labels: HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)).
 
-    HSIC₁ is the unbiased estimator of Song et al. (JMLR 2012), so independent features score about 0 (the biased form gives
-    0.705 at n = 32 and D = 64); it can be slightly negative. At most 1, larger is better, at least 4 rows. Kornblith et al., "Similarity of
-    Neural Network Representations Revisited", ICML 2019; the debiased form Nguyen, Raghu and Kornblith, ICLR 2021.
+    HSIC₁ is the unbiased estimator of Song et al. (JMLR 2012), so independent features score about
+    0 (the biased form gives 0.705 at n = 32 and D = 64); it can be slightly negative. At most 1,
+    larger is better, at least 4 rows. Kornblith et al., "Similarity of Neural Network
+    Representations Revisited", ICML 2019; the debiased form Nguyen, Raghu and Kornblith, ICLR 2021.
     """
     assert statistics.spectrum is not None
     assert statistics.moments is not None
@@ -59,7 +60,8 @@ def _biased(spectrum: Spectrum, label_norm: jax.Array) -> jax.Array:
 def _debiased(spectrum: Spectrum, moments: Moments, classes: ClassMoments) -> jax.Array:
     count, shares = spectrum.count, classes.counts / spectrum.count
     aligned = (spectrum.eigenvalues[:, None] * spectrum.label_projections**2).sum()
-    # squared norms of the centred one-hot rows, which depend on the class alone, and of the features of each class
+    # squared norms of the centred one-hot rows, which depend on the class alone, and of the
+    # features of each class
     label_squares = 1 - 2 * shares + (shares**2).sum()
     offsets = classes.means - moments.mean
     feature_squares = classes.spreads + classes.counts * (offsets * offsets).sum(axis=1)
@@ -72,17 +74,32 @@ def _debiased(spectrum: Spectrum, moments: Moments, classes: ClassMoments) -> ja
     return features_labels / jnp.sqrt(features_features * labels_labels)
 
 
-def hsic(aligned: jax.Array, mixed: jax.Array, trace_1: jax.Array, trace_2: jax.Array, count: jax.Array | float) -> jax.Array:
+def hsic(
+    aligned: jax.Array,
+    mixed: jax.Array,
+    trace_1: jax.Array,
+    trace_2: jax.Array,
+    count: jax.Array | float,
+) -> jax.Array:
     """HSIC₁ of two centred Gram matrices K, L from tr(K L), Σ K_ii L_ii, tr K and tr L.
 
-    With zeroed diagonals K̃, L̃: [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1 / ((n-1)(n-2)) - 2 1ᵀK̃L̃1 / (n-2)] / (n (n-3)); because the rows of a centred
-    Gram sum to zero, 1ᵀK̃1 = -tr K and 1ᵀK̃L̃1 = Σ K_ii L_ii.
+    With zeroed diagonals K̃, L̃: [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1 / ((n-1)(n-2)) - 2 1ᵀK̃L̃1 / (n-2)] / (n
+    (n-3)); because the rows of a centred Gram sum to zero, 1ᵀK̃1 = -tr K and 1ᵀK̃L̃1 = Σ K_ii L_ii.
     """
-    return ((aligned - mixed) + trace_1 * trace_2 / ((count - 1) * (count - 2)) - 2 * mixed / (count - 2)) / (count * (count - 3))
+    return (
+        (aligned - mixed)
+        + trace_1 * trace_2 / ((count - 1) * (count - 2))
+        - 2 * mixed / (count - 2)
+    ) / (count * (count - 3))
 
 
-def squared_norm(aligned: jax.Array, quartic: jax.Array, trace: jax.Array, count: jax.Array | float) -> jax.Array:
-    """HSIC₁ of a Gram matrix with itself; NaN where only rounding is left of it, because all rows but one are alike."""
+def squared_norm(
+    aligned: jax.Array, quartic: jax.Array, trace: jax.Array, count: jax.Array | float
+) -> jax.Array:
+    """HSIC₁ of a Gram matrix with itself.
+
+    NaN where only rounding is left of it, because all rows but one are alike.
+    """
     value = hsic(aligned, quartic, trace, trace, count)
     return jnp.where(value * count * (count - 3) > 1e-11 * aligned, value, jnp.nan)
 
@@ -90,8 +107,9 @@ def squared_norm(aligned: jax.Array, quartic: jax.Array, trace: jax.Array, count
 def cka_between(features: object, other: object, *, debiased: bool = True) -> float:
     """Linear CKA between two embeddings (N, D₁) and (N, D₂) of the same rows.
 
-    1 for embeddings equal up to rotation and scale; about 0 for unrelated ones when `debiased` (the default), else inflated at small N.
-    Raises FeatalignError for shapes that differ, fewer than 4 rows, values that are not finite, or rows that are all alike.
+    1 for embeddings equal up to rotation and scale; about 0 for unrelated ones when `debiased` (the
+    default), else inflated at small N. Raises FeatalignError for shapes that differ, fewer than 4
+    rows, values that are not finite, or rows that are all alike.
 
     >>> import numpy as np
     >>> features = np.random.default_rng(0).normal(size=(50, 8))
@@ -100,19 +118,28 @@ def cka_between(features: object, other: object, *, debiased: bool = True) -> fl
     """
     first, second = check_features(features), check_features(other, name="other")
     if len(first) != len(second) or len(first) < 4:
-        raise FeatalignError(f"other: expected the same rows as features and at least 4, got {len(first)} and {len(second)}; embed the same target")
+        raise FeatalignError(
+            f"other: expected the same rows as features and at least 4, got {len(first)} and "
+            f"{len(second)}; embed the same target"
+        )
     for name, array in (("features", first), ("other", second)):
         if not np.isfinite(array.astype(np.float64)).all():
-            raise FeatalignError(f"{name}: expected finite values, got NaN or infinity; drop those rows in both embeddings")
+            raise FeatalignError(
+                f"{name}: expected finite values, got NaN or infinity; drop those rows in both "
+                "embeddings"
+            )
     with double_precision():
         a, b = (jnp.asarray(_centred(rows.astype(np.float64))) for rows in (first, second))
         if debiased:
             value = _between_debiased(a, b)
         else:
-            value = jnp.sum((a.T @ b) ** 2) / jnp.sqrt(jnp.sum((a.T @ a) ** 2) * jnp.sum((b.T @ b) ** 2))
+            value = jnp.sum((a.T @ b) ** 2) / jnp.sqrt(
+                jnp.sum((a.T @ a) ** 2) * jnp.sum((b.T @ b) ** 2)
+            )
     if not np.isfinite(float(value)):
         raise FeatalignError(
-            "features, other: expected rows that differ, got an embedding with all rows (or all but one) alike; CKA is not defined for it"
+            "features, other: expected rows that differ, got an embedding with all rows (or all "
+            "but one) alike; CKA is not defined for it"
         )
     return float(value)
 
@@ -128,11 +155,19 @@ def _centred(rows: np.ndarray) -> np.ndarray:
 def _between_debiased(a: jax.Array, b: jax.Array) -> jax.Array:
     def pair(first: jax.Array, second: jax.Array) -> jax.Array:
         squares, others = (first**2).sum(axis=1), (second**2).sum(axis=1)
-        return hsic(((first.T @ second) ** 2).sum(), squares @ others, squares.sum(), others.sum(), float(len(first)))
+        return hsic(
+            ((first.T @ second) ** 2).sum(),
+            squares @ others,
+            squares.sum(),
+            others.sum(),
+            float(len(first)),
+        )
 
     def norm(rows: jax.Array) -> jax.Array:
         squares = (rows**2).sum(axis=1)
-        return squared_norm(((rows.T @ rows) ** 2).sum(), squares @ squares, squares.sum(), float(len(rows)))
+        return squared_norm(
+            ((rows.T @ rows) ** 2).sum(), squares @ squares, squares.sum(), float(len(rows))
+        )
 
     return pair(a, b) / jnp.sqrt(norm(a) * norm(b))
 

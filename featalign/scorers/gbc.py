@@ -16,10 +16,12 @@ VARIANCE_FLOOR = 1e-4
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Gaussian Bhattacharyya coefficient with diagonal covariances: -Σ over ordered pairs i ≠ j of exp(-B_ij).
 
-    B_ij = ⅛ Σ_d (μ_i - μ_j)² / v + ½ Σ_d log(v / √(v_i v_j)), v = (v_i + v_j)/2, class means and variances (over n_c, at least 1e-4) of the raw
-    features. In [-C(C - 1), 0], larger is better; classes of one row have the least variance. With many columns the overlap can be too small
-    for a float: the value is then 0, and the note gives its logarithm. Cost: C² D. Pándy et al., "Transferability Estimation using
-    Bhattacharyya Class Separability", CVPR 2022. The published code reduces features to 64 directions first; this does not.
+    B_ij = ⅛ Σ_d (μ_i - μ_j)² / v + ½ Σ_d log(v / √(v_i v_j)), v = (v_i + v_j)/2, class means and
+    variances (over n_c, at least 1e-4) of the raw features. In [-C(C - 1), 0], larger is better;
+    classes of one row have the least variance. With many columns the overlap can be too small for a
+    float: the value is then 0, and the note gives its logarithm. Cost: C² D. Pándy et al.,
+    "Transferability Estimation using Bhattacharyya Class Separability", CVPR 2022. The published
+    code reduces features to 64 directions first; this does not.
     """
     assert statistics.class_scatter is not None
     return _overlap(float(_diagonal(statistics.class_scatter)))
@@ -28,14 +30,22 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
     """GBC with spherical covariances: as `gbc_diagonal`, each class with the mean of its variances (at least 1e-4) in all D directions.
 
-    The published code takes one logarithm in B in place of the D that the formula has; the formula wins.
+    The published code takes one logarithm in B in place of the D that the formula has; the formula
+    wins.
     """
     return _overlap(float(_spherical(statistics.class_moments)))
 
 
 def _overlap(logarithm: float) -> float | ScoreResult:
     value = -math.exp(logarithm)
-    return value if value else ScoreResult(0.0, note=f"the overlap is too small for a float: its natural logarithm is {logarithm:.6g}")
+    return (
+        value
+        if value
+        else ScoreResult(
+            0.0,
+            note=f"the overlap is too small for a float: its natural logarithm is {logarithm:.6g}",
+        )
+    )
 
 
 @jax.jit
@@ -62,14 +72,24 @@ def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax
         distances += repeats * (jnp.log(shared).sum(axis=1) - (logarithms + logarithm) / 2) / 2
         return jax.nn.logsumexp(jnp.where(jnp.arange(len(means)) == index, -jnp.inf, -distances))
 
-    return jax.nn.logsumexp(jax.lax.map(against, (jnp.arange(len(means)), means, variances, logarithms)))
+    return jax.nn.logsumexp(
+        jax.lax.map(against, (jnp.arange(len(means)), means, variances, logarithms))
+    )
 
 
 _SUMMARY = "overlap of class Gaussians, {} (0: none)"
 _NEEDS: frozenset[Need] = frozenset({"class_scatter"})
 _INVARIANCES = frozenset({"shift", "duplication"})
 GBC = Scorer("gbc", compute, _NEEDS, _SUMMARY.format("diagonal"), True, invariances=_INVARIANCES)
-GBC_DIAGONAL = Scorer("gbc_diagonal", compute, _NEEDS, _SUMMARY.format("diagonal"), True, invariances=_INVARIANCES, variant=True)
+GBC_DIAGONAL = Scorer(
+    "gbc_diagonal",
+    compute,
+    _NEEDS,
+    _SUMMARY.format("diagonal"),
+    True,
+    invariances=_INVARIANCES,
+    variant=True,
+)
 GBC_SPHERICAL = Scorer(
     "gbc_spherical",
     compute_spherical,

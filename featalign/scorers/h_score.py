@@ -11,8 +11,9 @@ from featalign.statistics.spectrum import Spectrum
 def compute(statistics: Statistics) -> float | Status:
     """H-score: tr(cov(F)⁺ cov(E[F | y])), both covariances with N - 1.
 
-    In [0, min(C - 1, D)], larger is better; at N <= D it is C - 1 for generic features and says nothing: use the shrunk form.
-    Bao et al., "An Information-Theoretic Approach to Transferability in Task Transfer Learning", ICIP 2019.
+    In [0, min(C - 1, D)], larger is better; at N <= D it is C - 1 for generic features and says
+    nothing: use the shrunk form. Bao et al., "An Information-Theoretic Approach to Transferability
+    in Task Transfer Learning", ICIP 2019.
     """
     assert statistics.spectrum is not None
     return float(_between(statistics.spectrum, statistics.class_moments).sum())
@@ -21,9 +22,10 @@ def compute(statistics: Statistics) -> float | Status:
 def compute_shrunk(statistics: Statistics) -> float | Status:
     """H-score with the covariance shrunk: tr(cov_a(F)⁻¹ (1 - a) cov(E[F | y])), a by Ledoit and Wolf.
 
-    cov_a = (1 - a) cov + a tr(cov)/D I with cov over N, the covariance of class means over N - 1. Larger is better.
-    Ibrahim, Ponomareva and Mazumder, "Newer is Not Always Better: Rethinking Transferability Metrics", 2021; a from
-    Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance matrices", 2004.
+    cov_a = (1 - a) cov + a tr(cov)/D I with cov over N, the covariance of class means over N - 1.
+    Larger is better. Ibrahim, Ponomareva and Mazumder, "Newer is Not Always Better: Rethinking
+    Transferability Metrics", 2021; a from Ledoit and Wolf, "A well-conditioned estimator for
+    large-dimensional covariance matrices", 2004.
     """
     assert statistics.spectrum is not None
     assert statistics.moments is not None
@@ -52,7 +54,8 @@ def ledoit_wolf(
 ) -> tuple[float, float]:
     """The shrinkage a in [0, 1] and the mean variance tr(cov)/D.
 
-    With cov over N and m = tr(cov)/D: δ² = |cov - m I|² , β² = (Σ|z|⁴/N - |cov|²)/N, a = min(β², δ²)/δ².
+    With cov over N and m = tr(cov)/D: δ² = |cov - m I|² , β² = (Σ|z|⁴/N - |cov|²)/N, a = min(β²,
+    δ²)/δ².
     """
     trace = float(eigenvalues.sum()) / count
     square = float((eigenvalues**2).sum()) / count**2
@@ -64,7 +67,12 @@ def ledoit_wolf(
 
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})
 H_SCORE = Scorer(
-    "h_score", compute, frozenset({"spectrum", "label_moments"}), "share of class means in the whitened features", True, invariances=_INVARIANCES
+    "h_score",
+    compute,
+    frozenset({"spectrum", "label_moments"}),
+    "share of class means in the whitened features",
+    True,
+    invariances=_INVARIANCES,
 )
 H_SCORE_SHRUNK = Scorer(
     "h_score_shrunk",

@@ -6,17 +6,33 @@ from dataclasses import replace
 
 import numpy as np
 
-from featalign.scorers.scorer import NORMAL, Answer, Influenced, RowMean, Scorer, ScoreResult, Zero, answer, evaluate, restricted
+from featalign.scorers.scorer import (
+    NORMAL,
+    Answer,
+    Influenced,
+    RowMean,
+    Scorer,
+    ScoreResult,
+    Zero,
+    answer,
+    evaluate,
+    restricted,
+)
 from featalign.statistics.collected import Statistics
 from featalign.statistics.halves import NUM_PAIRS, halves
 from featalign.statistics.label_orders import relabelled
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
 
 LEVEL = 0.9
-STUDENT_GROUPS, STUDENT_PAIRS = 1.729132811521367, 2.015048373333024  # 95% quantiles with 19 and 5 degrees of freedom
+STUDENT_GROUPS, STUDENT_PAIRS = (
+    1.729132811521367,
+    2.015048373333024,
+)  # 95% quantiles with 19 and 5 degrees of freedom
 
 
-def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, ScoreResult]:
+def evaluate_with_intervals(
+    scorers: Sequence[Scorer], statistics: Statistics
+) -> dict[str, ScoreResult]:
     """Results with zeros and 90% intervals, from statistics that were gathered for intervals.
 
     The zero is the mean and the deviation over 20 orders of the labels. The interval is
@@ -26,14 +42,21 @@ def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -
       half too narrow for scores of fit (LogME, H-score, label overlap, spectral alignment);
     - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
 
-    There is none below 40 rows where neither rows nor halves give one, and where the rows show no spread (a value at its bound). It is about the
-    value that another sample of as many rows would give, not about a bias of the score.
+    There is none below 40 rows where neither rows nor halves give one, and where the rows show no
+    spread (a value at its bound). It is about the value that another sample of as many rows would
+    give, not about a bias of the score.
     """
     answers = {scorer.name: answer(scorer, statistics) for scorer in scorers}
     fit = [scorer for scorer in scorers if answers[scorer.name].result.ok]
     zeros = _zeros(fit, statistics)
-    open_ended = [scorer for scorer in fit if answers[scorer.name].rows is None and answers[scorer.name].result.interval is None]
-    errors = _errors_of_moments([scorer for scorer in open_ended if "rows" not in scorer.needs], statistics)
+    open_ended = [
+        scorer
+        for scorer in fit
+        if answers[scorer.name].rows is None and answers[scorer.name].result.interval is None
+    ]
+    errors = _errors_of_moments(
+        [scorer for scorer in open_ended if "rows" not in scorer.needs], statistics
+    )
     for scorer in open_ended:
         if "rows" in scorer.needs:
             errors[scorer.name] = _jackknife(scorer, statistics)
@@ -41,9 +64,28 @@ def evaluate_with_intervals(scorers: Sequence[Scorer], statistics: Statistics) -
     for scorer in scorers:
         found = answers[scorer.name]
         interval = _interval(found, errors.get(scorer.name))
-        missing = [what for what, absent in (("interval", interval is None), ("zero", scorer.uses_labels and scorer.name not in zeros)) if absent]
-        note = "; ".join(filter(None, (found.result.note, f"no {' and no '.join(missing)} can be told" if missing and found.result.ok else "")))
-        results[scorer.name] = replace(found.result, zero=zeros.get(scorer.name), interval=interval, note=note)
+        missing = [
+            what
+            for what, absent in (
+                ("interval", interval is None),
+                ("zero", scorer.uses_labels and scorer.name not in zeros),
+            )
+            if absent
+        ]
+        note = "; ".join(
+            filter(
+                None,
+                (
+                    found.result.note,
+                    f"no {' and no '.join(missing)} can be told"
+                    if missing and found.result.ok
+                    else "",
+                ),
+            )
+        )
+        results[scorer.name] = replace(
+            found.result, zero=zeros.get(scorer.name), interval=interval, note=note
+        )
     return results
 
 
@@ -66,32 +108,57 @@ def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]
 def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, float]:
     """T times the standard error of scores that are functions of moments."""
     spectral = [scorer for scorer in scorers if "spectrum" in scorer.needs]
-    by_halves = spectral if statistics.spectrum is not None and statistics.spectrum.basis_is_left else []
+    by_halves = (
+        spectral if statistics.spectrum is not None and statistics.spectrum.basis_is_left else []
+    )
     errors: dict[str, float] = {}
     if by_halves and statistics.num_rows >= 8:
         needs = frozenset().union(*(scorer.needs for scorer in by_halves))
-        pairs = [[[evaluate(scorer, half).value for scorer in by_halves] for half in pair] for pair in halves(statistics, needs)]
+        pairs = [
+            [[evaluate(scorer, half).value for scorer in by_halves] for half in pair]
+            for pair in halves(statistics, needs)
+        ]
         values = np.array(pairs).reshape(-1, 2, len(by_halves))
-        deviations = np.sqrt(((values[:, 0] - values[:, 1]) ** 2).sum(axis=0) / (4 * NUM_PAIRS)) if pairs else np.full(len(by_halves), math.nan)
-        errors |= {scorer.name: STUDENT_PAIRS * float(error) for scorer, error in zip(by_halves, deviations, strict=True)}
+        deviations = (
+            np.sqrt(((values[:, 0] - values[:, 1]) ** 2).sum(axis=0) / (4 * NUM_PAIRS))
+            if pairs
+            else np.full(len(by_halves), math.nan)
+        )
+        errors |= {
+            scorer.name: STUDENT_PAIRS * float(error)
+            for scorer, error in zip(by_halves, deviations, strict=True)
+        }
     others = [scorer for scorer in scorers if scorer not in by_halves]
     changed = reweighted(statistics) if others else None
     if changed is not None:
-        values = np.array([[evaluate(scorer, part).value for scorer in others] for part in changed.statistics])
+        values = np.array(
+            [[evaluate(scorer, part).value for scorer in others] for part in changed.statistics]
+        )
         deviations = changed.scale * values.std(axis=0, ddof=1)
-        errors |= {scorer.name: STUDENT_GROUPS * float(error) for scorer, error in zip(others, deviations, strict=True)}
+        errors |= {
+            scorer.name: STUDENT_GROUPS * float(error)
+            for scorer, error in zip(others, deviations, strict=True)
+        }
     return errors
 
 
 def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
-    """T times the standard error, leaving out one of 20 groups of the rows that are held; what is of all rows stays."""
+    """T times the standard error, leaving out one of 20 groups of the rows that are held.
+
+    What is of all rows stays.
+    """
     statistics = restricted(scorer, statistics)
     rows = statistics.rows
     if rows is None or len(rows.labels) < 2 * NUM_GROUPS:
         return math.nan
     groups = np.random.default_rng([statistics.seed, 2]).permutation(len(rows.labels)) % NUM_GROUPS
-    parts = (replace(rows.take(np.flatnonzero(groups != group)), sampled=rows.sampled) for group in range(NUM_GROUPS))
-    values = np.array([evaluate(scorer, replace(statistics, rows=part, known={})).value for part in parts])
+    parts = (
+        replace(rows.take(np.flatnonzero(groups != group)), sampled=rows.sampled)
+        for group in range(NUM_GROUPS)
+    )
+    values = np.array(
+        [evaluate(scorer, replace(statistics, rows=part, known={})).value for part in parts]
+    )
     return STUDENT_GROUPS * float(values.std() * math.sqrt(NUM_GROUPS - 1))
 
 
@@ -107,7 +174,12 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
         case Influenced() as influenced:
             influences = influenced.influences()
             error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
-    if not found.result.ok or error is None or not math.isfinite(error) or error <= 1e-12 * abs(value):
+    if (
+        not found.result.ok
+        or error is None
+        or not math.isfinite(error)
+        or error <= 1e-12 * abs(value)
+    ):
         return None
     return value - error, value + error
 
@@ -115,5 +187,8 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
 def _wilson(share: float, count: int) -> tuple[float, float]:
     """Wilson's interval of a share of hits: never empty, also at 0 and 1."""
     square = NORMAL**2 / count
-    middle, half = (share + square / 2) / (1 + square), math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square)
+    middle, half = (
+        (share + square / 2) / (1 + square),
+        math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square),
+    )
     return max(0.0, middle - half), min(1.0, middle + half)

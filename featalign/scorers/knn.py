@@ -15,9 +15,11 @@ SHARED = 5  # as many neighbours are looked up at least, so that all forms share
 def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced | Status:
     """Leave-one-out accuracy of k nearest neighbours: Euclidean on raw features, majority vote, ties to the smallest label.
 
-    With several labels a row: each label by the majority (more than half) of the neighbours, and the value is the mean share of a row's labels that
-    are right. For float targets: R² of the mean of the neighbours' targets, mean over columns. Larger is better. Equally near neighbours are taken
-    in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern classification", 1967.
+    With several labels a row: each label by the majority (more than half) of the neighbours, and
+    the value is the mean share of a row's labels that are right. For float targets: R² of the mean
+    of the neighbours' targets, mean over columns. Larger is better. Equally near neighbours are
+    taken in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern
+    classification", 1967.
     """
     assert statistics.rows is not None
     labels = statistics.rows.labels
@@ -34,7 +36,10 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
 
 
 def neighbours(statistics: Statistics, count: int) -> np.ndarray:
-    """The `count` nearest other rows of each row (M, count), nearest first; looked up once for all orders of the labels."""
+    """The `count` nearest other rows of each row (M, count), nearest first.
+
+    Looked up once for all orders of the labels.
+    """
     assert statistics.rows is not None
     features = statistics.rows.features
     wanted = max(count, min(SHARED, len(features) - 1))
@@ -48,7 +53,16 @@ _SUMMARY = "leave-one-out accuracy (or R²) of {} nearest neighbour{}"
 def _scorer(name: str, count: int, *, variant: bool) -> Scorer:
     summary = _SUMMARY.format(count, "" if count == 1 else "s")
     compute_with = partial(compute, count=count)
-    return Scorer(name, compute_with, frozenset({"rows"}), summary, True, ALL_TASKS, invariances=_INVARIANCES, variant=variant)
+    return Scorer(
+        name,
+        compute_with,
+        frozenset({"rows"}),
+        summary,
+        True,
+        ALL_TASKS,
+        invariances=_INVARIANCES,
+        variant=variant,
+    )
 
 
 KNN = _scorer("knn", 5, variant=False)

@@ -22,8 +22,12 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
         return Status.UNDEFINED
     rank = int((np.asarray(statistics.spectrum.eigenvalues) > 0).sum())
     if rank >= statistics.num_rows - 1:
-        return ScoreResult(0.0, note="the features span every direction, so that the overlap says nothing")
-    return float(label_shares(statistics.spectrum, statistics.task).sum()) - rank / (statistics.num_rows - 1)
+        return ScoreResult(
+            0.0, note="the features span every direction, so that the overlap says nothing"
+        )
+    return float(label_shares(statistics.spectrum, statistics.task).sum()) - rank / (
+        statistics.num_rows - 1
+    )
 
 
 def can_share(spectrum: Spectrum, task: Task) -> bool:

@@ -21,12 +21,15 @@ ROUNDING = 1e-12
 def compute(statistics: Statistics) -> RowMean | Status:
     """Mean posterior of the own class under a linear discriminant that was fitted without the row.
 
-    Gaussian classes with priors n_c/N and the common covariance S = (1 - a) S_w + a tr(S_w)/D I, S_w the covariance about the class means over N,
-    a by Ledoit and Wolf from the residuals. Leaving row i out is exact for its mean, its prior and S_w, a change of rank one; a and the mean
-    variance stay those of all rows. In [0, 1], about 1/C for noise with balanced classes, larger is better; the row of a class of one has no
-    class left and counts 0. Beyond 20,000 rows the mean is over the seeded sample, each row left out of the fit to all.
-    The idea of ETran, Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV 2023, whose code scores the rows it was fitted on
-    (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale of the features; a from Ledoit and Wolf 2004.
+    Gaussian classes with priors n_c/N and the common covariance S = (1 - a) S_w + a tr(S_w)/D I,
+    S_w the covariance about the class means over N, a by Ledoit and Wolf from the residuals.
+    Leaving row i out is exact for its mean, its prior and S_w, a change of rank one; a and the mean
+    variance stay those of all rows. In [0, 1], about 1/C for noise with balanced classes, larger is
+    better; the row of a class of one has no class left and counts 0. Beyond 20,000 rows the mean is
+    over the seeded sample, each row left out of the fit to all. The idea of ETran, Gholami et al.,
+    "ETran: Energy-Based Transferability Estimation", ICCV 2023, whose code scores the rows it was
+    fitted on (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale
+    of the features; a from Ledoit and Wolf 2004.
     """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
@@ -51,10 +54,15 @@ def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
     shrinkage = _ledoit_wolf(within / total, (squares**2).mean(), total, width)
     ridge = jnp.maximum(shrinkage * jnp.trace(within) / width, data.rounding)
     factor = jnp.linalg.cholesky((1 - shrinkage) * within + ridge * jnp.eye(len(within)))
-    rows, means = (jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (data.rows, data.offsets))
+    rows, means = (
+        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T
+        for part in (data.rows, data.offsets)
+    )
     residuals = rows - means[labels]
     leverage = (residuals * residuals).sum(axis=1)  # q = rᵀ A⁻¹ r
-    pull = (residuals * means[labels]).sum(axis=1, keepdims=True) - residuals @ means.T  # rᵀ A⁻¹ (μ_c - μ_k)
+    pull = (residuals * means[labels]).sum(
+        axis=1, keepdims=True
+    ) - residuals @ means.T  # rᵀ A⁻¹ (μ_c - μ_k)
     return _posterior(leverage, pull, _distances(means), counts, labels, shrinkage)
 
 
@@ -141,7 +149,9 @@ def _distances(means: jax.Array) -> jax.Array:
     return jax.lax.map(lambda mean: ((means - mean) ** 2).sum(axis=1), means)
 
 
-def _ledoit_wolf(covariance: jax.Array, quartic: jax.Array, count: jax.Array, width: int) -> jax.Array:
+def _ledoit_wolf(
+    covariance: jax.Array, quartic: jax.Array, count: jax.Array, width: int
+) -> jax.Array:
     """The shrinkage a in [0, 1] from the covariance about the class means and the mean of |r|⁴."""
     return _shrinkage((covariance**2).sum(), jnp.trace(covariance), quartic, count, width)
 

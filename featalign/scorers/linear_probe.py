@@ -96,7 +96,9 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     rows = _rows(first, double=False)
     with jax.enable_x64(False):
         given = jnp.asarray(_as_given(np.stack(labels)))
-        hits = _strongest(rows, given, jnp.asarray(np.stack(folds)), max(PENALTIES), num_classes=first.num_classes)
+        hits = _strongest(
+            rows, given, jnp.asarray(np.stack(folds)), max(PENALTIES), num_classes=first.num_classes
+        )
     return (np.asarray(hits, np.float64) / len(labels[0]) / _columns(labels[0])).tolist()
 
 
@@ -116,7 +118,11 @@ def stratified_folds(labels: np.ndarray, num_folds: int, *, seed: int) -> np.nda
 
 def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
     """Folds stratified by class, or by the combination of labels."""
-    combinations = labels if labels.ndim == 1 else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    combinations = (
+        labels
+        if labels.ndim == 1
+        else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
+    )
     return stratified_folds(combinations, NUM_FOLDS, seed=seed)
 
 
@@ -140,7 +146,9 @@ def _prepared(features: np.ndarray, *, double: bool) -> jax.Array:
     if features.shape[0] < features.shape[1]:
         rotated = _rotated_rows(jnp.asarray(features))
     else:
-        standardised = np.asarray(_standardised(jnp.asarray(features)), np.float64 if double else np.float32)
+        standardised = np.asarray(
+            _standardised(jnp.asarray(features)), np.float64 if double else np.float32
+        )
         with jax.enable_x64(double):
             rotated = _rotated_columns(jnp.asarray(standardised))
     with jax.enable_x64(double):
@@ -220,17 +228,32 @@ def _cross_validate(
             known = _own((weights.T @ members > 0)[None], held)
             losses = -(jax.nn.log_softmax(own) * members * known).sum(axis=1)
         else:
-            known = _own(jnp.where(members[:, None] > 0, weights.T @ members > 0, weights.T @ (1 - members) > 0), held)
+            known = _own(
+                jnp.where(
+                    members[:, None] > 0, weights.T @ members > 0, weights.T @ (1 - members) > 0
+                ),
+                held,
+            )
             losses = (known * (jax.nn.softplus(own) - members * own)).mean(axis=1)
-        return fitted, (losses.mean(), _hits(own, labels, num_classes), fitted.losses, fitted.converged)
+        return fitted, (
+            losses.mean(),
+            _hits(own, labels, num_classes),
+            fitted.losses,
+            fitted.converged,
+        )
 
     held_out_losses, hits, losses, converged = jax.lax.scan(one, clean, penalties)[1]
     return held_out_losses, hits, losses, converged
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
-def _strongest(features: jax.Array, labels: jax.Array, folds: jax.Array, penalty: float, *, num_classes: int) -> jax.Array:
-    """The number of hits under each of P orders of the labels; one order after the other, so that memory holds the models of one."""
+def _strongest(
+    features: jax.Array, labels: jax.Array, folds: jax.Array, penalty: float, *, num_classes: int
+) -> jax.Array:
+    """The number of hits under each of P orders of the labels.
+
+    One order after the other, so that memory holds the models of one.
+    """
     rows, binary = with_intercept(features), not num_classes
 
     def one(order: tuple[jax.Array, jax.Array]) -> jax.Array:
@@ -238,7 +261,9 @@ def _strongest(features: jax.Array, labels: jax.Array, folds: jax.Array, penalty
         members = _members(labels, num_classes, features.dtype)
         held, weights = _split(folds, features.dtype)
         start = clean_start(rows, members, weights, binary=binary)
-        logits = minimise(rows, members, weights, penalty, start=start, gap=ZERO_GAP, binary=binary).logits
+        logits = minimise(
+            rows, members, weights, penalty, start=start, gap=ZERO_GAP, binary=binary
+        ).logits
         return _hits(_own(logits, held), labels, num_classes).sum()
 
     return jax.lax.map(one, (labels, folds))
@@ -251,7 +276,11 @@ def _own(values: jax.Array, held: jax.Array) -> jax.Array:
 
 def _hits(logits: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:
     """Whether each row's class is predicted, or how many of its labels are: whole numbers, which float32 leaves alone."""
-    return logits.argmax(axis=1) == labels if num_classes else ((logits > 0) == (labels > 0)).sum(axis=1)
+    return (
+        logits.argmax(axis=1) == labels
+        if num_classes
+        else ((logits > 0) == (labels > 0)).sum(axis=1)
+    )
 
 
 LINEAR_PROBE = Scorer(

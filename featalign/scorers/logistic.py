@@ -66,7 +66,9 @@ def with_intercept(features: jax.Array) -> jax.Array:
     return jnp.concatenate([features, jnp.ones((len(features), 1), features.dtype)], axis=1)
 
 
-def clean_start(rows: jax.Array, members: jax.Array, weights: jax.Array, *, binary: bool = False) -> Fit:
+def clean_start(
+    rows: jax.Array, members: jax.Array, weights: jax.Array, *, binary: bool = False
+) -> Fit:
     """No weights, and the intercepts that are best without any: the logarithms of the shares.
 
     A class that no row has gets the share 0; with `binary` a label that all rows have gets 1. No
@@ -128,7 +130,9 @@ def minimise(
         # a fold of one class has no loss to be a share of, and nothing in excess of it
         return slopes, jnp.where(excess > 0, excess / point.losses, 0.0)
 
-    def search(point: _Point, direction: jax.Array, change: jax.Array, downhill: jax.Array) -> _Point:
+    def search(
+        point: _Point, direction: jax.Array, change: jax.Array, downhill: jax.Array
+    ) -> _Point:
         """The end of each step: safeguarded Newton steps to the minimum along the direction."""
 
         def moved(reach: jax.Array) -> _Point:
@@ -219,7 +223,9 @@ def _logarithm(shares: jax.Array) -> jax.Array:
     return jnp.where(shares > 0, jnp.log(jnp.where(shares > 0, shares, 1.0)), NEVER)
 
 
-def _predicted(logits: jax.Array, members: jax.Array, *, binary: bool) -> tuple[jax.Array, jax.Array]:
+def _predicted(
+    logits: jax.Array, members: jax.Array, *, binary: bool
+) -> tuple[jax.Array, jax.Array]:
     """The shares of the classes (N, B, C), and the cross-entropy of each row (N, B)."""
     if binary:
         shares, normaliser = jax.nn.sigmoid(logits), jax.nn.softplus(logits).sum(axis=-1)

@@ -14,16 +14,19 @@ _Pair = tuple[jax.Array, jax.Array]
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Logarithm of maximum evidence, per row: mean over label columns y of log N(y; 0, I/β + F Fᵀ/α) / N.
+    """Logarithm of maximum evidence, per row: mean over label columns y of log N(y.
 
-    Features are not centred, and all D terms of the determinant count, so that noise with D > N is not rewarded. α and β
-    are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5)
-    that is reached from α = β = 1, for each column: a maximum of N evidence - 1e-5 (α + β)/2. Where
-    t still changes by more than 1e-13 after 200 steps (they may go round in a circle), it is the
-    next root in their direction, by bisection; a status where none is found. A note says when the
-    value is below the evidence without features, whose weights the published constants 1e-5 then
-    hold down. Unbounded, larger is better. Cost: O(R) a step and column after the spectrum.
-    You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer Learning", ICML 2021.
+    0, I/β + F Fᵀ/α) / N.
+
+    Features are not centred, and all D terms of the determinant count, so that noise with D > N is
+    not rewarded. α and β are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N -
+    γ)/(|y - F w|² + 1e-5) that is reached from α = β = 1, for each column: a maximum of N evidence
+    - 1e-5 (α + β)/2. Where t still changes by more than 1e-13 after 200 steps (they may go round in
+    a circle), it is the next root in their direction, by bisection; a status where none is found. A
+    note says when the value is below the evidence without features, whose weights the published
+    constants 1e-5 then hold down. Unbounded, larger is better. Cost: O(R) a step and column after
+    the spectrum. You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer
+    Learning", ICML 2021.
     """
     assert statistics.spectrum is not None
     if not float(statistics.activity.largest) > 0:
@@ -42,9 +45,10 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
     """The evidence per row of each label column (K,), whether its fit ended, that of no features.
 
-    In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c = √(NΛ) Vᵀμ, whose
-    resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) = log s + Σ log(Λ+t). The sums below are
-    arranged so that no large terms cancel, whatever the scale.
+    In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c =
+    √(NΛ) Vᵀμ, whose resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) =
+    log s + Σ log(Λ+t). The sums below are arranged so that no large terms cancel, whatever the
+    scale.
     """
     count, values, means = spectrum.count, spectrum.eigenvalues, spectrum.mean_projections
     coupling = jnp.sqrt(count * values) * means
@@ -60,9 +64,16 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
             head = (first - jnp.sum(coupling * projections / shifted)) / pivot
             tail = (projections - coupling * head) / shifted
             residual = ratio**2 * (head**2 + tail @ tail) + outside
-            weights = (jnp.sqrt(values) * projections + jnp.sqrt(count) * means * (ratio * head)) / shifted
+            weights = (
+                jnp.sqrt(values) * projections + jnp.sqrt(count) * means * (ratio * head)
+            ) / shifted
             size = weights @ weights + count * spectrum.mean_remainder * head**2
-            effective = jnp.sum(values / shifted) + count * (spectrum.mean_remainder + ratio**2 * jnp.sum((means / shifted) ** 2)) / pivot
+            effective = (
+                jnp.sum(values / shifted)
+                + count
+                * (spectrum.mean_remainder + ratio**2 * jnp.sum((means / shifted) ** 2))
+                / pivot
+            )
             free = jnp.sum(jnp.where(live, ratio / shifted, 0.0))
             left = empty + free + ratio * (1 + jnp.sum((coupling / shifted) ** 2)) / pivot
             return effective, left, size, residual, pivot

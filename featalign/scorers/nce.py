@@ -10,15 +10,18 @@ from featalign.statistics.gather import Statistics
 def compute(statistics: Statistics) -> RowMean | Status:
     """Negative conditional entropy of the labels given the source's arg-max class: -H(Y | Z) = Σ P(y, z) log P(y | z).
 
-    Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells without a row count 0 (peers add 1e-20 or 1e-5 inside).
-    Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
+    Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells
+    without a row count 0 (peers add 1e-20 or 1e-5 inside). Tran, Nguyen and Hassner,
+    "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
     """
     source = statistics.source
     if source is None or source.table is None:
         return Status.NO_PROBABILITIES
     joint = np.asarray(source.table.hard)
     shares = conditional(joint)
-    return RowMean(np.repeat(np.log(np.where(shares > 0, shares, 1.0)).ravel(), joint.astype(np.int64).ravel()))
+    return RowMean(
+        np.repeat(np.log(np.where(shares > 0, shares, 1.0)).ravel(), joint.astype(np.int64).ravel())
+    )
 
 
 NCE = Scorer(

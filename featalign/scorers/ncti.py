@@ -30,9 +30,10 @@ class Terms:
 def compute(statistics: Statistics) -> float | Status:
     """Confidence + feature term - class term of a shrunk discriminant in 64 principal directions.
 
-    The discriminant has S = (1 - s) S_w + s tr(S_w)/d I, s = max(exp(-sum of the first 32 variances), 1e-10), in the d first principal
-    directions, 64 or as many as there are. L (N, k), k = min(C - 1, d), are the centred rows in its directions with variance 1 within classes,
-    P_c (n_c, C) the posteriors of class c.
+    The discriminant has S = (1 - s) S_w + s tr(S_w)/d I, s = max(exp(-sum of the first 32
+    variances), 1e-10), in the d first principal directions, 64 or as many as there are. L (N, k), k
+    = min(C - 1, d), are the centred rows in its directions with variance 1 within classes, P_c
+    (n_c, C) the posteriors of class c.
 
     - confidence: mean posterior of the own class, in [0, 1]; of the rows that were fitted, as published.
     - features: log(|L|_* / (k √N)): 0 where the classes do not differ (without shrinkage), larger the farther and the more evenly they are apart.
@@ -49,7 +50,9 @@ def compute(statistics: Statistics) -> float | Status:
     return terms if isinstance(terms, Status) else terms.confidence + terms.features - terms.classes
 
 
-def term(statistics: Statistics, *, name: Literal["confidence", "features", "classes"]) -> float | Status:
+def term(
+    statistics: Statistics, *, name: Literal["confidence", "features", "classes"]
+) -> float | Status:
     """One term of `ncti` alone."""
     terms = _terms(statistics)
     return terms if isinstance(terms, Status) else getattr(terms, name)
@@ -65,12 +68,16 @@ def _terms(statistics: Statistics) -> Terms | Status:
         return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
     number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
     held = statistics.rows
-    components = statistics.once("64 components", lambda: principal_components(spectrum, held.features, held.numbers, number))
+    components = statistics.once(
+        "64 components", lambda: principal_components(spectrum, held.features, held.numbers, number)
+    )
     rows = jnp.asarray(components)
     variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
     shrinkage = jnp.maximum(jnp.exp(-variances.sum()), 1e-10)
     classes, compact = np.unique(labels, return_inverse=True)
-    posterior, singular_values = _discriminant(rows, jax.nn.one_hot(compact.reshape(-1), len(classes), dtype=rows.dtype), shrinkage)
+    posterior, singular_values = _discriminant(
+        rows, jax.nn.one_hot(compact.reshape(-1), len(classes), dtype=rows.dtype), shrinkage
+    )
     members = np.asarray(posterior)
     if not np.isfinite(members).all():
         return Status.UNDEFINED  # a sample whose rows are alike
@@ -85,8 +92,13 @@ def _terms(statistics: Statistics) -> Terms | Status:
 
 
 @jax.jit
-def _discriminant(rows: jax.Array, members: jax.Array, shrinkage: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Posteriors (M, C) of the rows (M, d), and the singular values of the rows in its directions; NaN where all classes are single points."""
+def _discriminant(
+    rows: jax.Array, members: jax.Array, shrinkage: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """Posteriors (M, C) of the rows (M, d), and the singular values of the rows in its directions.
+
+    NaN where all classes are single points.
+    """
     count, size = rows.shape
     rows = rows - rows.mean(axis=0)
     counts = members.sum(axis=0)
@@ -97,23 +109,43 @@ def _discriminant(rows: jax.Array, members: jax.Array, shrinkage: jax.Array) -> 
     floor = jnp.finfo(rows.dtype).eps * (rows * rows).sum() / count
     shrunk = (1 - shrinkage) * within + jnp.maximum(shrinkage * spread, floor) * jnp.eye(size)
     factor = jnp.linalg.cholesky(shrunk)
-    whitened, centres = (jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (rows, means))
+    whitened, centres = (
+        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (rows, means)
+    )
     logits = whitened @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
     # the class means span C - 1 directions; only these are kept
     _, directions = jnp.linalg.eigh(centres.T @ (counts[:, None] * centres), symmetrize_input=False)
     kept = whitened @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
-    return jax.nn.softmax(logits), jnp.where(spread > floor, jnp.linalg.svd(kept, compute_uv=False), jnp.nan)
+    return jax.nn.softmax(logits), jnp.where(
+        spread > floor, jnp.linalg.svd(kept, compute_uv=False), jnp.nan
+    )
 
 
 _NEEDS: frozenset[Need] = frozenset({"spectrum", "rows"})
 _INVARIANCES = frozenset({"rotation", "shift"})
-NCTI = Scorer("ncti", compute, _NEEDS, "nearness to neural collapse", True, invariances=_INVARIANCES)
+NCTI = Scorer(
+    "ncti", compute, _NEEDS, "nearness to neural collapse", True, invariances=_INVARIANCES
+)
 
 
-def _variant(name: Literal["confidence", "features", "classes"], summary: str, *, larger_is_better: bool) -> Scorer:
-    return Scorer(f"ncti_{name}", partial(term, name=name), _NEEDS, summary, larger_is_better, invariances=_INVARIANCES, variant=True)
+def _variant(
+    name: Literal["confidence", "features", "classes"], summary: str, *, larger_is_better: bool
+) -> Scorer:
+    return Scorer(
+        f"ncti_{name}",
+        partial(term, name=name),
+        _NEEDS,
+        summary,
+        larger_is_better,
+        invariances=_INVARIANCES,
+        variant=True,
+    )
 
 
-NCTI_CONFIDENCE = _variant("confidence", "posterior of the own class in NCTI", larger_is_better=True)
+NCTI_CONFIDENCE = _variant(
+    "confidence", "posterior of the own class in NCTI", larger_is_better=True
+)
 NCTI_FEATURES = _variant("features", "spread of the classes in NCTI", larger_is_better=True)
-NCTI_CLASSES = _variant("classes", "scatter of the posteriors of a class in NCTI", larger_is_better=False)
+NCTI_CLASSES = _variant(
+    "classes", "scatter of the posteriors of a class in NCTI", larger_is_better=False
+)

@@ -12,16 +12,20 @@ BEYOND = 1e30  # farther than any row: features are scaled to at most 1
 def nearest(features: np.ndarray, count: int) -> np.ndarray:
     """The `count` nearest other rows of each row (N, count) int32, nearest first: Euclidean, equally near ones in the order of the rows.
 
-    One float32 product of centred rows bounds every squared distance from below, |x|² - 2 qx less its rounding error; the few rows with the lowest
-    bounds are compared in float64. Where the last of those kept is not below the bounds of all others, the row is done again in float64
-    throughout: exact unless more than 64 rows lie within rounding of each other at a distance of 1e7 times theirs.
+    One float32 product of centred rows bounds every squared distance from below, |x|² - 2 qx less
+    its rounding error; the few rows with the lowest bounds are compared in float64. Where the last
+    of those kept is not below the bounds of all others, the row is done again in float64
+    throughout: exact unless more than 64 rows lie within rounding of each other at a distance of
+    1e7 times theirs.
     """
     total, width = features.shape
     centre, scale = _centre(features)
     # rounding of a product of n float32 terms is at most about n 2^-24 of the sum of their sizes
     error = 1.05 * (width + 16) * 2.0**-24
     grown = -(-total // GROUP) * GROUP
-    bounds = np.zeros((grown, width + 2), np.float32)  # -2 x, |x|² (1 - error), |x|: against q, 1, -2 error |q|
+    bounds = np.zeros(
+        (grown, width + 2), np.float32
+    )  # -2 x, |x|² (1 - error), |x|: against q, 1, -2 error |q|
     bounds[total:, width] = BEYOND
     squares = np.empty(total)
     for start in range(0, total, BLOCK):
@@ -51,16 +55,21 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
 def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
     """A point (D,) near the mean, and the power of two that scales the differences to it to at most 1.
 
-    The mean is rounded to a power of two near the spread, so that whole numbers stay whole and equal distances stay equal.
+    The mean is rounded to a power of two near the spread, so that whole numbers stay whole and
+    equal distances stay equal.
     """
     mean = features.mean(axis=0, dtype=np.float64)
-    spread = max(float((features.max(axis=0) - mean).max()), float((mean - features.min(axis=0)).max()))
+    spread = max(
+        float((features.max(axis=0) - mean).max()), float((mean - features.min(axis=0)).max())
+    )
     exponent = int(np.frexp(spread)[1])
     step = np.ldexp(1.0, exponent - 1)
     return np.round(mean / step) * step, float(np.ldexp(1.0, -exponent - 1))
 
 
-def _candidates(bounds: np.ndarray, numbers: np.ndarray, error: float, number: int) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(
+    bounds: np.ndarray, numbers: np.ndarray, error: float, number: int
+) -> tuple[np.ndarray, np.ndarray]:
     """The places (Q, number) with the lowest bounds for these rows, and the lowest bound (Q,) of all others."""
     queries = bounds[numbers]
     queries[:, :-2] *= -0.5
@@ -74,11 +83,17 @@ def _candidates(bounds: np.ndarray, numbers: np.ndarray, error: float, number: i
 def _lowest(lower: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     """The places (Q, number) of the lowest bounds of each row, in order of place, and the lowest bound (Q,) of all others."""
     queries, columns = lower.shape
-    grouped = lower.reshape(queries, GROUP, columns // GROUP)  # a group is every so many-th column: its minimum is one of contiguous slices
+    grouped = lower.reshape(
+        queries, GROUP, columns // GROUP
+    )  # a group is every so many-th column: its minimum is one of contiguous slices
     minima = grouped.min(axis=1)
-    wanted = min(number + 1, minima.shape[1])  # the lowest bounds lie in the groups with the lowest minima
+    wanted = min(
+        number + 1, minima.shape[1]
+    )  # the lowest bounds lie in the groups with the lowest minima
     groups = np.argpartition(minima, wanted - 1, axis=1)[:, :wanted]
-    places = (np.arange(GROUP)[None, :, None] * minima.shape[1] + groups[:, None, :]).reshape(queries, -1)
+    places = (np.arange(GROUP)[None, :, None] * minima.shape[1] + groups[:, None, :]).reshape(
+        queries, -1
+    )
     values = np.take_along_axis(lower, places, axis=1)
     order = np.argpartition(values, number, axis=1)[:, : number + 1]
     others = np.take_along_axis(values, order[:, number:], axis=1)[:, 0]
@@ -96,12 +111,16 @@ def _distances(features: np.ndarray, numbers: np.ndarray, candidates: np.ndarray
     return distances
 
 
-def _nearest_in_double(features: np.ndarray, centre: np.ndarray, numbers: np.ndarray, count: int) -> np.ndarray:
+def _nearest_in_double(
+    features: np.ndarray, centre: np.ndarray, numbers: np.ndarray, count: int
+) -> np.ndarray:
     queries = features[numbers] - centre
     distances = np.empty((len(numbers), len(features)))
     for start in range(0, len(features), BLOCK):
         rows = features[start : start + BLOCK] - centre
-        distances[:, start : start + BLOCK] = (rows**2).sum(axis=1) - 2 * queries @ rows.T  # the query's own square changes no order
+        distances[:, start : start + BLOCK] = (rows**2).sum(
+            axis=1
+        ) - 2 * queries @ rows.T  # the query's own square changes no order
     places = np.arange(len(numbers))
     distances[places, numbers] = np.inf
     # rows that lie closer together than products can tell are ranked by their differences

@@ -9,9 +9,10 @@ from featalign.statistics.gather import Statistics
 def compute(statistics: Statistics) -> float | Status:
     """NESum: Σ λ_j / λ_1, λ the eigenvalues of the centred scatter, descending.
 
-    1 (one direction) to min(N - 1, D) (all alike): how much variance there is beside the first direction; small where the features have collapsed to
-    it. Neither direction is better as such. He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised Learning",
-    ICML 2022.
+    1 (one direction) to min(N - 1, D) (all alike): how much variance there is beside the first
+    direction; small where the features have collapsed to it. Neither direction is better as such.
+    He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised
+    Learning", ICML 2022.
     """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:

@@ -12,10 +12,11 @@ from featalign.statistics.gather import Statistics
 def compute(statistics: Statistics) -> jax.Array | Status:
     """Class-distance normalised variance: mean over pairs of classes of (V_i + V_j) / (2 |μ_i - μ_j|²), V the mean squared distance to the mean.
 
-    At least 0, smaller is better: 0 is collapse to one point for each class. Not defined where two classes have the same mean. A class of one row
-    has no variance. The finite sample keeps noise from infinity: |μ_i - μ_j|² is never much below V_i/n_i + V_j/n_j.
-    Chosen over NC1 = tr(S_w S_b⁺)/C, which divides by the smallest eigenvalues of the covariance of C means. Galanti, György and Hutter, "On
-    the Role of Neural Collapse in Transfer Learning", ICLR 2022.
+    At least 0, smaller is better: 0 is collapse to one point for each class. Not defined where two
+    classes have the same mean. A class of one row has no variance. The finite sample keeps noise
+    from infinity: |μ_i - μ_j|² is never much below V_i/n_i + V_j/n_j. Chosen over NC1 = tr(S_w
+    S_b⁺)/C, which divides by the smallest eigenvalues of the covariance of C means. Galanti, György
+    and Hutter, "On the Role of Neural Collapse in Transfer Learning", ICLR 2022.
     """
     moments = statistics.class_moments
     spreads, means = np.asarray(moments.spreads), np.asarray(moments.means)
@@ -32,9 +33,13 @@ def _normalised_variance(moments: ClassMoments) -> jax.Array:
     def against(own: tuple[jax.Array, jax.Array, jax.Array]) -> jax.Array:
         index, mean, variance = own
         distances = ((moments.means - mean) ** 2).sum(axis=1)
-        return jnp.where(jnp.arange(number) == index, 0.0, (variances + variance) / (2 * distances)).sum()
+        return jnp.where(
+            jnp.arange(number) == index, 0.0, (variances + variance) / (2 * distances)
+        ).sum()
 
-    return jax.lax.map(against, (jnp.arange(number), moments.means, variances)).sum() / (number * (number - 1))
+    return jax.lax.map(against, (jnp.arange(number), moments.means, variances)).sum() / (
+        number * (number - 1)
+    )
 
 
 NEURAL_COLLAPSE = Scorer(

@@ -31,15 +31,17 @@ class Mixture:
 def compute(statistics: Statistics) -> RowMean | Status:
     """LEEP of the memberships in a Gaussian mixture: mean over rows of log Σ_v P(y | v) P(v | f).
 
-    The mixture is fitted to the first principal components that hold 80 % of the variance, with 5 C clusters, at most one for each five rows. At most
-    0, larger is better. Li et al., "Ranking Neural Checkpoints", CVPR 2021. Published code fits full covariances from random starts, so that each
-    call gives another value (0.81 to 0.85 in five runs), and needs more rows for each cluster than most targets have. Here covariances are diagonal
-    in the principal directions and at least 1e-6 of the mean variance, and the start is not random:
-    the cluster with the largest scatter is split at its mean along its widest direction until there
-    are enough (Su and Dy, "In search of deterministic methods for initializing K-means and Gaussian
-    mixture clustering", 2007). EM, under which the likelihood never falls, ends when the mean log
-    likelihood grows by less than 1e-3; a status where 1000 steps are too few. The seed only draws
-    the sample of 2000 rows beyond that number.
+    The mixture is fitted to the first principal components that hold 80 % of the variance, with 5 C
+    clusters, at most one for each five rows. At most 0, larger is better. Li et al., "Ranking
+    Neural Checkpoints", CVPR 2021. Published code fits full covariances from random starts, so that
+    each call gives another value (0.81 to 0.85 in five runs), and needs more rows for each cluster
+    than most targets have. Here covariances are diagonal in the principal directions and at least
+    1e-6 of the mean variance, and the start is not random: the cluster with the largest scatter is
+    split at its mean along its widest direction until there are enough (Su and Dy, "In search of
+    deterministic methods for initializing K-means and Gaussian mixture clustering", 2007). EM,
+    under which the likelihood never falls, ends when the mean log likelihood grows by less than
+    1e-3; a status where 1000 steps are too few. The seed only draws the sample of 2000 rows beyond
+    that number.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -62,7 +64,9 @@ def _mixture(statistics: Statistics) -> Mixture:
     kept = int(np.searchsorted(np.cumsum(eigenvalues / eigenvalues.sum()), VARIANCE_SHARE)) + 1
     components = principal_components(statistics.spectrum, rows.features, rows.numbers, kept)
     components = components / np.sqrt(eigenvalues[0] / statistics.num_rows)
-    wanted = max(1, min(CLUSTERS_PER_CLASS * statistics.num_classes, len(rows.labels) // ROWS_PER_CLUSTER))
+    wanted = max(
+        1, min(CLUSTERS_PER_CLASS * statistics.num_classes, len(rows.labels) // ROWS_PER_CLUSTER)
+    )
     return fit_mixture(components, first_clusters(components, wanted))
 
 
@@ -102,8 +106,14 @@ def fit_mixture(rows: np.ndarray, clusters: np.ndarray) -> Mixture:
         mass = memberships.sum(axis=0)
         means = (memberships.T @ rows) / mass[:, None]
         variances = np.maximum((memberships.T @ squares) / mass[:, None] - means**2, floor)
-        exponents = squares @ (1 / variances).T - 2 * rows @ (means / variances).T + (means**2 / variances).sum(axis=1)
-        joint = np.log(mass / len(rows)) - 0.5 * (exponents + np.log(2 * np.pi * variances).sum(axis=1))
+        exponents = (
+            squares @ (1 / variances).T
+            - 2 * rows @ (means / variances).T
+            + (means**2 / variances).sum(axis=1)
+        )
+        joint = np.log(mass / len(rows)) - 0.5 * (
+            exponents + np.log(2 * np.pi * variances).sum(axis=1)
+        )
         totals = np.asarray(logsumexp(joint, axis=1))
         memberships = np.exp(joint - totals[:, None])
         likelihoods.append(float(totals.mean()))

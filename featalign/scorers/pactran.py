@@ -23,13 +23,17 @@ ALLOWED_ERROR = 1e-4
 def compute(statistics: Statistics) -> Influenced | Status:
     """PAC-Bayes bound of a linear head with a Gaussian prior and posterior: L(W) + |W|²/(2λσ²) + KD/(2λ) log(1 + λσ²/(KD) tr ∇²L(W)).
 
-    L is the mean cross-entropy of softmax(W x + b), x the centred features (N, D), K classes; W and the free b minimise the first two terms; λσ² = N
-    and the prior's variance σ² = 1/D. This is the minimum over isotropic posteriors of expected loss (to second order) + KL / λ. An error: at least
-    0, smaller is better; it depends on the scale of the features. Ding et al., "PACTran: PAC-Bayesian Metrics for Estimating the Transferability of
-    Pretrained Models to Classification Tasks", ECCV 2022. Its code sums the second derivatives over rows where the loss is a mean, adds those of b,
-    starts at random, stops after 100 steps, and prints a grid of N/λσ² and σ²; here the trace is that of L in W, the start is zero, the fit goes on
-    until the loss is within 1e-13 of its minimum (a status where 500 steps leave the value wrong by 1e-4), and the values are those in the middle of
-    the grid. Its interval holds W fixed in the trace. On a seeded sample beyond 5000 rows.
+    L is the mean cross-entropy of softmax(W x + b), x the centred features (N, D), K classes; W and
+    the free b minimise the first two terms; λσ² = N and the prior's variance σ² = 1/D. This is the
+    minimum over isotropic posteriors of expected loss (to second order) + KL / λ. An error: at
+    least 0, smaller is better; it depends on the scale of the features. Ding et al., "PACTran:
+    PAC-Bayesian Metrics for Estimating the Transferability of Pretrained Models to Classification
+    Tasks", ECCV 2022. Its code sums the second derivatives over rows where the loss is a mean, adds
+    those of b, starts at random, stops after 100 steps, and prints a grid of N/λσ² and σ²; here the
+    trace is that of L in W, the start is zero, the fit goes on until the loss is within 1e-13 of
+    its minimum (a status where 500 steps leave the value wrong by 1e-4), and the values are those
+    in the middle of the grid. Its interval holds W fixed in the trace. On a seeded sample beyond
+    5000 rows.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -37,16 +41,28 @@ def compute(statistics: Statistics) -> Influenced | Status:
     if isinstance(fitted, Status):
         return fitted
     value, share, losses, traces = fitted
-    return Influenced(value, lambda: np.asarray(losses) + share * np.asarray(traces) / max(float(np.asarray(traces).mean()), np.finfo(float).tiny))
+    return Influenced(
+        value,
+        lambda: (
+            np.asarray(losses)
+            + share
+            * np.asarray(traces)
+            / max(float(np.asarray(traces).mean()), np.finfo(float).tiny)
+        ),
+    )
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     """The values for several orders of the labels, from fits that end sooner: their spread is far larger than what is left."""
-    bounds = [_bound(statistics, gap=ZERO_GAP, allowed_error=ZERO_ERROR) for statistics in relabelled]
+    bounds = [
+        _bound(statistics, gap=ZERO_GAP, allowed_error=ZERO_ERROR) for statistics in relabelled
+    ]
     return [float("nan") if isinstance(bound, Status) else bound[0] for bound in bounds]
 
 
-def _bound(statistics: Statistics, *, gap: float, allowed_error: float) -> tuple[float, float, jax.Array, jax.Array] | Status:
+def _bound(
+    statistics: Statistics, *, gap: float, allowed_error: float
+) -> tuple[float, float, jax.Array, jax.Array] | Status:
     """The bound, what its logarithm changes with a share of the trace, and the loss and the trace of each row (M,)."""
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -54,14 +70,27 @@ def _bound(statistics: Statistics, *, gap: float, allowed_error: float) -> tuple
     prior = PENALTY_FACTOR * len(rows.labels)
     # features and weights in units that give the loss a curvature of about 1
     unit = 1 / np.sqrt(float(spectrum.eigenvalues[0]) / statistics.num_rows + 1 / prior)
-    if spectrum.basis_is_left:  # N coordinates in place of D: the bound is the same in any orthonormal basis
-        scaled = np.asarray(spectrum.basis)[rows.numbers] * (unit * np.sqrt(np.asarray(spectrum.eigenvalues)))
+    if (
+        spectrum.basis_is_left
+    ):  # N coordinates in place of D: the bound is the same in any orthonormal basis
+        scaled = np.asarray(spectrum.basis)[rows.numbers] * (
+            unit * np.sqrt(np.asarray(spectrum.eigenvalues))
+        )
     else:
         scaled = (rows.features.astype(np.float64) - np.asarray(spectrum.mean)) * unit
-    fitted = _fitted(jnp.asarray(scaled), jnp.asarray(rows.labels), unit**2 / prior, gap, num_classes=statistics.num_classes)
+    fitted = _fitted(
+        jnp.asarray(scaled),
+        jnp.asarray(rows.labels),
+        unit**2 / prior,
+        gap,
+        num_classes=statistics.num_classes,
+    )
     loss, trace, left, imbalance = (float(value) for value in fitted[:4])
     losses, traces = fitted[4:]
-    weight, ratio = statistics.num_classes / (2 * prior), prior / (statistics.num_classes * statistics.num_features) * trace / unit**2
+    weight, ratio = (
+        statistics.num_classes / (2 * prior),
+        prior / (statistics.num_classes * statistics.num_features) * trace / unit**2,
+    )
     # with the slopes out of balance, the trace of a nearly perfect fit is wrong by about as much
     if not left + weight * imbalance * ratio / (1 + ratio) <= allowed_error:
         return Status.NOT_CONVERGED
@@ -69,12 +98,20 @@ def _bound(statistics: Statistics, *, gap: float, allowed_error: float) -> tuple
 
 
 @partial(jax.jit, static_argnames=("num_classes",))
-def _fitted(features: jax.Array, labels: jax.Array, penalty: jax.Array | float, gap: float, *, num_classes: int) -> tuple[Any, ...]:
+def _fitted(
+    features: jax.Array,
+    labels: jax.Array,
+    penalty: jax.Array | float,
+    gap: float,
+    *,
+    num_classes: int,
+) -> tuple[Any, ...]:
     """The least loss with penalty/2 |W|², the trace of the loss's second derivatives in W, how far from the least it may be, and the slope's share.
 
     Then the loss and the trace of each row (M,).
 
-    That share, in [0, 1], is what is left of the slope against that of the penalty alone: 0 where both parts of the loss balance.
+    That share, in [0, 1], is what is left of the slope against that of the penalty alone: 0 where
+    both parts of the loss balance.
     """
     count, width = features.shape
     rows = with_intercept(features)
@@ -93,7 +130,14 @@ def _fitted(features: jax.Array, labels: jax.Array, penalty: jax.Array | float, 
     trace = traces.mean()
     left, pull = jnp.linalg.norm(slope), jnp.linalg.norm(shrinkage[0] * parameters)
     gap = left**2 / (2 * penalty)  # the loss is strongly convex
-    return loss, trace, gap, left / jnp.maximum(jnp.maximum(left, pull), jnp.finfo(rows.dtype).tiny), losses, traces
+    return (
+        loss,
+        trace,
+        gap,
+        left / jnp.maximum(jnp.maximum(left, pull), jnp.finfo(rows.dtype).tiny),
+        losses,
+        traces,
+    )
 
 
 PACTRAN = Scorer(

@@ -15,11 +15,14 @@ MAX_ROWS = 2000
 def compute(statistics: Statistics) -> Influenced | Status:
     """Pairwise annotation representation comparison: 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j).
 
-    Over pairs of rows i < j; f (M, 32) are the first 32 principal components (all, where there are fewer), each divided by its deviation; y (M, C)
-    the one-hot labels. In [-100, 100], larger is better. Cost: M² log M, on a seeded sample beyond 2000 rows (the paper takes 500). Bolya, Mittapalli
-    and Hoffman, "Scalable Diverse Model Selection for Accessible Transfer Learning", NeurIPS 2021. Its code draws the components by a randomised
-    decomposition whose signs, on which the correlations depend, come as they fall; here the decomposition is exact and each component's third moment
-    is not negative, so that rotating the features changes nothing. A row that is the same in all components correlates 0 with the others.
+    Over pairs of rows i < j; f (M, 32) are the first 32 principal components (all, where there are
+    fewer), each divided by its deviation; y (M, C) the one-hot labels. In [-100, 100], larger is
+    better. Cost: M² log M, on a seeded sample beyond 2000 rows (the paper takes 500). Bolya,
+    Mittapalli and Hoffman, "Scalable Diverse Model Selection for Accessible Transfer Learning",
+    NeurIPS 2021. Its code draws the components by a randomised decomposition whose signs, on which
+    the correlations depend, come as they fall; here the decomposition is exact and each component's
+    third moment is not negative, so that rotating the features changes nothing. A row that is the
+    same in all components correlates 0 with the others.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -30,7 +33,10 @@ def compute(statistics: Statistics) -> Influenced | Status:
         return Status.TOO_FEW_ROWS
     if live == 1:
         return Status.UNDEFINED  # one number has no correlation
-    return _correlation(statistics.once("ranks of distances", lambda: _ranks(statistics, live)), _labels_apart(statistics))
+    return _correlation(
+        statistics.once("ranks of distances", lambda: _ranks(statistics, live)),
+        _labels_apart(statistics),
+    )
 
 
 def _ranks(statistics: Statistics, live: int) -> np.ndarray:
@@ -38,7 +44,9 @@ def _ranks(statistics: Statistics, live: int) -> np.ndarray:
     assert statistics.spectrum is not None
     assert statistics.rows is not None
     rows = statistics.rows
-    components = principal_components(statistics.spectrum, rows.features, rows.numbers, min(live, NUM_COMPONENTS))
+    components = principal_components(
+        statistics.spectrum, rows.features, rows.numbers, min(live, NUM_COMPONENTS)
+    )
     deviations = components.std(axis=0)
     standard = (components - components.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
     about = standard - standard.mean(axis=1, keepdims=True)
@@ -64,7 +72,10 @@ def _labels_apart(statistics: Statistics) -> np.ndarray:
 
 
 def _rank_data(values: np.ndarray) -> np.ndarray:
-    """Ranks about their mean; equal values share the mean of theirs, and values that agree to ten digits are equal."""
+    """Ranks about their mean.
+
+    Equal values share the mean of theirs, and values that agree to ten digits are equal.
+    """
     _, places, counts = np.unique(np.round(values, 10), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)
     return (last - (counts - 1) / 2)[places.reshape(-1)] - (len(values) + 1) / 2
@@ -79,10 +90,17 @@ def _correlation(ranks: np.ndarray, labels: np.ndarray) -> Influenced | Status:
     return Influenced(100 * value, lambda: 100 * _influences(ranks, labels, value, sizes))
 
 
-def _influences(ranks: np.ndarray, labels: np.ndarray, value: float, sizes: tuple[float, float]) -> np.ndarray:
-    """Influences of the rows (M,): of their pairs on the correlation; that a row's weight moves the ranks of other pairs is left out."""
+def _influences(
+    ranks: np.ndarray, labels: np.ndarray, value: float, sizes: tuple[float, float]
+) -> np.ndarray:
+    """Influences of the rows (M,): of their pairs on the correlation.
+
+    That a row's weight moves the ranks of other pairs is left out.
+    """
     count = round((1 + math.sqrt(1 + 8 * len(ranks))) / 2)
-    pairs = ranks * labels / math.sqrt(sizes[0] * sizes[1]) - value / 2 * (ranks**2 / sizes[0] + labels**2 / sizes[1])
+    pairs = ranks * labels / math.sqrt(sizes[0] * sizes[1]) - value / 2 * (
+        ranks**2 / sizes[0] + labels**2 / sizes[1]
+    )
     square = np.zeros((count, count))
     square[np.triu_indices(count, 1)] = pairs
     return count * (square.sum(axis=0) + square.sum(axis=1))

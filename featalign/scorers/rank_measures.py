@@ -6,14 +6,19 @@ import numpy as np
 
 from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
 from featalign.statistics.gather import Need, Statistics
-from featalign.statistics.spectrum import Spectrum, largest_uncentred_eigenvalue, uncentred_eigenvalues
+from featalign.statistics.spectrum import (
+    Spectrum,
+    largest_uncentred_eigenvalue,
+    uncentred_eigenvalues,
+)
 
 
 def rankme(statistics: Statistics) -> jax.Array | Status:
     """RankMe: exp(-Σ p log p), p = s/Σs + 1e-7, s the min(N, D) singular values of the features as they are.
 
-    About 1 (one direction) to min(N, D) (all alike); larger is better in the paper. Garrido et al., "RankMe: Assessing the Downstream
-    Performance of Pretrained Self-Supervised Representations by Their Rank", ICML 2023.
+    About 1 (one direction) to min(N, D) (all alike); larger is better in the paper. Garrido et al.,
+    "RankMe: Assessing the Downstream Performance of Pretrained Self-Supervised Representations by
+    Their Rank", ICML 2023.
     """
     if not float(statistics.activity.largest) > 0:
         return Status.CONSTANT
@@ -31,7 +36,8 @@ def _rankme(spectrum: Spectrum) -> jax.Array:
 def participation_ratio(statistics: Statistics) -> float | Status:
     """Participation ratio: (Σ λ)² / Σ λ², λ the eigenvalues of the centred scatter.
 
-    1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal dimensionality, dynamics and measurement", 2017.
+    1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal
+    dimensionality, dynamics and measurement", 2017.
     """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
@@ -54,13 +60,24 @@ def stable_rank(statistics: Statistics) -> jax.Array | Status:
 
 @jax.jit
 def _stable_rank(spectrum: Spectrum) -> jax.Array:
-    total = spectrum.eigenvalues.sum() + spectrum.count * ((spectrum.mean_projections**2).sum() + spectrum.mean_remainder)
+    total = spectrum.eigenvalues.sum() + spectrum.count * (
+        (spectrum.mean_projections**2).sum() + spectrum.mean_remainder
+    )
     return total / largest_uncentred_eigenvalue(spectrum)
 
 
 _SPECTRUM: frozenset[Need] = frozenset({"spectrum"})
 _INVARIANCES = frozenset({"rotation", "scale", "duplication"})
-RANKME = Scorer("rankme", rankme, _SPECTRUM, "effective number of directions (entropy of singular values)", True, ALL_TASKS, False, _INVARIANCES)
+RANKME = Scorer(
+    "rankme",
+    rankme,
+    _SPECTRUM,
+    "effective number of directions (entropy of singular values)",
+    True,
+    ALL_TASKS,
+    False,
+    _INVARIANCES,
+)
 PARTICIPATION_RATIO = Scorer(
     "participation_ratio",
     participation_ratio,
@@ -71,4 +88,13 @@ PARTICIPATION_RATIO = Scorer(
     False,
     _INVARIANCES | {"shift"},
 )
-STABLE_RANK = Scorer("stable_rank", stable_rank, _SPECTRUM, "squared Frobenius over squared spectral norm", None, ALL_TASKS, False, _INVARIANCES)
+STABLE_RANK = Scorer(
+    "stable_rank",
+    stable_rank,
+    _SPECTRUM,
+    "squared Frobenius over squared spectral norm",
+    None,
+    ALL_TASKS,
+    False,
+    _INVARIANCES,
+)

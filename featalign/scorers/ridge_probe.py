@@ -15,14 +15,18 @@ ROUNDING = 1e-12
 
 
 def compute(statistics: Statistics) -> RowMean | Influenced | Status:
-    """Leave-one-out accuracy of ridge regression on the one-hot labels; R² (mean over columns) for float targets.
+    """Leave-one-out accuracy of ridge regression on the one-hot labels.
 
-    For several labels a row the mean share of labels that are right, where a prediction above ½ means yes.
+    R² (mean over columns) for float targets.
 
-    Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), h the diagonal of the hat matrix with a free intercept, so one
-    eigendecomposition serves all rows and penalties exactly. The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the
-    smallest sum of squared leave-one-out residuals. Larger is better. Allen, "The relationship between variable selection and data
-    augmentation and a method for prediction", 1974.
+    For several labels a row the mean share of labels that are right, where a prediction above ½
+    means yes.
+
+    Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), h the diagonal of the hat
+    matrix with a free intercept, so one eigendecomposition serves all rows and penalties exactly.
+    The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the smallest sum of squared
+    leave-one-out residuals. Larger is better. Allen, "The relationship between variable selection
+    and data augmentation and a method for prediction", 1974.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
@@ -35,7 +39,9 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     sampled = len(targets) < statistics.num_rows
     predictions = np.asarray(_leave_one_out(statistics.spectrum, rows, targets, sampled=sampled))
     if statistics.task == "classification":
-        return RowMean((predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True)
+        return RowMean(
+            (predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True
+        )
     if statistics.task == "multilabel":
         return RowMean(((predictions > 0.5) == statistics.rows.labels).mean(axis=1))
     return explained(statistics.rows.labels, predictions)
@@ -47,7 +53,10 @@ def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Stat
     if not (targets.max(axis=0) > targets.min(axis=0)).all():
         return Status.UNDEFINED
     missed, present = errors.mean(axis=0), squares.mean(axis=0)
-    return Influenced(float((1 - missed / present).mean()), lambda: (missed / present**2 * squares - errors / present).mean(axis=1))
+    return Influenced(
+        float((1 - missed / present).mean()),
+        lambda: (missed / present**2 * squares - errors / present).mean(axis=1),
+    )
 
 
 def rotated_rows(statistics: Statistics) -> Any:

@@ -11,7 +11,9 @@ import numpy as np
 from featalign.arrays import Task
 from featalign.statistics.gather import Need, Statistics
 
-NORMAL = 1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
+NORMAL = (
+    1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
+)
 ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 
 
@@ -26,10 +28,16 @@ class Status(Enum):
     OUT_OF_RANGE = "the features are so large or so small that their squares leave the range of float64; scale them"
     NOT_FOR_REGRESSION = "not defined for regression targets"
     NOT_FOR_MULTILABEL = "not defined for several labels a row"
-    NO_PROBABILITIES = "needs the source's class probabilities (source_probabilities, or source_logits)"
+    NO_PROBABILITIES = (
+        "needs the source's class probabilities (source_probabilities, or source_logits)"
+    )
     BLACK_BOX = "not available (black box): needs a source with parameters, gradients and fresh weights, such as a Flax module or one of the zoo"
-    NO_GRADIENTS = "the gradients of this source could not be computed; the warning of its row says why"
-    GRADIENTS_NOT_FINITE = "the gradients, or the features of a random twin, hold NaN or infinite values"
+    NO_GRADIENTS = (
+        "the gradients of this source could not be computed; the warning of its row says why"
+    )
+    GRADIENTS_NOT_FINITE = (
+        "the gradients, or the features of a random twin, hold NaN or infinite values"
+    )
     NO_LOGITS = "needs the source's logits (source_logits)"
     NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
     UNDEFINED = "not defined for this input"
@@ -48,7 +56,8 @@ class Zero:
 class ScoreResult:
     """One score: `value` (NaN unless `status` is OK), `status`, and a `note`.
 
-    Where they were asked for, `zero` (None where the score looks at no label) and the 90% `interval` (low, high).
+    Where they were asked for, `zero` (None where the score looks at no label) and the 90%
+    `interval` (low, high).
     """
 
     value: float
@@ -76,7 +85,10 @@ class ScoreResult:
 
 @dataclass(frozen=True)
 class RowMean:
-    """What `compute` answers where the score is the mean of a value per row (M,); their scatter gives its interval."""
+    """What `compute` answers where the score is the mean of a value per row (M,).
+
+    Their scatter gives its interval.
+    """
 
     values: np.ndarray
     hits: bool = False  # whether each value is 1 for right and 0 for wrong
@@ -104,11 +116,13 @@ class Answer:
 class Scorer:
     """A named pure function of statistics.
 
-    `compute` gives the number, a Status, or a ScoreResult where there is something to note; `needs` names the statistics it reads beside the
-    activity; `larger_is_better` is None where neither direction is better as such. `invariances` (of "rotation", "scale", "shift",
-    "duplication") are properties that the tests check. `variant` marks another form of a scorer that is computed only when asked for by name. A
-    scorer whose cost grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which the result's note says.
-    `permuted` gives the values for several orders of the labels where that costs less than computing each.
+    `compute` gives the number, a Status, or a ScoreResult where there is something to note; `needs`
+    names the statistics it reads beside the activity; `larger_is_better` is None where neither
+    direction is better as such. `invariances` (of "rotation", "scale", "shift", "duplication") are
+    properties that the tests check. `variant` marks another form of a scorer that is computed only
+    when asked for by name. A scorer whose cost grows faster than N names the `max_rows` it reads;
+    beyond them it gets a seeded sample, which the result's note says. `permuted` gives the values
+    for several orders of the labels where that costs less than computing each.
     """
 
     name: str
@@ -125,7 +139,10 @@ class Scorer:
 
 
 def evaluate(scorer: Scorer, statistics: Statistics) -> ScoreResult:
-    """The scorer's result; degenerate input gives a status, never an exception or a NaN with status OK."""
+    """The scorer's result.
+
+    Degenerate input gives a status, never an exception or a NaN with status OK.
+    """
     return answer(scorer, statistics).result
 
 
@@ -134,7 +151,9 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     status = _unfit(scorer, statistics)
     statistics = restricted(scorer, statistics)
     found = scorer.compute(statistics) if status is None else status
-    value, remark = (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
+    value, remark = (
+        (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
+    )
     if isinstance(found, RowMean):
         value, remark = found.values.mean(), found.note
     if isinstance(value, Status):
@@ -142,9 +161,15 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     if not math.isfinite(float(value)):
         return Answer(ScoreResult(math.nan, Status.UNDEFINED))
     sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
-    sample = f"on a seeded sample of {len(statistics.rows.labels)} rows" if sampled and statistics.rows else ""
+    sample = (
+        f"on a seeded sample of {len(statistics.rows.labels)} rows"
+        if sampled and statistics.rows
+        else ""
+    )
     interval = found.interval if isinstance(found, ScoreResult) else None
-    result = ScoreResult(float(value), interval=interval, note="; ".join(filter(None, (sample, remark))))
+    result = ScoreResult(
+        float(value), interval=interval, note="; ".join(filter(None, (sample, remark)))
+    )
     return Answer(result, found if isinstance(found, RowMean | Influenced) else None)
 
 
@@ -158,15 +183,23 @@ def restricted(scorer: Scorer, statistics: Statistics) -> Statistics:
 def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
     if float(statistics.activity.not_finite) > 0:
         return Status.NOT_FINITE
-    # fourth powers, summed over rows and columns, must stay in range; they are formed after centring, so at most twice as large
+    # fourth powers, summed over rows and columns, must stay in range; they are formed after
+    # centring, so at most twice as large
     largest = float(statistics.activity.largest)
     fourth = 4 * math.log10(2 * largest) if largest > 0 else 0.0
-    if fourth < -280 or fourth + 2 * math.log10(statistics.num_rows * statistics.num_features) > 307:
+    if (
+        fourth < -280
+        or fourth + 2 * math.log10(statistics.num_rows * statistics.num_features) > 307
+    ):
         return Status.OUT_OF_RANGE
     if not scorer.uses_labels:
         return None
     if statistics.task not in scorer.tasks:
-        return Status.NOT_FOR_REGRESSION if statistics.task == "regression" else Status.NOT_FOR_MULTILABEL
+        return (
+            Status.NOT_FOR_REGRESSION
+            if statistics.task == "regression"
+            else Status.NOT_FOR_MULTILABEL
+        )
     if statistics.num_classes == 1:
         return Status.ONE_CLASS
     return None

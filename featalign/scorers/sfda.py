@@ -22,10 +22,12 @@ def compute(statistics: Statistics) -> RowMean | Status:
     2. p_i = the softmax of the posterior (a softmax twice) at the own class; x_i ← p_i x_i + (1 - p_i) · mean of the other classes' means.
     3. Fit again with the same λ; the value is the mean posterior of the own class, without a logarithm.
 
-    In [0, 1], larger is better. It depends on the scale of the features, through λ, and scores the rows it was fitted on. Beyond 20,000 rows
-    the first fit is of all rows, the mixing and the second fit of the seeded sample. Shao et al., "Not All Models Are Equal: Predicting Model
-    Transferability in a Self-challenging Fisher Space", ECCV 2022. The authors' code leaves out the logarithm of the paper, and so does this; it
-    takes λ_max from six power steps, which here is converged (up to 1e-2 of the value). A variance that only rounding made is not inverted.
+    In [0, 1], larger is better. It depends on the scale of the features, through λ, and scores the
+    rows it was fitted on. Beyond 20,000 rows the first fit is of all rows, the mixing and the
+    second fit of the seeded sample. Shao et al., "Not All Models Are Equal: Predicting Model
+    Transferability in a Self-challenging Fisher Space", ECCV 2022. The authors' code leaves out the
+    logarithm of the paper, and so does this; it takes λ_max from six power steps, which here is
+    converged (up to 1e-2 of the value). A variance that only rounding made is not inverted.
     """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:
@@ -72,7 +74,10 @@ def _coefficients(
     width: int,
     floor: Any,
 ) -> tuple[Any, Any]:
-    """What the logits are linear with; the covariance is shrunk to its mean over `width` columns."""
+    """What the logits are linear with.
+
+    The covariance is shrunk to its mean over `width` columns.
+    """
     xp = arrays()
     ridge = xp.maximum(shrinkage * xp.trace(within) / width, floor)
     coefficients = solve_positive((1 - shrinkage) * within, ridge, means.T)

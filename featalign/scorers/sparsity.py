@@ -19,7 +19,8 @@ def dead_fraction(statistics: Statistics) -> float | Status:
 def hoyer(statistics: Statistics) -> float | Status:
     """Mean over the rows that are not all zero of (√D - l1/l2) / (√D - 1): 0 for equal entries, 1 for a single active one.
 
-    Hoyer, "Non-negative matrix factorization with sparseness constraints", JMLR 2004. Not defined for D = 1 or when all rows are zero.
+    Hoyer, "Non-negative matrix factorization with sparseness constraints", JMLR 2004. Not defined
+    for D = 1 or when all rows are zero.
     """
     if statistics.num_features == 1 or not float(statistics.activity.live_rows) > 0:
         return Status.UNDEFINED
@@ -29,7 +30,8 @@ def hoyer(statistics: Statistics) -> float | Status:
 def treves_rolls(statistics: Statistics) -> float | Status:
     """Mean over live columns of 1 - (mean |x|)² / mean x², over rows (lifetime sparseness): 0 for equal entries, towards 1 for rare ones.
 
-    Treves and Rolls 1991, in the form of Vinje and Gallant 2000. Not defined when all columns are zero.
+    Treves and Rolls 1991, in the form of Vinje and Gallant 2000. Not defined when all columns are
+    zero.
     """
     live = np.asarray(statistics.activity.column_active) > 0
     if not live.any():
@@ -42,7 +44,36 @@ def treves_rolls(statistics: Statistics) -> float | Status:
 
 
 _INVARIANCES = frozenset({"scale", "duplication"})
-ACTIVE_FRACTION = Scorer("active_fraction", active_fraction, frozenset(), "share of entries that are not zero", None, ALL_TASKS, False, _INVARIANCES)
-DEAD_FRACTION = Scorer("dead_fraction", dead_fraction, frozenset(), "share of columns that are always zero", False, ALL_TASKS, False, _INVARIANCES)
-HOYER = Scorer("hoyer", hoyer, frozenset(), "sparsity of a row", None, ALL_TASKS, False, _INVARIANCES)
-TREVES_ROLLS = Scorer("treves_rolls", treves_rolls, frozenset(), "sparsity of a column over rows", None, ALL_TASKS, False, _INVARIANCES)
+ACTIVE_FRACTION = Scorer(
+    "active_fraction",
+    active_fraction,
+    frozenset(),
+    "share of entries that are not zero",
+    None,
+    ALL_TASKS,
+    False,
+    _INVARIANCES,
+)
+DEAD_FRACTION = Scorer(
+    "dead_fraction",
+    dead_fraction,
+    frozenset(),
+    "share of columns that are always zero",
+    False,
+    ALL_TASKS,
+    False,
+    _INVARIANCES,
+)
+HOYER = Scorer(
+    "hoyer", hoyer, frozenset(), "sparsity of a row", None, ALL_TASKS, False, _INVARIANCES
+)
+TREVES_ROLLS = Scorer(
+    "treves_rolls",
+    treves_rolls,
+    frozenset(),
+    "sparsity of a column over rows",
+    None,
+    ALL_TASKS,
+    False,
+    _INVARIANCES,
+)

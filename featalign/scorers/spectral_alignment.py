@@ -21,20 +21,24 @@ FALLS, NOTHING = 0.01, 1e-6  # a fall, and an error, that are worth a word
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Predicted error of ridge regression on the labels at the target's own N: mean squared error over the variance of the labels.
 
-    The theory of kernel regression: with eigenvalues η_k, power c_k of the labels in direction k and power σ² outside all of them,
+    The theory of kernel regression: with eigenvalues η_k, power c_k of the labels in direction k
+    and power σ² outside all of them,
 
-        E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),  κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P) Σ η_k²/(η_k + κ)²
+        E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),  κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P)
+        Σ η_k²/(η_k + κ)²
 
-    (κ over P in the papers' notation). η and c belong to the population; the sample's own in their place would predict 0 wherever D >= N. Both
-    sums are estimated consistently instead, from the eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels,
-    at each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n, and the bracket is Σ s_k (e_k + ℓ)⁻² /
-    mean (e_k + ℓ)⁻². At P = n that is the generalised cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no
-    estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and
-    infinity; a note says where a smaller one errs less, as where a few columns of huge scale hide
-    the others. In [0, 1], smaller is better, 1 says that the mean does as well. Bordelon, Canatar
-    and Pehlevan, "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural
-    Networks", ICML 2020; Canatar et al., "A Spectral Theory of Neural Prediction and Alignment",
-    NeurIPS 2023; the estimates Jacot et al., "Kernel Alignment Risk Estimator", NeurIPS 2020.
+    (κ over P in the papers' notation). η and c belong to the population; the sample's own in their
+    place would predict 0 wherever D >= N. Both sums are estimated consistently instead, from the
+    eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels, at
+    each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n,
+    and the bracket is Σ s_k (e_k + ℓ)⁻² / mean (e_k + ℓ)⁻². At P = n that is the generalised
+    cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no estimate of
+    its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and infinity; a note
+    says where a smaller one errs less, as where a few columns of huge scale hide the others. In [0,
+    1], smaller is better, 1 says that the mean does as well. Bordelon, Canatar and Pehlevan,
+    "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural Networks", ICML 2020;
+    Canatar et al., "A Spectral Theory of Neural Prediction and Alignment", NeurIPS 2023; the
+    estimates Jacot et al., "Kernel Alignment Risk Estimator", NeurIPS 2020.
     """
     status = _unfit(statistics)
     if status is not None:
@@ -44,12 +48,15 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     return ScoreResult(float(value), note=note)
 
 
-def spectral_curve(features: object, labels: object, sizes: Sequence[int] | None = None) -> dict[int, float]:
+def spectral_curve(
+    features: object, labels: object, sizes: Sequence[int] | None = None
+) -> dict[int, float]:
     """The predicted error by number of training rows: the curve on which `spectral_alignment` is the point at N.
 
-    `sizes` are at least 2, by default about ten up to N; beyond N the curve extrapolates and sees no direction that N rows do not show. Errors
-    are mean squared errors over the variance of the labels, at the best ridge for each size: 1 is what the mean achieves.
-    Raises FeatalignError for shapes or sizes that cannot be used and where `spectral_alignment` has no value.
+    `sizes` are at least 2, by default about ten up to N; beyond N the curve extrapolates and sees
+    no direction that N rows do not show. Errors are mean squared errors over the variance of the
+    labels, at the best ridge for each size: 1 is what the mean achieves. Raises FeatalignError for
+    shapes or sizes that cannot be used and where `spectral_alignment` has no value.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -62,12 +69,18 @@ def spectral_curve(features: object, labels: object, sizes: Sequence[int] | None
     default = np.unique(np.geomspace(2, max(2, len(rows)), 10).astype(int)).tolist()
     wanted = default if sizes is None else [int(size) for size in sizes]
     if not wanted or min(wanted) < 2:
-        raise FeatalignError(f"sizes: expected numbers of rows of at least 2, got {wanted}; one row shows no direction")
+        raise FeatalignError(
+            f"sizes: expected numbers of rows of at least 2, got {wanted}; one row shows no "
+            "direction"
+        )
     statistics = gather(rows, check_labels(labels, len(rows)), SPECTRAL_ALIGNMENT.needs)
     with double_precision():
         result = evaluate(SPECTRAL_ALIGNMENT, statistics)
         if not result.ok:
-            raise FeatalignError(f"features, labels: expected data with a spectral alignment; it has none: {result.status.value}")
+            raise FeatalignError(
+                "features, labels: expected data with a spectral alignment; it has none: "
+                f"{result.status.value}"
+            )
         return dict(zip(wanted, _errors(statistics, np.array(wanted))[0].tolist(), strict=True))
 
 
@@ -103,10 +116,16 @@ def _curve(
 ) -> jax.Array:
     """Errors at each ridge, the smaller ones first, and size (L, S); infinite where none is."""
     values = eigenvalues / eigenvalues[0]
-    others = jnp.maximum(count - len(values), 0.0)  # directions in which the features have no variance
+    others = jnp.maximum(
+        count - len(values), 0.0
+    )  # directions in which the features have no variance
     rank = (values > 0).sum()
-    outside = jnp.where(rank < count, jnp.maximum(1 - shares.sum(), 0.0), 0.0)  # nothing is outside of all directions, and no rounding either
-    present = jnp.arange(len(values)) < count  # with N <= D the last of the R = N directions is that of the mean
+    outside = jnp.where(
+        rank < count, jnp.maximum(1 - shares.sum(), 0.0), 0.0
+    )  # nothing is outside of all directions, and no rounding either
+    present = (
+        jnp.arange(len(values)) < count
+    )  # with N <= D the last of the R = N directions is that of the mean
     average = values.sum() / rank
 
     def at(relative: jax.Array) -> jax.Array:
@@ -117,7 +136,11 @@ def _curve(
         bracket = ((shares * shrink**2).sum() + outside) / second
         used = count * (1 - first)  # Σ η/(η + κ)
         variance = count * (1 - first**2 / second) / sizes
-        return jnp.where((sizes >= used) & (variance < 1), bracket / jnp.where(variance < 1, 1 - variance, 1.0), jnp.inf)
+        return jnp.where(
+            (sizes >= used) & (variance < 1),
+            bracket / jnp.where(variance < 1, 1 - variance, 1.0),
+            jnp.inf,
+        )
 
     return jax.lax.map(at, jnp.asarray(SMALLER_RIDGES + RELATIVE_RIDGES))
 

@@ -15,15 +15,19 @@ SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to ab
 def compute(statistics: Statistics) -> Influenced:
     """TransRate: R(Z) - mean over classes of R(Z_c), R(Z) = ½ log det(I + Zᵀ Z / (n ε)), ε = 1e-4, n the rows of the block.
 
-    Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded, larger is better; it grows with the scale of the
-    features. R(Z) comes from the spectrum, R(Z_c) from the rows of one class at a time, in their n_c x n_c Gram where n_c < D. Beyond
-    20,000 rows all of it is computed on the seeded sample, because R depends on the number of rows. Huang et al., "Frustratingly Easy Transferability
-    Estimation", ICML 2022. Classes count alike, as in the authors' code; some ports weight them by n_c / N.
+    Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded,
+    larger is better; it grows with the scale of the features. R(Z) comes from the spectrum, R(Z_c)
+    from the rows of one class at a time, in their n_c x n_c Gram where n_c < D. Beyond 20,000 rows
+    all of it is computed on the seeded sample, because R depends on the number of rows. Huang et
+    al., "Frustratingly Easy Transferability Estimation", ICML 2022. Classes count alike, as in the
+    authors' code; some ports weight them by n_c / N.
     """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
     rows, spectrum = statistics.rows, statistics.spectrum
-    mean = rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
+    mean = (
+        rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
+    )
     if rows.sampled:
         whole = _rate(rows.features - mean)
     else:
@@ -50,8 +54,12 @@ def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
 def _leverage(rows: np.ndarray) -> np.ndarray:
     """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w of the rows (n, D), at w = 1."""
     count, width = rows.shape
-    left, singular, _ = svd(rows, full_matrices=False)  # not a solve: the ridge may be far below rounding
-    squares = np.where(singular > max(count, width) * np.finfo(singular.dtype).eps * singular[0], singular**2, 0.0)
+    left, singular, _ = svd(
+        rows, full_matrices=False
+    )  # not a solve: the ridge may be far below rounding
+    squares = np.where(
+        singular > max(count, width) * np.finfo(singular.dtype).eps * singular[0], singular**2, 0.0
+    )
     hat = (left**2) @ (squares / (squares + count * DISTORTION))
     return (hat - hat.mean()) / 2
 

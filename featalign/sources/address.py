@@ -10,7 +10,10 @@ PICKLE = "allow_pickle"
 
 @dataclass(frozen=True)
 class Address:
-    """What comes after the scheme. `text` is the address in full, for messages; `pickled` is the one pickled file that may be read."""
+    """What comes after the scheme.
+
+    `text` is the address in full, for messages; `pickled` is the one pickled file that may be read.
+    """
 
     text: str
     name: str
@@ -43,5 +46,8 @@ def parse(scheme: str, rest: str) -> Address:
         name, _, revision = name.rpartition("@")
     option, _, value = options.partition("=")
     if options and (option != PICKLE or not value):
-        raise FeatalignError(f"{text}: expected no option but ?{PICKLE}=FILE, which names the one pickled file that may be read, got ?{options}")
+        raise FeatalignError(
+            f"{text}: expected no option but ?{PICKLE}=FILE, which names the one pickled file that "
+            f"may be read, got ?{options}"
+        )
     return Address(text, name, revision or None, layer or None, value or None)

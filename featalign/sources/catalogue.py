@@ -44,7 +44,9 @@ def expand(addresses: Iterable[str]) -> list[str]:
             continue
         matches = [f"{scheme}/{name}" for name in NAMES[scheme]() if fnmatchcase(name, pattern)]
         if not matches:
-            raise FeatalignError(f"source: nothing matches {address!r}; {scheme} has {', '.join(NAMES[scheme]())}")
+            raise FeatalignError(
+                f"source: nothing matches {address!r}; {scheme} has {', '.join(NAMES[scheme]())}"
+            )
         expanded += matches
     return list(dict.fromkeys(expanded))
 
@@ -60,6 +62,7 @@ def load(address: str) -> Source:
         if address.startswith(scheme) and len(address) > len(scheme):
             return loader(address[len(scheme) :])
     raise FeatalignError(
-        f"source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: {', '.join((*LOADERS, *FEATURE_FILES))}), "
+        "source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: "
+        f"{', '.join((*LOADERS, *FEATURE_FILES))}), "
         f"got {address!r}"
     )

@@ -9,10 +9,16 @@ from featalign.errors import FeatalignError
 
 
 def require(module: str, *, extra: str, address: str) -> Any:
-    """The module of an optional package. Raises FeatalignError naming the extra when it is not installed, or does not load."""
+    """The module of an optional package.
+
+    Raises FeatalignError naming the extra when it is not installed, or does not load.
+    """
     package = module.partition(".")[0]
     if find_spec(package) is None:
-        raise FeatalignError(f"{address}: it needs the package {package}, which is not installed; install featalign[{extra}]")
+        raise FeatalignError(
+            f"{address}: it needs the package {package}, which is not installed; install "
+            f"featalign[{extra}]"
+        )
     try:
         return import_module(module)
     except Exception as error:  # versions that do not belong together fail in every way there is
@@ -29,4 +35,6 @@ def releases(*packages: str) -> dict[str, str]:
     >>> list(releases("numpy"))
     ['numpy']
     """
-    return {package: ".".join(version(package).split("+")[0].split(".")[:2]) for package in packages}
+    return {
+        package: ".".join(version(package).split("+")[0].split(".")[:2]) for package in packages
+    }

@@ -29,8 +29,8 @@ def flax_source(
 ) -> Source:
     """A source from a Flax module: an NNX module, or a Linen module with its `variables`.
 
-    Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers in order from input to
-    output; what has more than two axes is averaged over the middle ones.
+    Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers
+    in order from input to output; what has more than two axes is averaged over the middle ones.
 
     Parameters
     ----------
@@ -39,16 +39,18 @@ def flax_source(
     module, variables
         An NNX module; or a Linen module and its variables.
     preprocessing
-        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its `identity()` enters the cache
-        key; where it has none, `revision` must be given and cover it.
+        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its
+        `identity()` enters the cache key; where it has none, `revision` must be given and cover it.
     input_kind
         "image", "text" or "array": targets of another kind are refused. None for any.
     default_layer, logits_layer
         The layer to score unless asked otherwise, and the head's output where the module gives one.
     example
-        One raw input, from which the layers' names and the revision are learnt; without it say both `layers` and `revision`.
+        One raw input, from which the layers' names and the revision are learnt; without it say both
+        `layers` and `revision`.
     initialise
-        `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it enables random twins.
+        `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it
+        enables random twins.
     revision
         What identifies the weights; by default a digest of the parameters and of the computation.
     pretraining
@@ -67,36 +69,60 @@ def flax_source(
     prepare = preprocessing if preprocessing is not None else _as_float
     if revision is None and preprocessing is not None and not hasattr(preprocessing, "identity"):
         raise FeatalignError(
-            f"preprocessing: expected a preprocessing of {name} with a method identity() that says as plain data what it does, got "
-            f"{type(preprocessing).__name__}; use fa.ImagePreprocessing, or pass a revision that covers it, because the cache is keyed by it"
+            f"preprocessing: expected a preprocessing of {name} with a method identity() that says "
+            "as plain data what it does, got "
+            f"{type(preprocessing).__name__}; use fa.ImagePreprocessing, or pass a revision that "
+            "covers it, because the cache is keyed by it"
         )
-    if revision is not None:  # the name too: two modules whose users both say "1" must not share an embedding
+    if (
+        revision is not None
+    ):  # the name too: two modules whose users both say "1" must not share an embedding
         revision = hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest()
     if layers is None or revision is None:
         if example is None:
             raise FeatalignError(
-                f"example: expected one raw input of {name}, to learn its layers, got nothing; pass example=target.inputs.read([0])[0]"
+                f"example: expected one raw input of {name}, to learn its layers, got nothing; "
+                "pass example=target.inputs.read([0])[0]"
             )
         inputs = np.asarray(prepare([example]))
-        emitted: list[str] = []  # noted while tracing: what comes out of a traced function is sorted by name
-        jax.eval_shape(lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs)
+        emitted: list[
+            str
+        ] = []  # noted while tracing: what comes out of a traced function is sorted by name
+        jax.eval_shape(
+            lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
+        )
         layers = layers or [layer for layer in emitted if layer != logits_layer]
-        revision = revision or digest_arrays(flat_parameters(parameters) | _computation(apply, parameters, inputs))
+        revision = revision or digest_arrays(
+            flat_parameters(parameters) | _computation(apply, parameters, inputs)
+        )
     if default_layer not in layers:
-        raise FeatalignError(f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}")
+        raise FeatalignError(
+            f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}"
+        )
 
     emit = _emitting(apply, default_layer)
 
     def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        return {layer: np.asarray(features) for layer, features in chosen_layers()(emit, parameters, prepare(inputs), wanted).items()}
+        return {
+            layer: np.asarray(features)
+            for layer, features in chosen_layers()(
+                emit, parameters, prepare(inputs), wanted
+            ).items()
+        }
 
-    def differentiable(parameters: Any, emit: Callable[[Any, Any], Any], held: Any) -> Differentiable:
-        return Differentiable(parameters, emit, prepare, fresh if initialise is not None else None, held)
+    def differentiable(
+        parameters: Any, emit: Callable[[Any, Any], Any], held: Any
+    ) -> Differentiable:
+        return Differentiable(
+            parameters, emit, prepare, fresh if initialise is not None else None, held
+        )
 
     def fresh(seed: int) -> Differentiable:
         assert initialise is not None
         made = initialise(seed)
-        parameters, apply, held = _split(name, made if variables is None else module, None if variables is None else made)
+        parameters, apply, held = _split(
+            name, made if variables is None else module, None if variables is None else made
+        )
         return differentiable(parameters, _emitting(apply, default_layer), held)
 
     return Source(
@@ -118,10 +144,17 @@ def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
     import jax
 
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {".".join(str(getattr(part, "key", getattr(part, "idx", part))) for part in path): np.asarray(leaf) for path, leaf in leaves}
+    return {
+        ".".join(
+            str(getattr(part, "key", getattr(part, "idx", part))) for part in path
+        ): np.asarray(leaf)
+        for path, leaf in leaves
+    }
 
 
-def _computation(apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray) -> dict[str, np.ndarray]:
+def _computation(
+    apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray
+) -> dict[str, np.ndarray]:
     """What is computed and the arrays it holds beside the parameters (running averages): equal weights in another network are another revision."""
     import jax
 
@@ -134,7 +167,11 @@ def _computation(apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.n
 def _plain(array: Any) -> np.ndarray:
     import jax
 
-    return np.asarray(jax.random.key_data(array) if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key) else array)
+    return np.asarray(
+        jax.random.key_data(array)
+        if jax.numpy.issubdtype(array.dtype, jax.dtypes.prng_key)
+        else array
+    )
 
 
 def _as_float(inputs: Any) -> np.ndarray:
@@ -151,13 +188,18 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
         return variables["params"], _holding(module, held), held or None
     if not isinstance(module, nnx.Module):
         raise FeatalignError(
-            f"module: expected an NNX module, or a Linen module with its variables, for {name}, got {type(module).__name__}; "
+            f"module: expected an NNX module, or a Linen module with its variables, for {name}, "
+            f"got {type(module).__name__}; "
             "for other callables use Source.from_function"
         )
     module.eval()
     definition, state, rest = nnx.split(module, nnx.Param, ...)
     if not jax.tree.leaves(rest):
-        return nnx.to_pure_dict(state), _of_definition(definition, nnx.eval_shape(lambda: state)), None
+        return (
+            nnx.to_pure_dict(state),
+            _of_definition(definition, nnx.eval_shape(lambda: state)),
+            None,
+        )
 
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(state)
@@ -176,7 +218,9 @@ def chosen_layers() -> Callable[..., Mapping[str, Any]]:
     """The compiled function of (emit, parameters, prepared, layers): one for all sources, so that those with one `emit` are compiled once."""
     import jax
 
-    def chosen(emit: Callable[[Any, Any], Any], parameters: Any, prepared: Any, layers: tuple[str, ...]) -> dict[str, Any]:
+    def chosen(
+        emit: Callable[[Any, Any], Any], parameters: Any, prepared: Any, layers: tuple[str, ...]
+    ) -> dict[str, Any]:
         emitted = emit(parameters, prepared)
         return {layer: emitted[layer] for layer in layers}
 
@@ -184,7 +228,9 @@ def chosen_layers() -> Callable[..., Mapping[str, Any]]:
 
 
 @cache
-def _emitting(apply: Callable[[Any, Any], Any], default_layer: str) -> Callable[[Any, Any], dict[str, Any]]:
+def _emitting(
+    apply: Callable[[Any, Any], Any], default_layer: str
+) -> Callable[[Any, Any], dict[str, Any]]:
     return lambda parameters, prepared: _named(apply(parameters, prepared), default_layer)
 
 
@@ -206,4 +252,7 @@ def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
 
 def _named(emitted: Any, default_layer: str) -> dict[str, Any]:
     layers = emitted if isinstance(emitted, Mapping) else {default_layer: emitted}
-    return {layer: values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values for layer, values in layers.items()}
+    return {
+        layer: values.mean(axis=tuple(range(1, values.ndim - 1))) if values.ndim > 2 else values
+        for layer, values in layers.items()
+    }

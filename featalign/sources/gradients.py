@@ -18,22 +18,33 @@ MICROBATCH = 16
 SKETCH = 1  # to be raised whenever the projection changes: it enters the cache key
 
 
-def gradient_source(source: Source, *, layer: str | None = None, read_outs: int = READ_OUTS, dimension: int = DIMENSION, seed: int = 0) -> Source:
+def gradient_source(
+    source: Source,
+    *,
+    layer: str | None = None,
+    read_outs: int = READ_OUTS,
+    dimension: int = DIMENSION,
+    seed: int = 0,
+) -> Source:
     """A source whose features are projected gradients of the given source's features with respect to all its parameters.
 
-    For read-outs a_j ~ N(0, I/F) of the features f (F,) of `layer` (default: the source's own) the embedding of x is the concatenation over j of
-    R_j ∇_θ a_jᵀ f(θ, x) / √k, with k read-outs and random projections R_j to dimension / k numbers. Inner products approximate the tangent kernel
+    For read-outs a_j ~ N(0, I/F) of the features f (F,) of `layer` (default: the source's own) the
+    embedding of x is the concatenation over j of R_j ∇_θ a_jᵀ f(θ, x) / √k, with k read-outs and
+    random projections R_j to dimension / k numbers. Inner products approximate the tangent kernel
 
         K(x, x') = Σ_j ⟨∇ a_jᵀ f(x), ∇ a_jᵀ f(x')⟩ / k,
 
-    unbiased, with an error of about √(K(x, x) K(x', x') / dimension). R_j gives each parameter a random sign and one of dimension / k places, the
-    same number of parameters for each place (a count sketch: Charikar, Chen and Farach-Colton, "Finding frequent items in data streams", 2002),
-    at the cost of one look-up a parameter. Each tensor of parameters counts as it is, as in gradient descent with one learning rate. Everything is
-    drawn by `seed`; twins and sources of one architecture get the same read-outs and projections. Name and revision are the source's, the layer
-    names what was computed, so that it is cached beside the other layers. Memory holds the k gradients of 16 examples, and 8 bytes a parameter and
-    read-out for the projection.
+    unbiased, with an error of about √(K(x, x) K(x', x') / dimension). R_j gives each parameter a
+    random sign and one of dimension / k places, the same number of parameters for each place (a
+    count sketch: Charikar, Chen and Farach-Colton, "Finding frequent items in data streams", 2002),
+    at the cost of one look-up a parameter. Each tensor of parameters counts as it is, as in
+    gradient descent with one learning rate. Everything is drawn by `seed`; twins and sources of one
+    architecture get the same read-outs and projections. Name and revision are the source's, the
+    layer names what was computed, so that it is cached beside the other layers. Memory holds the k
+    gradients of 16 examples, and 8 bytes a parameter and read-out for the projection.
 
-    Raises FeatalignError for a source that is not differentiable, a layer it does not have, or sizes that cannot be used.
+    Raises FeatalignError for a source that is not differentiable, a layer it does not have, or
+    sizes that cannot be used.
 
     >>> import featalign as fa
     >>> gradients = gradient_source(fa.load_source("zoo/resnet_digits"), dimension=256)
@@ -42,17 +53,23 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
     """
     layer = layer or source.default_layer
     if layer not in source.all_layers:
-        raise FeatalignError(f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}")
+        raise FeatalignError(
+            f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}"
+        )
     for name, value in (("read_outs", read_outs), ("dimension", dimension)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise FeatalignError(f"{name}: expected a whole number of at least 1, got {value!r}")
     if dimension % read_outs:
-        raise FeatalignError(f"dimension: expected a multiple of read_outs, got {dimension} and {read_outs}; each read-out gets an equal part")
+        raise FeatalignError(
+            f"dimension: expected a multiple of read_outs, got {dimension} and {read_outs}; each "
+            "read-out gets an equal part"
+        )
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
     if source.load_differentiable is None:
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; gradients need a Flax module, a Keras network or a zoo source"
+            f"{source.name}: expected a differentiable source, this one is a black box; gradients "
+            "need a Flax module, a Keras network or a zoo source"
         )
     name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, sketch={SKETCH})"
     drawn: dict[str, Any] = {}
@@ -61,13 +78,19 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
         del layers
         differentiable = source.differentiable
         if differentiable is None:
-            raise FeatalignError(f"{source.name}: expected a differentiable source, this one is a black box")
+            raise FeatalignError(
+                f"{source.name}: expected a differentiable source, this one is a black box"
+            )
         prepared = np.asarray(differentiable.prepare(inputs))
         if not drawn:
-            width = jax.eval_shape(differentiable.apply, differentiable.parameters, prepared[:1])[layer].shape[1]
+            width = jax.eval_shape(differentiable.apply, differentiable.parameters, prepared[:1])[
+                layer
+            ].shape[1]
             drawn["parameters"] = jax.device_put(differentiable.parameters)
             drawn["read_outs"] = jax.device_put(draw_read_outs(width, read_outs, seed))
-            drawn["places"] = jax.device_put(draw_places(differentiable.parameters, read_outs, dimension // read_outs, seed))
+            drawn["places"] = jax.device_put(
+                draw_places(differentiable.parameters, read_outs, dimension // read_outs, seed)
+            )
         size = min(MICROBATCH, max(1, 1 << (len(prepared) - 1).bit_length()))
         missing = -len(prepared) % size
         grown = np.concatenate([prepared, np.zeros((missing, *prepared.shape[1:]), prepared.dtype)])
@@ -99,10 +122,14 @@ def gradient_source(source: Source, *, layer: str | None = None, read_outs: int 
 
 def draw_read_outs(width: int, count: int, seed: int) -> np.ndarray:
     """Read-outs (k, F) with independent entries of variance 1/F."""
-    return (np.random.default_rng([seed, 1]).standard_normal((count, width)) / np.sqrt(width)).astype(np.float32)
+    return (
+        np.random.default_rng([seed, 1]).standard_normal((count, width)) / np.sqrt(width)
+    ).astype(np.float32)
 
 
-def draw_places(parameters: Any, count: int, size: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def draw_places(
+    parameters: Any, count: int, size: int, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """For each tensor of P numbers and read-out the order (k, Q) in which numbers fall into `size` places, and signs (k, Q).
 
     Q is P rounded up to a multiple of `size`; numbers beyond P have the sign 0.
@@ -114,16 +141,28 @@ def draw_places(parameters: Any, count: int, size: int, seed: int) -> list[tuple
         padded = -(-number // size) * size
         orders = np.stack([random.permutation(padded) for _ in range(count)]).astype(np.int32)
         signs = random.choice(np.array([-1, 1], np.float32), (count, padded))
-        places.append((np.minimum(orders, number - 1), np.where(orders < number, signs, np.float32(0))))
+        places.append(
+            (np.minimum(orders, number - 1), np.where(orders < number, signs, np.float32(0)))
+        )
     return places
 
 
 @partial(jax.jit, static_argnums=(0, 1, 2))
-def _projected(apply: Callable, layer: str, size: int, parameters: Any, prepared: jax.Array, read_outs: jax.Array, places: Any) -> jax.Array:
+def _projected(
+    apply: Callable,
+    layer: str,
+    size: int,
+    parameters: Any,
+    prepared: jax.Array,
+    read_outs: jax.Array,
+    places: Any,
+) -> jax.Array:
     """Projected gradients (B, k · size)."""
 
     def one(example: jax.Array) -> jax.Array:
-        features, backward = jax.vjp(lambda parameters: apply(parameters, example[None])[layer][0], parameters)
+        features, backward = jax.vjp(
+            lambda parameters: apply(parameters, example[None])[layer][0], parameters
+        )
         del features
 
         def sketch(read_out: jax.Array, places: list[tuple[jax.Array, jax.Array]]) -> jax.Array:

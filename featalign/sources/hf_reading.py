@@ -38,10 +38,13 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
     def tokenizer() -> Any:
         with quiet():
             try:
-                made = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+                made = transformers.AutoTokenizer.from_pretrained(
+                    folder, local_files_only=True, trust_remote_code=False
+                )
             except (OSError, ValueError, KeyError) as error:
                 raise FeatalignError(
-                    f"{address.text}: its tokenizer cannot be loaded ({first_line(error)}); save it beside the weights with save_pretrained"
+                    f"{address.text}: its tokenizer cannot be loaded ({first_line(error)}); save "
+                    "it beside the weights with save_pretrained"
                 ) from error
         made.pad_token = made.pad_token or made.eos_token or made.unk_token
         made.padding_side = "right"
@@ -50,21 +53,37 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
     @cache
     def longest() -> int:
         positions = getattr(config, "max_position_embeddings", None) or MAX_TOKENS
-        if config.model_type in ("roberta", "xlm-roberta", "camembert", "mpnet", "longformer"):  # positions begin after the padding's
+        if config.model_type in (
+            "roberta",
+            "xlm-roberta",
+            "camembert",
+            "mpnet",
+            "longformer",
+        ):  # positions begin after the padding's
             positions -= (config.pad_token_id or 0) + 1
         return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
 
     def prepare(texts: list[Any]) -> dict[str, np.ndarray]:
         if isinstance(texts[0], Token):
             return prepare_words(tokenizer(), texts, longest(), name=address.text)
-        return dict(tokenizer()(list(texts), padding=True, truncation=True, max_length=longest(), return_tensors="np"))
+        return dict(
+            tokenizer()(
+                list(texts),
+                padding=True,
+                truncation=True,
+                max_length=longest(),
+                return_tensors="np",
+            )
+        )
 
     def count_tokens(texts: list[str]) -> list[int]:
         with quiet():
             return [len(ids) for ids in tokenizer()(list(texts))["input_ids"]]
 
     return Reading(
-        prepare, {"kind": "text", "tokenizer": "in the revision", "max_tokens": longest()}, InputForm(max_tokens=longest(), count_tokens=count_tokens)
+        prepare,
+        {"kind": "text", "tokenizer": "in the revision", "max_tokens": longest()},
+        InputForm(max_tokens=longest(), count_tokens=count_tokens),
     )
 
 
@@ -73,19 +92,31 @@ def image_reading(address: Address, folder: Path) -> Reading:
     transformers = require("transformers", extra="hf", address=address.text)
     with quiet():
         try:  # Pillow's, so that features do not depend on whether torchvision is there
-            processor = transformers.AutoImageProcessor.from_pretrained(folder, local_files_only=True, trust_remote_code=False, backend="pil")
+            processor = transformers.AutoImageProcessor.from_pretrained(
+                folder, local_files_only=True, trust_remote_code=False, backend="pil"
+            )
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise FeatalignError(
-                f"{address.text}: its preprocessing cannot be loaded ({first_line(error)}); save the image processor beside the weights"
+                f"{address.text}: its preprocessing cannot be loaded ({first_line(error)}); save "
+                "the image processor beside the weights"
             ) from error
 
     def prepare(images: Any) -> dict[str, np.ndarray]:
         return {
-            "pixel_values": np.asarray(processor(images=[as_picture(image) for image in images], return_tensors="np")["pixel_values"], np.float32)
+            "pixel_values": np.asarray(
+                processor(images=[as_picture(image) for image in images], return_tensors="np")[
+                    "pixel_values"
+                ],
+                np.float32,
+            )
         }
 
     described = json.loads(processor.to_json_string())
-    size = (described.get("crop_size") if described.get("do_center_crop") else None) or described.get("size") or {}
+    size = (
+        (described.get("crop_size") if described.get("do_center_crop") else None)
+        or described.get("size")
+        or {}
+    )
     side = size.get("shortest_edge")
     height, width = size.get("height", side), size.get("width", side)
     form = InputForm(None if height is None or width is None else (height, width), 3)
@@ -98,7 +129,10 @@ def first_line(error: BaseException) -> str:
 
 
 class quiet:
-    """transformers without its progress bars and remarks on weights it leaves out; both as they were after the last of several threads."""
+    """transformers without its progress bars and remarks on weights it leaves out.
+
+    Both as they were after the last of several threads.
+    """
 
     lock, inside = Lock(), 0
     before = (0, True)

@@ -1,4 +1,7 @@
-"""hf/NAME@REVISION#LAYER: text and image models of transformers, from a local folder or the hub; safetensors only, no remote code."""
+"""hf/NAME@REVISION#LAYER: text and image models of transformers, from a local folder or the hub.
+
+Safetensors only, no remote code.
+"""
 
 import hashlib
 from collections.abc import Mapping
@@ -18,18 +21,30 @@ from featalign.sources.hub import digest_files, model_folder
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import (
+    PARTS,
+    as_numpy,
+    device,
+    forward_pass,
+    fresh_revision,
+    pool,
+    precision,
+    with_fresh_weights,
+)
 
 POOLINGS = ("mean", "cls", "last")
 
 
 def load_hf_source(rest: str) -> Source:
-    """A model of transformers as a source; layers are `embeddings.POOLING`, `layer_1.POOLING` and so on, after each block.
+    """A model of transformers as a source.
 
-    The pooling of a model that reads texts is `mean` over its tokens, `last` token for a decoder alone such as GPT-2; of a vision transformer with a
-    class token `cls`, else `mean` over its places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Encoder-decoder models are their encoder,
-    models of images and texts their image part. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights, or no
-    network.
+    Layers are `embeddings.POOLING`, `layer_1.POOLING` and so on, after each block.
+
+    The pooling of a model that reads texts is `mean` over its tokens, `last` token for a decoder
+    alone such as GPT-2; of a vision transformer with a class token `cls`, else `mean` over its
+    places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Encoder-decoder models are their
+    encoder, models of images and texts their image part. Raises FeatalignError for a name, revision
+    or layer that does not exist, pickled weights, or no network.
     """
     address = parse("hf/", rest)
     require("transformers", extra="hf", address=address.text)
@@ -37,7 +52,9 @@ def load_hf_source(rest: str) -> Source:
     network = Network(address, model_folder(address, extra="hf"))
     layers, default = network.layers_and_default()
     where = device()
-    revision = digest_files(network.folder, more=releases("transformers", "torch") | {"precision": precision(where)})
+    revision = digest_files(
+        network.folder, more=releases("transformers", "torch") | {"precision": precision(where)}
+    )
     return network.source(address.text, revision, Resident(network.pretrained), layers, default)
 
 
@@ -56,7 +73,9 @@ class Network:
     @property
     def reads_images(self) -> bool:
         """Whether it comes with a preprocessing of images."""
-        return (self.folder / "preprocessor_config.json").is_file() and not hasattr(self.config, "vocab_size")
+        return (self.folder / "preprocessor_config.json").is_file() and not hasattr(
+            self.config, "vocab_size"
+        )
 
     @property
     def pooling(self) -> str:
@@ -77,18 +96,31 @@ class Network:
         return any(name.endswith(("cls_token", "class_embedding")) for name in names)
 
     def layers_and_default(self) -> tuple[tuple[str, ...], str]:
-        """Names of all layers with their pooling, and the one to score. Raises FeatalignError for a layer or pooling that does not exist."""
-        blocks = getattr(self.config, "num_hidden_layers", None) or len(getattr(self.config, "depths", ()))
+        """Names of all layers with their pooling, and the one to score.
+
+        Raises FeatalignError for a layer or pooling that does not exist.
+        """
+        blocks = getattr(self.config, "num_hidden_layers", None) or len(
+            getattr(self.config, "depths", ())
+        )
         if not blocks:
-            raise FeatalignError(f"{self.address.text}: how many layers a {self.config.model_type} has is not known; use py:MODULE:FACTORY for it")
+            raise FeatalignError(
+                f"{self.address.text}: how many layers a {self.config.model_type} has is not "
+                "known; use py:MODULE:FACTORY for it"
+            )
         names = ["embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))]
         layer, _, pooling = (self.address.layer or names[-1]).partition(".")
         if layer in POOLINGS and not pooling:
             layer, pooling = names[-1], layer
         pooling = pooling or self.pooling
-        if layer not in names or pooling not in POOLINGS or (pooling == "cls" and self.reads_images and not self.has_class_token):
+        if (
+            layer not in names
+            or pooling not in POOLINGS
+            or (pooling == "cls" and self.reads_images and not self.has_class_token)
+        ):
             raise FeatalignError(
-                f"layer: {self.address.name} has no layer {self.address.layer!r}; it has {', '.join(names)}, "
+                f"layer: {self.address.name} has no layer {self.address.layer!r}; it has "
+                f"{', '.join(names)}, "
                 "each with .mean, .last or, where there is such a token, .cls"
             )
         return tuple(f"{name}.{pooling}" for name in names), f"{layer}.{pooling}"
@@ -96,28 +128,48 @@ class Network:
     def pretrained(self) -> Any:
         """The model with its weights."""
         transformers = require("transformers", extra="hf", address=self.address.text)
-        options = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True, "dtype": "float32"}
+        options = {
+            "local_files_only": True,
+            "trust_remote_code": False,
+            "use_safetensors": True,
+            "dtype": "float32",
+        }
         with quiet():
             try:
                 return _inner(transformers.AutoModel.from_pretrained(self.folder, **options))
             except (OSError, ValueError, KeyError, RuntimeError) as error:
                 raise FeatalignError(
-                    f"{self.address.text}: transformers cannot load it ({first_line(error)}); save it anew with transformers"
+                    f"{self.address.text}: transformers cannot load it ({first_line(error)}); save "
+                    "it anew with transformers"
                 ) from error
 
     def fresh(self, seed: int) -> Any:
         """The same architecture as it is before any training."""
         transformers = require("transformers", extra="hf", address=self.address.text)
-        whole = transformers.AutoConfig.from_pretrained(self.folder, local_files_only=True, trust_remote_code=False)
+        whole = transformers.AutoConfig.from_pretrained(
+            self.folder, local_files_only=True, trust_remote_code=False
+        )
         with quiet():
-            return _inner(with_fresh_weights(lambda: transformers.AutoModel.from_config(whole, dtype="float32"), seed))
+            return _inner(
+                with_fresh_weights(
+                    lambda: transformers.AutoModel.from_config(whole, dtype="float32"), seed
+                )
+            )
 
-    def source(self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str) -> Source:
+    def source(
+        self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str
+    ) -> Source:
         """The source of a model, its own or a twin's."""
         where = device()
-        reading = image_reading(self.address, self.folder) if self.reads_images else text_reading(self.address, self.folder, self.config)
+        reading = (
+            image_reading(self.address, self.folder)
+            if self.reads_images
+            else text_reading(self.address, self.folder, self.config)
+        )
 
-        def embed_batch(prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        def embed_batch(
+            prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
+        ) -> dict[str, np.ndarray]:
             return _run(name, model(), prepared, wanted, where, len(layers) - 1)
 
         def load_twin(seed: int) -> Source:
@@ -141,10 +193,20 @@ class Network:
         )
 
 
-def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...], where: str, num_blocks: int) -> dict[str, np.ndarray]:
+def _run(
+    name: str,
+    model: Any,
+    prepared: Mapping[str, np.ndarray],
+    wanted: tuple[str, ...],
+    where: str,
+    num_blocks: int,
+) -> dict[str, np.ndarray]:
     import torch
 
-    tensors = {key: torch.from_numpy(np.ascontiguousarray(values)).to(where) for key, values in prepared.items()}
+    tensors = {
+        key: torch.from_numpy(np.ascontiguousarray(values)).to(where)
+        for key, values in prepared.items()
+    }
     sentences, pieces = tensors.pop(SENTENCE, None), tensors.pop(PIECES, None)
     deep = any(not layer.startswith(f"layer_{num_blocks}.") for layer in wanted)
     with forward_pass(where, precision(where)):
@@ -155,12 +217,18 @@ def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tupl
             place = 0 if block == "embeddings" else int(block.removeprefix("layer_"))
             if deep and len(output.hidden_states) != num_blocks + 1:
                 raise FeatalignError(
-                    f"{name}: it gives {len(output.hidden_states)} hidden states instead of {num_blocks + 1}; ask for layer_{num_blocks}"
+                    f"{name}: it gives {len(output.hidden_states)} hidden states instead of "
+                    f"{num_blocks + 1}; ask for layer_{num_blocks}"
                 )
-            states = output.last_hidden_state if place == num_blocks else output.hidden_states[place]
+            states = (
+                output.last_hidden_state if place == num_blocks else output.hidden_states[place]
+            )
             if pieces is not None:
                 if pooling == "cls":
-                    raise FeatalignError(f"layer: {name} was asked for {layer!r}, which is the same for all words; use {block}.mean or {block}.last")
+                    raise FeatalignError(
+                        f"layer: {name} was asked for {layer!r}, which is the same for all words; "
+                        f"use {block}.mean or {block}.last"
+                    )
                 has_pieces = pieces.any(dim=1, keepdim=True)  # a word may have none
                 emitted[layer] = as_numpy(pool(states[sentences], pooling, pieces) * has_pieces)
                 continue
@@ -173,12 +241,16 @@ def _run(name: str, model: Any, prepared: Mapping[str, np.ndarray], wanted: tupl
 
 def _num_prefix_tokens(model: Any) -> int:
     """Class and register tokens before the places."""
-    has = any(name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters())
+    has = any(
+        name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters()
+    )
     return int(has) + int(getattr(model.config, "num_register_tokens", 0) or 0) if has else 0
 
 
 def _config(address: Address, folder: Path) -> Any:
-    return _read_config(address, str(folder.resolve()), hashlib.sha256(_bytes(folder / "config.json")).hexdigest())
+    return _read_config(
+        address, str(folder.resolve()), hashlib.sha256(_bytes(folder / "config.json")).hexdigest()
+    )
 
 
 @cache
@@ -186,10 +258,13 @@ def _read_config(address: Address, folder: str, digest: str) -> Any:
     del digest  # a folder that was saved anew is read anew
     transformers = require("transformers", extra="hf", address=address.text)
     try:
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        config = transformers.AutoConfig.from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
     except (OSError, ValueError, KeyError) as error:
         raise FeatalignError(
-            f"{address.text}: transformers cannot read its config.json ({first_line(error)}); models that bring code of their own are not run"
+            f"{address.text}: transformers cannot read its config.json ({first_line(error)}); "
+            "models that bring code of their own are not run"
         ) from error
     return getattr(config, "vision_config", None) or config
 
@@ -209,7 +284,14 @@ def _inner(model: Any) -> Any:
 
 def is_decoder_alone(config: Any) -> bool:
     """Whether a model only writes on: its last token has seen the whole text, its first one nothing."""
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+    from transformers.models.auto.modeling_auto import (
+        MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+        MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+    )
 
     writes = config.model_type in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
-    return writes and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES and not getattr(config, "is_encoder_decoder", False)
+    return (
+        writes
+        and config.model_type not in MODEL_FOR_MASKED_LM_MAPPING_NAMES
+        and not getattr(config, "is_encoder_decoder", False)
+    )

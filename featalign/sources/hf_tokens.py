@@ -11,28 +11,52 @@ from featalign.targets.tokens import Token
 SENTENCE, PIECES = "sentence_of_row", "pieces_of_row"  # beside what the model takes
 
 
-def prepare_words(tokenizer: Any, rows: Sequence[Token], longest: int, *, name: str) -> dict[str, np.ndarray]:
-    """Each sentence once, as the model takes it; for each row its sentence (B,) and which pieces there are its word's (B, T).
+def prepare_words(
+    tokenizer: Any, rows: Sequence[Token], longest: int, *, name: str
+) -> dict[str, np.ndarray]:
+    """Each sentence once, as the model takes it.
 
-    Sentences beyond `longest` pieces are halved until they fit, so that no word is lost. Raises FeatalignError for a tokenizer that does not say
-    where its pieces stand in a text.
+    For each row its sentence (B,) and which pieces there are its word's (B, T).
+
+    Sentences beyond `longest` pieces are halved until they fit, so that no word is lost. Raises
+    FeatalignError for a tokenizer that does not say where its pieces stand in a text.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise FeatalignError(
-            f"{name}: expected a tokenizer that says where its pieces stand, this one does not; save it with tokenizer.json, or rank it on texts"
+            f"{name}: expected a tokenizer that says where its pieces stand, this one does not; "
+            "save it with tokenizer.json, or rank it on texts"
         )
     texts: list[str] = []
     spans: list[list[tuple[int, int]]] = []  # of each word of each text
-    where: dict[tuple[tuple[str, ...], int], tuple[int, int]] = {}  # text, and place in it, of each word of each sentence
+    where: dict[
+        tuple[tuple[str, ...], int], tuple[int, int]
+    ] = {}  # text, and place in it, of each word of each sentence
     for words in dict.fromkeys(row.words for row in rows):
         for start, stop in _fitting(tokenizer, words, 0, len(words), longest):
             ends = np.cumsum([len(word) + 1 for word in words[start:stop]])
-            spans.append([(int(end) - 1 - len(word), int(end) - 1) for word, end in zip(words[start:stop], ends, strict=True)])
+            spans.append(
+                [
+                    (int(end) - 1 - len(word), int(end) - 1)
+                    for word, end in zip(words[start:stop], ends, strict=True)
+                ]
+            )
             where |= {(words, place): (len(texts), place - start) for place in range(start, stop)}
             texts.append(" ".join(words[start:stop]))
-    made = dict(tokenizer(texts, padding=True, truncation=True, max_length=longest, return_offsets_mapping=True, return_tensors="np"))
+    made = dict(
+        tokenizer(
+            texts,
+            padding=True,
+            truncation=True,
+            max_length=longest,
+            return_offsets_mapping=True,
+            return_tensors="np",
+        )
+    )
     offsets = np.asarray(made.pop("offset_mapping"))
-    sentences, pieces = np.empty(len(rows), np.int64), np.zeros((len(rows), offsets.shape[1]), np.int64)
+    sentences, pieces = (
+        np.empty(len(rows), np.int64),
+        np.zeros((len(rows), offsets.shape[1]), np.int64),
+    )
     for number, row in enumerate(rows):
         sentences[number], place = where[row.words, row.place]
         start, stop = spans[sentences[number]][place]
@@ -41,9 +65,14 @@ def prepare_words(tokenizer: Any, rows: Sequence[Token], longest: int, *, name: 
     return made | {SENTENCE: sentences, PIECES: pieces}
 
 
-def _fitting(tokenizer: Any, words: tuple[str, ...], start: int, stop: int, longest: int) -> Iterator[tuple[int, int]]:
+def _fitting(
+    tokenizer: Any, words: tuple[str, ...], start: int, stop: int, longest: int
+) -> Iterator[tuple[int, int]]:
     """Parts of a sentence that fit; a single word fits as far as it is read."""
-    if stop - start <= 1 or len(tokenizer(" ".join(words[start:stop]), verbose=False)["input_ids"]) <= longest:
+    if (
+        stop - start <= 1
+        or len(tokenizer(" ".join(words[start:stop]), verbose=False)["input_ids"]) <= longest
+    ):
         yield start, stop
         return
     middle = (start + stop) // 2

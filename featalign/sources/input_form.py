@@ -17,8 +17,9 @@ DARK = 0.25  # share of the range
 class InputForm:
     """The inputs that a source was made for; None for what it does not say.
 
-    `size` is height and width of images, `channels` their number, `cropped` the share of height and width that is kept, `max_tokens` the length at
-    which texts are cut, by `count_tokens`. `assumed` says what the model itself does not declare.
+    `size` is height and width of images, `channels` their number, `cropped` the share of height and
+    width that is kept, `max_tokens` the length at which texts are cut, by `count_tokens`. `assumed`
+    says what the model itself does not declare.
     """
 
     size: tuple[int, int] | None = None
@@ -42,7 +43,8 @@ def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
         lengths = np.asarray(form.count_tokens(list(inputs)))
         if (cut := float((lengths > form.max_tokens).mean())) > 0:
             found.append(
-                f"{cut:.0%} of the texts have more than {form.max_tokens} tokens, the most that the source reads (median {np.median(lengths):.0f}, "
+                f"{cut:.0%} of the texts have more than {form.max_tokens} tokens, the most that "
+                f"the source reads (median {np.median(lengths):.0f}, "
                 f"longest {lengths.max()}), and are cut"
             )
     return tuple(found)
@@ -69,9 +71,14 @@ def image_misfits(form: InputForm, images: Sequence[Any]) -> list[str]:
     if form.channels == 1 and channels != {1}:
         found.append(f"images have {max(channels)} channels, the source declares 1: colour is lost")
     if form.channels is not None and 4 in channels:
-        found.append(f"images have 4 channels, the source declares {form.channels}: transparency is dropped")
+        found.append(
+            f"images have 4 channels, the source declares {form.channels}: transparency is dropped"
+        )
     whole = 255 if images[0].dtype == np.uint8 else 1
     low, high = min(image.min() for image in images), max(image.max() for image in images)
     if high <= DARK * whole:
-        found.append(f"pixels lie from {low:g} to {high:g}, the source expects 0 to {whole}: were they scaled twice, or kept in another range?")
+        found.append(
+            f"pixels lie from {low:g} to {high:g}, the source expects 0 to {whole}: were they "
+            "scaled twice, or kept in another range?"
+        )
     return found

@@ -39,22 +39,41 @@ class Graph:
 
     @staticmethod
     def of(address: Address, model: Any) -> "Graph":
-        """Read off a network. Raises FeatalignError for one without a graph of layers or with several inputs."""
+        """Read off a network.
+
+        Raises FeatalignError for one without a graph of layers or with several inputs.
+        """
         keras = keras_on_jax(address)
         if not getattr(model, "inputs", None) or len(model.inputs) != 1:
             raise FeatalignError(
-                f"{address.text}: expected a Functional or Sequential network with one input, got {type(model).__name__} with "
+                f"{address.text}: expected a Functional or Sequential network with one input, got "
+                f"{type(model).__name__} with "
                 f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
             )
-        layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)]
-        shaping = keras.layers.Softmax | keras.layers.Activation | keras.layers.Flatten | keras.layers.Reshape
-        last = next((layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1])
-        dense = isinstance(last, keras.layers.Dense) or (isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1))
+        layers = [
+            layer
+            for layer in model.layers
+            if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)
+        ]
+        shaping = (
+            keras.layers.Softmax
+            | keras.layers.Activation
+            | keras.layers.Flatten
+            | keras.layers.Reshape
+        )
+        last = next(
+            (layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1]
+        )
+        dense = isinstance(last, keras.layers.Dense) or (
+            isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1)
+        )
         if not dense or len(layers) < 2 or last is layers[0]:
             return Graph(tuple(layer.name for layer in layers), layers[-1].name, None)
         before = layers[: layers.index(last)]
         reads = [layer.name for layer in before if layer.output is last.input]
-        return Graph(tuple(layer.name for layer in before), reads[0] if reads else before[-1].name, last.name)
+        return Graph(
+            tuple(layer.name for layer in before), reads[0] if reads else before[-1].name, last.name
+        )
 
 
 @dataclass(frozen=True)
@@ -95,7 +114,10 @@ class Loaded:
 
     def embed(self, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Layers of prepared inputs; what nobody asked for is not computed."""
-        return {layer: np.asarray(values) for layer, values in self.chosen(self.parts.parameters, prepared, wanted).items()}
+        return {
+            layer: np.asarray(values)
+            for layer, values in self.chosen(self.parts.parameters, prepared, wanted).items()
+        }
 
 
 def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any], dict[str, Any]]:
@@ -105,16 +127,26 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
     names = (*graph.layers, *((graph.head,) if graph.head else ()))
     tapped = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
     trained, kept = _places(model.trainable_variables), _places(model.non_trainable_variables)
-    softmax = graph.head is not None and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
+    softmax = (
+        graph.head is not None
+        and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
+    )
 
     def emit(parameters: Any, held: Any, prepared: Any) -> dict[str, Any]:
         values = [parameters[trained[id(variable)]] for variable in tapped.trainable_variables]
         others = [held[kept[id(variable)]] for variable in tapped.non_trainable_variables]
         outputs, _ = tapped.stateless_call(values, others, prepared, training=False)
-        emitted = {name: _pooled(output) for name, output in zip(names, outputs if isinstance(outputs, list) else [outputs], strict=True)}
+        emitted = {
+            name: _pooled(output)
+            for name, output in zip(
+                names, outputs if isinstance(outputs, list) else [outputs], strict=True
+            )
+        }
         if graph.head is not None:
             head = emitted.pop(graph.head)
-            emitted[LOGITS] = jnp.log(jnp.maximum(head, jnp.finfo(head.dtype).tiny)) if softmax else head
+            emitted[LOGITS] = (
+                jnp.log(jnp.maximum(head, jnp.finfo(head.dtype).tiny)) if softmax else head
+            )
         return emitted
 
     return emit
@@ -125,7 +157,10 @@ def _places(variables: Any) -> dict[int, str]:
 
 
 def _by_place(variables: Any) -> dict[str, Any]:
-    """Values in the order of the network; paths differ between a network and its clone, so that the place alone tells."""
+    """Values in the order of the network.
+
+    Paths differ between a network and its clone, so that the place alone tells.
+    """
     return {f"{place:04d}": variable.value for place, variable in enumerate(variables)}
 
 
@@ -137,7 +172,10 @@ def read_inputs(address: Address, model: Any) -> Reading:
         return _arrays(address, shape)
     size = (shape[0] or 224, shape[1] or 224)
     function = None if address.name.endswith(".keras") else _preprocess_input(keras, address.name)
-    own = any(isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization) for layer in model.layers[:4])
+    own = any(
+        isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
+        for layer in model.layers[:4]
+    )
     assumed = None
     if function is None and not own:
         assumed = "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling layer first if it was trained on others"
@@ -149,13 +187,24 @@ def read_inputs(address: Address, model: Any) -> Reading:
             pixels = (pixels @ np.array([0.299, 0.587, 0.114], np.float32))[..., None]
         return np.asarray(pixels if function is None else function(pixels), np.float32)
 
-    identity = {"kind": "image", "resize": "bilinear", "size": list(size), "channels": shape[2], "range": [0, float(whole)]}
-    identity |= {"function": None if function is None else f"{function.__module__}.{function.__name__}"}
+    identity = {
+        "kind": "image",
+        "resize": "bilinear",
+        "size": list(size),
+        "channels": shape[2],
+        "range": [0, float(whole)],
+    }
+    identity |= {
+        "function": None if function is None else f"{function.__module__}.{function.__name__}"
+    }
     return Reading("image", prepare, identity, InputForm(size, shape[2], assumed=assumed))
 
 
 def fresh(keras: Any, model: Any, seed: int) -> Any:
-    """The network with weights drawn anew by `seed`; what normalisation layers learnt of the inputs is kept, as preprocessing."""
+    """The network with weights drawn anew by `seed`.
+
+    What normalisation layers learnt of the inputs is kept, as preprocessing.
+    """
     before = random.getstate()
     random.seed(seed)  # Keras draws the seeds of its initialisers there
     try:
@@ -169,7 +218,10 @@ def fresh(keras: Any, model: Any, seed: int) -> Any:
 
 
 def keras_on_jax(address: Address) -> Any:
-    """Keras on the JAX backend. Raises FeatalignError when it is not installed, or already runs on another."""
+    """Keras on the JAX backend.
+
+    Raises FeatalignError when it is not installed, or already runs on another.
+    """
     if "keras" not in sys.modules:
         before = os.environ.get("KERAS_BACKEND")
         os.environ["KERAS_BACKEND"] = "jax"
@@ -182,9 +234,15 @@ def keras_on_jax(address: Address) -> Any:
                 os.environ["KERAS_BACKEND"] = before
     keras = require("keras", extra="keras", address=address.text)
     if keras.backend.backend() != "jax":
-        raise FeatalignError(f"{address.text}: Keras runs on {keras.backend.backend()} in this process; set KERAS_BACKEND=jax before it is imported")
+        raise FeatalignError(
+            f"{address.text}: Keras runs on {keras.backend.backend()} in this process; set "
+            "KERAS_BACKEND=jax before it is imported"
+        )
     if keras.config.image_data_format() != "channels_last":
-        raise FeatalignError(f"{address.text}: Keras is set to channels_first; set image_data_format to channels_last in its keras.json")
+        raise FeatalignError(
+            f"{address.text}: Keras is set to channels_first; set image_data_format to "
+            "channels_last in its keras.json"
+        )
     return keras
 
 
@@ -198,7 +256,12 @@ def _has_one_output(layer: Any) -> bool:
         output = layer.output
     except (AttributeError, ValueError):  # used more than once, or never
         return False
-    return not isinstance(output, list | tuple | dict) and len(output.shape) >= 2 and output.shape[0] is None and bool(output.shape[-1])
+    return (
+        not isinstance(output, list | tuple | dict)
+        and len(output.shape) >= 2
+        and output.shape[0] is None
+        and bool(output.shape[-1])
+    )
 
 
 def _pooled(values: Any) -> Any:
@@ -208,8 +271,13 @@ def _pooled(values: Any) -> Any:
 def _arrays(address: Address, shape: tuple[int | None, ...]) -> Reading:
     def prepare(rows: Any) -> np.ndarray:
         values = np.stack([np.asarray(row, np.float32) for row in rows])
-        if len(values.shape) != len(shape) + 1 or any(size and size != given for size, given in zip(shape, values.shape[1:], strict=True)):
-            raise FeatalignError(f"{address.text}: it reads inputs of shape {shape}, got {values.shape[1:]}; reshape the target's inputs")
+        if len(values.shape) != len(shape) + 1 or any(
+            size and size != given for size, given in zip(shape, values.shape[1:], strict=True)
+        ):
+            raise FeatalignError(
+                f"{address.text}: it reads inputs of shape {shape}, got {values.shape[1:]}; "
+                "reshape the target's inputs"
+            )
         return values
 
     return Reading("array", prepare, {"kind": "array"}, InputForm())

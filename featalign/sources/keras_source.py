@@ -21,23 +21,40 @@ PIXELS_AT_ONCE = 64 * 224 * 224  # of all images in one pass
 def load_keras_source(rest: str) -> Source:
     """A Keras network as a source: NAME is one of keras.applications, with its ImageNet weights and preprocessing, or the path of a .keras file.
 
-    Layers are those of the network's own graph by name, those with more than two axes averaged over the middle ones. A last Dense layer, or a
-    last convolution of one place, is taken for the head: what it reads is the default layer, what it gives `logits` (logarithms of probabilities
-    where it ends in a softmax). A file is read in safe mode; where it has no Rescaling or Normalization of its own, pixels are given as 0 to 1,
-    and the ranking says so. Raises FeatalignError for a name, file or layer that does not exist, another backend, or no network.
+    Layers are those of the network's own graph by name, those with more than two axes averaged over
+    the middle ones. A last Dense layer, or a last convolution of one place, is taken for the head:
+    what it reads is the default layer, what it gives `logits` (logarithms of probabilities where it
+    ends in a softmax). A file is read in safe mode; where it has no Rescaling or Normalization of
+    its own, pixels are given as 0 to 1, and the ranking says so. Raises FeatalignError for a name,
+    file or layer that does not exist, another backend, or no network.
     """
     address = parse("keras/", rest)
     if address.revision is not None:
-        raise FeatalignError(f"{address.text}: Keras networks have no revisions; leave out @{address.revision}, the weights are digested")
+        raise FeatalignError(
+            f"{address.text}: Keras networks have no revisions; leave out @{address.revision}, the "
+            "weights are digested"
+        )
     keras = keras_on_jax(address)
-    build = _file(address, keras) if address.name.endswith(".keras") else _application(address, keras)
+    build = (
+        _file(address, keras) if address.name.endswith(".keras") else _application(address, keras)
+    )
     loaded = Resident(lambda: Loaded.of(address, build()))
     model, graph = loaded().model, loaded().graph
     if address.layer is not None and address.layer not in graph.layers:
-        raise FeatalignError(f"layer: {address.name} has no layer {address.layer!r}; it has {', '.join(graph.layers)}")
-    kept = [variable for variable in model.variables if "seed_generator" not in variable.path]  # drawn anew whenever a network is built
-    weights = {f"{place} {variable.path}": np.asarray(variable.value) for place, variable in enumerate(kept)}
-    revision = digest_arrays(weights | {f"{model.to_json()} {releases('keras', 'jax')}": np.zeros(0)})
+        raise FeatalignError(
+            f"layer: {address.name} has no layer {address.layer!r}; it has "
+            f"{', '.join(graph.layers)}"
+        )
+    kept = [
+        variable for variable in model.variables if "seed_generator" not in variable.path
+    ]  # drawn anew whenever a network is built
+    weights = {
+        f"{place} {variable.path}": np.asarray(variable.value)
+        for place, variable in enumerate(kept)
+    }
+    revision = digest_arrays(
+        weights | {f"{model.to_json()} {releases('keras', 'jax')}": np.zeros(0)}
+    )
     reading = loaded().reading
     side = reading.form.size
     return Source(
@@ -59,7 +76,10 @@ def load_keras_source(rest: str) -> Source:
 def _file(address: Address, keras: Any) -> Callable[[], Any]:
     path = address.folder
     if path is None or not path.is_file():
-        raise FeatalignError(f"{address.text}: there is no file {address.name}; name a file that model.save made, ending in .keras")
+        raise FeatalignError(
+            f"{address.text}: there is no file {address.name}; name a file that model.save made, "
+            "ending in .keras"
+        )
 
     def build() -> Any:
         try:
@@ -77,8 +97,14 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
     names = sorted(name for name in dir(keras.applications) if name[0].isupper())
     if address.name not in names:
         if address.name.endswith((".h5", ".hdf5")):
-            raise FeatalignError(f"{address.text}: .h5 files of Keras can run code when read and are not; save the network again as .keras")
-        raise FeatalignError(f"{address.text}: keras.applications has no {address.name}; it has {', '.join(names)}, or name a .keras file")
+            raise FeatalignError(
+                f"{address.text}: .h5 files of Keras can run code when read and are not; save the "
+                "network again as .keras"
+            )
+        raise FeatalignError(
+            f"{address.text}: keras.applications has no {address.name}; it has {', '.join(names)}, "
+            "or name a .keras file"
+        )
     function = getattr(keras.applications, address.name)
 
     def build() -> Any:
@@ -87,7 +113,8 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
                 return function(weights="imagenet", classifier_activation=None)
         except Exception as error:  # downloads fail in many types
             raise FeatalignError(
-                f"{address.text}: its weights are not on disk and cannot be fetched ({_reason(error)}); "
+                f"{address.text}: its weights are not on disk and cannot be fetched "
+                f"({_reason(error)}); "
                 "go online once, or save the network as a .keras file and name that"
             ) from error
 
@@ -108,14 +135,18 @@ def _own_names() -> Iterator[None]:
     """Numbers in the names of layers count from zero, whatever was built before in this process: they enter the revision and the cache."""
     from collections import defaultdict
 
-    from keras.src.backend.common import global_state  # no public way leaves the user's own count as it was
+    from keras.src.backend.common import (
+        global_state,
+    )  # no public way leaves the user's own count as it was
 
     before = global_state.get_global_attribute("object_name_uids")
     global_state.set_global_attribute("object_name_uids", defaultdict(int))
     try:
         yield
     finally:
-        global_state.set_global_attribute("object_name_uids", before if before is not None else defaultdict(int))
+        global_state.set_global_attribute(
+            "object_name_uids", before if before is not None else defaultdict(int)
+        )
 
 
 def _reason(error: BaseException) -> str:

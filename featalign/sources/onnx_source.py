@@ -20,17 +20,36 @@ from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
 SIDECAR = "preprocessor_config.json"  # as exporters of transformers write it beside the graph
-SKIPPED = frozenset({"Constant", "Shape", "Identity", "Dropout", "Reshape", "Flatten", "Unsqueeze", "Squeeze", "Cast", "Gather", "Concat", "Slice"})
+SKIPPED = frozenset(
+    {
+        "Constant",
+        "Shape",
+        "Identity",
+        "Dropout",
+        "Reshape",
+        "Flatten",
+        "Unsqueeze",
+        "Squeeze",
+        "Cast",
+        "Gather",
+        "Concat",
+        "Slice",
+    }
+)
 AT_ONCE = 32
 
 
 def load_onnx_source(rest: str) -> Source:
-    """An ONNX graph with one input of floats as a source; `#TENSOR` names the tensor to score, any that a node of the graph gives.
+    """An ONNX graph with one input of floats as a source.
 
-    Layers are the tensors of floats whose first axis is the batch's and whose shape the graph says; (B, C, H, W) is averaged over places, (B, T, D)
-    over tokens. The default is what goes into the last matrix product, the features before the head. Images are resized to the graph's input; mean,
-    deviation and scale come from a preprocessor_config.json beside the graph, and where there is none pixels lie in [0, 1] and the ranking says so.
-    Raises FeatalignError for a file that is no graph, a tensor it does not have, or inputs it cannot be given.
+    `#TENSOR` names the tensor to score, any that a node of the graph gives.
+
+    Layers are the tensors of floats whose first axis is the batch's and whose shape the graph says;
+    (B, C, H, W) is averaged over places, (B, T, D) over tokens. The default is what goes into the
+    last matrix product, the features before the head. Images are resized to the graph's input;
+    mean, deviation and scale come from a preprocessor_config.json beside the graph, and where there
+    is none pixels lie in [0, 1] and the ranking says so. Raises FeatalignError for a file that is
+    no graph, a tensor it does not have, or inputs it cannot be given.
     """
     address = parse("onnx:", rest)
     onnx = require("onnx", extra="onnx", address=address.text)
@@ -46,16 +65,28 @@ def load_onnx_source(rest: str) -> Source:
     except FeatalignError:
         raise
     except Exception as error:
-        raise FeatalignError(f"{address.text}: it is no valid ONNX graph ({str(error).splitlines()[0][:200]}); export it anew") from error
+        raise FeatalignError(
+            f"{address.text}: it is no valid ONNX graph ({str(error).splitlines()[0][:200]}); "
+            "export it anew"
+        ) from error
     tensors = _tensors(inferred.graph)
     default = address.layer or _before_the_head(inferred.graph, tensors)
     if default not in tensors:
-        shown = ", ".join(list(tensors)[:30]) + (f" and {len(tensors) - 30} more" if len(tensors) > 30 else "")
-        raise FeatalignError(f"layer: {address.name} has no tensor {default!r} with a batch axis; it has {shown}")
+        shown = ", ".join(list(tensors)[:30]) + (
+            f" and {len(tensors) - 30} more" if len(tensors) > 30 else ""
+        )
+        raise FeatalignError(
+            f"layer: {address.name} has no tensor {default!r} with a batch axis; it has {shown}"
+        )
     if isinstance(batch := _batch_axis(inferred.graph), int) and batch > 1:
-        raise FeatalignError(f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch axis of any size")
+        raise FeatalignError(
+            f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch "
+            "axis of any size"
+        )
     feed = _feed(address, path, inferred.graph)
-    sessions: Resident[dict[tuple[str, ...], Any]] = Resident(dict)  # at most one: of the tensors that were asked for last
+    sessions: Resident[dict[tuple[str, ...], Any]] = Resident(
+        dict
+    )  # at most one: of the tensors that were asked for last
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         held = sessions()
@@ -63,7 +94,10 @@ def load_onnx_source(rest: str) -> Source:
             held.clear()
             held[wanted] = _session(address, path, wanted)
         emitted = held[wanted].run(list(wanted), {feed.name: prepared})
-        return {layer: _pooled(np.asarray(values)) for layer, values in zip(wanted, emitted, strict=True)}
+        return {
+            layer: _pooled(np.asarray(values))
+            for layer, values in zip(wanted, emitted, strict=True)
+        }
 
     return Source(
         address.text,
@@ -76,7 +110,9 @@ def load_onnx_source(rest: str) -> Source:
         prepare_batch=feed.prepare,
         input_form=feed.form,
         static_shapes=False,
-        at_once=AtOnce(1 if _batch_axis(inferred.graph) == 1 else AT_ONCE if feed.kind == "image" else None),
+        at_once=AtOnce(
+            1 if _batch_axis(inferred.graph) == 1 else AT_ONCE if feed.kind == "image" else None
+        ),
     )
 
 
@@ -95,12 +131,22 @@ def _digest(address: Address, path: Path, graph: Any) -> str:
     """SHA-256 of the graph and of the files with its weights, which must lie beside it."""
     digest = hashlib.sha256(json.dumps(releases("onnxruntime"), sort_keys=True).encode())
     folder = path.resolve().parent
-    files = {entry.value for tensor in graph.graph.initializer for entry in tensor.external_data if entry.key == "location"}
+    files = {
+        entry.value
+        for tensor in graph.graph.initializer
+        for entry in tensor.external_data
+        if entry.key == "location"
+    }
     for file in [path, *(folder / name for name in sorted(files))]:
         if not file.resolve().is_relative_to(folder) and file != path:
-            raise FeatalignError(f"{address.text}: its weights lie outside its own folder; put them beside the graph")
+            raise FeatalignError(
+                f"{address.text}: its weights lie outside its own folder; put them beside the graph"
+            )
         if not file.is_file():
-            raise FeatalignError(f"{address.text}: the file {file.name} with its weights is missing; put it beside the graph")
+            raise FeatalignError(
+                f"{address.text}: the file {file.name} with its weights is missing; put it beside "
+                "the graph"
+            )
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
@@ -114,7 +160,11 @@ def _tensors(graph: Any) -> dict[str, tuple[Any, ...]]:
     for node in graph.node:
         for name in node.output:
             kind = known.get(name)
-            if kind is None or kind.elem_type not in (1, 10, 11) or (node.op_type in SKIPPED and name not in given):
+            if (
+                kind is None
+                or kind.elem_type not in (1, 10, 11)
+                or (node.op_type in SKIPPED and name not in given)
+            ):
                 continue
             shape = tuple(dim.dim_param or dim.dim_value for dim in kind.shape.dim)
             if len(shape) in (2, 3, 4) and shape[0] == batch:
@@ -152,10 +202,15 @@ def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
     options = runtime.SessionOptions()
     options.log_severity_level = 3
     try:
-        providers = [name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"]  # it computes elsewhere
+        providers = [
+            name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"
+        ]  # it computes elsewhere
         return runtime.InferenceSession(graph.SerializeToString(), options, providers=providers)
     except Exception as error:
-        raise FeatalignError(f"{address.text}: onnxruntime cannot run it ({str(error).splitlines()[0][:200]}); export it for this version") from error
+        raise FeatalignError(
+            f"{address.text}: onnxruntime cannot run it ({str(error).splitlines()[0][:200]}); "
+            "export it for this version"
+        ) from error
 
 
 def _feed(address: Address, path: Path, graph: Any) -> Feed:
@@ -167,21 +222,35 @@ def _feed(address: Address, path: Path, graph: Any) -> Feed:
     if len(inputs) != 1 or dtype is None:
         names = ", ".join(value.name for value in inputs)
         raise FeatalignError(
-            f"{address.text}: expected one input of floats, got {names}; for a model that reads tokens use hf/ or st/, or py:MODULE:FACTORY"
+            f"{address.text}: expected one input of floats, got {names}; for a model that reads "
+            "tokens use hf/ or st/, or py:MODULE:FACTORY"
         )
     if len(shape) == 4 and (3 in (shape[1], shape[3]) or 1 in (shape[1], shape[3])):
         return _image_feed(address, path, inputs[0].name, shape, dtype)
 
     def prepare(rows: Any) -> np.ndarray:
         values = np.stack([np.asarray(row, dtype) for row in rows])
-        if len(values.shape) != len(shape) or any(size and size != given for size, given in zip(shape[1:], values.shape[1:], strict=True)):
-            raise FeatalignError(f"{address.text}: it reads inputs of shape {_shown(shape[1:])}, got {values.shape[1:]}; reshape the target's inputs")
+        if len(values.shape) != len(shape) or any(
+            size and size != given for size, given in zip(shape[1:], values.shape[1:], strict=True)
+        ):
+            raise FeatalignError(
+                f"{address.text}: it reads inputs of shape {_shown(shape[1:])}, got "
+                f"{values.shape[1:]}; reshape the target's inputs"
+            )
         return values
 
-    return Feed(inputs[0].name, "array", prepare, {"kind": "array", "dtype": np.dtype(dtype).name}, InputForm())
+    return Feed(
+        inputs[0].name,
+        "array",
+        prepare,
+        {"kind": "array", "dtype": np.dtype(dtype).name},
+        InputForm(),
+    )
 
 
-def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...], dtype: Any) -> Feed:
+def _image_feed(
+    address: Address, path: Path, name: str, shape: tuple[int, ...], dtype: Any
+) -> Feed:
     first = shape[1] in (1, 3)
     channels = shape[1] if first else shape[3]
     size: tuple[int, int] = (shape[2], shape[3]) if first else (shape[1], shape[2])
@@ -191,7 +260,9 @@ def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...],
         wanted = declared.get("crop_size") or declared.get("size") or {}
         side = wanted.get("shortest_edge", 224)
         size = wanted.get("height", side), wanted.get("width", side)
-    scale = np.float32(255 * declared.get("rescale_factor", 1 / 255) if declared.get("do_rescale", True) else 255)
+    scale = np.float32(
+        255 * declared.get("rescale_factor", 1 / 255) if declared.get("do_rescale", True) else 255
+    )
     normal = declared.get("do_normalize", bool(declared))
     mean = np.asarray(declared.get("image_mean", 0.0) if normal else 0.0, np.float32)
     deviation = np.asarray(declared.get("image_std", 1.0) if normal else 1.0, np.float32)
@@ -205,15 +276,38 @@ def _image_feed(address: Address, path: Path, name: str, shape: tuple[int, ...],
         pixels = pixels.astype(dtype, copy=False)
         return np.ascontiguousarray(np.moveaxis(pixels, -1, 1)) if first else pixels
 
-    identity = {"kind": "image", "resize": "bilinear", "size": list(size), "channels": channels, "channels_first": first}
+    identity = {
+        "kind": "image",
+        "resize": "bilinear",
+        "size": list(size),
+        "channels": channels,
+        "channels_first": first,
+    }
     identity |= {"scale": float(scale), "mean": mean.tolist(), "std": deviation.tolist()}
-    assumed = None if declared else f"the graph declares no range: pixels are given as 0 to 1; put a {SIDECAR} beside it if it was trained on others"
-    return Feed(name, "image", prepare, identity, InputForm((int(size[0]), int(size[1])), channels, assumed=assumed))
+    assumed = (
+        None
+        if declared
+        else f"the graph declares no range: pixels are given as 0 to 1; put a {SIDECAR} beside it "
+        "if it was trained on others"
+    )
+    return Feed(
+        name,
+        "image",
+        prepare,
+        identity,
+        InputForm((int(size[0]), int(size[1])), channels, assumed=assumed),
+    )
 
 
 def _pooled(values: np.ndarray) -> np.ndarray:
     """(B, C, H, W) averaged over places, (B, T, D) over tokens."""
-    return values.mean(axis=(2, 3)) if values.ndim == 4 else values.mean(axis=1) if values.ndim == 3 else values
+    return (
+        values.mean(axis=(2, 3))
+        if values.ndim == 4
+        else values.mean(axis=1)
+        if values.ndim == 3
+        else values
+    )
 
 
 def _shown(shape: tuple[int, ...]) -> str:

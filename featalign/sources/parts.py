@@ -10,7 +10,14 @@ import numpy as np
 from featalign.errors import FeatalignError
 
 # what frameworks say when memory is short, on processors and accelerators
-SIGNS = ("out of memory", "not enough memory", "RESOURCE_EXHAUSTED", "Failed to allocate memory", "Unable to allocate", "bad allocation")
+SIGNS = (
+    "out of memory",
+    "not enough memory",
+    "RESOURCE_EXHAUSTED",
+    "Failed to allocate memory",
+    "Unable to allocate",
+    "bad allocation",
+)
 
 
 @dataclass
@@ -51,19 +58,27 @@ def in_parts(
 ) -> dict[str, np.ndarray]:
     """`run(prepare(part))` for all parts of a batch, put together again, by layer.
 
-    Texts of several parts are taken in the order of their lengths, so that those of one part are padded little. Raises FeatalignError when not even
-    one input fits.
+    Texts of several parts are taken in the order of their lengths, so that those of one part are
+    padded little. Raises FeatalignError when not even one input fits.
     """
     count = len(inputs)
     sorting = at_once.limit is not None and count > at_once.limit and isinstance(inputs[0], str)
-    order = np.argsort([-len(text) for text in inputs], kind="stable") if sorting else np.arange(count)
+    order = (
+        np.argsort([-len(text) for text in inputs], kind="stable") if sorting else np.arange(count)
+    )
     collected: dict[str, list[np.ndarray]] = {}
     start, waiting = 0, None  # `waiting`: the next part being prepared, and where it ends
 
     def made(start: int, stop: int) -> Any:
         rows = order[start:stop]
         whole = start == 0 and stop == count and not sorting
-        part = inputs if whole else inputs[rows] if isinstance(inputs, np.ndarray) else [inputs[row] for row in rows]
+        part = (
+            inputs
+            if whole
+            else inputs[rows]
+            if isinstance(inputs, np.ndarray)
+            else [inputs[row] for row in rows]
+        )
         return part if prepare is None else prepare(part)
 
     with ThreadPoolExecutor(1) as pool:
@@ -72,15 +87,21 @@ def in_parts(
             try:
                 part = waiting.result() if waiting is not None else made(start, stop)
                 following = min(count, stop + (at_once.limit or count))
-                waiting = pool.submit(made, stop, following) if stop < count and prepare is not None else None
+                waiting = (
+                    pool.submit(made, stop, following)
+                    if stop < count and prepare is not None
+                    else None
+                )
                 emitted = {layer: np.asarray(features) for layer, features in run(part).items()}
             except Exception as error:
                 if not is_out_of_memory(error):
                     raise
                 if stop - start == 1:
                     raise FeatalignError(
-                        f"{name}: not even one input fits into memory ({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
-                        "choose a smaller source, smaller images or shorter texts, or a machine with more memory"
+                        f"{name}: not even one input fits into memory "
+                        f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
+                        "choose a smaller source, smaller images or shorter texts, or a machine "
+                        "with more memory"
                     ) from error
                 at_once.halve(stop - start)
                 waiting = None

@@ -23,28 +23,45 @@ _FOLDERS: list[object] = []  # temporary folders, removed at the end of the proc
 def without_pickle(address: Address, folder: Path) -> Path:
     """A temporary copy of a model's folder with the named pickled file as model.safetensors.
 
-    Raises FeatalignError when the file is not there, torch is older than 2.10, or it holds more than weights.
+    Raises FeatalignError when the file is not there, torch is older than 2.10, or it holds more
+    than weights.
     """
     from featalign.sources.extras import releases
 
     assert address.pickled is not None
     file = folder / address.pickled
     if Path(address.pickled).name != address.pickled or not file.is_file():
-        raise FeatalignError(f"{address.text}: there is no file {address.pickled} in {folder}; name the pickled file as it is called there")
+        raise FeatalignError(
+            f"{address.text}: there is no file {address.pickled} in {folder}; name the pickled "
+            "file as it is called there"
+        )
     if tuple(int(part) for part in releases("torch")["torch"].split(".")) < (2, 10):
-        raise FeatalignError(f"{address.text}: pickled files are read with torch 2.10 or newer alone (older ones run code in them); update torch")
+        raise FeatalignError(
+            f"{address.text}: pickled files are read with torch 2.10 or newer alone (older ones "
+            "run code in them); update torch"
+        )
     made = tempfile.TemporaryDirectory(prefix="featalign-")
     _FOLDERS.append(made)
     copy = Path(made.name) / "model"
-    shutil.copytree(folder, copy, ignore=shutil.ignore_patterns("*.bin", "*.pt", "*.pth", "*.ckpt", "*.safetensors", "*.py"))
+    shutil.copytree(
+        folder,
+        copy,
+        ignore=shutil.ignore_patterns("*.bin", "*.pt", "*.pth", "*.ckpt", "*.safetensors", "*.py"),
+    )
     command = [sys.executable, "-I", "-c", CHILD, str(file), str(copy / "model.safetensors")]
     try:
-        result = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=False)
+        result = subprocess.run(
+            command, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
     except subprocess.TimeoutExpired as error:
-        raise FeatalignError(f"{address.text}: reading {address.pickled} took more than {SECONDS} s; save it as safetensors instead") from error
+        raise FeatalignError(
+            f"{address.text}: reading {address.pickled} took more than {SECONDS} s; save it as "
+            "safetensors instead"
+        ) from error
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["no reason given"]
         raise FeatalignError(
-            f"{address.text}: {address.pickled} holds more than named weights and was not read ({lines[-1][:200]}); save it as safetensors"
+            f"{address.text}: {address.pickled} holds more than named weights and was not read "
+            f"({lines[-1][:200]}); save it as safetensors"
         )
     return copy

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class ImagePreprocessing:
     """Resize images to one size and standardise each channel: x -> (x / 255 - mean) / std.
 
-    Takes uint8 images of any size, grey (H, W) or (H, W, 1), colour (H, W, 3) or with alpha (H, W, 4); float images are
-    taken to lie in [0, 1]. Gives float32 (B, size, size, 3). Resizing is Pillow's antialiased bilinear filter.
+    Takes uint8 images of any size, grey (H, W) or (H, W, 1), colour (H, W, 3) or with alpha (H, W,
+    4); float images are taken to lie in [0, 1]. Gives float32 (B, size, size, 3). Resizing is
+    Pillow's antialiased bilinear filter.
     """
 
     size: int
@@ -30,12 +31,17 @@ class ImagePreprocessing:
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
         """Images as the source's first layer reads them, float32 (B, size, size, 3)."""
-        pixels = np.stack([resized_rgb(np.asarray(image), (self.size, self.size)) for image in images])
+        pixels = np.stack(
+            [resized_rgb(np.asarray(image), (self.size, self.size)) for image in images]
+        )
         return (pixels - np.asarray(self.mean, np.float32)) / np.asarray(self.std, np.float32)
 
 
 def resized_rgb(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """One image as float32 (height, width, 3) in [0, 1]. Raises FeatalignError for what is no image."""
+    """One image as float32 (height, width, 3) in [0, 1].
+
+    Raises FeatalignError for what is no image.
+    """
     image = checked_image(image)[..., :3]
     scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
     if image.shape[:2] != size:
@@ -47,7 +53,8 @@ def checked_image(image: np.ndarray) -> np.ndarray:
     """An image as (H, W, 1 | 3 | 4). Raises FeatalignError for what is none."""
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
         raise FeatalignError(
-            f"inputs: expected images of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) for a source that reads images, got {image.shape}; "
+            "inputs: expected images of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) for a "
+            f"source that reads images, got {image.shape}; "
             "reshape them or choose a source for this kind of input"
         )
     return image[..., None] if image.ndim == 2 else image
@@ -60,7 +67,9 @@ def as_picture(image: np.ndarray, mode: str = "RGB") -> "Image.Image":
     pixels = checked_image(np.asarray(image))[..., :3]
     if pixels.dtype != np.uint8:
         pixels = np.round(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
-    return Image.fromarray(np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)).convert(mode)
+    return Image.fromarray(
+        np.ascontiguousarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels)
+    ).convert(mode)
 
 
 def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -74,4 +83,7 @@ def _resized(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     if image.dtype == np.uint8 and image.shape[-1] == 3:
         return resize(image)
     planes = image if image.dtype == np.uint8 else image.astype(np.float32)
-    return np.stack([resize(np.ascontiguousarray(planes[..., channel])) for channel in range(image.shape[-1])], axis=-1)
+    return np.stack(
+        [resize(np.ascontiguousarray(planes[..., channel])) for channel in range(image.shape[-1])],
+        axis=-1,
+    )

@@ -15,9 +15,10 @@ from featalign.sources.source import Differentiable, Source, digest_arrays
 def random_twin(source: Source, seed: int = 0) -> Source:
     """The source with the weights it had before any training, as another draw would have them: what training from scratch starts from.
 
-    It has the layers and the preprocessing of the source, no logits, and a revision of its own, made of the source's
-    revision and of the fresh weights; or, where the source names its `initialiser`, of this and the seed, so that
-    the twin is drawn when it first has to compute. Raises FeatalignError for a source that cannot be re-initialised.
+    It has the layers and the preprocessing of the source, no logits, and a revision of its own,
+    made of the source's revision and of the fresh weights; or, where the source names its
+    `initialiser`, of this and the seed, so that the twin is drawn when it first has to compute.
+    Raises FeatalignError for a source that cannot be re-initialised.
 
     >>> import featalign as fa
     >>> twin = fa.load_source("zoo/resnet_digits").random_twin(seed=1)
@@ -30,10 +31,17 @@ def random_twin(source: Source, seed: int = 0) -> Source:
         drawn = source.load_twin(int(seed))
         content = f"random twin\0{source.revision}\0{drawn.revision}"
         revision = hashlib.sha256(content.encode()).hexdigest()
-        return replace(drawn, name=f"{source.name} random twin {seed}", revision=revision, logits_layer=None, load_twin=None)
+        return replace(
+            drawn,
+            name=f"{source.name} random twin {seed}",
+            revision=revision,
+            logits_layer=None,
+            load_twin=None,
+        )
     if not source.has_fresh_weights:
         raise FeatalignError(
-            f"{source.name}: expected a source that can be re-initialised, this one is a black box without fresh weights; "
+            f"{source.name}: expected a source that can be re-initialised, this one is a black box "
+            "without fresh weights; "
             "give fa.flax_source an `initialise`, or choose a source of the zoo"
         )
     drawn_once = cache(lambda: _fresh(source, int(seed)))
@@ -74,7 +82,10 @@ def _arrays(fresh: Differentiable) -> dict[str, np.ndarray]:
 
 
 def _fresh(source: Source, seed: int) -> Differentiable:
-    """A fresh network of the source's shapes. Raises FeatalignError where `initialise` fails or makes another network."""
+    """A fresh network of the source's shapes.
+
+    Raises FeatalignError where `initialise` fails or makes another network.
+    """
     import jax
 
     differentiable = source.differentiable
@@ -85,10 +96,14 @@ def _fresh(source: Source, seed: int) -> Differentiable:
     except FeatalignError:
         raise
     except Exception as error:
-        raise FeatalignError(f"{source.name}: its `initialise` failed on seed {seed} with {type(error).__name__}: {error}; mend it") from error
+        raise FeatalignError(
+            f"{source.name}: its `initialise` failed on seed {seed} with {type(error).__name__}: "
+            f"{error}; mend it"
+        ) from error
     shapes = [jax.tree.map(np.shape, network.parameters) for network in (differentiable, fresh)]
     if shapes[0] != shapes[1]:
         raise FeatalignError(
-            f"{source.name}: expected `initialise` to make a network with the parameters of the source, got other names or shapes; mend it"
+            f"{source.name}: expected `initialise` to make a network with the parameters of the "
+            "source, got other names or shapes; mend it"
         )
     return fresh

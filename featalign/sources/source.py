@@ -31,9 +31,11 @@ class Pretraining:
 class Differentiable:
     """Parameters and a pure function: what gradients, random twins and fine-tuning need.
 
-    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name, `prepare(inputs)` is the preprocessing as an array.
-    `initialise(seed)` is the same with fresh parameters of the same shapes; its `apply` is another one where the network holds more than
-    parameters, such as the running averages of batch normalisation, which are then as fresh as they (`held` are their arrays).
+    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name,
+    `prepare(inputs)` is the preprocessing as an array. `initialise(seed)` is the same with fresh
+    parameters of the same shapes; its `apply` is another one where the network holds more than
+    parameters, such as the running averages of batch normalisation, which are then as fresh as they
+    (`held` are their arrays).
     """
 
     parameters: Any
@@ -47,14 +49,18 @@ class Differentiable:
 class Source:
     """A candidate pretrained model.
 
-    `revision` is a digest of the weights (or what the user says identifies them), `preprocessing` the declared preprocessing
-    as plain data, `layers` the names of the layers from input to output (the head's logits left out), `default_layer` the one
-    that is scored unless asked otherwise, `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch of raw
-    inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked for; call `embed`, which checks what comes back and takes
-    `at_once` inputs at a time. `static_shapes` says that another number of inputs costs a compilation, so that batches are padded. A black box whose
-    architecture is known says by `load_twin(seed)` what it is with fresh weights; a differentiable source needs no such function. `initialiser` names
-    all that fresh weights depend on but the seed (code, releases): a random twin is then known, and found in the cache, without being drawn. It is
-    for differentiable sources that can be drawn anew. `input_form` says what the inputs should be like.
+    `revision` is a digest of the weights (or what the user says identifies them), `preprocessing`
+    the declared preprocessing as plain data, `layers` the names of the layers from input to output
+    (the head's logits left out), `default_layer` the one that is scored unless asked otherwise,
+    `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch
+    of raw inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked
+    for; call `embed`, which checks what comes back and takes `at_once` inputs at a time.
+    `static_shapes` says that another number of inputs costs a compilation, so that batches are
+    padded. A black box whose architecture is known says by `load_twin(seed)` what it is with fresh
+    weights; a differentiable source needs no such function. `initialiser` names all that fresh
+    weights depend on but the seed (code, releases): a random twin is then known, and found in the
+    cache, without being drawn. It is for differentiable sources that can be drawn anew.
+    `input_form` says what the inputs should be like.
     """
 
     name: str
@@ -66,7 +72,9 @@ class Source:
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
     pretraining: Pretraining = Pretraining()
-    load_differentiable: Callable[[], Differentiable | None] | None = field(default=None, repr=False)
+    load_differentiable: Callable[[], Differentiable | None] | None = field(
+        default=None, repr=False
+    )
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
     prepare_batch: Callable[[Any], Any] | None = field(default=None, repr=False)
     load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
@@ -87,9 +95,9 @@ class Source:
     ) -> "Source":
         """A source from any callable that maps a batch of inputs to features (B, D).
 
-        `revision` says which weights these are: change it whenever the function would give other features, because the cache
-        is keyed by it (and the name). `preprocessing`, when given, is applied to each batch before the function; it counts as
-        part of what `revision` names.
+        `revision` says which weights these are: change it whenever the function would give other
+        features, because the cache is keyed by it (and the name). `preprocessing`, when given, is
+        applied to each batch before the function; it counts as part of what `revision` names.
 
         >>> import numpy as np
         >>> source = Source.from_function("sums", lambda batch: np.stack([[x.sum(), x.max()] for x in batch]), revision="1")
@@ -97,17 +105,38 @@ class Source:
         (3, 2)
         """
         if not callable(function):
-            raise FeatalignError(f"function: expected a callable that maps a batch of inputs to features (B, D), got {type(function).__name__}")
+            raise FeatalignError(
+                "function: expected a callable that maps a batch of inputs to features (B, D), "
+                f"got {type(function).__name__}"
+            )
         if not revision or not isinstance(revision, str):
-            raise FeatalignError(f"revision: expected a non-empty string that names the weights, got {revision!r}; the cache is keyed by it")
+            raise FeatalignError(
+                f"revision: expected a non-empty string that names the weights, got {revision!r}; "
+                "the cache is keyed by it"
+            )
 
         def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
             del layers
-            return {layer: np.asarray(function(inputs if preprocessing is None else preprocessing(inputs)))}
+            return {
+                layer: np.asarray(
+                    function(inputs if preprocessing is None else preprocessing(inputs))
+                )
+            }
 
-        declared = {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)} if preprocessing else {}
+        declared = (
+            {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)}
+            if preprocessing
+            else {}
+        )
         # the name too: two functions whose users both say "1" must not share an embedding
-        return Source(name, hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest(), embed_batch, (layer,), layer, preprocessing=declared)
+        return Source(
+            name,
+            hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest(),
+            embed_batch,
+            (layer,),
+            layer,
+            preprocessing=declared,
+        )
 
     @staticmethod
     def from_features(name: str, path: str) -> "Source":
@@ -115,7 +144,10 @@ class Source:
 
         def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
             del inputs, layers
-            raise FeatalignError(f"{name}: it holds features of one target and cannot embed other inputs; rank it on the target they were made from")
+            raise FeatalignError(
+                f"{name}: it holds features of one target and cannot embed other inputs; rank it "
+                "on the target they were made from"
+            )
 
         return Source(name, "features made elsewhere", embed_batch, features_file=path)
 
@@ -126,7 +158,10 @@ class Source:
 
     @property
     def is_differentiable(self) -> bool:
-        """Whether it has parameters; the network is built only where `initialiser` does not tell."""
+        """Whether it has parameters.
+
+        The network is built only where `initialiser` does not tell.
+        """
         return self.initialiser is not None or self.differentiable is not None
 
     @property
@@ -138,7 +173,10 @@ class Source:
         return differentiable is not None and differentiable.initialise is not None
 
     def random_twin(self, seed: int = 0) -> "Source":
-        """The same architecture with freshly drawn weights. Raises FeatalignError for a source that cannot be re-initialised."""
+        """The same architecture with freshly drawn weights.
+
+        Raises FeatalignError for a source that cannot be re-initialised.
+        """
         from featalign.sources.random_twin import random_twin
 
         return random_twin(self, seed)
@@ -148,22 +186,35 @@ class Source:
         """Every name `embed` accepts: the layers, then the logits where there are some."""
         return self.layers if self.logits_layer is None else (*self.layers, self.logits_layer)
 
-    def embed(self, inputs: Sequence[Any] | np.ndarray, layers: Sequence[str] | None = None) -> dict[str, np.ndarray]:
+    def embed(
+        self, inputs: Sequence[Any] | np.ndarray, layers: Sequence[str] | None = None
+    ) -> dict[str, np.ndarray]:
         """Features (B, D) of a batch of raw inputs, for each layer asked for (default: the default layer).
 
-        Raises FeatalignError for a layer the source does not have, or when what it returns is not (B, D).
+        Raises FeatalignError for a layer the source does not have, or when what it returns is not
+        (B, D).
         """
         wanted = tuple(layers) if layers is not None else (self.default_layer,)
         for layer in wanted:
             if layer not in self.all_layers:
-                raise FeatalignError(f"layer: {self.name} has no layer {layer!r}; it has {', '.join(self.all_layers)}")
+                raise FeatalignError(
+                    f"layer: {self.name} has no layer {layer!r}; it has "
+                    f"{', '.join(self.all_layers)}"
+                )
         try:
-            emitted = in_parts(inputs, self.prepare_batch, lambda part: self.embed_batch(part, wanted), self.at_once, name=self.name)
+            emitted = in_parts(
+                inputs,
+                self.prepare_batch,
+                lambda part: self.embed_batch(part, wanted),
+                self.at_once,
+                name=self.name,
+            )
         except FeatalignError:
             raise
         except Exception as error:
             raise FeatalignError(
-                f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with {type(error).__name__}: {error}"
+                f"{self.name}: its embed function failed on a batch of {len(inputs)} inputs with "
+                f"{type(error).__name__}: {error}"
             ) from error
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
@@ -175,12 +226,14 @@ class Source:
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
         if layer not in emitted:
             raise FeatalignError(
-                f"{self.name}: expected features for layer {layer!r}, got only {', '.join(emitted) or 'nothing'}; mend its embed function"
+                f"{self.name}: expected features for layer {layer!r}, got only "
+                f"{', '.join(emitted) or 'nothing'}; mend its embed function"
             )
         features = np.asarray(emitted[layer])
         if features.ndim != 2 or features.shape[0] != num_rows or features.shape[1] == 0:
             raise FeatalignError(
-                f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, got {features.shape}; pool or flatten them"
+                f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, "
+                f"got {features.shape}; pool or flatten them"
             )
         if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             features = features.astype(np.float32)

@@ -1,4 +1,7 @@
-"""st/NAME@REVISION#LAYER: models of sentence-transformers, pooled as they say themselves; safetensors only, no remote code."""
+"""st/NAME@REVISION#LAYER: models of sentence-transformers, pooled as they say themselves.
+
+Safetensors only, no remote code.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +20,16 @@ from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import (
+    PARTS,
+    as_numpy,
+    device,
+    forward_pass,
+    fresh_revision,
+    pool,
+    precision,
+    with_fresh_weights,
+)
 
 FEATURES = "features"
 
@@ -25,21 +37,30 @@ FEATURES = "features"
 def load_st_source(rest: str) -> Source:
     """A model of sentence-transformers as a source: `features` are its sentence embeddings, `embeddings.mean`, `layer_1.mean` ... its hidden layers.
 
-    A prompt that the model uses by default is used. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights, or no
-    network.
+    A prompt that the model uses by default is used. Raises FeatalignError for a name, revision or
+    layer that does not exist, pickled weights, or no network.
     """
     address = parse("st/", rest)
     require("sentence_transformers", extra="st", address=address.text)
     folder = model_folder(
-        address if "/" in address.name or address.folder else replace(address, name=f"sentence-transformers/{address.name}"), extra="st"
+        address
+        if "/" in address.name or address.folder
+        else replace(address, name=f"sentence-transformers/{address.name}"),
+        extra="st",
     )
     encoder = Encoder(address, folder)
     layers = encoder.layers()
     default = address.layer or FEATURES
     if default not in layers:
-        raise FeatalignError(f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}")
-    more = releases("sentence-transformers", "transformers", "torch") | {"precision": precision(device())}
-    return encoder.source(digest_files(folder, more=more), Resident(encoder.pretrained), layers, default)
+        raise FeatalignError(
+            f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}"
+        )
+    more = releases("sentence-transformers", "transformers", "torch") | {
+        "precision": precision(device())
+    }
+    return encoder.source(
+        digest_files(folder, more=more), Resident(encoder.pretrained), layers, default
+    )
 
 
 @dataclass(frozen=True)
@@ -54,26 +75,39 @@ class Encoder:
         """The transformer it begins with; None where it begins with something else."""
         modules: Any = read_json(self.folder / "modules.json", self.address)
         first = self.folder / modules[0].get("path", "")
-        return Network(self.address, first) if modules[0]["type"].endswith(".Transformer") and (first / "config.json").is_file() else None
+        return (
+            Network(self.address, first)
+            if modules[0]["type"].endswith(".Transformer") and (first / "config.json").is_file()
+            else None
+        )
 
     def layers(self) -> tuple[str, ...]:
         """Hidden layers, averaged over tokens, then the sentence embedding."""
         blocks = 0 if self.network is None else getattr(self.network.config, "num_hidden_layers", 0)
-        hidden = ("embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))) if blocks else ()
+        hidden = (
+            ("embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))) if blocks else ()
+        )
         return (*(f"{name}.mean" for name in hidden), FEATURES)
 
     def pretrained(self) -> Any:
         """The model with its weights, on the device."""
         library = require("sentence_transformers", extra="st", address=self.address.text)
-        options = {"use_safetensors": True, "dtype": "float32"} if self.network is not None else None
+        options = (
+            {"use_safetensors": True, "dtype": "float32"} if self.network is not None else None
+        )
         with quiet():
             try:
                 return library.SentenceTransformer(
-                    str(self.folder), device=device(), trust_remote_code=False, local_files_only=True, model_kwargs=options
+                    str(self.folder),
+                    device=device(),
+                    trust_remote_code=False,
+                    local_files_only=True,
+                    model_kwargs=options,
                 ).eval()
             except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
                 raise FeatalignError(
-                    f"{self.address.text}: sentence-transformers cannot load it ({first_line(error)}); save it anew with sentence-transformers"
+                    f"{self.address.text}: sentence-transformers cannot load it "
+                    f"({first_line(error)}); save it anew with sentence-transformers"
                 ) from error
 
     def fresh(self, seed: int) -> Any:
@@ -83,22 +117,34 @@ class Encoder:
             model = self.pretrained()
             if (network := self.network) is not None:
                 model[0].model.load_state_dict(network.fresh(seed).state_dict())
-            for module in (inner for outer in list(model)[1 if network is not None else 0 :] for inner in outer.modules()):
+            for module in (
+                inner
+                for outer in list(model)[1 if network is not None else 0 :]
+                for inner in outer.modules()
+            ):
                 if callable(getattr(module, "reset_parameters", None)):
                     module.reset_parameters()
             return model
 
         return with_fresh_weights(build, seed)
 
-    def source(self, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str) -> Source:
+    def source(
+        self, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str
+    ) -> Source:
         """The source of a model, its own or a twin's."""
 
         def prepare(texts: list[str]) -> Mapping[str, Any]:
             encoder = model()
-            prompt = encoder.prompts.get(encoder.default_prompt_name) if encoder.default_prompt_name else None
+            prompt = (
+                encoder.prompts.get(encoder.default_prompt_name)
+                if encoder.default_prompt_name
+                else None
+            )
             return encoder.preprocess(list(texts), prompt=prompt)
 
-        def embed_batch(prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+        def embed_batch(
+            prepared: Mapping[str, Any], wanted: tuple[str, ...]
+        ) -> dict[str, np.ndarray]:
             return _run(model(), prepared, wanted)
 
         def load_twin(seed: int) -> Source:
@@ -123,7 +169,10 @@ class Encoder:
     def _form(self) -> InputForm:
         if (network := self.network) is None:
             return InputForm()
-        form, own = text_reading(self.address, network.folder, network.config).form, network.folder / "sentence_bert_config.json"
+        form, own = (
+            text_reading(self.address, network.folder, network.config).form,
+            network.folder / "sentence_bert_config.json",
+        )
         longest = read_json(own, self.address).get("max_seq_length") if own.is_file() else None
         return replace(form, max_tokens=longest) if longest else form
 
@@ -132,7 +181,10 @@ def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> di
     import torch
 
     where = device()
-    tensors = {key: value.to(where) if isinstance(value, torch.Tensor) else value for key, value in prepared.items()}
+    tensors = {
+        key: value.to(where) if isinstance(value, torch.Tensor) else value
+        for key, value in prepared.items()
+    }
     hidden = [layer for layer in wanted if layer != FEATURES]
     with forward_pass(where, precision(where)):
         emitted = {}
@@ -148,6 +200,8 @@ def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> di
                 emitted[layer] = as_numpy(output["sentence_embedding"])
             else:
                 name = layer.partition(".")[0]
-                states = output["all_layer_embeddings"][0 if name == "embeddings" else int(name.removeprefix("layer_"))]
+                states = output["all_layer_embeddings"][
+                    0 if name == "embeddings" else int(name.removeprefix("layer_"))
+                ]
                 emitted[layer] = as_numpy(pool(states, "mean", tensors["attention_mask"]))
     return emitted

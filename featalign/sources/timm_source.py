@@ -16,7 +16,16 @@ from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import as_picture
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import PARTS, as_numpy, device, forward_pass, fresh_revision, pool, precision, with_fresh_weights
+from featalign.sources.torch_models import (
+    PARTS,
+    as_numpy,
+    device,
+    forward_pass,
+    fresh_revision,
+    pool,
+    precision,
+    with_fresh_weights,
+)
 
 FEATURES, LOGITS = "features", "logits"
 
@@ -24,8 +33,9 @@ FEATURES, LOGITS = "features", "logits"
 def load_timm_source(rest: str) -> Source:
     """A model of timm as a source: `features` are what its head reads, `layer_1` ... its blocks or stages averaged over places, `logits` the head's.
 
-    NAME is one of timm's ("resnet50.a1_in1k"), a name on the hub ("timm/resnet50.a1_in1k") or a folder that timm saved. Raises FeatalignError for a
-    name, revision or layer that does not exist, pickled weights, or no network.
+    NAME is one of timm's ("resnet50.a1_in1k"), a name on the hub ("timm/resnet50.a1_in1k") or a
+    folder that timm saved. Raises FeatalignError for a name, revision or layer that does not exist,
+    pickled weights, or no network.
     """
     address = parse("timm/", rest)
     timm = require("timm", extra="timm", address=address.text)
@@ -34,15 +44,30 @@ def load_timm_source(rest: str) -> Source:
     layers = _layers(outline)
     default = address.layer or FEATURES
     if default not in layers:
-        raise FeatalignError(f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}")
+        raise FeatalignError(
+            f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}"
+        )
     where = device()
-    revision = digest_files(network.folder, more=releases("timm", "torch") | {"precision": precision(where)})
+    revision = digest_files(
+        network.folder, more=releases("timm", "torch") | {"precision": precision(where)}
+    )
     logits = LOGITS if getattr(outline, "num_classes", 0) else None
-    return network.source(address.text, revision, Resident(network.pretrained), layers, default, logits, timm.data.resolve_model_data_config(outline))
+    return network.source(
+        address.text,
+        revision,
+        Resident(network.pretrained),
+        layers,
+        default,
+        logits,
+        timm.data.resolve_model_data_config(outline),
+    )
 
 
 def _on_the_hub(address: Address, timm: Any) -> Address:
-    """The address by its name on the hub. Raises FeatalignError for a name timm does not know, or whose weights are not on the hub."""
+    """The address by its name on the hub.
+
+    Raises FeatalignError for a name timm does not know, or whose weights are not on the hub.
+    """
     if address.folder is not None or "/" in address.name:
         return address
     try:
@@ -52,10 +77,14 @@ def _on_the_hub(address: Address, timm: Any) -> Address:
     if entry is None or not timm.is_model(address.name):
         close = ", ".join(timm.list_models(f"*{address.name.partition('.')[0]}*")[:5])
         raise FeatalignError(
-            f"{address.text}: timm has no model {address.name}" + (f"; near are {close}" if close else "; timm.list_models() lists them")
+            f"{address.text}: timm has no model {address.name}"
+            + (f"; near are {close}" if close else "; timm.list_models() lists them")
         )
     if not entry.hf_hub_id:
-        raise FeatalignError(f"{address.text}: timm has no weights of {address.name} on the hub; timm.list_pretrained() lists what there is")
+        raise FeatalignError(
+            f"{address.text}: timm has no weights of {address.name} on the hub; "
+            "timm.list_pretrained() lists what there is"
+        )
     return replace(address, name=str(entry.hf_hub_id))
 
 
@@ -71,7 +100,10 @@ class Network:
         try:
             return timm.create_model(f"local-dir:{self.folder}", pretrained=pretrained).eval()
         except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
-            raise FeatalignError(f"{self.address.text}: timm cannot build it ({first_line(error)}); save it anew with timm") from error
+            raise FeatalignError(
+                f"{self.address.text}: timm cannot build it ({first_line(error)}); save it anew "
+                "with timm"
+            ) from error
 
     def pretrained(self) -> Any:
         """The model with its weights."""
@@ -89,11 +121,21 @@ class Network:
         try:
             with torch.device("meta"):
                 return self._built(pretrained=False)
-        except (FeatalignError, NotImplementedError):  # some compute with numbers while they are built
+        except (
+            FeatalignError,
+            NotImplementedError,
+        ):  # some compute with numbers while they are built
             return self._built(pretrained=False)
 
     def source(
-        self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str, logits: str | None, settings: dict
+        self,
+        name: str,
+        revision: str,
+        model: Resident[Any],
+        layers: tuple[str, ...],
+        default: str,
+        logits: str | None,
+        settings: dict,
     ) -> Source:
         """The source of a model, its own or a twin's."""
         timm = require("timm", extra="timm", address=self.address.text)
@@ -109,9 +151,14 @@ class Network:
 
         def load_twin(seed: int) -> Source:
             drawn_by = fresh_revision(seed, "torch", "timm")
-            return self.source(name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default, None, settings)
+            return self.source(
+                name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default, None, settings
+            )
 
-        identity = {key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()}
+        identity = {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in settings.items()
+        }
         return Source(
             name,
             revision,
@@ -131,7 +178,11 @@ class Network:
 
 def _layers(model: Any) -> tuple[str, ...]:
     """Names of the layers from input to output."""
-    blocks = len(getattr(model, "feature_info", ()) or getattr(model, "blocks", ())) if hasattr(model, "forward_intermediates") else 0
+    blocks = (
+        len(getattr(model, "feature_info", ()) or getattr(model, "blocks", ()))
+        if hasattr(model, "forward_intermediates")
+        else 0
+    )
     return (*(f"layer_{place}" for place in range(1, blocks + 1)), FEATURES)
 
 
@@ -140,12 +191,19 @@ def _run(model: Any, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str,
 
     where = device()
     emitted: dict[str, np.ndarray] = {}
-    places = [int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")]
+    places = [
+        int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")
+    ]
     with forward_pass(where, precision(where)):
         inputs = torch.from_numpy(prepared).to(where)
         if places:  # maps as (B, C, H, W), whatever the model computes in
-            final, maps = model.forward_intermediates(inputs, indices=sorted(places), output_fmt="NCHW")
-            emitted |= {f"layer_{place + 1}": as_numpy(pool(states, "mean")) for place, states in zip(sorted(places), maps, strict=True)}
+            final, maps = model.forward_intermediates(
+                inputs, indices=sorted(places), output_fmt="NCHW"
+            )
+            emitted |= {
+                f"layer_{place + 1}": as_numpy(pool(states, "mean"))
+                for place, states in zip(sorted(places), maps, strict=True)
+            }
         else:
             final = model.forward_features(inputs)
         if FEATURES in wanted:

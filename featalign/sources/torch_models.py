@@ -20,7 +20,10 @@ def device() -> str:
 
 
 def precision(device: str) -> str:
-    """The type that most is computed in: bfloat16 on an accelerator that has it, else float32. It is part of the revision."""
+    """The type that most is computed in: bfloat16 on an accelerator that has it, else float32.
+
+    It is part of the revision.
+    """
     import torch
 
     return "bfloat16" if device == "cuda" and torch.cuda.is_bf16_supported() else "float32"
@@ -31,12 +34,18 @@ def forward_pass(device: str, precision: str) -> Iterator[None]:
     """No gradients, and mixed precision where there is one."""
     import torch
 
-    with torch.inference_mode(), torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"):
+    with (
+        torch.inference_mode(),
+        torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"),
+    ):
         yield
 
 
 def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
-    """What `build` makes with torch's random numbers drawn by `seed`; the user's own are left as they were."""
+    """What `build` makes with torch's random numbers drawn by `seed`.
+
+    The user's own are left as they were.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]):
@@ -50,20 +59,25 @@ def fresh_revision(seed: int, *packages: str) -> str:
     >>> fresh_revision(1, "numpy").startswith("fresh weights 1, numpy ")
     True
     """
-    return ", ".join((f"fresh weights {seed}", *(f"{package} {version(package)}" for package in packages)))
+    return ", ".join(
+        (f"fresh weights {seed}", *(f"{package} {version(package)}" for package in packages))
+    )
 
 
 def as_numpy(tensor: Any) -> np.ndarray:
     """A tensor of any precision as float32, or float64 where it is."""
     import torch
 
-    return tensor.to(torch.float64 if tensor.dtype == torch.float64 else torch.float32).cpu().numpy()
+    return (
+        tensor.to(torch.float64 if tensor.dtype == torch.float64 else torch.float32).cpu().numpy()
+    )
 
 
 def pool(states: Any, pooling: str, mask: Any = None, prefix: int = 0) -> Any:
     """States (B, T, D) or maps (B, C, H, W) to (B, D).
 
-    mean: the average over tokens with mask 1, the first `prefix` left out, or over places; cls: the first token; last: the last with mask 1.
+    mean: the average over tokens with mask 1, the first `prefix` left out, or over places; cls: the
+    first token; last: the last with mask 1.
     """
     import torch
 

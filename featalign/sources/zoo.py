@@ -36,12 +36,17 @@ def read_card(name: str) -> dict[str, Any]:
     Raises FeatalignError for a name that does not exist.
     """
     if name not in zoo_names():
-        raise FeatalignError(f"source: there is no zoo/{name}; the zoo has {', '.join(zoo_names())}")
+        raise FeatalignError(
+            f"source: there is no zoo/{name}; the zoo has {', '.join(zoo_names())}"
+        )
     return json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def load_zoo_source(name: str) -> Source:
-    """The source zoo/NAME. The network is built when it first has to compute: ranking from the cache never needs it."""
+    """The source zoo/NAME.
+
+    The network is built when it first has to compute: ranking from the cache never needs it.
+    """
     return source_of_card(f"zoo/{name}", read_card(name), WEIGHTS / f"{name}.safetensors")
 
 
@@ -71,7 +76,9 @@ def source_of_card(
             pretraining["description"],
             pretraining["num_examples"],
             pretraining["num_classes"],
-            card["accuracy"]["value"] if card["accuracy"]["measured_on"] == "test images" else None,  # else it says nothing of what was learnt
+            card["accuracy"]["value"]
+            if card["accuracy"]["measured_on"] == "test images"
+            else None,  # else it says nothing of what was learnt
             card["num_parameters"],
         ),
         load_differentiable=lambda: built().differentiable,
@@ -128,11 +135,18 @@ def _initialiser() -> str:
 
 
 def _code() -> bytes:
-    return Path(__file__).with_name("zoo_networks.py").read_bytes() + inspect.getsource(_drawn).encode()
+    return (
+        Path(__file__).with_name("zoo_networks.py").read_bytes()
+        + inspect.getsource(_drawn).encode()
+    )
 
 
 def _preprocessing(card: dict[str, Any]) -> ImagePreprocessing:
-    return ImagePreprocessing(card["preprocessing"]["size"], tuple(card["preprocessing"]["mean"]), tuple(card["preprocessing"]["std"]))
+    return ImagePreprocessing(
+        card["preprocessing"]["size"],
+        tuple(card["preprocessing"]["mean"]),
+        tuple(card["preprocessing"]["std"]),
+    )
 
 
 def _revision(card: dict[str, Any], weights: dict[str, np.ndarray]) -> str:

@@ -1,7 +1,8 @@
 """The three small architectures of the zoo: residual, plain convolutional, vision transformer.
 
-Each maps images (B, 32, 32, 3) to a dictionary of named layers from input to output: pooled activations (B, D), the
-penultimate ones under "features", and the head's "logits" (B, C). A stem of stride 2 keeps them fast on a CPU.
+Each maps images (B, 32, 32, 3) to a dictionary of named layers from input to output: pooled
+activations (B, D), the penultimate ones under "features", and the head's "logits" (B, C). A stem of
+stride 2 keeps them fast on a CPU.
 """
 
 import jax
@@ -15,8 +16,18 @@ def _pool(maps: jax.Array) -> jax.Array:
     return maps.mean(axis=(1, 2))
 
 
-def _convolution(width_in: int, width_out: int, stride: int, rngs: nnx.Rngs, *, size: int = 3, bias: bool = False) -> nnx.Conv:
-    return nnx.Conv(width_in, width_out, (size, size), strides=stride, use_bias=bias, kernel_init=nnx.initializers.he_normal(), rngs=rngs)
+def _convolution(
+    width_in: int, width_out: int, stride: int, rngs: nnx.Rngs, *, size: int = 3, bias: bool = False
+) -> nnx.Conv:
+    return nnx.Conv(
+        width_in,
+        width_out,
+        (size, size),
+        strides=stride,
+        use_bias=bias,
+        kernel_init=nnx.initializers.he_normal(),
+        rngs=rngs,
+    )
 
 
 class ResidualBlock(nnx.Module):
@@ -28,7 +39,9 @@ class ResidualBlock(nnx.Module):
         self.convolution_2 = _convolution(width_out, width_out, 1, rngs)
         self.norm_2 = nnx.GroupNorm(width_out, num_groups=8, rngs=rngs)
         changes_shape = stride != 1 or width_in != width_out
-        self.shortcut = _convolution(width_in, width_out, stride, rngs, size=1) if changes_shape else None
+        self.shortcut = (
+            _convolution(width_in, width_out, stride, rngs, size=1) if changes_shape else None
+        )
 
     def __call__(self, maps: jax.Array) -> jax.Array:
         hidden = nnx.relu(self.norm_1(self.convolution_1(maps)))
@@ -39,7 +52,9 @@ class ResidualBlock(nnx.Module):
 class ResidualNetwork(nnx.Module):
     """A residual network with group normalisation: three stages of one block each."""
 
-    def __init__(self, num_classes: int, *, widths: tuple[int, int, int] = (16, 32, 64), rngs: nnx.Rngs):
+    def __init__(
+        self, num_classes: int, *, widths: tuple[int, int, int] = (16, 32, 64), rngs: nnx.Rngs
+    ):
         self.stem = _convolution(3, widths[0], 2, rngs)
         self.norm = nnx.GroupNorm(widths[0], num_groups=8, rngs=rngs)
         self.stage_1 = ResidualBlock(widths[0], widths[0], 1, rngs=rngs)
@@ -64,7 +79,9 @@ class ResidualNetwork(nnx.Module):
 class PlainNetwork(nnx.Module):
     """A plain stack of 3x3 convolutions without normalisation, in the manner of VGG."""
 
-    def __init__(self, num_classes: int, *, widths: tuple[int, int, int] = (24, 48, 96), rngs: nnx.Rngs):
+    def __init__(
+        self, num_classes: int, *, widths: tuple[int, int, int] = (24, 48, 96), rngs: nnx.Rngs
+    ):
         self.stem = _convolution(3, widths[0], 2, rngs, bias=True)
         self.stage_1 = _convolution(widths[0], widths[1], 2, rngs, bias=True)
         self.stage_2 = _convolution(widths[1], widths[1], 1, rngs, bias=True)
@@ -98,11 +115,22 @@ class TransformerBlock(nnx.Module):
 class VisionTransformer(nnx.Module):
     """A small vision transformer on 4x4 patches with mean pooling."""
 
-    def __init__(self, num_classes: int, *, width: int = 64, depth: int = 2, num_heads: int = 2, patch: int = 4, rngs: nnx.Rngs):
+    def __init__(
+        self,
+        num_classes: int,
+        *,
+        width: int = 64,
+        depth: int = 2,
+        num_heads: int = 2,
+        patch: int = 4,
+        rngs: nnx.Rngs,
+    ):
         self.patches = nnx.Conv(3, width, (patch, patch), strides=patch, rngs=rngs)
         num_tokens = (IMAGE_SIZE // patch) ** 2
         self.positions = nnx.Param(0.02 * jax.random.normal(rngs.params(), (num_tokens, width)))
-        self.blocks = nnx.List([TransformerBlock(width, num_heads, rngs=rngs) for _ in range(depth)])
+        self.blocks = nnx.List(
+            [TransformerBlock(width, num_heads, rngs=rngs) for _ in range(depth)]
+        )
         self.norm = nnx.LayerNorm(width, rngs=rngs)
         self.head = nnx.Linear(width, num_classes, rngs=rngs)
 

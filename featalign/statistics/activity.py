@@ -11,8 +11,9 @@ import jax.numpy as jnp
 class Activity:
     """Counts and sums of |x| over rows and columns.
 
-    `row_sparsity` sums Hoyer's measure (√D - l1/l2) / (√D - 1) over the rows that are not all zero. `not_finite` counts NaN and
-    infinite entries, which the other fields leave out. `largest` is the greatest finite |x|.
+    `row_sparsity` sums Hoyer's measure (√D - l1/l2) / (√D - 1) over the rows that are not all zero.
+    `not_finite` counts NaN and infinite entries, which the other fields leave out. `largest` is the
+    greatest finite |x|.
     """
 
     count: jax.Array  # ()
@@ -38,11 +39,17 @@ class Activity:
         finite = jnp.isfinite(features)
         sizes = jnp.where(finite & present, jnp.abs(features), 0.0)
         peaks = sizes.max(axis=1)
-        scaled = sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]  # keeps squares of tiny and huge values in range
+        scaled = (
+            sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]
+        )  # keeps squares of tiny and huge values in range
         width = features.shape[1]
         root = width**0.5
         ratios = scaled.sum(axis=1) / jnp.sqrt(jnp.maximum((scaled * scaled).sum(axis=1), 1.0))
-        sparsity = jnp.where(peaks > 0, (root - ratios) / (root - 1), 0.0) if width > 1 else jnp.zeros(len(features))
+        sparsity = (
+            jnp.where(peaks > 0, (root - ratios) / (root - 1), 0.0)
+            if width > 1
+            else jnp.zeros(len(features))
+        )
         active = sizes > 0
         return Activity(
             count=valid.sum().astype(features.dtype),

@@ -8,7 +8,9 @@ from featalign.arrays import check_features
 from featalign.errors import FeatalignError
 
 BATCH_ROWS = 2048
-BATCH_VALUES = 2**20  # larger batches fall out of the processor's cache and their buffers are mapped anew each time
+BATCH_VALUES = (
+    2**20
+)  # larger batches fall out of the processor's cache and their buffers are mapped anew each time
 
 
 def batch_size(num_rows: int, width: int) -> int:
@@ -21,14 +23,17 @@ def batch_size(num_rows: int, width: int) -> int:
     return min(most, max(8, 1 << (num_rows - 1).bit_length()))
 
 
-def batches(blocks: Iterable[np.ndarray], width: int, size: int) -> Iterator[tuple[np.ndarray, int]]:
+def batches(
+    blocks: Iterable[np.ndarray], width: int, size: int
+) -> Iterator[tuple[np.ndarray, int]]:
     """Rows in batches of `size` (the last may be smaller) with the number of the first row, whatever the sizes of the blocks."""
     start, rest = 0, None
     for block in blocks:
         block = check_features(block)
         if block.shape[1] != width:
             raise FeatalignError(
-                f"features: expected {width} columns in every block, got {block.shape[1]}; all rows must come from one layer of one source"
+                f"features: expected {width} columns in every block, got {block.shape[1]}; all "
+                "rows must come from one layer of one source"
             )
         if rest is not None and len(rest):
             block = np.concatenate([rest, block])
@@ -41,11 +46,16 @@ def batches(blocks: Iterable[np.ndarray], width: int, size: int) -> Iterator[tup
         yield rest, start
 
 
-def padded(batch: np.ndarray, labels: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def padded(
+    batch: np.ndarray, labels: np.ndarray, size: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Batch and labels with rows of zeros up to `size`, and which rows are real (size,)."""
     missing = size - len(batch)
     valid = np.arange(size) < len(batch)
     if not missing:
         return batch, labels, valid
-    grown = [np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)]) for part in (batch, labels)]
+    grown = [
+        np.concatenate([part, np.zeros((missing, *part.shape[1:]), part.dtype)])
+        for part in (batch, labels)
+    ]
     return grown[0], grown[1], valid

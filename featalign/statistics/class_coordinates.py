@@ -16,8 +16,9 @@ from featalign.statistics.spectrum import Spectrum, rotated
 class ClassCoordinates:
     """Centred features in an orthonormal basis of R = min(N, D) directions that holds them all.
 
-    For N > D the basis is the columns' own; for N <= D it is V and the rows are U √Λ. `scatter` = Zᵀ Z, the class means and the counts are of
-    all N rows, `rows` and `labels` of those that are held. `rounding` is the size of a variance, times N, that only rounding made.
+    For N > D the basis is the columns' own; for N <= D it is V and the rows are U √Λ. `scatter` =
+    Zᵀ Z, the class means and the counts are of all N rows, `rows` and `labels` of those that are
+    held. `rounding` is the size of a variance, times N, that only rounding made.
     """
 
     rows: Any  # (M, R)
@@ -33,7 +34,10 @@ class ClassCoordinates:
 
 
 def class_coordinates(statistics: Statistics) -> ClassCoordinates:
-    """The coordinates; needs moments, label moments, spectrum and rows of a classification target."""
+    """The coordinates.
+
+    Needs moments, label moments, spectrum and rows of a classification target.
+    """
     assert statistics.spectrum is not None
     assert statistics.moments is not None
     assert statistics.rows is not None

@@ -18,10 +18,14 @@ class ClassMoments:
     @staticmethod
     def empty(num_classes: int, num_features: int) -> "ClassMoments":
         """The neutral element of `merge`."""
-        return ClassMoments(jnp.zeros(num_classes), jnp.zeros((num_classes, num_features)), jnp.zeros(num_classes))
+        return ClassMoments(
+            jnp.zeros(num_classes), jnp.zeros((num_classes, num_features)), jnp.zeros(num_classes)
+        )
 
     @staticmethod
-    def from_batch(features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> "ClassMoments":
+    def from_batch(
+        features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int
+    ) -> "ClassMoments":
         """Moments of the valid rows of a batch (B, D) with labels (B,)."""
         weights = valid.astype(features.dtype)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
@@ -29,7 +33,9 @@ class ClassMoments:
         sums = jax.ops.segment_sum((features - centre) * weights[:, None], labels, num_classes)
         offsets = sums / jnp.maximum(counts, 1)[:, None]
         residuals = (features - centre) - offsets[labels]
-        spreads = jax.ops.segment_sum((residuals * residuals).sum(axis=1) * weights, labels, num_classes)
+        spreads = jax.ops.segment_sum(
+            (residuals * residuals).sum(axis=1) * weights, labels, num_classes
+        )
         return ClassMoments(counts, offsets + centre * (counts > 0)[:, None], spreads)
 
     def merge(self, other: "ClassMoments") -> "ClassMoments":
@@ -71,14 +77,23 @@ class TargetMoments:
         count = jnp.maximum(weights.sum(), 1)
         feature_mean, mean = (weights @ features) / count, (weights @ targets) / count
         residuals = (targets - mean) * weights[:, None]
-        return TargetMoments(weights.sum(), feature_mean, mean, residuals.T @ residuals, residuals.T @ (features - feature_mean))
+        return TargetMoments(
+            weights.sum(),
+            feature_mean,
+            mean,
+            residuals.T @ residuals,
+            residuals.T @ (features - feature_mean),
+        )
 
     def merge(self, other: "TargetMoments") -> "TargetMoments":
         """Moments of the rows of both."""
         count = self.count + other.count
         safe = jnp.maximum(count, 1)
         weight = self.count * other.count / safe
-        feature_difference, difference = other.feature_mean - self.feature_mean, other.mean - self.mean
+        feature_difference, difference = (
+            other.feature_mean - self.feature_mean,
+            other.mean - self.mean,
+        )
         return TargetMoments(
             count,
             self.feature_mean + feature_difference * (other.count / safe),

@@ -18,7 +18,16 @@ from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.spectrum import Spectrum
 from featalign.statistics.tangent import Tangent
 
-Need = Literal["moments", "label_moments", "class_scatter", "spectrum", "rows", "source_probabilities", "source_logits", "tangent"]
+Need = Literal[
+    "moments",
+    "label_moments",
+    "class_scatter",
+    "spectrum",
+    "rows",
+    "source_probabilities",
+    "source_logits",
+    "tangent",
+]
 Value = TypeVar("Value")
 
 
@@ -35,8 +44,9 @@ class AgainstSource:
 class LabelOrders:
     """The labels in P random orders, and their sums in each, from which `relabelled` makes the statistics.
 
-    For classes: Σ z (P, C, D), Σ |z|² (P, C), Σ z² (P, C, D) of rows z about `centre`. For label columns: Σ (y - ȳ) zᵀ (P, K, D) in `sums`.
-    None where no scorer asked for what follows from them.
+    For classes: Σ z (P, C, D), Σ |z|² (P, C), Σ z² (P, C, D) of rows z about `centre`. For label
+    columns: Σ (y - ȳ) zᵀ (P, K, D) in `sums`. None where no scorer asked for what follows from
+    them.
     """
 
     labels: Labels
@@ -63,7 +73,10 @@ class _Once:
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the scorers read. `activity` is always there; the others when a scorer asked for them and the values are finite."""
+    """What the scorers read.
+
+    `activity` is always there; the others when a scorer asked for them and the values are finite.
+    """
 
     num_rows: int
     num_features: int

@@ -12,27 +12,44 @@ NUM_PAIRS = 5
 MOST_SHARED = 0.1
 
 
-def halves(statistics: Statistics, needs: frozenset[Need]) -> Iterator[tuple[Statistics, Statistics]]:
+def halves(
+    statistics: Statistics, needs: frozenset[Need]
+) -> Iterator[tuple[Statistics, Statistics]]:
     """Pairs of statistics of halves that share no row but those of classes with one row alone (and one of an odd number); classes are split evenly.
 
-    Half the difference of a score between two such halves has the variance of the score on all rows (Politis, Romano and Wolf, "Subsampling", 1999),
-    also where a change of weights says nothing because the features fit every row. None where more than a tenth of the rows would be shared.
+    Half the difference of a score between two such halves has the variance of the score on all rows
+    (Politis, Romano and Wolf, "Subsampling", 1999), also where a change of weights says nothing
+    because the features fit every row. None where more than a tenth of the rows would be shared.
     """
     sample = statistics.sample
     assert sample is not None
-    if statistics.num_classes and (np.bincount(sample.labels) == 1).sum() > MOST_SHARED * len(sample.labels):
+    if statistics.num_classes and (np.bincount(sample.labels) == 1).sum() > MOST_SHARED * len(
+        sample.labels
+    ):
         return
     random = np.random.default_rng([statistics.seed, 3])
     classes = tuple(str(number) for number in range(statistics.num_classes))
     for _ in range(NUM_PAIRS):
-        first, second = split_in_halves(sample.labels if statistics.num_classes else np.zeros(len(sample.labels), np.int64), random)
+        first, second = split_in_halves(
+            sample.labels if statistics.num_classes else np.zeros(len(sample.labels), np.int64),
+            random,
+        )
         pair = (sample.take(places) for places in (first, second))
-        one, two = (gather(rows.features, Labels(rows.labels, classes), needs - {"rows"}, seed=statistics.seed) for rows in pair)
+        one, two = (
+            gather(
+                rows.features, Labels(rows.labels, classes), needs - {"rows"}, seed=statistics.seed
+            )
+            for rows in pair
+        )
         yield one, two
 
 
-def split_in_halves(labels: np.ndarray, random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
-    """Places of two halves of the same size, each with half of every class; what is single goes to both.
+def split_in_halves(
+    labels: np.ndarray, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Places of two halves of the same size, each with half of every class.
+
+    What is single goes to both.
 
     >>> first, second = split_in_halves(np.array([0, 0, 1, 1, 2]), np.random.default_rng(0))
     >>> len(first), len(second), 4 in first, 4 in second
@@ -45,5 +62,7 @@ def split_in_halves(labels: np.ndarray, random: np.random.Generator) -> tuple[np
     paired = ordered[~single]
     if len(paired) % 2:
         paired = np.append(paired, paired[-1])
-    first, second = (np.sort(np.concatenate([paired[start::2], ordered[single]])) for start in (0, 1))
+    first, second = (
+        np.sort(np.concatenate([paired[start::2], ordered[single]])) for start in (0, 1)
+    )
     return first, second

@@ -21,11 +21,22 @@ class LabelTable:
         return LabelTable(zeros, zeros)
 
     @staticmethod
-    def from_batch(probabilities: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int) -> "LabelTable":
-        """Tables of the valid rows of a batch of source probabilities (B, Z) with labels (B,); of equal probabilities the first is the largest."""
+    def from_batch(
+        probabilities: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int
+    ) -> "LabelTable":
+        """Tables of the valid rows of a batch of source probabilities (B, Z) with labels (B,).
+
+        Of equal probabilities the first is the largest.
+        """
         soft = jnp.where(valid[:, None], probabilities, 0.0)
-        hard = jax.nn.one_hot(probabilities.argmax(axis=1), probabilities.shape[1], dtype=soft.dtype) * valid[:, None]
-        return LabelTable(jax.ops.segment_sum(soft, labels, num_classes), jax.ops.segment_sum(hard, labels, num_classes))
+        hard = (
+            jax.nn.one_hot(probabilities.argmax(axis=1), probabilities.shape[1], dtype=soft.dtype)
+            * valid[:, None]
+        )
+        return LabelTable(
+            jax.ops.segment_sum(soft, labels, num_classes),
+            jax.ops.segment_sum(hard, labels, num_classes),
+        )
 
     def merge(self, other: "LabelTable") -> "LabelTable":
         """Tables of the rows of both."""

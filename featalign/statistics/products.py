@@ -1,7 +1,7 @@
 """Large products and decompositions in float64: by BLAS and LAPACK on processors, by XLA elsewhere.
 
-By how much the products of XLA stay behind those of BLAS depends on the processor: up to four times.
-What is written with `arrays()` runs in numpy on processors and in JAX on accelerators.
+By how much the products of XLA stay behind those of BLAS depends on the processor: up to four
+times. What is written with `arrays()` runs in numpy on processors and in JAX on accelerators.
 """
 
 from collections.abc import Iterator
@@ -97,5 +97,7 @@ def group_sums(rows: np.ndarray, groups: np.ndarray, num_groups: int) -> np.ndar
     places = (groups.astype(np.int64) + num_groups * np.arange(number)[:, None]).reshape(-1)
     order = np.argsort(places, kind="stable")
     starts = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=number * num_groups))])
-    members = csr_array((np.ones(number * count), order % count, starts), shape=(number * num_groups, count))
+    members = csr_array(
+        (np.ones(number * count), order % count, starts), shape=(number * num_groups, count)
+    )
     return (members @ rows).reshape(number, num_groups, -1)

@@ -23,9 +23,10 @@ CLOSE = 1e-3  # turns by more are no small change
 class Reweighted:
     """`statistics` with the rows of each of G groups given a weight of 1 + `step`, and all rows a little less, so that N stays.
 
-    A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its derivatives in the weights of the rows are its
-    influences, and Var θ = Σ influences² (Jaeckel, "The infinitesimal jackknife", 1972), here over groups of rows, with changes so small that
-    the derivative of the eigendecomposition serves in place of another one. Directions whose
+    A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its
+    derivatives in the weights of the rows are its influences, and Var θ = Σ influences² (Jaeckel,
+    "The infinitesimal jackknife", 1972), here over groups of rows, with changes so small that the
+    derivative of the eigendecomposition serves in place of another one. Directions whose
     eigenvalues lie as close as the change is large are decomposed anew among themselves.
     """
 
@@ -34,22 +35,37 @@ class Reweighted:
 
 
 def reweighted(statistics: Statistics) -> Reweighted | None:
-    """The reweighted statistics from the sample of rows; None for too few rows. Fields that no moments give (rows, tables) are left as they are."""
+    """The reweighted statistics from the sample of rows; None for too few rows.
+
+    Fields that no moments give (rows, tables) are left as they are.
+    """
     sample = statistics.sample
-    if sample is None or len(sample.labels) < 2 * NUM_GROUPS or float(statistics.activity.not_finite) > 0:
+    if (
+        sample is None
+        or len(sample.labels) < 2 * NUM_GROUPS
+        or float(statistics.activity.not_finite) > 0
+    ):
         return None
     size = min(len(sample.labels) // NUM_GROUPS, GROUP_ROWS)
-    order = np.random.default_rng([statistics.seed, 2]).permutation(len(sample.labels))[: size * NUM_GROUPS]
+    order = np.random.default_rng([statistics.seed, 2]).permutation(len(sample.labels))[
+        : size * NUM_GROUPS
+    ]
     chosen = np.sort(order.reshape(NUM_GROUPS, size), axis=1)
     step = 1e-6 * statistics.num_rows / size
     return Reweighted(_each(statistics, chosen, step), np.sqrt(statistics.num_rows / size) / step)
 
 
 def _each(statistics: Statistics, chosen: np.ndarray, step: float) -> Iterator[Statistics]:
-    average = jax.tree.map(lambda part: part / len(chosen), _changes(statistics, chosen.reshape(-1)))
+    average = jax.tree.map(
+        lambda part: part / len(chosen), _changes(statistics, chosen.reshape(-1))
+    )
     for places in chosen:
-        contrast = jax.tree.map(lambda part, mean: step * (part - mean), _changes(statistics, places), average)
-        moved = {name: _moved(getattr(statistics, name), change) for name, change in contrast.items()}
+        contrast = jax.tree.map(
+            lambda part, mean: step * (part - mean), _changes(statistics, places), average
+        )
+        moved = {
+            name: _moved(getattr(statistics, name), change) for name, change in contrast.items()
+        }
         yield replace(statistics, rows=None, known={}, **moved)
 
 
@@ -79,27 +95,46 @@ def _moved(record: object, contrast: dict) -> object:
     """The record with its fields changed; the spectrum through its own coordinates."""
     if isinstance(record, Spectrum):
         return _turned(*_grouped(record, contrast))
-    return replace(record, **{name: getattr(record, name) + value for name, value in contrast.items()})  # type: ignore[type-var]
+    return replace(
+        record, **{name: getattr(record, name) + value for name, value in contrast.items()}
+    )  # type: ignore[type-var]
 
 
 @jax.jit
 def _activity(features: jax.Array) -> dict:
     sums = Activity.from_batch(features, jnp.ones(len(features), bool))
-    return {name: getattr(sums, name) for name in ("active", "live_rows", "row_sparsity", "column_active", "column_sums", "column_squares")}
+    return {
+        name: getattr(sums, name)
+        for name in (
+            "active",
+            "live_rows",
+            "row_sparsity",
+            "column_active",
+            "column_sums",
+            "column_squares",
+        )
+    }
 
 
 @jax.jit
 def _moments(moments: Moments, features: jax.Array) -> dict:
     centred = features - moments.mean
     squares, total = (centred * centred).sum(axis=1), centred.sum(axis=0)
-    return {"mean": total / moments.count, "quartic": squares @ squares - 4 / moments.count * (total @ moments.cubic)}
+    return {
+        "mean": total / moments.count,
+        "quartic": squares @ squares - 4 / moments.count * (total @ moments.cubic),
+    }
 
 
 @jax.jit
 def _class_moments(moments: ClassMoments, features: jax.Array, members: jax.Array) -> dict:
     counts, residuals = members.sum(axis=0), features - members @ moments.means
     means = members.T @ residuals / moments.counts[:, None]
-    return {"counts": counts, "means": means, "spreads": members.T @ (residuals * residuals).sum(axis=1)}
+    return {
+        "counts": counts,
+        "means": means,
+        "spreads": members.T @ (residuals * residuals).sum(axis=1),
+    }
 
 
 @jax.jit
@@ -117,7 +152,11 @@ def _target_moments(moments: TargetMoments, features: jax.Array, targets: jax.Ar
 def _class_scatter(scatter: ClassScatter, features: jax.Array, members: jax.Array) -> dict:
     residuals = features - members @ scatter.means
     means = members.T @ residuals / scatter.counts[:, None]
-    return {"counts": members.sum(axis=0), "means": means, "squares": members.T @ (residuals * residuals)}
+    return {
+        "counts": members.sum(axis=0),
+        "means": means,
+        "squares": members.T @ (residuals * residuals),
+    }
 
 
 def _coordinates(spectrum: Spectrum, features: jax.Array, numbers: np.ndarray) -> jax.Array:
@@ -128,7 +167,9 @@ def _coordinates(spectrum: Spectrum, features: jax.Array, numbers: np.ndarray) -
 
 
 @jax.jit
-def _spectrum(spectrum: Spectrum, features: jax.Array, coordinates: jax.Array, columns: jax.Array) -> dict:
+def _spectrum(
+    spectrum: Spectrum, features: jax.Array, coordinates: jax.Array, columns: jax.Array
+) -> dict:
     residuals = columns - spectrum.label_means
     return {
         "scatter": coordinates.T @ coordinates,  # (R, R), in the directions of the spectrum

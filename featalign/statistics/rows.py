@@ -18,7 +18,9 @@ class Rows:
         """These rows, or a seeded sample of them in their order."""
         if len(self.labels) <= max_rows:
             return self
-        return self.take(np.sort(np.random.default_rng(seed).choice(len(self.labels), max_rows, replace=False)))
+        return self.take(
+            np.sort(np.random.default_rng(seed).choice(len(self.labels), max_rows, replace=False))
+        )
 
     def take(self, kept: np.ndarray) -> "Rows":
         """The rows at these places alone."""
@@ -30,7 +32,11 @@ class HeldRows:
 
     def __init__(self, num_rows: int, max_rows: int, seed: int):
         self.sampled = num_rows > max_rows
-        self.wanted = np.sort(np.random.default_rng(seed).choice(num_rows, max_rows, replace=False)) if self.sampled else np.arange(num_rows)
+        self.wanted = (
+            np.sort(np.random.default_rng(seed).choice(num_rows, max_rows, replace=False))
+            if self.sampled
+            else np.arange(num_rows)
+        )
         self.parts: list[np.ndarray] = []
 
     def take(self, batch: np.ndarray, start: int) -> None:

@@ -29,13 +29,20 @@ class CentreSums:
     @staticmethod
     def empty(num_features: int) -> "CentreSums":
         """The neutral element of `merge`."""
-        return CentreSums(jnp.zeros(()), jnp.zeros(num_features), jnp.zeros(num_features), jnp.zeros(()))
+        return CentreSums(
+            jnp.zeros(()), jnp.zeros(num_features), jnp.zeros(num_features), jnp.zeros(())
+        )
 
     @staticmethod
     def from_batch(rows: jax.Array, valid: jax.Array) -> "CentreSums":
         """Sums of a batch (B, D) whose rows that are not valid are zero."""
         squares = (rows * rows).sum(axis=1)
-        return CentreSums(valid.sum().astype(rows.dtype), jnp.ones(len(rows)) @ rows, squares @ rows, squares @ squares)
+        return CentreSums(
+            valid.sum().astype(rows.dtype),
+            jnp.ones(len(rows)) @ rows,
+            squares @ rows,
+            squares @ squares,
+        )
 
     def merge(self, other: "CentreSums") -> "CentreSums":
         """Sums of the rows of both."""
@@ -43,14 +50,20 @@ class CentreSums:
 
 
 class ScatterSum:
-    """Adds zᵀ z (D, D) of batch after batch in place, one half only; z are rows about a fixed centre.
+    """Adds zᵀ z (D, D) of batch after batch in place, one half only.
 
-    On a processor this takes about 0.6 of the time of `Moments.from_batch` and `merge`, which accelerators use.
+    Z are rows about a fixed centre.
+
+    On a processor this takes about 0.6 of the time of `Moments.from_batch` and `merge`, which
+    accelerators use.
     """
 
     def __init__(self, width: int):
         self.upper = np.zeros((width, width), order="F")
-        self.waiting, self.held = np.empty((max(1, BUFFER_VALUES // width), width)), 0  # each call reads and writes the whole sum
+        self.waiting, self.held = (
+            np.empty((max(1, BUFFER_VALUES // width), width)),
+            0,
+        )  # each call reads and writes the whole sum
 
     def add(self, rows: Any) -> None:
         """Add the products of the rows of a batch (B, D)."""

@@ -14,7 +14,9 @@ BLOCK_ROWS = 4096
 
 @dataclass(frozen=True)
 class SourceOutputs:
-    """The source's logits or probabilities (N, Z) in blocks of rows, in the order of the features; `blocks()` starts anew at each call.
+    """The source's logits or probabilities (N, Z) in blocks of rows, in the order of the features.
+
+    `blocks()` starts anew at each call.
 
     Scorers may read them more than once, so that no more than a block is held whatever N is.
     """
@@ -23,28 +25,40 @@ class SourceOutputs:
     are_logits: bool
 
     @staticmethod
-    def from_probabilities(probabilities: object, num_rows: int, *, name: str = "source_probabilities") -> "SourceOutputs":
+    def from_probabilities(
+        probabilities: object, num_rows: int, *, name: str = "source_probabilities"
+    ) -> "SourceOutputs":
         """Checked probabilities (N, Z).
 
-        Raises FeatalignError unless there is a row for each label, all values are finite and not negative, and rows sum to 1 within 1e-3.
+        Raises FeatalignError unless there is a row for each label, all values are finite and not
+        negative, and rows sum to 1 within 1e-3.
         """
         array = _checked(probabilities, num_rows, name)
         for start, block in _slices(array):
             if (block < 0).any():
                 row = start + int(np.flatnonzero((block < 0).any(axis=1))[0])
-                raise FeatalignError(f"{name}: expected probabilities, got a negative value in row {row}; pass logits as source_logits instead")
+                raise FeatalignError(
+                    f"{name}: expected probabilities, got a negative value in row {row}; pass "
+                    "logits as source_logits instead"
+                )
             wrong = np.abs(block.astype(np.float64).sum(axis=1) - 1) > 1e-3
             if wrong.any():
                 row = int(np.flatnonzero(wrong)[0])
                 total = block[row].astype(np.float64).sum()
                 raise FeatalignError(
-                    f"{name}: expected rows that sum to 1, got {total:.6g} in row {start + row}; pass logits as source_logits instead"
+                    f"{name}: expected rows that sum to 1, got {total:.6g} in row {start + row}; "
+                    "pass logits as source_logits instead"
                 )
         return SourceOutputs(lambda: (block for _, block in _slices(array)), are_logits=False)
 
     @staticmethod
-    def from_logits(logits: object, num_rows: int, *, name: str = "source_logits") -> "SourceOutputs":
-        """Checked logits (N, Z); raises FeatalignError unless there is a row for each label and all values are finite."""
+    def from_logits(
+        logits: object, num_rows: int, *, name: str = "source_logits"
+    ) -> "SourceOutputs":
+        """Checked logits (N, Z).
+
+        Raises FeatalignError unless there is a row for each label and all values are finite.
+        """
         array = _checked(logits, num_rows, name)
         return SourceOutputs(lambda: (block for _, block in _slices(array)), are_logits=True)
 
@@ -69,12 +83,18 @@ class SourceOutputs:
 def _checked(values: object, num_rows: int, name: str) -> np.ndarray:
     array = check_features(values, name=name)
     if len(array) != num_rows:
-        raise FeatalignError(f"{name}: expected one row for each of the {num_rows} rows of features, got {len(array)}; check the order of both")
+        raise FeatalignError(
+            f"{name}: expected one row for each of the {num_rows} rows of features, got "
+            f"{len(array)}; check the order of both"
+        )
     for start, block in _slices(array):
         finite = np.isfinite(block).all(axis=1)
         if not finite.all():
             row = start + int(np.flatnonzero(~finite)[0])
-            raise FeatalignError(f"{name}: expected finite values, got NaN or infinity in row {row}; drop that row here and in features")
+            raise FeatalignError(
+                f"{name}: expected finite values, got NaN or infinity in row {row}; drop that row "
+                "here and in features"
+            )
     return array
 
 

@@ -15,10 +15,11 @@ from featalign.statistics.products import arrays, blocks, held, on_host, symmetr
 class Spectrum:
     """The centred features Z = U √Λ Vᵀ (N, D), what the labels Y (N, K) and the mean μ are in that basis.
 
-    R = min(N, D). `eigenvalues` Λ of Zᵀ Z descend; those below max(N, D) ε Λ₁ are set to zero, and with them their
-    projections. `label_projections` = Uᵀ Y, `mean_projections` = Vᵀ μ, `mean_remainder` = |μ|² outside the span of Z. U is orthogonal to the
-    vector of ones, so the uncentred features are this plus one rank: F Fᵀ in the basis (1/√N, U) is an arrowhead matrix, and
-    nothing needs a second decomposition.
+    R = min(N, D). `eigenvalues` Λ of Zᵀ Z descend; those below max(N, D) ε Λ₁ are set to zero, and
+    with them their projections. `label_projections` = Uᵀ Y, `mean_projections` = Vᵀ μ,
+    `mean_remainder` = |μ|² outside the span of Z. U is orthogonal to the vector of ones, so the
+    uncentred features are this plus one rank: F Fᵀ in the basis (1/√N, U) is an arrowhead matrix,
+    and nothing needs a second decomposition.
     """
 
     count: jax.Array  # ()
@@ -29,7 +30,9 @@ class Spectrum:
     label_means: jax.Array  # (K,)
     label_squares: jax.Array  # (K,) Σ (y - ȳ)²
     mean: jax.Array  # (D,)
-    basis: jax.Array  # V (D, D) where the D x D scatter was decomposed, U (N, N) where the N x N Gram was
+    basis: (
+        jax.Array
+    )  # V (D, D) where the D x D scatter was decomposed, U (N, N) where the N x N Gram was
     basis_is_left: bool = field(metadata={"static": True})
 
     @property
@@ -162,14 +165,18 @@ def spectrum_from_rows(features: Any, labels: Any) -> Spectrum:
 def uncentred_eigenvalues(spectrum: Spectrum, *, iterations: int = 54) -> jax.Array:
     """The R largest eigenvalues of Fᵀ F, descending, F the features as they are.
 
-    Fᵀ F = Zᵀ Z + N μ μᵀ is a rank-one change of a diagonal matrix in the basis V; its eigenvalues are the roots of
-    1 + N Σ μ_j² / (λ_j - σ), one between each two neighbouring λ (Golub 1973). Bisection from the lower neighbour finds
-    them all at once, however the λ cluster.
+    Fᵀ F = Zᵀ Z + N μ μᵀ is a rank-one change of a diagonal matrix in the basis V; its eigenvalues
+    are the roots of 1 + N Σ μ_j² / (λ_j - σ), one between each two neighbouring λ (Golub 1973).
+    Bisection from the lower neighbour finds them all at once, however the λ cluster.
     """
     poles = jnp.append(spectrum.eigenvalues, 0.0)[::-1]
-    weights = spectrum.count * jnp.append(spectrum.mean_projections**2, spectrum.mean_remainder)[::-1]
+    weights = (
+        spectrum.count * jnp.append(spectrum.mean_projections**2, spectrum.mean_remainder)[::-1]
+    )
     gaps = jnp.append(jnp.diff(poles), weights.sum())
-    return (poles + _roots(poles, weights, poles, gaps, iterations))[::-1][: len(spectrum.eigenvalues)]
+    return (poles + _roots(poles, weights, poles, gaps, iterations))[::-1][
+        : len(spectrum.eigenvalues)
+    ]
 
 
 def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -> jax.Array:
@@ -179,7 +186,9 @@ def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -
     return poles[0] + _roots(poles, weights, poles[:1], weights.sum()[None], iterations)[0]
 
 
-def _roots(poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Array, iterations: int) -> jax.Array:
+def _roots(
+    poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Array, iterations: int
+) -> jax.Array:
     """For each start the δ in [0, gap] where 1 + Σ weights / (poles - start - δ) changes its sign."""
     distances = poles[None, :] - starts[:, None]
 
@@ -187,7 +196,10 @@ def _roots(poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Ar
         low, high = bounds
         middle = (low + high) / 2
         gap = distances - middle[:, None]
-        above = 1 + jnp.sum(jnp.where(gap == 0, 0.0, weights / jnp.where(gap == 0, 1.0, gap)), axis=1) > 0
+        above = (
+            1 + jnp.sum(jnp.where(gap == 0, 0.0, weights / jnp.where(gap == 0, 1.0, gap)), axis=1)
+            > 0
+        )
         return jnp.where(above, low, middle), jnp.where(above, middle, high)
 
     low, high = jax.lax.fori_loop(0, iterations, halve, (jnp.zeros_like(gaps), gaps))

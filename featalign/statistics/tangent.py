@@ -42,7 +42,8 @@ def within_folds(tangent: Tangent, seed: int) -> Tangent:
 def joint_gram(draw: Draw) -> np.ndarray:
     """The Gram matrix (M, M) of activations and gradients together, each centred and with a mean square of 1 per row.
 
-    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no label enters. What is finite gives what is finite.
+    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no
+    label enters. What is finite gives what is finite.
     """
     gram = np.zeros((len(draw.features),) * 2)
     for part in (draw.features, draw.gradients):

@@ -16,16 +16,19 @@ MOST_WORKERS = 4
 SIDE_BY_SIDE = 200  # rows from which a thread of Python costs less than it saves
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-_WITHIN = RLock()  # the number of threads is the process's, so that one thread at a time may set it and put it back
+_WITHIN = (
+    RLock()
+)  # the number of threads is the process's, so that one thread at a time may set it and put it back
 
 
 @contextmanager
 def threads_for(rows: int, columns: int) -> Iterator[None]:
     """Within it LAPACK and BLAS use one thread if matrices of so many rows and columns are small.
 
-    Threads of OpenBLAS wait for each other in a loop: a decomposition of 240 x 240 gains nothing from a second one, and
-    where other work holds the processor it costs many times as much. A thread that comes while another one is within
-    sets nothing, and has what there is. Numbers stay what they are but for rounding.
+    Threads of OpenBLAS wait for each other in a loop: a decomposition of 240 x 240 gains nothing
+    from a second one, and where other work holds the processor it costs many times as much. A
+    thread that comes while another one is within sets nothing, and has what there is. Numbers stay
+    what they are but for rounding.
 
     >>> with threads_for(2, 2):
     ...     np.linalg.eigvalsh(np.eye(2))
@@ -68,7 +71,9 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
     [[1.0, 1.0], [2.0, 3.0]]
     """
     cores, rows = os.cpu_count() or 1, len(matrices[0])
-    too_few = len(matrices) < cores and rows * rows > SMALL  # then each has work for several threads
+    too_few = (
+        len(matrices) < cores and rows * rows > SMALL
+    )  # then each has work for several threads
     if rows < SIDE_BY_SIDE or too_few:
         with threads_for(rows, rows):
             found = [np.linalg.eigh(matrix) for matrix in matrices]
@@ -81,6 +86,6 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
 @cache
 def _controller() -> ThreadpoolController:
     """Looking the libraries up takes milliseconds, and is done once."""
-    import scipy.linalg  # noqa: F401  (brings a library of its own, which JAX calls too)
+    import scipy.linalg
 
     return ThreadpoolController()

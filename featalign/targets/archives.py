@@ -16,27 +16,49 @@ CONTENTS = "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any
 def load_archive(path: Path, name: str) -> Target:
     """A target from an .npz with `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
 
-    `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class names.
+    `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
+    names.
     """
     if not zipfile.is_zipfile(path):
-        raise FeatalignError(f"{path}: expected an .npz file, got something else or a part of one; save it again with numpy.savez")
+        raise FeatalignError(
+            f"{path}: expected an .npz file, got something else or a part of one; save it again "
+            "with numpy.savez"
+        )
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:  # numpy leaves a damaged file open
+        with (
+            open(path, "rb") as file,
+            np.load(file, allow_pickle=False) as archive,
+        ):  # numpy leaves a damaged file open
             arrays = {key: _member(path, archive, key) for key in archive.files if key in _KNOWN}
             found = archive.files
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError) as error:
         if isinstance(error, FeatalignError):
             raise
-        raise FeatalignError(f"{path}: expected an .npz file, but it cannot be read ({error}); save it again with numpy.savez") from error
+        raise FeatalignError(
+            f"{path}: expected an .npz file, but it cannot be read ({error}); save it again with "
+            "numpy.savez"
+        ) from error
     inputs, labels = ("x_train", "y_train") if "x_train" in arrays else ("inputs", "labels")
     if inputs not in arrays or labels not in arrays:
-        raise FeatalignError(f"{path}: expected {CONTENTS}, got {', '.join(found) or 'nothing'}; save it with these names")
+        raise FeatalignError(
+            f"{path}: expected {CONTENTS}, got {', '.join(found) or 'nothing'}; save it with these "
+            "names"
+        )
     if ("x_test" in arrays) != ("y_test" in arrays):
         present, absent = ("x_test", "y_test") if "x_test" in arrays else ("y_test", "x_test")
-        raise FeatalignError(f"{path}: expected both x_test and y_test, got {present} without {absent}; add it or leave both out")
-    held_out = (as_inputs(arrays["x_test"], name="x_test"), arrays["y_test"]) if "x_test" in arrays else None
+        raise FeatalignError(
+            f"{path}: expected both x_test and y_test, got {present} without {absent}; add it or "
+            "leave both out"
+        )
+    held_out = (
+        (as_inputs(arrays["x_test"], name="x_test"), arrays["y_test"])
+        if "x_test" in arrays
+        else None
+    )
     classes = arrays["classes"].tolist() if "classes" in arrays else None
-    return build_target(name, as_inputs(arrays[inputs], name=inputs), arrays[labels], classes, held_out)
+    return build_target(
+        name, as_inputs(arrays[inputs], name=inputs), arrays[labels], classes, held_out
+    )
 
 
 _KNOWN = ("inputs", "labels", "x_train", "y_train", "x_test", "y_test", "classes")
@@ -49,6 +71,7 @@ def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:
         if "allow_pickle" not in str(error):
             raise
         raise FeatalignError(
-            f"{path}: expected plain arrays, got an object array as `{key}`, which could run code when read; "
+            f"{path}: expected plain arrays, got an object array as `{key}`, which could run code "
+            "when read; "
             "save it as numbers or as strings of type str (array.astype(str))"
         ) from error

@@ -26,17 +26,27 @@ class Batch:
 def batches(target: Target, batch_size: int, *, rows: np.ndarray | None = None) -> Iterator[Batch]:
     """Batches of a target, or of some of its rows, in order; each is read when it is asked for.
 
-    Every batch has exactly `batch_size` inputs, so that what is compiled for one fits all: the last repeats its last row, with
-    `valid` False there. Raises FeatalignError for a batch size below 1 or rows out of range.
+    Every batch has exactly `batch_size` inputs, so that what is compiled for one fits all: the last
+    repeats its last row, with `valid` False there. Raises FeatalignError for a batch size below 1
+    or rows out of range.
 
     >>> target = Target.from_arrays("numbers", np.arange(6.0).reshape(3, 2), [0, 1, 1])
     >>> [batch.valid.tolist() for batch in batches(target, 2)]
     [[True, True], [True, False]]
     """
-    if isinstance(batch_size, bool) or not isinstance(batch_size, int | np.integer) or batch_size < 1:
-        raise FeatalignError(f"batch_size: expected a whole number of at least 1, got {batch_size!r}")
+    if (
+        isinstance(batch_size, bool)
+        or not isinstance(batch_size, int | np.integer)
+        or batch_size < 1
+    ):
+        raise FeatalignError(
+            f"batch_size: expected a whole number of at least 1, got {batch_size!r}"
+        )
     chosen = np.arange(target.num_rows) if rows is None else check_rows(rows, target.num_rows)
-    return (_batch(target, chosen[start : start + batch_size], int(batch_size)) for start in range(0, len(chosen), int(batch_size)))
+    return (
+        _batch(target, chosen[start : start + batch_size], int(batch_size))
+        for start in range(0, len(chosen), int(batch_size))
+    )
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
@@ -57,6 +67,10 @@ def _batch(target: Target, rows: np.ndarray, batch_size: int) -> Batch:
     inputs = target.inputs.read(rows)
     places = np.minimum(np.arange(batch_size), len(rows) - 1)
     if len(rows) < batch_size:
-        inputs = inputs[places] if isinstance(inputs, np.ndarray) else [inputs[place] for place in places]
+        inputs = (
+            inputs[places]
+            if isinstance(inputs, np.ndarray)
+            else [inputs[place] for place in places]
+        )
     padded = rows[places]
     return Batch(inputs, target.labels[padded], np.arange(batch_size) < len(rows), padded)

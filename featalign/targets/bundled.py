@@ -19,17 +19,26 @@ def load_bundled(name: str, address: str) -> Target:
     Target('sklearn:wine', 178 arrays, 3 classes)
     """
     if name not in NAMES:
-        raise FeatalignError(f"{address}: scikit-learn has no bundled set {name!r}; there are {', '.join(f'sklearn:{known}' for known in NAMES)}")
+        raise FeatalignError(
+            f"{address}: scikit-learn has no bundled set {name!r}; there are "
+            f"{', '.join(f'sklearn:{known}' for known in NAMES)}"
+        )
     if name == "digits" and (table := _digits_table()) is not None:
         images = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-        return Target.from_arrays(address, images, table[:, -1].astype(np.int64), [str(digit) for digit in range(10)])
+        return Target.from_arrays(
+            address, images, table[:, -1].astype(np.int64), [str(digit) for digit in range(10)]
+        )
     from sklearn import datasets
 
     bundle = getattr(datasets, f"load_{name}")()
     if name in ("diabetes", "linnerud"):
         return Target.from_arrays(address, bundle.data, np.asarray(bundle.target, np.float64))
-    inputs = np.round(bundle.images * (255 / 16)).astype(np.uint8) if name == "digits" else bundle.data
-    return Target.from_arrays(address, inputs, bundle.target, [str(class_name) for class_name in bundle.target_names])
+    inputs = (
+        np.round(bundle.images * (255 / 16)).astype(np.uint8) if name == "digits" else bundle.data
+    )
+    return Target.from_arrays(
+        address, inputs, bundle.target, [str(class_name) for class_name in bundle.target_names]
+    )
 
 
 def _digits_table() -> np.ndarray | None:

@@ -14,15 +14,23 @@ CHANNELS = (1, 3, 4)
 def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
     """Inputs from numbers (N, ...), a list of images of any sizes, or a list of strings.
 
-    uint8 of shape (N, H, W) or (N, H, W, 1 | 3 | 4) are images, and floats of these shapes in [0, 1] too; other numbers are
-    plain arrays. Raises FeatalignError for anything else, for no rows, and for NaN or infinite values.
+    uint8 of shape (N, H, W) or (N, H, W, 1 | 3 | 4) are images, and floats of these shapes in [0,
+    1] too; other numbers are plain arrays. Raises FeatalignError for anything else, for no rows,
+    and for NaN or infinite values.
 
     >>> as_inputs(["good", "bad"]).kind, as_inputs(np.zeros((2, 8, 8), np.uint8)).kind, as_inputs(np.zeros((2, 5))).kind
     ('text', 'image', 'array')
     """
-    listlike = hasattr(inputs, "__len__") and hasattr(inputs, "__getitem__") and not isinstance(inputs, str | bytes | Mapping)
+    listlike = (
+        hasattr(inputs, "__len__")
+        and hasattr(inputs, "__getitem__")
+        and not isinstance(inputs, str | bytes | Mapping)
+    )
     if not listlike and not hasattr(inputs, "__array__"):
-        raise FeatalignError(f"{name}: expected an array of numbers, a list of images or a list of strings, got {type(inputs).__name__}")
+        raise FeatalignError(
+            f"{name}: expected an array of numbers, a list of images or a list of strings, got "
+            f"{type(inputs).__name__}"
+        )
     if hasattr(inputs, "__array__"):
         inputs = np.asarray(inputs)
         if inputs.dtype.kind in "UO" and inputs.ndim == 1:
@@ -44,10 +52,14 @@ def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
 
 def _from_array(values: np.ndarray, name: str) -> ArrayInputs:
     if values.dtype.kind not in "fiu":
-        raise FeatalignError(f"{name}: expected integers or floats, strings or images, got {values.dtype.name} of shape {values.shape}; convert them")
+        raise FeatalignError(
+            f"{name}: expected integers or floats, strings or images, got {values.dtype.name} of "
+            f"shape {values.shape}; convert them"
+        )
     if values.ndim < 2 or 0 in values.shape:
         raise FeatalignError(
-            f"{name}: expected an array of shape (N, ...) with at least one number in each row, got shape {values.shape}; reshape it"
+            f"{name}: expected an array of shape (N, ...) with at least one number in each row, "
+            f"got shape {values.shape}; reshape it"
         )
     values = values.astype(values.dtype.newbyteorder("="), copy=False)
     _check_finite(values, name)
@@ -58,7 +70,10 @@ def _from_array(values: np.ndarray, name: str) -> ArrayInputs:
 def _from_strings(texts: Sequence[Any], name: str) -> TextInputs:
     for row, text in enumerate(texts):
         if not isinstance(text, str):
-            raise FeatalignError(f"{name}: expected a string in every row, got {type(text).__name__} in row {row}; drop the row or write it as text")
+            raise FeatalignError(
+                f"{name}: expected a string in every row, got {type(text).__name__} in row {row}; "
+                "drop the row or write it as text"
+            )
     return TextInputs(tuple(str(text) for text in texts))
 
 
@@ -66,7 +81,10 @@ def _as_row(value: Any, row: int, name: str) -> np.ndarray:
     try:
         return np.asarray(value)
     except ValueError as error:
-        raise FeatalignError(f"{name}: expected an array in every row, but row {row} is none ({error}); pad or drop it") from error
+        raise FeatalignError(
+            f"{name}: expected an array in every row, but row {row} is none ({error}); pad or drop "
+            "it"
+        ) from error
 
 
 def _from_images(images: list[np.ndarray], name: str) -> ArrayInputs:
@@ -74,16 +92,25 @@ def _from_images(images: list[np.ndarray], name: str) -> ArrayInputs:
         if image.dtype.kind == "f" and not np.isfinite(image).all():
             raise _not_finite(image, row, name)
         shaped = image.ndim == 2 or (image.ndim == 3 and image.shape[-1] in CHANNELS)
-        if not shaped or 0 in image.shape or image.dtype != images[0].dtype or not _holds_pixels(image):
+        if (
+            not shaped
+            or 0 in image.shape
+            or image.dtype != images[0].dtype
+            or not _holds_pixels(image)
+        ):
             raise FeatalignError(
-                f"{name}: rows of differing shapes are taken for images (H, W) or (H, W, 1 | 3 | 4), all uint8 or all floats in [0, 1]; "
-                f"row {row} is {image.dtype.name} of shape {image.shape}, row 0 {images[0].dtype.name} of shape {images[0].shape}"
+                f"{name}: rows of differing shapes are taken for images (H, W) or (H, W, 1 | 3 | "
+                "4), all uint8 or all floats in [0, 1]; "
+                f"row {row} is {image.dtype.name} of shape {image.shape}, row 0 "
+                f"{images[0].dtype.name} of shape {images[0].shape}"
             )
     return ArrayInputs("image", tuple(images))
 
 
 def _holds_pixels(values: np.ndarray) -> bool:
-    return values.dtype == np.uint8 or (values.dtype.kind == "f" and bool(values.min() >= 0) and bool(values.max() <= 1))
+    return values.dtype == np.uint8 or (
+        values.dtype.kind == "f" and bool(values.min() >= 0) and bool(values.max() <= 1)
+    )
 
 
 def _check_finite(values: np.ndarray, name: str) -> None:
@@ -99,4 +126,7 @@ def _check_finite(values: np.ndarray, name: str) -> None:
 
 def _not_finite(value: np.ndarray, row: int, name: str) -> FeatalignError:
     count = int((~np.isfinite(value)).sum())
-    return FeatalignError(f"{name}: expected finite values, got {count} NaN or infinite in row {row}; drop the row or fill the values in")
+    return FeatalignError(
+        f"{name}: expected finite values, got {count} NaN or infinite in row {row}; drop the row "
+        "or fill the values in"
+    )

@@ -8,20 +8,42 @@ from featalign.errors import FeatalignError
 from featalign.targets.inputs import ImageFiles
 from featalign.targets.target import Target, build_target
 
-EXTENSIONS = (".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm")
+EXTENSIONS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+)
 HELD_OUT_FOLDERS = ("test", "val", "valid", "validation")
 
 
 def load_folder(path: Path, name: str) -> Target:
-    """A target from a folder with one folder of images per class; the class names are the sorted folder names.
+    """A target from a folder with one folder of images per class.
 
-    Where there is a `train` folder of class folders, it holds the rows, and `test` (or else `val`, `valid` or `validation`)
-    beside it, if it has class folders too, the held-out rows. Hidden files and files that are not images by their extension
-    are passed over. Only names are read here: the images stay on disk.
+    The class names are the sorted folder names.
+
+    Where there is a `train` folder of class folders, it holds the rows, and `test` (or else `val`,
+    `valid` or `validation`) beside it, if it has class folders too, the held-out rows. Hidden files
+    and files that are not images by their extension are passed over. Only names are read here: the
+    images stay on disk.
     """
-    held_folder = next((path / folder for folder in HELD_OUT_FOLDERS if _class_folders(path / folder)), None)
-    if not _class_folders(path / "train") or (held_folder is None and len(_class_folders(path)) > 1):
-        paths, labels = _listed(path)  # a folder `train` among others, or with images directly in it, is a class
+    held_folder = next(
+        (path / folder for folder in HELD_OUT_FOLDERS if _class_folders(path / folder)), None
+    )
+    if not _class_folders(path / "train") or (
+        held_folder is None and len(_class_folders(path)) > 1
+    ):
+        paths, labels = _listed(
+            path
+        )  # a folder `train` among others, or with images directly in it, is a class
         return build_target(name, ImageFiles(paths), labels)
     paths, labels = _listed(path / "train")
     held_out = None
@@ -34,7 +56,11 @@ def load_folder(path: Path, name: str) -> Target:
 def _class_folders(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))]
+    return [
+        entry
+        for entry in sorted(folder.iterdir())
+        if entry.is_dir() and not entry.name.startswith((".", "__MACOSX"))
+    ]
 
 
 def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path, ...], np.ndarray]:
@@ -42,7 +68,11 @@ def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path,
     class_folders = _class_folders(folder)
     if not class_folders:
         loose = sum(map(_is_image, _visible_files(folder)))
-        found = f"{loose} images directly in it; put them in one folder per class" if loose else "none; check the path"
+        found = (
+            f"{loose} images directly in it; put them in one folder per class"
+            if loose
+            else "none; check the path"
+        )
         raise FeatalignError(f"{folder}: expected one folder of images for each class, got {found}")
     paths: list[Path] = []
     names: list[str] = []
@@ -52,12 +82,16 @@ def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path,
         if not images and not may_lack_images:
             others = f"{len(files)} other files such as {files[0].name}" if files else "nothing"
             raise FeatalignError(
-                f"{class_folder}: expected images in every class folder ({', '.join(EXTENSIONS)}), got {others}; add images or remove the folder"
+                f"{class_folder}: expected images in every class folder ({', '.join(EXTENSIONS)}), "
+                f"got {others}; add images or remove the folder"
             )
         paths += images
         names += [class_folder.name] * len(images)
     if not paths:
-        raise FeatalignError(f"{folder}: expected images in its class folders, got none; add images or remove the folder")
+        raise FeatalignError(
+            f"{folder}: expected images in its class folders, got none; add images or remove the "
+            "folder"
+        )
     return tuple(paths), np.array(names)
 
 
@@ -66,4 +100,9 @@ def _is_image(file: Path) -> bool:
 
 
 def _visible_files(folder: Path) -> list[Path]:
-    return [file for file in sorted(folder.rglob("*")) if not any(part.startswith(".") for part in file.relative_to(folder).parts) and file.is_file()]
+    return [
+        file
+        for file in sorted(folder.rglob("*"))
+        if not any(part.startswith(".") for part in file.relative_to(folder).parts)
+        and file.is_file()
+    ]

@@ -14,34 +14,49 @@ SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` leaves
 HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 
 
-def load_hub(address: str, *, label: str | None = None, text: str | None = None, image: str | None = None) -> Target:
+def load_hub(
+    address: str, *, label: str | None = None, text: str | None = None, image: str | None = None
+) -> Target:
     """A target from the hub: hf:NAME, hf:NAME@REVISION, and #CONFIGURATION after it where the data set has several.
 
     Raises FeatalignError where the library is not installed, or the data set cannot be loaded.
     """
     found = re.fullmatch(r"hf:([^@#]+)(?:@([^#]+))?(?:#(.+))?", address)
     if found is None:
-        raise FeatalignError(f"{address}: expected hf:NAME, hf:NAME@REVISION or hf:NAME@REVISION#CONFIGURATION")
+        raise FeatalignError(
+            f"{address}: expected hf:NAME, hf:NAME@REVISION or hf:NAME@REVISION#CONFIGURATION"
+        )
     name, revision, configuration = found.groups()
     library = _library(address)
     try:
         loaded = library.load_dataset(name, configuration, revision=revision)
-    except Exception as error:  # the library raises nearly every type, also where there is no network
+    except (
+        Exception
+    ) as error:  # the library raises nearly every type, also where there is no network
         raise FeatalignError(
-            f"{address}: loading it failed with {type(error).__name__}: {_first_line(error)}; check the name, the revision and the network, "
+            f"{address}: loading it failed with {type(error).__name__}: {_first_line(error)}; "
+            "check the name, the revision and the network, "
             "or save it with save_to_disk and give the folder"
         ) from error
     return _built(address, address, loaded, label, text, image)
 
 
-def load_saved(path: Path, name: str, *, label: str | None = None, text: str | None = None, image: str | None = None) -> Target:
+def load_saved(
+    path: Path,
+    name: str,
+    *,
+    label: str | None = None,
+    text: str | None = None,
+    image: str | None = None,
+) -> Target:
     """A target from a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
     library = _library(str(path))
     try:
         loaded = library.load_from_disk(str(path))
     except Exception as error:
         raise FeatalignError(
-            f"{path}: expected a data set saved with save_to_disk, but reading it failed with {type(error).__name__}: {_first_line(error)}; "
+            f"{path}: expected a data set saved with save_to_disk, but reading it failed with "
+            f"{type(error).__name__}: {_first_line(error)}; "
             "save it again"
         ) from error
     return _built(str(path), name, loaded, label, text, image)
@@ -56,17 +71,32 @@ def _library(address: str) -> Any:
     try:
         import datasets
     except ImportError as error:
-        raise FeatalignError(f'{address}: it needs the library datasets, which is not installed; run pip install "featalign[data]"') from error
+        raise FeatalignError(
+            f"{address}: it needs the library datasets, which is not installed; run pip install "
+            '"featalign[data]"'
+        ) from error
     return datasets
 
 
-def _built(place: str, name: str, loaded: Any, label: str | None, text: str | None, image: str | None) -> Target:
+def _built(
+    place: str, name: str, loaded: Any, label: str | None, text: str | None, image: str | None
+) -> Target:
     train, held = loaded, None
     if isinstance(loaded, dict):
         train = loaded.get("train") or (next(iter(loaded.values())) if len(loaded) == 1 else None)
         if train is None:
-            raise FeatalignError(f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the split you mean alone")
-        held = next((loaded[split] for split in HELD_OUT_SPLITS if split in loaded and _is_labelled(loaded[split])), None)
+            raise FeatalignError(
+                f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the "
+                "split you mean alone"
+            )
+        held = next(
+            (
+                loaded[split]
+                for split in HELD_OUT_SPLITS
+                if split in loaded and _is_labelled(loaded[split])
+            ),
+            None,
+        )
     tables = [None if part is None else _table(place, part) for part in (train, held)]
     assert tables[0] is not None
     return build_from_tables(name, tables[0], tables[1], label=label, text=text, image=image)
@@ -77,19 +107,43 @@ def _table(place: str, part: Any) -> Table:
     for column, feature in part.features.items():
         if isinstance(feature, datasets.Image):
             part = part.cast_column(column, datasets.Image(decode=False))
-    return Table(place, {column: part[column] for column in part.column_names}, range(len(part)), "row", Path(), _class_names(part))
+    return Table(
+        place,
+        {column: part[column] for column in part.column_names},
+        range(len(part)),
+        "row",
+        Path(),
+        _class_names(part),
+    )
 
 
 def _class_names(part: Any) -> dict[str, tuple[str, ...]]:
     """Names of the classes of columns of labels, and of columns of lists of them."""
-    inner = {column: getattr(feature, "feature", feature) for column, feature in part.features.items()}
-    return {column: tuple(feature.names) for column, feature in inner.items() if getattr(feature, "names", None)}
+    inner = {
+        column: getattr(feature, "feature", feature) for column, feature in part.features.items()
+    }
+    return {
+        column: tuple(feature.names)
+        for column, feature in inner.items()
+        if getattr(feature, "names", None)
+    }
 
 
 def _is_labelled(part: Any) -> bool:
     """Whether a split has its labels: the hub's test splits often have -1 in their place."""
     columns = [part[column] for column in _class_names(part)]
-    return all(min((label for value in column for label in (value if isinstance(value, list) else [value])), default=-1) >= 0 for column in columns)
+    return all(
+        min(
+            (
+                label
+                for value in column
+                for label in (value if isinstance(value, list) else [value])
+            ),
+            default=-1,
+        )
+        >= 0
+        for column in columns
+    )
 
 
 def _first_line(error: Exception) -> str:

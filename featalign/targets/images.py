@@ -16,7 +16,10 @@ PIXEL_LIMIT = 50_000_000
 
 
 def check_image_header(path: Path) -> None:
-    """Open an image without decoding it: finds what is no image or too large. Raises FeatalignError naming the file."""
+    """Open an image without decoding it: finds what is no image or too large.
+
+    Raises FeatalignError naming the file.
+    """
     from PIL import Image
 
     with warnings.catch_warnings():
@@ -33,9 +36,10 @@ def check_image_header(path: Path) -> None:
 def decode_image(path: Path | str, content: bytes | None = None) -> np.ndarray:
     """An image file, or its content, which then is only called so, as uint8: grey (H, W), colour (H, W, 3), or colour with alpha (H, W, 4).
 
-    Palettes, CMYK and other colour spaces become RGB, transparency of any kind RGBA, 16-bit grey its upper 8 bits; of an
-    animation the first frame. Orientation tags are not applied, as in the pipelines most models were trained with.
-    Raises FeatalignError naming the file when it cannot be read.
+    Palettes, CMYK and other colour spaces become RGB, transparency of any kind RGBA, 16-bit grey
+    its upper 8 bits; of an animation the first frame. Orientation tags are not applied, as in the
+    pipelines most models were trained with. Raises FeatalignError naming the file when it cannot be
+    read.
     """
     from PIL import Image
 
@@ -52,12 +56,18 @@ def decode_image(path: Path | str, content: bytes | None = None) -> np.ndarray:
 def _check_size(path: Path | str, size: tuple[int, int]) -> None:
     width, height = size
     if width * height > PIXEL_LIMIT:
-        raise FeatalignError(f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got {width} x {height}; scale it down")
+        raise FeatalignError(
+            f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got {width} x {height}; "
+            "scale it down"
+        )
 
 
 def _as_uint8(path: Path | str, image: "Image.Image") -> np.ndarray:
     if image.mode == "F":
-        raise FeatalignError(f"{path}: expected 8-bit or 16-bit pixels, got floating-point ones without a known range; save it with 8 bits")
+        raise FeatalignError(
+            f"{path}: expected 8-bit or 16-bit pixels, got floating-point ones without a known "
+            "range; save it with 8 bits"
+        )
     if image.mode.startswith("I"):
         return (np.clip(np.array(image), 0, 65535) >> 8).astype(np.uint8)
     if "transparency" in image.info or image.mode in ("RGBA", "RGBa", "LA", "La", "PA"):
@@ -72,6 +82,15 @@ def _unreadable(path: Path | str, error: Exception) -> FeatalignError:
     from PIL import Image, UnidentifiedImageError
 
     if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
-        return FeatalignError(f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got a larger one; scale it down")
-    reason = "its format is not known" if isinstance(error, UnidentifiedImageError) else str(error) or type(error).__name__
-    return FeatalignError(f"{path}: expected a readable image, but {reason}; replace or remove the file")
+        return FeatalignError(
+            f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got a larger one; scale "
+            "it down"
+        )
+    reason = (
+        "its format is not known"
+        if isinstance(error, UnidentifiedImageError)
+        else str(error) or type(error).__name__
+    )
+    return FeatalignError(
+        f"{path}: expected a readable image, but {reason}; replace or remove the file"
+    )

@@ -23,9 +23,9 @@ DIGESTED_AT_ONCE = 256  # images in memory
 class Inputs(Protocol):
     """Rows of raw inputs, in memory or on disk.
 
-    `read(rows)` gives a batch: uniform arrays as one array (B, ...), images of differing sizes as a list of arrays (H, W) or
-    (H, W, C), texts as a list of strings, words as a list of `Token`. `row_digests()` is SHA-256 of each row's content as uint8 (N, 32),
-    computed once.
+    `read(rows)` gives a batch: uniform arrays as one array (B, ...), images of differing sizes as a
+    list of arrays (H, W) or (H, W, C), texts as a list of strings, words as a list of `Token`.
+    `row_digests()` is SHA-256 of each row's content as uint8 (N, 32), computed once.
     """
 
     @property
@@ -50,7 +50,10 @@ class Inputs(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class ArrayInputs:
-    """Arrays in memory: one array (N, ...), or a tuple of images of differing sizes. Not copied: do not change them afterwards."""
+    """Arrays in memory: one array (N, ...), or a tuple of images of differing sizes.
+
+    Not copied: do not change them afterwards.
+    """
 
     kind: Kind
     values: np.ndarray | tuple[np.ndarray, ...] = field(repr=False)
@@ -74,7 +77,11 @@ class ArrayInputs:
 
     def take(self, rows: np.ndarray) -> "ArrayInputs":
         """These rows alone."""
-        picked = self.values[rows] if isinstance(self.values, np.ndarray) else tuple(self.values[row] for row in rows)
+        picked = (
+            self.values[rows]
+            if isinstance(self.values, np.ndarray)
+            else tuple(self.values[row] for row in rows)
+        )
         return with_digests_of(self, ArrayInputs(self.kind, picked), rows)
 
 
@@ -98,21 +105,28 @@ class ImageFiles:
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        return as_rows(_in_threads(lambda path: _array_digest(self.kind, decode_image(path)), self.paths))
+        return as_rows(
+            _in_threads(lambda path: _array_digest(self.kind, decode_image(path)), self.paths)
+        )
 
     def take(self, rows: np.ndarray) -> "ImageFiles":
         """These rows alone."""
         return with_digests_of(self, ImageFiles(tuple(self.paths[row] for row in rows)), rows)
 
     def check_headers(self) -> None:
-        """Open every file without decoding it. Raises FeatalignError naming the first that is no image or too large."""
+        """Open every file without decoding it.
+
+        Raises FeatalignError naming the first that is no image or too large.
+        """
         for path in self.paths:
             check_image_header(path)
 
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Image files that lie in a table: `values` hold their bytes, or a path relative to `folder`; decoded when they are read.
+    """Image files that lie in a table: `values` hold their bytes, or a path relative to `folder`.
+
+    Decoded when they are read.
 
     `rows` says which values these are, `place` what errors name.
     """
@@ -137,10 +151,14 @@ class EncodedImages:
     @cached_property
     def _digests(self) -> np.ndarray:
         parts = np.array_split(self.rows, max(1, -(-len(self.rows) // DIGESTED_AT_ONCE)))
-        return as_rows(_array_digest(self.kind, image) for part in parts for image in self._decoded(part))
+        return as_rows(
+            _array_digest(self.kind, image) for part in parts for image in self._decoded(part)
+        )
 
     def _decoded(self, rows: np.ndarray) -> list[np.ndarray]:
-        encoded = [(int(row), self.values[int(row)]) for row in rows]  # read here: not every table may be read by several threads
+        encoded = [
+            (int(row), self.values[int(row)]) for row in rows
+        ]  # read here: not every table may be read by several threads
         return _in_threads(self._decode, encoded)
 
     def _decode(self, numbered: tuple[int, Mapping[str, Any] | None]) -> np.ndarray:
@@ -149,12 +167,16 @@ class EncodedImages:
         if content is not None:
             return decode_image(f"{self.place}, row {row}", content)
         if path is None:
-            raise FeatalignError(f"{self.place}, row {row}: expected an image, got none; drop the row")
+            raise FeatalignError(
+                f"{self.place}, row {row}: expected an image, got none; drop the row"
+            )
         return decode_image(self.folder / path)
 
     def take(self, rows: np.ndarray) -> "EncodedImages":
         """These rows alone."""
-        return with_digests_of(self, EncodedImages(self.values, self.rows[rows], self.place, self.folder), rows)
+        return with_digests_of(
+            self, EncodedImages(self.values, self.rows[rows], self.place, self.folder), rows
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +200,10 @@ class TextInputs:
     @cached_property
     def _digests(self) -> np.ndarray:
         # surrogatepass: JSON may hold half a surrogate pair, which plain UTF-8 refuses
-        return as_rows(hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest() for text in self.texts)
+        return as_rows(
+            hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest()
+            for text in self.texts
+        )
 
     def take(self, rows: np.ndarray) -> "TextInputs":
         """These rows alone."""
@@ -193,7 +218,9 @@ def _array_digest(kind: Kind, value: np.ndarray) -> bytes:
     if kind == "image" and value.ndim == 3 and value.shape[-1] == 1:
         value = value[..., 0]  # (H, W, 1) and (H, W) are one image
     little_endian = value.astype(value.dtype.newbyteorder("<"), copy=False)
-    return hashlib.sha256(f"{kind}|{value.dtype.name}|{value.shape}|".encode() + little_endian.tobytes()).digest()
+    return hashlib.sha256(
+        f"{kind}|{value.dtype.name}|{value.shape}|".encode() + little_endian.tobytes()
+    ).digest()
 
 
 def as_rows(digests: Iterable[bytes]) -> np.ndarray:

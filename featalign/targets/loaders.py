@@ -30,26 +30,31 @@ def load_target(
     Parameters
     ----------
     address
-        A folder with one folder of images per class (or `train/` and `test/` with such folders inside); an .npz with `inputs`
-        and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`; a .csv, .tsv, .jsonl (also with .gz) or .parquet of texts or
-        of paths of images; a data set of Hugging Face's hub (`hf:NAME@REVISION`) or the folder it was saved to; or one of scikit-learn's
-        bundled sets, such as `sklearn:digits`.
+        A folder with one folder of images per class (or `train/` and `test/` with such folders
+        inside); an .npz with `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and
+        `classes`; a .csv, .tsv, .jsonl (also with .gz) or .parquet of texts or of paths of images;
+        a data set of Hugging Face's hub (`hf:NAME@REVISION`) or the folder it was saved to; or one
+        of scikit-learn's bundled sets, such as `sklearn:digits`.
     subset
         How many training rows to keep, stratified by class; all by default.
     seed
         Which subset.
     label, text, image
-        The columns of a table, where they are not plain from their names. Several, separated by commas: labels that do not exclude each
-        other, or a pair of texts.
+        The columns of a table, where they are not plain from their names. Several, separated by
+        commas: labels that do not exclude each other, or a pair of texts.
 
-    Raises FeatalignError, naming the file and where possible the line, for data that cannot be used.
+    Raises FeatalignError, naming the file and where possible the line, for data that cannot be
+    used.
 
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
     if not isinstance(address, str | os.PathLike) or address == "":
         found = "an empty address" if isinstance(address, str) else type(address).__name__
-        raise FeatalignError(f"target: expected {ADDRESSES}, got {found}; for arrays in memory use Target.from_arrays")
+        raise FeatalignError(
+            f"target: expected {ADDRESSES}, got {found}; for arrays in memory use "
+            "Target.from_arrays"
+        )
     target = _loaded(os.fspath(address), label, text, image)
     if subset is not None:
         target = target.subset(subset, seed)
@@ -65,11 +70,16 @@ def _loaded(address: str, label: str | None, text: str | None, image: str | None
     path = Path(address).expanduser()
     is_table, is_saved_set = address.lower().endswith(TABLES), is_saved(path)
     if not is_table and not is_saved_set and (label, text, image) != (None, None, None):
-        raise FeatalignError(f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and {address} is none; leave them out")
+        raise FeatalignError(
+            f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
+            f"{address} is none; leave them out"
+        )
     if address.startswith("sklearn:"):
         return load_bundled(address.removeprefix("sklearn:"), address)
     if not path.exists():
-        raise FeatalignError(f"{address}: expected {ADDRESSES}, got a path that does not exist; check it")
+        raise FeatalignError(
+            f"{address}: expected {ADDRESSES}, got a path that does not exist; check it"
+        )
     name = _stem(path)
     try:
         if is_saved_set:
@@ -85,9 +95,14 @@ def _loaded(address: str, label: str | None, text: str | None, image: str | None
             raise
         raise FeatalignError(f"{address}: {error}") from error
     except PermissionError as error:
-        raise FeatalignError(f"{address}: expected a readable path, but {error}; change its permissions") from error
+        raise FeatalignError(
+            f"{address}: expected a readable path, but {error}; change its permissions"
+        ) from error
     if path.suffix.lower() == ".npy":
-        raise FeatalignError(f"{address}: an .npy file holds one array and no labels; save both with numpy.savez as an .npz with {CONTENTS}")
+        raise FeatalignError(
+            f"{address}: an .npy file holds one array and no labels; save both with numpy.savez as "
+            f"an .npz with {CONTENTS}"
+        )
     raise FeatalignError(f"{address}: expected {ADDRESSES}, got a file of another kind; convert it")
 
 

@@ -6,10 +6,13 @@ from featalign.errors import FeatalignError
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Row indices such that the first n hold every class in proportion, for every n; each class once before any class twice.
+    """Row indices such that the first n hold every class in proportion, for every n.
 
-    Class indices (N,) are stratified; float targets (N, K) are only shuffled. The j-th row drawn of a class with m rows comes
-    at (j + 1/2) / m, which is the Sainte-Lague rule of apportionment, so smaller beginnings are subsets of larger ones.
+    Each class once before any class twice.
+
+    Class indices (N,) are stratified; float targets (N, K) are only shuffled. The j-th row drawn of
+    a class with m rows comes at (j + 1/2) / m, which is the Sainte-Lague rule of apportionment, so
+    smaller beginnings are subsets of larger ones.
 
     >>> labels = np.array([0] * 6 + [1] * 3)
     >>> labels[stratified_order(labels, seed=0)[:3]].sum()

@@ -8,7 +8,18 @@ from typing import Any, NoReturn
 from featalign.errors import FeatalignError
 from featalign.targets.folders import EXTENSIONS
 
-LABEL_COLUMNS = ("label", "labels", "class", "target", "category", "intent", "sentiment", "emotion", "topic", "y")
+LABEL_COLUMNS = (
+    "label",
+    "labels",
+    "class",
+    "target",
+    "category",
+    "intent",
+    "sentiment",
+    "emotion",
+    "topic",
+    "y",
+)
 TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists, one for each word
 TEXT_COLUMNS = (
     "text",
@@ -42,8 +53,9 @@ SPLIT = "split"
 class Table:
     """Columns of equal length.
 
-    `place` is what errors name, with the `unit` and number of the row (`numbers`). Paths of images are relative to `folder`. `class_names` are the
-    names of the classes where a column holds their places.
+    `place` is what errors name, with the `unit` and number of the row (`numbers`). Paths of images
+    are relative to `folder`. `class_names` are the names of the classes where a column holds their
+    places.
     """
 
     place: str
@@ -78,24 +90,35 @@ class Columns:
 def choose_columns(table: Table, label: str | None, text: str | None, image: str | None) -> Columns:
     """The columns that were asked for, or else those that are obvious from their names or from what they hold.
 
-    `label` and `text` may name several, separated by commas: labels that do not exclude each other, a pair of texts.
-    Raises FeatalignError, with the columns there are, where none or several could be meant.
+    `label` and `text` may name several, separated by commas: labels that do not exclude each other,
+    a pair of texts. Raises FeatalignError, with the columns there are, where none or several could
+    be meant.
     """
     if text is not None and image is not None:
-        raise FeatalignError(f"text, image: expected one of the two, got {text!r} and {image!r}; a source reads texts or images")
+        raise FeatalignError(
+            f"text, image: expected one of the two, got {text!r} and {image!r}; a source reads "
+            "texts or images"
+        )
     labels = _asked(table, label, "label") or (_label(table),)
     free = [column for column in table.columns if column not in (*labels, SPLIT)]
     texts, pictured = _asked(table, text, "text"), _asked(table, image, "image")
     if len(texts) > 2 or len(pictured) > 1:
-        raise FeatalignError(f"text, image: expected one or two columns of texts or one of images, got {', '.join(texts or pictured)}")
+        raise FeatalignError(
+            "text, image: expected one or two columns of texts or one of images, got "
+            f"{', '.join(texts or pictured)}"
+        )
     if texts or pictured:
         return Columns(labels, texts, pictured[0] if pictured else None)
     usual = _usual(free, TEXT_COLUMNS) or _lists(table, _usual(free, TOKEN_COLUMNS))
-    pictured = [column for column in free if looks_like_image(next(iter(table.columns[column]), None))]
+    pictured = [
+        column for column in free if looks_like_image(next(iter(table.columns[column]), None))
+    ]
     if len(pictured) == 1 and not usual:
         return Columns(labels, image=pictured[0])
     lower = {column.lower(): column for column in free}
-    pairs = [tuple(lower[name] for name in pair) for pair in PAIR_COLUMNS if set(pair) <= set(lower)]
+    pairs = [
+        tuple(lower[name] for name in pair) for pair in PAIR_COLUMNS if set(pair) <= set(lower)
+    ]
     if len(pairs) == 1 and not pictured and set(usual) <= set(pairs[0]):
         return Columns(labels, pairs[0])
     if len(usual) == 1 and not pictured:
@@ -114,7 +137,12 @@ def looks_like_image(value: Any) -> bool:
 
 def _label(table: Table) -> str:
     named = [column for column in table.class_names if column not in _lists(table, [column])]
-    found = _usual(list(table.columns), LABEL_COLUMNS) or named or _lists(table, _usual(list(table.columns), TAG_COLUMNS)) or list(table.class_names)
+    found = (
+        _usual(list(table.columns), LABEL_COLUMNS)
+        or named
+        or _lists(table, _usual(list(table.columns), TAG_COLUMNS))
+        or list(table.class_names)
+    )
     if len(found) == 1:
         return found[0]
     _ask(table, "label", found, "name it with label=")
@@ -126,7 +154,11 @@ def _usual(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
 
 def _lists(table: Table, columns: Iterable[str]) -> list[str]:
     """Those of the columns that hold lists."""
-    return [column for column in columns if isinstance(next(iter(table.columns[column]), None), list | tuple)]
+    return [
+        column
+        for column in columns
+        if isinstance(next(iter(table.columns[column]), None), list | tuple)
+    ]
 
 
 def _asked(table: Table, asked: str | None, role: str) -> tuple[str, ...]:
@@ -135,13 +167,22 @@ def _asked(table: Table, asked: str | None, role: str) -> tuple[str, ...]:
     names = (asked,) if asked in table.columns else tuple(name.strip() for name in asked.split(","))
     for name in names:
         if name not in table.columns:
-            raise FeatalignError(f"{role}: {table.place} has no column {name!r}; its columns are {_shown(table)}")
+            raise FeatalignError(
+                f"{role}: {table.place} has no column {name!r}; its columns are {_shown(table)}"
+            )
     return names
 
 
 def _ask(table: Table, role: str, found: Sequence[str], remedy: str) -> NoReturn:
-    what = f"several columns could be it ({', '.join(found)})" if found else "none of the columns has a usual name for it"
-    raise FeatalignError(f"{table.place}: expected a {role} column, but {what}; its columns are {_shown(table)}; {remedy}")
+    what = (
+        f"several columns could be it ({', '.join(found)})"
+        if found
+        else "none of the columns has a usual name for it"
+    )
+    raise FeatalignError(
+        f"{table.place}: expected a {role} column, but {what}; its columns are {_shown(table)}; "
+        f"{remedy}"
+    )
 
 
 def _shown(table: Table) -> str:

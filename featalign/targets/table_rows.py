@@ -14,17 +14,26 @@ Row = tuple[int, dict[str, Any]]  # line number, values by column
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a table with the line each begins on. Raises FeatalignError, naming the line, for what cannot be read."""
+    """The rows of a table with the line each begins on.
+
+    Raises FeatalignError, naming the line, for what cannot be read.
+    """
     line = 0
     try:
         with _opened(path) as file:
-            for line, values in _json_rows(path, file) if _written_as(path) == ".jsonl" else _csv_rows(path, file):
+            for line, values in (
+                _json_rows(path, file) if _written_as(path) == ".jsonl" else _csv_rows(path, file)
+            ):
                 yield line, values
     except UnicodeDecodeError as error:
-        raise FeatalignError(f"{path}: expected text in UTF-8, got other bytes soon after line {max(line, 1)}; save it as UTF-8") from error
+        raise FeatalignError(
+            f"{path}: expected text in UTF-8, got other bytes soon after line {max(line, 1)}; save "
+            "it as UTF-8"
+        ) from error
     except (OSError, EOFError, zlib.error) as error:
         raise FeatalignError(
-            f"{path}: expected a readable file, but reading it failed after line {line} ({error}); write or copy it again"
+            f"{path}: expected a readable file, but reading it failed after line {line} ({error}); "
+            "write or copy it again"
         ) from error
 
 
@@ -46,16 +55,27 @@ def _json_rows(path: Path, file: TextIO) -> Iterator[Row]:
         try:
             values = json.loads(content)
         except (json.JSONDecodeError, RecursionError) as error:
-            raise FeatalignError(f"{path}, line {line}: expected one JSON object, but {error}; mend the line") from error
+            raise FeatalignError(
+                f"{path}, line {line}: expected one JSON object, but {error}; mend the line"
+            ) from error
         if not isinstance(values, dict):
-            raise FeatalignError(f"{path}, line {line}: expected one JSON object such as {{'text': ..., 'label': ...}}, got {type(values).__name__}")
+            raise FeatalignError(
+                f"{path}, line {line}: expected one JSON object such as {{'text': ..., 'label': "
+                f"...}}, got {type(values).__name__}"
+            )
         yield line, values
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
     header_line = file.readline()
     file.seek(0)
-    delimiter = "\t" if _written_as(path) == ".tsv" else ";" if ";" in header_line and "," not in header_line else ","
+    delimiter = (
+        "\t"
+        if _written_as(path) == ".tsv"
+        else ";"
+        if ";" in header_line and "," not in header_line
+        else ","
+    )
     reader = csv.reader(file, delimiter=delimiter, strict=True)
     limit = csv.field_size_limit(2**31 - 1)  # the default refuses texts beyond 131,072 characters
     start = 1
@@ -64,7 +84,8 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
         for fields in reader:
             if header and fields and len(fields) != len(header):
                 raise FeatalignError(
-                    f"{path}, line {start}: expected {len(header)} fields as in the header, got {len(fields)}; "
+                    f"{path}, line {start}: expected {len(header)} fields as in the header, got "
+                    f"{len(fields)}; "
                     f"put fields that hold a {delimiter!r} in quotes"
                 )
             if header and fields:
@@ -73,6 +94,9 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
                 header = [field.strip() for field in fields]
             start = reader.line_num + 1
     except csv.Error as error:
-        raise FeatalignError(f"{path}, line {start}: expected a row of fields, but {error}; mend the quotes of the row that starts there") from error
+        raise FeatalignError(
+            f"{path}, line {start}: expected a row of fields, but {error}; mend the quotes of the "
+            "row that starts there"
+        ) from error
     finally:
         csv.field_size_limit(limit)

@@ -23,7 +23,10 @@ class Token:
 
 @dataclass(frozen=True, eq=False)
 class TokenInputs:
-    """Sentences in memory; a row is one word, by the numbers of its sentence and its place there, `places` (N, 2)."""
+    """Sentences in memory.
+
+    A row is one word, by the numbers of its sentence and its place there, `places` (N, 2).
+    """
 
     sentences: tuple[tuple[str, ...], ...] = field(repr=False)
     places: np.ndarray = field(repr=False)
@@ -34,7 +37,9 @@ class TokenInputs:
 
     def read(self, rows: np.ndarray) -> list[Token]:
         """The rows as words in their sentences."""
-        return [Token(self.sentences[sentence], int(place)) for sentence, place in self.places[rows]]
+        return [
+            Token(self.sentences[sentence], int(place)) for sentence, place in self.places[rows]
+        ]
 
     def row_digests(self) -> np.ndarray:
         """SHA-256 of each word's sentence and place, uint8 (N, 32)."""
@@ -42,9 +47,14 @@ class TokenInputs:
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        sentences = [hashlib.sha256(json.dumps(words).encode()).digest() for words in self.sentences]
+        sentences = [
+            hashlib.sha256(json.dumps(words).encode()).digest() for words in self.sentences
+        ]
         mark = b"token 1|%d|"  # the number changes with how words are cut and pooled
-        rows = (hashlib.sha256(mark % place + sentences[sentence]).digest() for sentence, place in self.places)
+        rows = (
+            hashlib.sha256(mark % place + sentences[sentence]).digest()
+            for sentence, place in self.places
+        )
         return as_rows(rows)
 
     def take(self, rows: np.ndarray) -> "TokenInputs":
@@ -53,38 +63,60 @@ class TokenInputs:
 
 
 def token_inputs(sentences: Sequence[Any], *, name: str = "sentences") -> TokenInputs:
-    """Every word of every sentence, in order. Raises FeatalignError for a sentence that is no list of words.
+    """Every word of every sentence, in order.
+
+    Raises FeatalignError for a sentence that is no list of words.
 
     >>> token_inputs([["Ann", "sings"], ["Hush"]]).places.tolist()
     [[0, 0], [0, 1], [1, 0]]
     """
     if isinstance(sentences, str) or not hasattr(sentences, "__len__") or not len(sentences):
-        raise FeatalignError(f"{name}: expected lists of words, at least one, got {type(sentences).__name__}")
+        raise FeatalignError(
+            f"{name}: expected lists of words, at least one, got {type(sentences).__name__}"
+        )
     checked = []
     for number, words in enumerate(sentences):
         listed = list(words) if isinstance(words, list | tuple | np.ndarray) else None
         if listed is None or not all(isinstance(word, str) for word in listed):
-            raise FeatalignError(f"{name}: expected a list of words as sentence {number}, got {words!r:.40}; split texts into words")
+            raise FeatalignError(
+                f"{name}: expected a list of words as sentence {number}, got {words!r:.40}; split "
+                "texts into words"
+            )
         checked.append(tuple(str(word) for word in listed))
-    places = [(sentence, place) for sentence, words in enumerate(checked) for place in range(len(words))]
+    places = [
+        (sentence, place) for sentence, words in enumerate(checked) for place in range(len(words))
+    ]
     if not places:
         raise FeatalignError(f"{name}: expected at least one word, got none")
     return TokenInputs(tuple(checked), np.array(places, np.int64))
 
 
-def word_labels(sentences: Sequence[Any], labels: Sequence[Any], *, name: str = "labels") -> list[Any]:
-    """The labels of all words, one after the other. Raises FeatalignError where a sentence has more or fewer labels than words.
+def word_labels(
+    sentences: Sequence[Any], labels: Sequence[Any], *, name: str = "labels"
+) -> list[Any]:
+    """The labels of all words, one after the other.
+
+    Raises FeatalignError where a sentence has more or fewer labels than words.
 
     >>> word_labels([["Ann", "sings"], ["Hush"]], [["NAME", "O"], ["O"]])
     ['NAME', 'O', 'O']
     """
     if not hasattr(labels, "__len__") or len(labels) != len(sentences):
         found = len(labels) if hasattr(labels, "__len__") else type(labels).__name__
-        raise FeatalignError(f"{name}: expected a list of labels for each of {len(sentences)} sentences, got {found}")
+        raise FeatalignError(
+            f"{name}: expected a list of labels for each of {len(sentences)} sentences, got {found}"
+        )
     flat: list[Any] = []
     for number, (words, told) in enumerate(zip(sentences, labels, strict=True)):
         if isinstance(told, str) or not hasattr(told, "__len__") or len(told) != len(words):
-            count = f"{len(told)} labels" if hasattr(told, "__len__") and not isinstance(told, str) else repr(told)
-            raise FeatalignError(f"{name}: expected a label for each of the {len(words)} words of sentence {number}, got {count}")
+            count = (
+                f"{len(told)} labels"
+                if hasattr(told, "__len__") and not isinstance(told, str)
+                else repr(told)
+            )
+            raise FeatalignError(
+                f"{name}: expected a label for each of the {len(words)} words of sentence "
+                f"{number}, got {count}"
+            )
         flat.extend(told)
     return flat

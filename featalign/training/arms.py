@@ -30,7 +30,10 @@ from featalign.training.rows import Split
 
 Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
-PROBE_RATE, PROBE_PENALTIES = 0.03, (1e-3, 1e-2, 1e-1, 1.0)  # of a head alone on standardised features
+PROBE_RATE, PROBE_PENALTIES = (
+    0.03,
+    (1e-3, 1e-2, 1e-1, 1.0),
+)  # of a head alone on standardised features
 LEVEL = 0.9
 Scale = tuple[np.ndarray, np.ndarray]
 
@@ -80,7 +83,12 @@ class FineTuned:
     def chosen(self) -> Run:
         """The run that was chosen."""
         setting = self.setting
-        return next(run for run in self.runs if (run.learning_rate, run.head_penalty) == (setting.learning_rate, setting.head_penalty))
+        return next(
+            run
+            for run in self.runs
+            if (run.learning_rate, run.head_penalty)
+            == (setting.learning_rate, setting.head_penalty)
+        )
 
     @property
     def curve(self) -> tuple[Point, ...]:
@@ -89,13 +97,28 @@ class FineTuned:
 
     def to_record(self) -> dict[str, Any]:
         """As plain data, without the weights."""
-        names = ("source", "layer", "target", "arm", "num_training", "num_validation", "num_test", "stopped")
+        names = (
+            "source",
+            "layer",
+            "target",
+            "arm",
+            "num_training",
+            "num_validation",
+            "num_test",
+            "stopped",
+        )
         return {
             **{name: getattr(self, name) for name in names},
             "seed": int(self.seed),
             "accuracy": asdict(self.accuracy),
-            "setting": {name: value.item() if isinstance(value, np.generic) else value for name, value in asdict(self.setting).items()},
-            "runs": [{name: value for name, value in asdict(run).items() if name != "test_hits"} for run in self.runs],
+            "setting": {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in asdict(self.setting).items()
+            },
+            "runs": [
+                {name: value for name, value in asdict(run).items() if name != "test_hits"}
+                for run in self.runs
+            ],
             "seconds": round(self.seconds, 3),
         }
 
@@ -124,22 +147,32 @@ def run_arms(
 ) -> Iterator[FineTuned]:
     """Train the arms of a source; each result comes as soon as it is finished.
 
-    The arms `scratch`, `full` and `probe_then_full` of equal settings are trained together with vmap where `together` says so: by default on
-    everything but a processor, where each step of each runs in a Python loop. Both give the same but for rounding. An interruption leaves what
-    the finished learning rates gave as the last result, with the reason in `stopped`, and is raised again after it.
+    The arms `scratch`, `full` and `probe_then_full` of equal settings are trained together with
+    vmap where `together` says so: by default on everything but a processor, where each step of each
+    runs in a Python loop. Both give the same but for rounding. An interruption leaves what the
+    finished learning rates gave as the last result, with the reason in `stopped`, and is raised
+    again after it.
 
     Raises FeatalignError as `check_arm` does, and for an augmentation of inputs that are no images.
     """
     for request in requests:
         check_arm(source, request.arm, layer)
-        if setting.augmentation and request.arm != "probe" and request.split.training.inputs[np.arange(1)].ndim != 4:
-            raise FeatalignError("augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; leave it out")
+        if (
+            setting.augmentation
+            and request.arm != "probe"
+            and request.split.training.inputs[np.arange(1)].ndim != 4
+        ):
+            raise FeatalignError(
+                "augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; "
+                "leave it out"
+            )
     if not requests:
         return
     differentiable, layer = source.differentiable, layer or source.default_layer
     if differentiable is None:
         raise FeatalignError(
-            f"{source.name}: expected features of it as inputs, this one is a black box; featalign.fine_tune embeds the target first"
+            f"{source.name}: expected features of it as inputs, this one is a black box; "
+            "featalign.fine_tune embeds the target first"
         )
     arms = Arms(source, differentiable, layer, tuple(learning_rates), setting, report)
     if together is None:
@@ -150,26 +183,36 @@ def run_arms(
         return
     groups: dict[tuple, list[Request]] = {}
     for request in requests:
-        size = len(request.split.training.labels) if request.arm in ("scratch", "full", "probe_then_full") else request
+        size = (
+            len(request.split.training.labels)
+            if request.arm in ("scratch", "full", "probe_then_full")
+            else request
+        )
         groups.setdefault((size, request.split.num_classes), []).append(request)
     for group in groups.values():
-        yield from arms.one(group[0]) if group[0].arm in ("probe", "gradual") else arms.several(group)
+        yield from (
+            arms.one(group[0]) if group[0].arm in ("probe", "gradual") else arms.several(group)
+        )
 
 
 def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable | None:
     """What of the source can be trained: nothing but a head, the arm `probe`, of a black box.
 
-    Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does not have.
+    Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does
+    not have.
     """
     if arm not in ARMS:
         raise FeatalignError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
     if (differentiable := source.differentiable) is None and arm != "probe":
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a black box, on which only a probe can be trained; "
+            f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "
+            "black box, on which only a probe can be trained; "
             "fine-tuning needs a Flax module, a Keras network or a zoo source"
         )
     if layer is not None and layer not in source.all_layers:
-        raise FeatalignError(f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}")
+        raise FeatalignError(
+            f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}"
+        )
     return differentiable
 
 
@@ -192,21 +235,44 @@ class Arms:
         start = time.perf_counter()
         split, tried, scale = request.split, [(rate, 0.0) for rate in self.rates], None
         if request.arm == "probe":
-            (split, scale), tried = self.standardised(request.split), [(PROBE_RATE, penalty) for penalty in PROBE_PENALTIES]
+            (split, scale), tried = (
+                self.standardised(request.split),
+                [(PROBE_RATE, penalty) for penalty in PROBE_PENALTIES],
+            )
         apply, begun = self.begin(request, split)
         runs: list[tuple[Run, Trained]] = []
         for rate, penalty in tried:
-            job = replace(begun, setting=replace(begun.setting, learning_rate=rate, head_penalty=penalty, seed=request.seed))
+            job = replace(
+                begun,
+                setting=replace(
+                    begun.setting, learning_rate=rate, head_penalty=penalty, seed=request.seed
+                ),
+            )
             points: list[Point] = []
-            name = f"{self.source.name} {request.arm}, " + (f"penalty {penalty:g}" if penalty else f"learning rate {rate:g}")
+            name = f"{self.source.name} {request.arm}, " + (
+                f"penalty {penalty:g}" if penalty else f"learning rate {rate:g}"
+            )
             try:
-                trained = train(apply, self.layer, job, split.num_classes, watch=self.watch(name, apply, split, {0: points}))
+                trained = train(
+                    apply,
+                    self.layer,
+                    job,
+                    split.num_classes,
+                    watch=self.watch(name, apply, split, {0: points}),
+                )
                 run = measured(apply, self.layer, split, trained, rate, points)
                 runs.append((replace(run, head_penalty=penalty), trained))
             except KeyboardInterrupt:
                 if runs:
                     what = "penalties" if request.arm == "probe" else "learning rates"
-                    yield self.result(request, begun.setting, runs, start, f"interrupted after {len(runs)} of {len(tried)} {what}", scale)
+                    yield self.result(
+                        request,
+                        begun.setting,
+                        runs,
+                        start,
+                        f"interrupted after {len(runs)} of {len(tried)} {what}",
+                        scale,
+                    )
                 raise
         yield self.result(request, begun.setting, runs, start, None, scale)
 
@@ -214,49 +280,92 @@ class Arms:
         """Arms whose networks are trained at once, all learning rates of all of them."""
         start = time.perf_counter()
         pairs = [(request, rate) for request in requests for rate in self.rates]
-        applies, begun = zip(*(self.begin(request, request.split) for request in requests), strict=True)
+        applies, begun = zip(
+            *(self.begin(request, request.split) for request in requests), strict=True
+        )
         apply, begun = applies[0], dict(zip(requests, begun, strict=True))
-        if any(other is not apply for other in applies):  # fresh networks that hold more than parameters
+        if any(
+            other is not apply for other in applies
+        ):  # fresh networks that hold more than parameters
             for request in requests:
                 yield from self.one(request)
             return
-        jobs = [replace(begun[request], setting=replace(begun[request].setting, learning_rate=rate, seed=request.seed)) for request, rate in pairs]
+        jobs = [
+            replace(
+                begun[request],
+                setting=replace(begun[request].setting, learning_rate=rate, seed=request.seed),
+            )
+            for request, rate in pairs
+        ]
         points: dict[int, list[Point]] = {place: [] for place in range(len(jobs))}
 
         def watch(place: int, trained: Trained) -> None:
             split = pairs[place][0].split
-            self.watch(f"{self.source.name}, {len(jobs)} networks", apply, split, points)(place, trained)
+            self.watch(f"{self.source.name}, {len(jobs)} networks", apply, split, points)(
+                place, trained
+            )
 
         found = train_together(apply, self.layer, jobs, requests[0].split.num_classes, watch=watch)
         for request in requests:
             places = [place for place, (owner, _) in enumerate(pairs) if owner is request]
-            runs = [(measured(apply, self.layer, request.split, found[place], pairs[place][1], points[place]), found[place]) for place in places]
+            runs = [
+                (
+                    measured(
+                        apply,
+                        self.layer,
+                        request.split,
+                        found[place],
+                        pairs[place][1],
+                        points[place],
+                    ),
+                    found[place],
+                )
+                for place in places
+            ]
             yield self.result(request, begun[request].setting, runs, start, None)
 
     def begin(self, request: Request, split: Split) -> tuple[Apply, Job]:
         """The network and the job of an arm but for its learning rate: no network, fresh weights, the source's own, or these with a trained head."""
         if request.arm == "probe":
-            return head_alone(self.layer), Job({}, split.training, replace(self.setting, augmentation=False, towards_start=0.0))
+            return head_alone(self.layer), Job(
+                {}, split.training, replace(self.setting, augmentation=False, towards_start=0.0)
+            )
         if request.arm == "scratch":
             twin = self.source.random_twin(request.seed).differentiable
             assert twin is not None
-            return twin.apply, Job(twin.parameters, split.training, replace(self.setting, towards_start=0.0))
+            return twin.apply, Job(
+                twin.parameters, split.training, replace(self.setting, towards_start=0.0)
+            )
         head = None
         if request.arm == "probe_then_full":
             *_, probe = self.one(replace(request, arm="probe"))
             head = probe.trained.head
-        return self.differentiable.apply, Job(self.differentiable.parameters, split.training, self.setting, head)
+        return self.differentiable.apply, Job(
+            self.differentiable.parameters, split.training, self.setting, head
+        )
 
     def features(self, rows: Rows) -> np.ndarray:
         """Features (N, D) of the source as it came."""
-        return features_of(self.differentiable.apply, self.differentiable.parameters, self.layer, rows)
+        return features_of(
+            self.differentiable.apply, self.differentiable.parameters, self.layer, rows
+        )
 
     def standardised(self, split: Split) -> tuple[Split, Scale]:
-        """The split with standardised features in the place of inputs; mean and deviation (D,) of the training rows, 1 for a constant feature."""
-        features = {name: self.features(getattr(split, name)) for name in ("training", "validation", "test")}
+        """The split with standardised features in the place of inputs.
+
+        Mean and deviation (D,) of the training rows, 1 for a constant feature.
+        """
+        features = {
+            name: self.features(getattr(split, name)) for name in ("training", "validation", "test")
+        }
         mean, deviation = features["training"].mean(axis=0), features["training"].std(axis=0)
-        deviation = np.where(deviation > 1e-6 * max(float(deviation.max()), 1e-30), deviation, 1).astype(np.float32)
-        parts = {name: Rows((values - mean) / deviation, getattr(split, name).labels) for name, values in features.items()}
+        deviation = np.where(
+            deviation > 1e-6 * max(float(deviation.max()), 1e-30), deviation, 1
+        ).astype(np.float32)
+        parts = {
+            name: Rows((values - mean) / deviation, getattr(split, name).labels)
+            for name, values in features.items()
+        }
         return replace(split, **parts), (mean, deviation)
 
     def folded(self, trained: Trained, scale: Scale) -> Trained:
@@ -274,24 +383,53 @@ class Arms:
         stops: dict[float, str | None] = {}
         for rate in self.rates:
             setting, points = replace(self.setting, learning_rate=rate, seed=request.seed), []
-            watch = self.watch(f"{self.source.name} gradual, learning rate {rate:g}", apply, request.split, {0: points})
+            watch = self.watch(
+                f"{self.source.name} gradual, learning rate {rate:g}",
+                apply,
+                request.split,
+                {0: points},
+            )
             job = Job(self.differentiable.parameters, request.split.training, setting)
             floor = scratch.chosen.validation_accuracy
             try:
-                trained, stops[rate] = unfreeze(apply, self.layer, self.source.all_layers, job, request.split, floor=floor, watch=watch)
-                runs.append((measured(apply, self.layer, request.split, trained, rate, points), trained))
+                trained, stops[rate] = unfreeze(
+                    apply,
+                    self.layer,
+                    self.source.all_layers,
+                    job,
+                    request.split,
+                    floor=floor,
+                    watch=watch,
+                )
+                runs.append(
+                    (measured(apply, self.layer, request.split, trained, rate, points), trained)
+                )
             except KeyboardInterrupt:
                 if runs:
-                    yield self.result(request, self.setting, runs, start, f"interrupted after {len(runs)} of {len(self.rates)} learning rates")
+                    yield self.result(
+                        request,
+                        self.setting,
+                        runs,
+                        start,
+                        f"interrupted after {len(runs)} of {len(self.rates)} learning rates",
+                    )
                 raise
         result = self.result(request, self.setting, runs, start, None)
         yield replace(result, stopped=stops[result.setting.learning_rate] or result.stopped)
 
-    def watch(self, name: str, apply: Apply, split: Split, points: dict[int, list[Point]]) -> Callable[[int, Trained], None]:
+    def watch(
+        self, name: str, apply: Apply, split: Split, points: dict[int, list[Point]]
+    ) -> Callable[[int, Trained], None]:
         """Notes a point of the curve of each network, and reports."""
 
         def note(place: int, trained: Trained) -> None:
-            points[place].append(Point(trained.step, trained.losses[-1], accuracy(apply, self.layer, trained, split.validation)))
+            points[place].append(
+                Point(
+                    trained.step,
+                    trained.losses[-1],
+                    accuracy(apply, self.layer, trained, split.validation),
+                )
+            )
             self.report(name, trained.step, self.setting.steps)
 
         return note
@@ -309,7 +447,13 @@ class Arms:
 
         It is one that diverged only where all runs did, and `stopped` then says so.
         """
-        best, trained = min(runs, key=lambda pair: (-pair[0].validation_accuracy, np.nan_to_num(pair[0].validation_loss, nan=np.inf)))
+        best, trained = min(
+            runs,
+            key=lambda pair: (
+                -pair[0].validation_accuracy,
+                np.nan_to_num(pair[0].validation_loss, nan=np.inf),
+            ),
+        )
         split, count = request.split, len(request.split.test.labels)
         if stopped is None and not np.isfinite(best.validation_loss):
             stopped = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
@@ -320,7 +464,12 @@ class Arms:
             request.arm,
             request.seed,
             binomial(best.test_accuracy, count),
-            replace(setting, learning_rate=best.learning_rate, head_penalty=best.head_penalty, seed=request.seed),
+            replace(
+                setting,
+                learning_rate=best.learning_rate,
+                head_penalty=best.head_penalty,
+                seed=request.seed,
+            ),
             tuple(run for run, _ in runs),
             len(split.training.labels),
             len(split.validation.labels),
@@ -347,7 +496,12 @@ def binomial(accuracy: float, count: int) -> Interval:
 def features_of(apply: Apply, parameters: Any, layer: str, rows: Rows) -> np.ndarray:
     """Features (N, D) of preprocessed rows."""
     width = jax.eval_shape(apply, parameters, rows.inputs[np.arange(1)])[layer].shape[1]
-    plain = Trained(parameters, {"kernel": np.eye(width, dtype=np.float32), "bias": np.zeros(width, np.float32)}, 0, ())
+    plain = Trained(
+        parameters,
+        {"kernel": np.eye(width, dtype=np.float32), "bias": np.zeros(width, np.float32)},
+        0,
+        (),
+    )
     return logits(apply, layer, plain, rows.inputs, len(rows.labels))
 
 
@@ -357,7 +511,9 @@ def head_alone(layer: str) -> Apply:
     return lambda parameters, features: {layer: features}
 
 
-def measured(apply: Apply, layer: str, split: Split, trained: Trained, rate: float, points: Sequence[Point]) -> Run:
+def measured(
+    apply: Apply, layer: str, split: Split, trained: Trained, rate: float, points: Sequence[Point]
+) -> Run:
     """How a trained network does on the validation and test rows of a split."""
     labels = split.validation.labels
     scores = logits(apply, layer, trained, split.validation.inputs, len(labels))

@@ -19,9 +19,14 @@ def check_checkpoint(path: Path) -> None:
         _partial(file).write_bytes(b"")
         _partial(file).unlink()
     except OSError as error:
-        raise FeatalignError(f"checkpoint: no file can be written in {file.parent} ({error.strerror}); choose another place") from error
+        raise FeatalignError(
+            f"checkpoint: no file can be written in {file.parent} ({error.strerror}); choose "
+            "another place"
+        ) from error
     if file.is_dir():
-        raise FeatalignError(f"checkpoint: expected a place for a file, {file} is a folder; choose another name")
+        raise FeatalignError(
+            f"checkpoint: expected a place for a file, {file} is a folder; choose another name"
+        )
 
 
 def save_checkpoint(result: FineTuned, path: Path) -> Path:
@@ -32,7 +37,11 @@ def save_checkpoint(result: FineTuned, path: Path) -> Path:
     from safetensors.numpy import save
 
     trees: dict[str, Any] = {"network": result.trained.parameters, "head": result.trained.head}
-    arrays = {f"{name}.{key}": value for name, tree in trees.items() for key, value in flat_parameters(tree).items()}
+    arrays = {
+        f"{name}.{key}": value
+        for name, tree in trees.items()
+        for key, value in flat_parameters(tree).items()
+    }
     file = _file(path)
     _partial(file).write_bytes(save(arrays, metadata={"featalign": json.dumps(result.to_record())}))
     _partial(file).replace(file)

@@ -8,10 +8,13 @@ import jax.numpy as jnp
 import numpy as np
 
 
-def depths(apply: Callable[[Any, Any], Any], parameters: Any, prepared: np.ndarray, layers: Sequence[str]) -> Any:
+def depths(
+    apply: Callable[[Any, Any], Any], parameters: Any, prepared: np.ndarray, layers: Sequence[str]
+) -> Any:
     """For each tensor of parameters the place of the first of these layers that it acts on, len(layers) for none: a tree like the parameters.
 
-    Found by differentiation on a few inputs, whatever the tensors are called: a tensor acts on a layer where its gradient is not zero.
+    Found by differentiation on a few inputs, whatever the tensors are called: a tensor acts on a
+    layer where its gradient is not zero.
 
     >>> apply = lambda parameters, inputs: {"low": inputs * parameters["a"], "high": inputs * parameters["a"] + parameters["b"]}
     >>> depths(apply, {"a": jnp.ones(3), "b": jnp.ones(3), "c": jnp.ones(3)}, np.ones((2, 3), np.float32), ("low", "high"))
@@ -22,18 +25,26 @@ def depths(apply: Callable[[Any, Any], Any], parameters: Any, prepared: np.ndarr
         return [
             jax.tree.map(
                 lambda slope: jnp.any(slope != 0),
-                jax.grad(lambda parameters, layer=layer: (apply(parameters, inputs)[layer] * _weights(layer, apply, parameters, inputs)).sum())(
-                    parameters
-                ),
+                jax.grad(
+                    lambda parameters, layer=layer: (
+                        apply(parameters, inputs)[layer]
+                        * _weights(layer, apply, parameters, inputs)
+                    ).sum()
+                )(parameters),
             )
             for layer in layers
         ]
 
     found = jax.jit(touched)(parameters, prepared)
-    return jax.tree.map(lambda *acts: next((place for place, act in enumerate(acts) if bool(act)), len(layers)), *found)
+    return jax.tree.map(
+        lambda *acts: next((place for place, act in enumerate(acts) if bool(act)), len(layers)),
+        *found,
+    )
 
 
-def _weights(layer: str, apply: Callable[[Any, Any], Any], parameters: Any, inputs: Any) -> np.ndarray:
+def _weights(
+    layer: str, apply: Callable[[Any, Any], Any], parameters: Any, inputs: Any
+) -> np.ndarray:
     """Fixed random weights of a layer's entries: a plain sum has no gradient through what is normalised."""
     shape = jax.eval_shape(apply, parameters, inputs)[layer].shape
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)

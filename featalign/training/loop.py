@@ -23,11 +23,13 @@ MOMENTUM = 0.9
 class Setting:
     """One way to train.
 
-    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or, where `decay` is False, over 10 steps and stays,
-    so that a longer run begins as a shorter one. `weight_decay` pulls all parameters towards zero and
-    `towards_start` those of the network towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the gradient
-    (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9. `head_penalty` λ adds λ/2 |kernel|² of the head to the loss.
-    `augmentation` shifts images by up to an eighth of their side.
+    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or,
+    where `decay` is False, over 10 steps and stays, so that a longer run begins as a shorter one.
+    `weight_decay` pulls all parameters towards zero and `towards_start` those of the network
+    towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the
+    gradient (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9.
+    `head_penalty` λ adds λ/2 |kernel|² of the head to the loss. `augmentation` shifts images by up
+    to an eighth of their side.
     """
 
     learning_rate: float
@@ -53,16 +55,32 @@ def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size
 
 
 def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[float, ...]:
-    """The learning rates as floats. Raises FeatalignError, naming the argument, for them or for a setting that cannot be used."""
-    given = list(learning_rates) if isinstance(learning_rates, Sequence | np.ndarray) and not isinstance(learning_rates, str) else []
+    """The learning rates as floats.
+
+    Raises FeatalignError, naming the argument, for them or for a setting that cannot be used.
+    """
+    given = (
+        list(learning_rates)
+        if isinstance(learning_rates, Sequence | np.ndarray) and not isinstance(learning_rates, str)
+        else []
+    )
     if not given:
-        raise FeatalignError(f"learning_rates: expected a list of at least one number, got {learning_rates!r}")
+        raise FeatalignError(
+            f"learning_rates: expected a list of at least one number, got {learning_rates!r}"
+        )
     for rate in given:
-        if isinstance(rate, bool) or not isinstance(rate, int | float | np.floating) or not 0 < rate < np.inf:
+        if (
+            isinstance(rate, bool)
+            or not isinstance(rate, int | float | np.floating)
+            or not 0 < rate < np.inf
+        ):
             raise FeatalignError(f"learning_rates: expected numbers above 0, got {rate!r}")
     rates = tuple(float(rate) for rate in given)
     if len(set(rates)) != len(rates):
-        raise FeatalignError(f"learning_rates: expected each number once, got {', '.join(f'{rate:g}' for rate in rates)}")
+        raise FeatalignError(
+            "learning_rates: expected each number once, got "
+            f"{', '.join(f'{rate:g}' for rate in rates)}"
+        )
     for name in ("steps", "batch_size"):
         number = getattr(setting, name)
         if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
@@ -73,10 +91,21 @@ def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[fl
         ("label_smoothing", "label_smoothing", 1),
     ):
         number = getattr(setting, name)
-        if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number < most:
-            raise FeatalignError(f"{shown}: expected a number of at least 0" + (f" and below {most}" if most == 1 else "") + f", got {number!r}")
+        if (
+            isinstance(number, bool)
+            or not isinstance(number, int | float)
+            or not 0 <= number < most
+        ):
+            raise FeatalignError(
+                f"{shown}: expected a number of at least 0"
+                + (f" and below {most}" if most == 1 else "")
+                + f", got {number!r}"
+            )
     if setting.optimiser not in get_args(Optimiser):
-        raise FeatalignError(f"optimiser: expected one of {', '.join(get_args(Optimiser))}, got {setting.optimiser!r}")
+        raise FeatalignError(
+            f"optimiser: expected one of {', '.join(get_args(Optimiser))}, got "
+            f"{setting.optimiser!r}"
+        )
     return rates
 
 
@@ -92,8 +121,9 @@ class Rows:
 class Job:
     """One training: where it starts, on which rows, and how.
 
-    `head` has a kernel (D, C) and a bias (C,); None is zeros, so that the first steps do not tear at the features. `moving` holds a 0 or a 1 for
-    each tensor of (parameters, head); None: all of them move. `anchor` are the parameters that `towards_start` means; None: those it starts from.
+    `head` has a kernel (D, C) and a bias (C,); None is zeros, so that the first steps do not tear
+    at the features. `moving` holds a 0 or a 1 for each tensor of (parameters, head); None: all of
+    them move. `anchor` are the parameters that `towards_start` means; None: those it starts from.
     """
 
     parameters: Any
@@ -117,11 +147,19 @@ class Trained:
 Watch = Callable[[int, Trained], None]
 
 
-def train(apply: Apply, layer: str, job: Job, num_classes: int, *, watch: Watch = lambda place, trained: None) -> Trained:
+def train(
+    apply: Apply,
+    layer: str,
+    job: Job,
+    num_classes: int,
+    *,
+    watch: Watch = lambda place, trained: None,
+) -> Trained:
     """The network and head of a job after training.
 
-    `apply(parameters, inputs)` gives the layers by name. Batches are drawn without replacement, epoch after epoch. `watch(0, trained)` is called
-    after each tenth of the steps. The step runs in a Python loop: convolutions inside `lax.scan` are many times slower on a processor.
+    `apply(parameters, inputs)` gives the layers by name. Batches are drawn without replacement,
+    epoch after epoch. `watch(0, trained)` is called after each tenth of the steps. The step runs in
+    a Python loop: convolutions inside `lax.scan` are many times slower on a processor.
     """
     setting, rows = job.setting, job.rows
     start, anchor, moving = _start(apply, layer, job, num_classes)
@@ -153,19 +191,37 @@ def train(apply: Apply, layer: str, job: Job, num_classes: int, *, watch: Watch 
     return Trained(trained[0], trained[1], setting.steps, tuple(means))
 
 
-def train_together(apply: Apply, layer: str, jobs: Sequence[Job], num_classes: int, *, watch: Watch = lambda place, trained: None) -> list[Trained]:
+def train_together(
+    apply: Apply,
+    layer: str,
+    jobs: Sequence[Job],
+    num_classes: int,
+    *,
+    watch: Watch = lambda place, trained: None,
+) -> list[Trained]:
     """What `train` gives for each job, all of them trained at once with vmap: for accelerators, which one small network leaves idle.
 
-    The jobs share steps, batch size, optimiser, augmentation and the number of rows; everything else may differ. `watch(place, trained)` is called
-    for each job after each tenth of the steps.
+    The jobs share steps, batch size, optimiser, augmentation and the number of rows; everything
+    else may differ. `watch(place, trained)` is called for each job after each tenth of the steps.
     """
     settings, first = [job.setting for job in jobs], jobs[0].setting
-    starts, anchors, moving = (_stack(trees) for trees in zip(*(_start(apply, layer, job, num_classes) for job in jobs), strict=True))
+    starts, anchors, moving = (
+        _stack(trees)
+        for trees in zip(*(_start(apply, layer, job, num_classes) for job in jobs), strict=True)
+    )
     shared = all(job.rows is jobs[0].rows for job in jobs)
-    whole = [jnp.asarray(job.rows.inputs[np.arange(len(job.rows.labels))]) for job in (jobs[:1] if shared else jobs)]
+    whole = [
+        jnp.asarray(job.rows.inputs[np.arange(len(job.rows.labels))])
+        for job in (jobs[:1] if shared else jobs)
+    ]
     inputs = whole[0] if shared else jnp.stack(whole)
-    labels = jnp.asarray(jobs[0].rows.labels if shared else np.stack([job.rows.labels for job in jobs]))
-    rates, batches, shifts = (np.stack(each, axis=1) for each in zip(*(_plan(len(job.rows.labels), job.setting) for job in jobs), strict=True))
+    labels = jnp.asarray(
+        jobs[0].rows.labels if shared else np.stack([job.rows.labels for job in jobs])
+    )
+    rates, batches, shifts = (
+        np.stack(each, axis=1)
+        for each in zip(*(_plan(len(job.rows.labels), job.setting) for job in jobs), strict=True)
+    )
     scalars = _stack([_scalars(setting) for setting in settings])
     trained, state = starts, jax.vmap(_optimiser(first.optimiser).init)(starts)
     means: list[np.ndarray] = []
@@ -187,7 +243,14 @@ def train_together(apply: Apply, layer: str, jobs: Sequence[Job], num_classes: i
             scalars,
         )
         means.append(np.asarray(losses).mean(axis=0))
-        found = [Trained(*_taken(trained, place), int(part[-1]) + 1, tuple(float(each[place]) for each in means)) for place in range(len(jobs))]
+        found = [
+            Trained(
+                *_taken(trained, place),
+                int(part[-1]) + 1,
+                tuple(float(each[place]) for each in means),
+            )
+            for place in range(len(jobs))
+        ]
         for place, each in enumerate(found):
             watch(place, each)
     return found
@@ -195,7 +258,14 @@ def train_together(apply: Apply, layer: str, jobs: Sequence[Job], num_classes: i
 
 def logits(apply: Apply, layer: str, trained: Trained, inputs: Any, count: int) -> np.ndarray:
     """Logits (N, C) of so many preprocessed inputs, in batches of one size."""
-    return np.concatenate([part[:kept] for part, kept in _predicted(apply, layer, (trained.parameters, trained.head), inputs, count)])
+    return np.concatenate(
+        [
+            part[:kept]
+            for part, kept in _predicted(
+                apply, layer, (trained.parameters, trained.head), inputs, count
+            )
+        ]
+    )
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -222,10 +292,14 @@ def accuracy(apply: Apply, layer: str, trained: Trained, rows: Rows) -> float:
     return float(hits(scores, rows.labels).mean())
 
 
-def _predicted(apply: Apply, layer: str, trained: Any, inputs: Any, count: int) -> Iterator[tuple[np.ndarray, int]]:
+def _predicted(
+    apply: Apply, layer: str, trained: Any, inputs: Any, count: int
+) -> Iterator[tuple[np.ndarray, int]]:
     for start in range(0, count, EVALUATION_ROWS):
         some = np.asarray(inputs[np.arange(start, min(start + EVALUATION_ROWS, count))])
-        padded = np.concatenate([some, np.zeros((EVALUATION_ROWS - len(some), *some.shape[1:]), some.dtype)])
+        padded = np.concatenate(
+            [some, np.zeros((EVALUATION_ROWS - len(some), *some.shape[1:]), some.dtype)]
+        )
         yield np.asarray(_predict(apply, layer, trained, padded)), len(some)
 
 
@@ -234,7 +308,10 @@ def _start(apply: Apply, layer: str, job: Job, num_classes: int) -> tuple[Any, A
     head = job.head
     if head is None:
         width = jax.eval_shape(apply, job.parameters, job.rows.inputs[np.arange(1)])[layer].shape[1]
-        head = {"kernel": np.zeros((width, num_classes), np.float32), "bias": np.zeros(num_classes, np.float32)}
+        head = {
+            "kernel": np.zeros((width, num_classes), np.float32),
+            "bias": np.zeros(num_classes, np.float32),
+        }
     start = jax.tree.map(jnp.asarray, (job.parameters, head))
     moving = jax.tree.map(lambda leaf: np.float32(1), start) if job.moving is None else job.moving
     return start, start[0] if job.anchor is None else job.anchor, moving
@@ -246,14 +323,25 @@ def _plan(count: int, setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndar
     steps, size = np.arange(setting.steps), min(setting.batch_size, count)
     epochs = [random.permutation(count) for _ in range(-(-setting.steps * size // count))]
     batches = np.concatenate(epochs)[: setting.steps * size].reshape(-1, size)
-    warm_up, decay = (setting.steps / 10, (1 + np.cos(np.pi * steps / setting.steps)) / 2) if setting.decay else (10, 1.0)
+    warm_up, decay = (
+        (setting.steps / 10, (1 + np.cos(np.pi * steps / setting.steps)) / 2)
+        if setting.decay
+        else (10, 1.0)
+    )
     rates = setting.learning_rate * np.minimum(1.0, (steps + 1) / warm_up) * decay
-    shifts = random.uniform(-1, 1, (*batches.shape, 2)) if setting.augmentation else np.zeros((*batches.shape, 2))
+    shifts = (
+        random.uniform(-1, 1, (*batches.shape, 2))
+        if setting.augmentation
+        else np.zeros((*batches.shape, 2))
+    )
     return rates.astype(np.float32), batches, shifts.astype(np.float32)
 
 
 def _scalars(setting: Setting) -> dict[str, np.float32]:
-    return {name: np.float32(getattr(setting, name)) for name in ("weight_decay", "towards_start", "label_smoothing", "head_penalty")}
+    return {
+        name: np.float32(getattr(setting, name))
+        for name in ("weight_decay", "towards_start", "label_smoothing", "head_penalty")
+    }
 
 
 def _stack(trees: Sequence[Any]) -> Any:
@@ -289,15 +377,29 @@ def _update(
 
     def loss_of(trained: Any) -> jax.Array:
         scores = _logits(apply, layer, trained, seen)
-        wanted = optax.smooth_labels(jax.nn.one_hot(labels, scores.shape[1]), scalars["label_smoothing"])
+        wanted = optax.smooth_labels(
+            jax.nn.one_hot(labels, scores.shape[1]), scalars["label_smoothing"]
+        )
         return optax.softmax_cross_entropy(scores, wanted).mean()
 
     loss, (slope, head_slope) = jax.value_and_grad(loss_of)(trained)
-    head_slope = {**head_slope, "kernel": head_slope["kernel"] + scalars["head_penalty"] * trained[1]["kernel"]}
+    head_slope = {
+        **head_slope,
+        "kernel": head_slope["kernel"] + scalars["head_penalty"] * trained[1]["kernel"],
+    }
     updates, state = _optimiser(optimiser).update((slope, head_slope), state)
-    towards = jax.tree.map(lambda now, then: scalars["towards_start"] * (now - then), trained[0], anchor), jax.tree.map(jnp.zeros_like, trained[1])
+    towards = (
+        jax.tree.map(lambda now, then: scalars["towards_start"] * (now - then), trained[0], anchor),
+        jax.tree.map(jnp.zeros_like, trained[1]),
+    )
     moved = jax.tree.map(
-        lambda now, step, pull, moves: now - moves * rate * (step + scalars["weight_decay"] * now + pull), trained, updates, towards, moving
+        lambda now, step, pull, moves: (
+            now - moves * rate * (step + scalars["weight_decay"] * now + pull)
+        ),
+        trained,
+        updates,
+        towards,
+        moving,
     )
     return moved, state, loss
 
@@ -323,8 +425,33 @@ def _steps(
 ) -> tuple[Any, Any, jax.Array]:
     """Some steps of all jobs."""
 
-    def one(trained: Any, state: Any, anchor: Any, moving: Any, inputs: Any, labels: Any, batch: Any, shifts: Any, rate: Any, scalars: Any) -> Any:
-        return _update(apply, layer, optimiser, augmentation, trained, state, anchor, moving, inputs[batch], labels[batch], shifts, rate, scalars)
+    def one(
+        trained: Any,
+        state: Any,
+        anchor: Any,
+        moving: Any,
+        inputs: Any,
+        labels: Any,
+        batch: Any,
+        shifts: Any,
+        rate: Any,
+        scalars: Any,
+    ) -> Any:
+        return _update(
+            apply,
+            layer,
+            optimiser,
+            augmentation,
+            trained,
+            state,
+            anchor,
+            moving,
+            inputs[batch],
+            labels[batch],
+            shifts,
+            rate,
+            scalars,
+        )
 
     rows = None if shared else 0
     together: Callable[..., Any] = jax.vmap(one, in_axes=(0, 0, 0, 0, rows, rows, 0, 0, 0, 0))
@@ -338,11 +465,19 @@ def _steps(
 
 
 def _shifted(images: jax.Array, shifts: jax.Array) -> jax.Array:
-    """Images (B, H, W, C) moved by `shifts` (B, 2) times an eighth of their sides; what comes in is the edge repeated."""
+    """Images (B, H, W, C) moved by `shifts` (B, 2) times an eighth of their sides.
+
+    What comes in is the edge repeated.
+    """
     reach = np.array(images.shape[1:3]) // 8
-    padded = jnp.pad(images, ((0, 0), (reach[0], reach[0]), (reach[1], reach[1]), (0, 0)), mode="edge")
+    padded = jnp.pad(
+        images, ((0, 0), (reach[0], reach[0]), (reach[1], reach[1]), (0, 0)), mode="edge"
+    )
     corners = jnp.round((shifts + 1) * reach).astype(jnp.int32)
-    cut = lambda image, corner: jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), images.shape[1:])  # noqa: E731
+
+    def cut(image, corner):
+        return jax.lax.dynamic_slice(image, (corner[0], corner[1], 0), images.shape[1:])
+
     return jax.vmap(cut)(padded, corners)
 
 

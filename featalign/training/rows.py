@@ -40,11 +40,16 @@ class LazyInputs:
         return np.asarray(self.prepare(self.inputs.read(rows)))
 
 
-def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0, max_test: int | None = None) -> Split:
-    """A stratified fifth of the rows for validation, the rest for training; the held-out rows for testing.
+def split_rows(
+    target: Target, differentiable: Differentiable, *, seed: int = 0, max_test: int | None = None
+) -> Split:
+    """A stratified fifth of the rows for validation, the rest for training.
 
-    A target without held-out rows gives up a fifth of its rows for testing first, the same ones for every seed. `max_test` limits the test rows to
-    a stratified part. Raises FeatalignError where the task has no classes, or where a part would be empty.
+    The held-out rows for testing.
+
+    A target without held-out rows gives up a fifth of its rows for testing first, the same ones for
+    every seed. `max_test` limits the test rows to a stratified part. Raises FeatalignError where
+    the task has no classes, or where a part would be empty.
     """
     check_trainable(target, max_test)
     target = hold_out(target)
@@ -53,11 +58,20 @@ def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0,
     measured, test_labels = target.held_out.inputs.take(some), target.held_out.labels[some]
     training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1)
     if not (len(training) and len(validation) and len(test_labels)):
-        raise FeatalignError(f"target: expected enough rows to train, validate and test on, {target.name} has {len(target)}; add rows")
+        raise FeatalignError(
+            f"target: expected enough rows to train, validate and test on, {target.name} has "
+            f"{len(target)}; add rows"
+        )
     return Split(
         target.name,
-        Rows(prepared(target.inputs.take(training), differentiable), target.labels[training].astype(np.int32)),
-        Rows(prepared(target.inputs.take(validation), differentiable), target.labels[validation].astype(np.int32)),
+        Rows(
+            prepared(target.inputs.take(training), differentiable),
+            target.labels[training].astype(np.int32),
+        ),
+        Rows(
+            prepared(target.inputs.take(validation), differentiable),
+            target.labels[validation].astype(np.int32),
+        ),
         Rows(prepared(measured, differentiable), test_labels.astype(np.int32)),
         target.num_classes,
     )
@@ -65,26 +79,42 @@ def split_rows(target: Target, differentiable: Differentiable, *, seed: int = 0,
 
 def check_trainable(target: Target, max_test: int | None) -> None:
     """Raises FeatalignError for a target without classes, or for a limit of test rows that is none."""
-    if max_test is not None and (isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1):
-        raise FeatalignError(f"max_test: expected a whole number of at least 1, or None for all test rows, got {max_test!r}")
+    if max_test is not None and (
+        isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1
+    ):
+        raise FeatalignError(
+            "max_test: expected a whole number of at least 1, or None for all test rows, got "
+            f"{max_test!r}"
+        )
     if target.task != "classification":
         raise FeatalignError(
-            f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; only classification can be trained"
+            f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; "
+            "only classification can be trained"
         )
 
 
 def measured_rows(labels: np.ndarray, max_test: int | None) -> np.ndarray:
     """Which of the held-out rows measure: all, or a stratified part, always the same."""
-    return np.arange(len(labels)) if max_test is None or max_test >= len(labels) else np.sort(stratified_order(labels, 0)[:max_test])
+    return (
+        np.arange(len(labels))
+        if max_test is None or max_test >= len(labels)
+        else np.sort(stratified_order(labels, 0)[:max_test])
+    )
 
 
 def hold_out(target: Target) -> Target:
-    """The target itself where it has held-out rows; else with a stratified fifth of its rows held out, always the same."""
+    """The target itself where it has held-out rows.
+
+    Else with a stratified fifth of its rows held out, always the same.
+    """
     if target.held_out is not None:
         return target
     kept, test = cut(target.labels, TEST_SHARE, seed=0)
     if not (len(kept) and len(test)):
-        raise FeatalignError(f"target: expected enough rows to train, validate and test on, {target.name} has {len(target)}; add rows")
+        raise FeatalignError(
+            f"target: expected enough rows to train, validate and test on, {target.name} has "
+            f"{len(target)}; add rows"
+        )
     return replace(target.take(kept), held_out=target.take(test))
 
 

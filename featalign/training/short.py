@@ -30,7 +30,9 @@ from featalign.training.rows import VALIDATION_SHARE, prepared
 
 NUM_FOLDS = 2
 SHORT_RATE = 2e-3  # between the two rates of the study
-SHORT_VERSION = 1  # to be raised whenever a short run is trained in another way: it enters the cache key
+SHORT_VERSION = (
+    1  # to be raised whenever a short run is trained in another way: it enters the cache key
+)
 ShortArm = Literal["scratch", "full"]
 MIN_STEPS, EPOCHS = 300, 15  # of one training of the study
 FIRST_TWIN = 2000  # not the fresh weights of trainings from scratch, of the pretraining of the zoo, or of random twins in scores
@@ -55,42 +57,80 @@ def short_folds(target: Target) -> tuple[np.ndarray, ...]:
     Raises FeatalignError for a target without classes or with too few rows.
     """
     if target.task != "classification":
-        raise FeatalignError(f"target: expected classes for short runs, {target.name} is a task of {target.task}; use effort='cache'")
+        raise FeatalignError(
+            f"target: expected classes for short runs, {target.name} is a task of {target.task}; "
+            "use effort='cache'"
+        )
     if len(target) < 2 * target.num_classes:
-        raise FeatalignError(f"target: expected 2 rows a class for short runs, {target.name} has {len(target)} rows for {target.num_classes} classes")
+        raise FeatalignError(
+            f"target: expected 2 rows a class for short runs, {target.name} has {len(target)} rows "
+            f"for {target.num_classes} classes"
+        )
     order = stratified_order(target.labels, 0)
     return tuple(np.sort(order[fold::NUM_FOLDS]) for fold in range(NUM_FOLDS))
 
 
-def short_source(source: Source, target: Target, arm: ShortArm, fold: int, steps: int, *, batch_size: int = 32) -> Source:
+def short_source(
+    source: Source, target: Target, arm: ShortArm, fold: int, steps: int, *, batch_size: int = 32
+) -> Source:
     """The networks of one short run as a source, whose layers "step S" are the logits (B, C) after S steps, every tenth of them.
 
-    It trains when it is first asked, on the rows outside the fold: all weights from the source's or from fresh ones (`arm`), AdamW with a constant
-    learning rate of 0.002 after a warm-up, so that a longer run begins as a shorter one. Its revision names weights, rows, labels and budget: the
-    cache keeps what it says. Raises FeatalignError for a black box, a target without classes, or steps that are no multiple of 10.
+    It trains when it is first asked, on the rows outside the fold: all weights from the source's or
+    from fresh ones (`arm`), AdamW with a constant learning rate of 0.002 after a warm-up, so that a
+    longer run begins as a shorter one. Its revision names weights, rows, labels and budget: the
+    cache keeps what it says. Raises FeatalignError for a black box, a target without classes, or
+    steps that are no multiple of 10.
     """
     if source.load_differentiable is None:
         raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box; short runs need a Flax module or a zoo source"
+            f"{source.name}: expected a differentiable source, this one is a black box; short runs "
+            "need a Flax module or a zoo source"
         )
     if steps < PARTS or steps % PARTS:
         raise FeatalignError(f"steps: expected a multiple of {PARTS}, got {steps!r}")
     layers = tuple(f"step {step}" for step in short_steps(steps))
-    content = [SHORT_VERSION, source.revision, source.default_layer, arm, target.fingerprint, fold, steps, batch_size]
+    content = [
+        SHORT_VERSION,
+        source.revision,
+        source.default_layer,
+        arm,
+        target.fingerprint,
+        fold,
+        steps,
+        batch_size,
+    ]
 
     @cache
     def networks() -> tuple[Differentiable, dict[str, Trained]]:
-        differentiable = source.differentiable if arm == "full" else source.random_twin(FIRST_TWIN + fold).differentiable
+        differentiable = (
+            source.differentiable
+            if arm == "full"
+            else source.random_twin(FIRST_TWIN + fold).differentiable
+        )
         if differentiable is None:
-            raise FeatalignError(f"{source.name}: expected a differentiable source, this one is a black box")
-        rows = np.sort(np.concatenate([part for place, part in enumerate(short_folds(target)) if place != fold]))
-        labelled = Rows(prepared(target.inputs.take(rows), differentiable), target.labels[rows].astype(np.int32))
-        job = Job(differentiable.parameters, labelled, Setting(SHORT_RATE, steps, batch_size, seed=fold, decay=False))
+            raise FeatalignError(
+                f"{source.name}: expected a differentiable source, this one is a black box"
+            )
+        rows = np.sort(
+            np.concatenate(
+                [part for place, part in enumerate(short_folds(target)) if place != fold]
+            )
+        )
+        labelled = Rows(
+            prepared(target.inputs.take(rows), differentiable), target.labels[rows].astype(np.int32)
+        )
+        job = Job(
+            differentiable.parameters,
+            labelled,
+            Setting(SHORT_RATE, steps, batch_size, seed=fold, decay=False),
+        )
         kept: dict[str, Trained] = {}
 
         def keep(place: int, trained: Trained) -> None:
             del place
-            parameters, head = jax.device_get((trained.parameters, trained.head))  # the next step takes the arrays themselves
+            parameters, head = jax.device_get(
+                (trained.parameters, trained.head)
+            )  # the next step takes the arrays themselves
             kept[f"step {trained.step}"] = replace(trained, parameters=parameters, head=head)
 
         train(differentiable.apply, source.default_layer, job, target.num_classes, watch=keep)
@@ -99,11 +139,24 @@ def short_source(source: Source, target: Target, arm: ShortArm, fold: int, steps
     def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         differentiable, kept = networks()
         ready = np.asarray(differentiable.prepare(inputs))
-        return {layer: logits(differentiable.apply, source.default_layer, kept[layer], ready, len(ready)) for layer in wanted}
+        return {
+            layer: logits(
+                differentiable.apply, source.default_layer, kept[layer], ready, len(ready)
+            )
+            for layer in wanted
+        }
 
     revision = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     name = f"{source.name} short {arm}, fold {fold}"
-    return Source(name, revision, embed_batch, layers, layers[-1], preprocessing=source.preprocessing, input_kind=source.input_kind)
+    return Source(
+        name,
+        revision,
+        embed_batch,
+        layers,
+        layers[-1],
+        preprocessing=source.preprocessing,
+        input_kind=source.input_kind,
+    )
 
 
 def short_steps(steps: int) -> tuple[int, ...]:
@@ -115,7 +168,12 @@ def short_steps(steps: int) -> tuple[int, ...]:
     return tuple(range(steps // PARTS, steps + 1, steps // PARTS))
 
 
-def held_out_run(labels: np.ndarray, folds: Sequence[np.ndarray], scores: Sequence[Sequence[np.ndarray]], steps: int) -> ShortRun:
+def held_out_run(
+    labels: np.ndarray,
+    folds: Sequence[np.ndarray],
+    scores: Sequence[Sequence[np.ndarray]],
+    steps: int,
+) -> ShortRun:
     """The run from held-out logits: `scores[fold][point]` (rows of the fold, C).
 
     Where a network diverged its rows are wrong, and the loss is NaN.
@@ -139,7 +197,10 @@ def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
     (90, 180)
     """
     num_training = num_rows - round(VALIDATION_SHARE * num_rows)
-    return part_of(training_steps(num_training, epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size), share)
+    return part_of(
+        training_steps(num_training, epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size),
+        share,
+    )
 
 
 def part_of(whole: int, share: float) -> int:

@@ -13,13 +13,25 @@ from featalign.errors import FeatalignError
 from featalign.validation.accuracies import AccuracyTable, Setting
 
 STATIC_LIST = "static list"
-MEASURES = ("weighted_tau", "kendall_tau", "spearman", "pearson", "regret", "best_in_top_3", "relative_accuracy", "fidelity")
+MEASURES = (
+    "weighted_tau",
+    "kendall_tau",
+    "spearman",
+    "pearson",
+    "regret",
+    "best_in_top_3",
+    "relative_accuracy",
+    "fidelity",
+)
 Group = TypeVar("Group")
 
 
 @dataclass(frozen=True)
 class RankingAgreement:
-    """How well scores rank the sources on one target; NaN where a measure is undefined. `regret` is in the unit of the accuracies."""
+    """How well scores rank the sources on one target; NaN where a measure is undefined.
+
+    `regret` is in the unit of the accuracies.
+    """
 
     num_sources: int
     num_scored: int
@@ -34,20 +46,25 @@ class RankingAgreement:
 
 
 def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreement:
-    """Agreement of scores (S,) with the measured accuracies (S,) of the same sources on one target; larger is better in both.
+    """Agreement of scores (S,) with the measured accuracies (S,) of the same sources on one target.
+
+    Larger is better in both.
 
     - `weighted_tau`, `kendall_tau` (tau-b), `spearman`, `pearson`: SciPy's `weightedtau(scores, accuracies)` and the others, at their defaults.
     - `regret`: best accuracy less the accuracy of the pick, the source of the highest score; the mean over the picks where several tie.
     - `relative_accuracy`: accuracy of the pick / best accuracy; NaN where the best is not positive.
     - `best_in_top_3`: 1 if the best source is among the three highest scores, else 0. Where scores tie about the third place, the chance of it when
-      ties are broken by lot; where accuracies tie for the best, any of them counts. NaN for three sources or fewer, where it could not fail.
+      ties are broken by lot; where accuracies tie for the best, any of them counts. NaN for three
+      sources or fewer, where it could not fail.
     - `fidelity`: does a larger lead in the score mean a larger lead in accuracy? Pearson correlation of score differences and accuracy differences
-      over all pairs of sources whose scores differ, each pair once, higher score less lower score. (Over both orders of every pair, or through the
-      origin, it would be exactly `pearson` again.)
+      over all pairs of sources whose scores differ, each pair once, higher score less lower score.
+      (Over both orders of every pair, or through the origin, it would be exactly `pearson` again.)
 
-    A source without a score (NaN) is never picked nor in the top three, and ranks below all others, tied with its like, in the three rank
-    correlations: leaving it out would reward a scorer that answers only where it is easy. `pearson` and `fidelity`, which need values, are over the
-    `num_scored` others. Rank correlations need two sources and the last two three; constant scores or accuracies have no correlation.
+    A source without a score (NaN) is never picked nor in the top three, and ranks below all others,
+    tied with its like, in the three rank correlations: leaving it out would reward a scorer that
+    answers only where it is easy. `pearson` and `fidelity`, which need values, are over the
+    `num_scored` others. Rank correlations need two sources and the last two three; constant scores
+    or accuracies have no correlation.
 
     >>> agreement = ranking_agreement([0.3, 0.5, 0.1, 0.2], [0.80, 0.78, 0.70, 0.74])
     >>> round(agreement.weighted_tau, 3), round(agreement.regret, 3), agreement.best_in_top_3
@@ -55,9 +72,15 @@ def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreem
     """
     score, accuracy = _numbers("scores", scores), _numbers("accuracies", accuracies)
     if len(score) != len(accuracy):
-        raise FeatalignError(f"scores: expected one for each of the {len(accuracy)} accuracies, got {len(score)}; give both for the same sources")
+        raise FeatalignError(
+            f"scores: expected one for each of the {len(accuracy)} accuracies, got {len(score)}; "
+            "give both for the same sources"
+        )
     if np.isinf(score).any() or not np.isfinite(accuracy).all():
-        raise FeatalignError("scores, accuracies: expected finite numbers (NaN for a source without a score), got others; drop what was not measured")
+        raise FeatalignError(
+            "scores, accuracies: expected finite numbers (NaN for a source without a score), got "
+            "others; drop what was not measured"
+        )
     scored = ~np.isnan(score)
     num_sources, num_scored = len(score), int(scored.sum())
     if num_sources < 2 or num_scored == 0:
@@ -82,7 +105,10 @@ def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreem
 
 @dataclass(frozen=True)
 class SignAgreement:
-    """How well evidence tells gains from losses; pairs whose gain is within its noise are counted as neither and left out of the measures."""
+    """How well evidence tells gains from losses.
+
+    Pairs whose gain is within its noise are counted as neither and left out of the measures.
+    """
 
     num_gains: int
     num_losses: int
@@ -93,36 +119,65 @@ class SignAgreement:
 
 
 def sign_agreement(
-    evidence: ArrayLike, gains: ArrayLike, noise: ArrayLike, *, probabilities: bool = False, threshold: float | None = None
+    evidence: ArrayLike,
+    gains: ArrayLike,
+    noise: ArrayLike,
+    *,
+    probabilities: bool = False,
+    threshold: float | None = None,
 ) -> SignAgreement:
-    """Agreement of evidence (P,) for a positive gain with the sign of measured gains (P,); a gain no larger than its noise (P,) is neither.
+    """Agreement of evidence (P,) for a positive gain with the sign of measured gains (P,).
 
-    `auroc` is the chance that a pair with a gain has more evidence than a pair with a loss, ties counting half. `balanced_accuracy` is the mean of
-    the shares of gains above and of losses below the threshold (default 0, or 0.5 for probabilities), evidence on the threshold counting half.
-    Both are NaN without a gain or without a loss; a pair without evidence (NaN) tells nothing and counts half in both. `brier` is the mean squared
-    error of the probabilities, NaN for other evidence.
+    A gain no larger than its noise (P,) is neither.
+
+    `auroc` is the chance that a pair with a gain has more evidence than a pair with a loss, ties
+    counting half. `balanced_accuracy` is the mean of the shares of gains above and of losses below
+    the threshold (default 0, or 0.5 for probabilities), evidence on the threshold counting half.
+    Both are NaN without a gain or without a loss; a pair without evidence (NaN) tells nothing and
+    counts half in both. `brier` is the mean squared error of the probabilities, NaN for other
+    evidence.
 
     >>> sign_agreement([0.4, -0.1, 0.2, -0.3], [0.02, 0.01, -0.03, 0.001], [0.005] * 4)
     SignAgreement(num_gains=2, num_losses=1, num_neither=1, auroc=0.5, balanced_accuracy=0.25, brier=nan)
     """
     unknown = np.isnan(_numbers("evidence", evidence))
     if probabilities and unknown.any():
-        raise FeatalignError(f"evidence: expected a probability for every pair, got nan in row {int(np.argmax(unknown))}; give 0.5 for it")
+        raise FeatalignError(
+            "evidence: expected a probability for every pair, got nan in row "
+            f"{int(np.argmax(unknown))}; give 0.5 for it"
+        )
     evidence = np.where(unknown, 0.0, evidence)
     evidence, gains, noise = _same_length({"evidence": evidence, "gains": gains, "noise": noise})
     if (noise < 0).any():
-        raise FeatalignError(f"noise: expected half-widths of at least 0, got {noise.min()}; pass the half-width of each gain's interval")
+        raise FeatalignError(
+            f"noise: expected half-widths of at least 0, got {noise.min()}; pass the half-width of "
+            "each gain's interval"
+        )
     if probabilities and ((evidence < 0) | (evidence > 1)).any():
-        raise FeatalignError("evidence: expected probabilities from 0 to 1, got others; pass probabilities=False for other evidence")
+        raise FeatalignError(
+            "evidence: expected probabilities from 0 to 1, got others; pass probabilities=False "
+            "for other evidence"
+        )
     clear = np.abs(gains) > noise
     positive, told, silent = gains[clear] > 0, evidence[clear], unknown[clear]
     num_gains, num_losses = int(positive.sum()), int((~positive).sum())
     auroc = balanced = math.nan
     if num_gains and num_losses:
-        known_gains, known_losses = int((positive & ~silent).sum()), int((~positive & ~silent).sum())
-        wins = stats.rankdata(told[~silent])[positive[~silent]].sum() - known_gains * (known_gains + 1) / 2
-        auroc = float((wins + (num_gains * num_losses - known_gains * known_losses) / 2) / (num_gains * num_losses))
-        above = np.sign(told - ((0.5 if probabilities else 0.0) if threshold is None else threshold))
+        known_gains, known_losses = (
+            int((positive & ~silent).sum()),
+            int((~positive & ~silent).sum()),
+        )
+        wins = (
+            stats.rankdata(told[~silent])[positive[~silent]].sum()
+            - known_gains * (known_gains + 1) / 2
+        )
+        auroc = float(
+            (wins + (num_gains * num_losses - known_gains * known_losses) / 2)
+            / (num_gains * num_losses)
+        )
+        above = np.sign(
+            told - ((0.5 if probabilities else 0.0) if threshold is None else threshold)
+        )
         right = (1 + np.where(silent, 0, above) * np.where(positive, 1, -1)) / 2
         balanced = float(right[positive].mean() + right[~positive].mean()) / 2
     brier = float(((told - positive) ** 2).mean()) if probabilities and len(told) else math.nan
@@ -139,19 +194,33 @@ class GainAgreement:
     mean_absolute_error: float
 
 
-def gain_agreement(predicted: ArrayLike, low: ArrayLike, high: ArrayLike, gains: ArrayLike) -> GainAgreement:
-    """Agreement of predicted gains (P,) in intervals [low, high] with measured gains (P,). Coverage is of the measured gain, its noise included.
+def gain_agreement(
+    predicted: ArrayLike, low: ArrayLike, high: ArrayLike, gains: ArrayLike
+) -> GainAgreement:
+    """Agreement of predicted gains (P,) in intervals [low, high] with measured gains (P,).
+
+    Coverage is of the measured gain, its noise included.
 
     >>> gain_agreement([0.5, 0.0], [0.0, -0.5], [1.0, 0.5], [0.75, 1.0])
     GainAgreement(num_pairs=2, coverage=0.5, mean_width=1.0, mean_absolute_error=0.625)
     """
-    predicted, low, high, gains = _same_length({"predicted": predicted, "low": low, "high": high, "gains": gains})
+    predicted, low, high, gains = _same_length(
+        {"predicted": predicted, "low": low, "high": high, "gains": gains}
+    )
     if (low > high).any():
-        raise FeatalignError(f"low: expected no more than high, got more in row {int(np.argmax(low > high))}; check the order of the arguments")
+        raise FeatalignError(
+            f"low: expected no more than high, got more in row {int(np.argmax(low > high))}; check "
+            "the order of the arguments"
+        )
     if len(gains) == 0:
         return GainAgreement(0, math.nan, math.nan, math.nan)
     within = (low <= gains) & (gains <= high)
-    return GainAgreement(len(gains), float(within.mean()), float((high - low).mean()), float(np.abs(predicted - gains).mean()))
+    return GainAgreement(
+        len(gains),
+        float(within.mean()),
+        float((high - low).mean()),
+        float(np.abs(predicted - gains).mean()),
+    )
 
 
 @dataclass(frozen=True)
@@ -166,27 +235,44 @@ class BootstrapInterval:
 
 
 def bootstrap_interval(
-    groups: Sequence[Group], statistic: Callable[[Sequence[Group]], float], *, level: float = 0.9, num_resamples: int = 1000, seed: int = 0
+    groups: Sequence[Group],
+    statistic: Callable[[Sequence[Group]], float],
+    *,
+    level: float = 0.9,
+    num_resamples: int = 1000,
+    seed: int = 0,
 ) -> BootstrapInterval:
     """Percentile interval of a statistic of groups, which are drawn with replacement: of targets, so that pairs on one target stay together.
 
-    A group is anything: one number for the mean of a per-target measure, or arrays that the statistic concatenates for a pooled one. Resamples
-    where the statistic is NaN are left out. There is no interval of fewer than two groups; with fewer than ten or so it is too narrow.
+    A group is anything: one number for the mean of a per-target measure, or arrays that the
+    statistic concatenates for a pooled one. Resamples where the statistic is NaN are left out.
+    There is no interval of fewer than two groups; with fewer than ten or so it is too narrow.
 
     >>> interval = bootstrap_interval([0.2, 0.4, 0.6], lambda values: sum(values) / len(values))
     >>> round(interval.value, 3), interval.low < interval.value < interval.high
     (0.4, True)
     """
     if not 0 < level < 1:
-        raise FeatalignError(f"level: expected a number between 0 and 1, got {level}; 0.9 gives the 5% and the 95% quantile")
+        raise FeatalignError(
+            f"level: expected a number between 0 and 1, got {level}; 0.9 gives the 5% and the 95% "
+            "quantile"
+        )
     if num_resamples < 1:
-        raise FeatalignError(f"num_resamples: expected at least 1, got {num_resamples}; a thousand is usual")
+        raise FeatalignError(
+            f"num_resamples: expected at least 1, got {num_resamples}; a thousand is usual"
+        )
     if len(groups) == 0:
         return BootstrapInterval(math.nan, math.nan, math.nan, level, 0)
     value, low, high = float(statistic(groups)), math.nan, math.nan
     if len(groups) > 1:
-        draws = np.random.default_rng(seed).integers(len(groups), size=(num_resamples, len(groups))).tolist()
-        resampled = np.array([statistic([groups[index] for index in draw]) for draw in draws], dtype=np.float64)
+        draws = (
+            np.random.default_rng(seed)
+            .integers(len(groups), size=(num_resamples, len(groups)))
+            .tolist()
+        )
+        resampled = np.array(
+            [statistic([groups[index] for index in draw]) for draw in draws], dtype=np.float64
+        )
         if not np.isnan(resampled).all():
             low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
     return BootstrapInterval(value, low, high, level, len(groups))
@@ -209,15 +295,22 @@ class ScoreSummary:
     means: Mapping[str, BootstrapInterval]
 
 
-def summarise_agreement(table: AccuracyTable, *, level: float = 0.9, num_resamples: int = 1000, seed: int = 0) -> tuple[ScoreSummary, ...]:
+def summarise_agreement(
+    table: AccuracyTable, *, level: float = 0.9, num_resamples: int = 1000, seed: int = 0
+) -> tuple[ScoreSummary, ...]:
     """Agreement of every score in a table with its accuracies, the static list that a score has to beat coming first.
 
-    Sources are compared within a setting. A mean weighs every target alike, however many settings it has, and is over the targets where the measure
-    is defined (their number is the interval's `num_groups`); the intervals draw targets, the same for all scores that are defined on the same ones.
+    Sources are compared within a setting. A mean weighs every target alike, however many settings
+    it has, and is over the targets where the measure is defined (their number is the interval's
+    `num_groups`); the intervals draw targets, the same for all scores that are defined on the same
+    ones.
     """
     summaries = []
     for name, scores in [(STATIC_LIST, static_list(table)), *table.scores.items()]:
-        settings = [SettingAgreement(setting, ranking_agreement(scores[rows], table.accuracies[rows])) for setting, rows in table.settings().items()]
+        settings = [
+            SettingAgreement(setting, ranking_agreement(scores[rows], table.accuracies[rows]))
+            for setting, rows in table.settings().items()
+        ]
         means = {}
         for measure in MEASURES:
             values: dict[str, list[float]] = {}
@@ -226,7 +319,9 @@ def summarise_agreement(table: AccuracyTable, *, level: float = 0.9, num_resampl
                 if not math.isnan(value):
                     values.setdefault(one.setting.target, []).append(value)
             of_targets = [_mean(of_target) for of_target in values.values()]
-            means[measure] = bootstrap_interval(of_targets, _mean, level=level, num_resamples=num_resamples, seed=seed)
+            means[measure] = bootstrap_interval(
+                of_targets, _mean, level=level, num_resamples=num_resamples, seed=seed
+            )
         summaries.append(ScoreSummary(name, tuple(settings), means))
     return tuple(summaries)
 
@@ -234,25 +329,42 @@ def summarise_agreement(table: AccuracyTable, *, level: float = 0.9, num_resampl
 def static_list(table: AccuracyTable) -> np.ndarray:
     """For each row of a table (P,), a score that knows nothing of the row's target: minus the source's mean rank on the other targets, same arm.
 
-    Ranks count from the best and are divided by the number of sources ranked, so that targets with fewer sources weigh alike; sizes of one target
-    are averaged first. NaN for a source that was measured nowhere else.
+    Ranks count from the best and are divided by the number of sources ranked, so that targets with
+    fewer sources weigh alike; sizes of one target are averaged first. NaN for a source that was
+    measured nowhere else.
     """
     settings = table.settings()
-    ranks: dict[tuple[str | None, str], dict[str, list[float]]] = {}  # (arm, source) -> target -> one for each size
+    ranks: dict[
+        tuple[str | None, str], dict[str, list[float]]
+    ] = {}  # (arm, source) -> target -> one for each size
     for setting, rows in settings.items():
-        for row, rank in zip(rows, (stats.rankdata(-table.accuracies[rows]) - 0.5) / len(rows), strict=True):
-            ranks.setdefault((setting.arm, table.sources[row]), {}).setdefault(setting.target, []).append(float(rank))
+        for row, rank in zip(
+            rows, (stats.rankdata(-table.accuracies[rows]) - 0.5) / len(rows), strict=True
+        ):
+            ranks.setdefault((setting.arm, table.sources[row]), {}).setdefault(
+                setting.target, []
+            ).append(float(rank))
     scores = np.full(len(table.targets), math.nan)
     for setting, rows in settings.items():
         for row in rows:
-            others = [_mean(values) for target, values in ranks[setting.arm, table.sources[row]].items() if target != setting.target]
+            others = [
+                _mean(values)
+                for target, values in ranks[setting.arm, table.sources[row]].items()
+                if target != setting.target
+            ]
             if others:
-                scores[row] = -round(_mean(others), 12)  # equal mean ranks must tie, whatever the order of their sums
+                scores[row] = -round(
+                    _mean(others), 12
+                )  # equal mean ranks must tie, whatever the order of their sums
     return scores
 
 
 def _correlation(measure: Callable, values: np.ndarray, others: np.ndarray) -> float:
-    return math.nan if np.ptp(values) == 0 or np.ptp(others) == 0 else float(measure(values, others).statistic)
+    return (
+        math.nan
+        if np.ptp(values) == 0 or np.ptp(others) == 0
+        else float(measure(values, others).statistic)
+    )
 
 
 def _pearson(values: np.ndarray, others: np.ndarray) -> float:
@@ -287,9 +399,15 @@ def _numbers(name: str, values: ArrayLike) -> np.ndarray:
     try:
         array = np.asarray(values, dtype=np.float64)
     except (TypeError, ValueError):
-        raise FeatalignError(f"{name}: expected numbers, got {type(values).__name__} with others among them; convert them") from None
+        raise FeatalignError(
+            f"{name}: expected numbers, got {type(values).__name__} with others among them; "
+            "convert them"
+        ) from None
     if array.ndim != 1:
-        raise FeatalignError(f"{name}: expected an array of one dimension, got shape {array.shape}; pass one value for each source or pair")
+        raise FeatalignError(
+            f"{name}: expected an array of one dimension, got shape {array.shape}; pass one value "
+            "for each source or pair"
+        )
     return array
 
 
@@ -298,9 +416,14 @@ def _same_length(named: Mapping[str, ArrayLike]) -> list[np.ndarray]:
     sizes = {name: len(array) for name, array in arrays.items()}
     if len(set(sizes.values())) > 1:
         told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise FeatalignError(f"expected one value for each pair, got {told}; give all of them for the same pairs")
+        raise FeatalignError(
+            f"expected one value for each pair, got {told}; give all of them for the same pairs"
+        )
     for name, array in arrays.items():
         if not np.isfinite(array).all():
             bad = int(np.argmin(np.isfinite(array)))
-            raise FeatalignError(f"{name}: expected finite numbers, got {array[bad]} in row {bad}; drop pairs without one, and say how many")
+            raise FeatalignError(
+                f"{name}: expected finite numbers, got {array[bad]} in row {bad}; drop pairs "
+                "without one, and say how many"
+            )
     return list(arrays.values())

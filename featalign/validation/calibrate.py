@@ -9,7 +9,14 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.evidence.known import REFERENCE
 from featalign.forecasting.calibration import KNOWN, MIN_GROUPS, SHORT, Calibration, Line
-from featalign.forecasting.fit import Example, advantages, as_black_box, fit_lines, with_advantages, with_residuals_of
+from featalign.forecasting.fit import (
+    Example,
+    advantages,
+    as_black_box,
+    fit_lines,
+    with_advantages,
+    with_residuals_of,
+)
 from featalign.forecasting.forecast import Forecast, make_forecast
 from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind, Short, Situation
 from featalign.validation.findings import of_the_same_rows
@@ -21,25 +28,51 @@ WIDENED = ("gain", "scratch", "accuracy", "order")
 Fold = Callable[[Example], str]
 
 
-def examples_of(records: Records, evidence: Records, short: Records = (), *, arm: str = "best", share: float | None = None) -> list[Example]:
-    """Pairs that were trained, with the evidence on the same rows; of several seeds the evidence of the first.
+def examples_of(
+    records: Records,
+    evidence: Records,
+    short: Records = (),
+    *,
+    arm: str = "best",
+    share: float | None = None,
+) -> list[Example]:
+    """Pairs that were trained, with the evidence on the same rows.
 
-    Pairs without a probe, or without tangent scores, are left out. `share` asks for the short runs of so long a part of a training; pairs without
-    them are left out too.
+    Of several seeds the evidence of the first.
+
+    Pairs without a probe, or without tangent scores, are left out. `share` asks for the short runs
+    of so long a part of a training; pairs without them are left out too.
     """
     first: dict[tuple[str, str, int], Mapping[str, Any]] = {}
     for each in sorted(of_the_same_rows(evidence, records), key=lambda each: each["seed"]):
         first.setdefault((each["source"], each["target"], each["size"]), each)
-    references = {(target, size): each["evidence"].get("twin tangent both") for (source, target, size), each in first.items() if source == REFERENCE}
-    scratch_of = {(each["source"], each["target"]): each["scratch"] for each in records if each["arm"] != "scratch"}
-    runs = {(each["source"], each["target"], each["size"], each["seed"], each["arm"]): each for each in short}
+    references = {
+        (target, size): each["evidence"].get("twin tangent both")
+        for (source, target, size), each in first.items()
+        if source == REFERENCE
+    }
+    scratch_of = {
+        (each["source"], each["target"]): each["scratch"]
+        for each in records
+        if each["arm"] != "scratch"
+    }
+    runs = {
+        (each["source"], each["target"], each["size"], each["seed"], each["arm"]): each
+        for each in short
+    }
     examples = []
     for pair in ground_truth(records, arm=arm):
         known = first.get((pair.source, pair.target, pair.size))
-        if known is None or any(known["evidence"].get(name) is None for name in ("linear_probe", "tangent_probe", "twin tangent both")):
+        if known is None or any(
+            known["evidence"].get(name) is None
+            for name in ("linear_probe", "tangent_probe", "twin tangent both")
+        ):
             continue
         numbers = dict(known["evidence"])
-        numbers |= {"twin tangent_probe": numbers.get("twin tangent both"), "reference tangent_probe": references.get((pair.target, pair.size))}
+        numbers |= {
+            "twin tangent_probe": numbers.get("twin tangent both"),
+            "reference tangent_probe": references.get((pair.target, pair.size)),
+        }
         found = None
         if share is not None:
             where = pair.target, pair.size, known["seed"]
@@ -50,7 +83,20 @@ def examples_of(records: Records, evidence: Records, short: Records = (), *, arm
             found = short_of(own, other, share)
         situation = Situation(pair.size, pair.num_classes)
         revision = str(known.get("revision", pair.source))
-        examples.append(Example(pair.source, pair.target, situation, numbers, pair.accuracy, pair.scratch, pair.noise, pair.arms, found, revision))
+        examples.append(
+            Example(
+                pair.source,
+                pair.target,
+                situation,
+                numbers,
+                pair.accuracy,
+                pair.scratch,
+                pair.noise,
+                pair.arms,
+                found,
+                revision,
+            )
+        )
     return examples
 
 
@@ -70,7 +116,11 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
     """The examples as sources of another kind would have been seen."""
     if kind == "differentiable":
         return list(examples)
-    references = {(each.target, each.situation.num_rows): each.evidence for each in examples if each.source == REFERENCE}
+    references = {
+        (each.target, each.situation.num_rows): each.evidence
+        for each in examples
+        if each.source == REFERENCE
+    }
     found = []
     for each in examples:
         reference = references.get((each.target, each.situation.num_rows))
@@ -87,10 +137,13 @@ def calibrate(
 ) -> Calibration:
     """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on.
 
-    `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources that are not in the study hold their errors.
-    Those with short runs, which strangers do not have, are widened by as much.
+    `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources
+    that are not in the study hold their errors. Those with short runs, which strangers do not have,
+    are widened by as much.
     """
-    parts: list[tuple[str, Kind, Sequence[Example]]] = [(kind, kind, of_kind(examples, kind)) for kind in KINDS]
+    parts: list[tuple[str, Kind, Sequence[Example]]] = [
+        (kind, kind, of_kind(examples, kind)) for kind in KINDS
+    ]
     for share, some in with_short.items():
         parts.append((f"{SHORT}{share:g}", "differentiable", some))
     lines = {
@@ -101,14 +154,36 @@ def calibrate(
     }
     if strangers:
         fitted = dict(lines)
-        lines |= {kind: for_strangers(lines[kind], examples, strangers, kind) for kind in KINDS if kind in lines}
-        wider = {name: lines["differentiable"][name].half_width() / fitted["differentiable"][name].half_width() for name in WIDENED}
+        lines |= {
+            kind: for_strangers(lines[kind], examples, strangers, kind)
+            for kind in KINDS
+            if kind in lines
+        }
+        wider = {
+            name: lines["differentiable"][name].half_width()
+            / fitted["differentiable"][name].half_width()
+            for name in WIDENED
+        }
         for name in (f"{SHORT}{share:g}" for share in with_short):
-            lines |= {name: {**lines[name], **{each: lines[name][each].widened(max(1.0, wider[each])) for each in WIDENED}}} if name in lines else {}
+            lines |= (
+                {
+                    name: {
+                        **lines[name],
+                        **{
+                            each: lines[name][each].widened(max(1.0, wider[each]))
+                            for each in WIDENED
+                        },
+                    }
+                }
+                if name in lines
+                else {}
+            )
     return Calibration(lines, provenance, advantages(examples))
 
 
-def for_strangers(lines: Mapping[str, Line], examples: Sequence[Example], strangers: Sequence[Example], kind: Kind) -> Mapping[str, Line]:
+def for_strangers(
+    lines: Mapping[str, Line], examples: Sequence[Example], strangers: Sequence[Example], kind: Kind
+) -> Mapping[str, Line]:
     """The lines with residuals of sources that what forecast them had not seen, nor their targets where there are enough others."""
     names = {each.source for each in strangers}
     seen = of_kind([*examples, *strangers], kind)
@@ -117,39 +192,64 @@ def for_strangers(lines: Mapping[str, Line], examples: Sequence[Example], strang
         held = [each for each in seen if each.source in names and each.target == target]
         study = [each for each in seen if each.source not in names]
         without = [each for each in study if each.target != target]
-        found += forecasts_without(held, without if len({each.target for each in without}) >= MIN_GROUPS else study, kind)
+        found += forecasts_without(
+            held, without if len({each.target for each in without}) >= MIN_GROUPS else study, kind
+        )
     return with_residuals_of(lines, found) if found else lines
 
 
-def left_out_strangers(examples: Sequence[Example], strangers: Sequence[Example], family: Fold) -> Iterator[tuple[Example, Forecast]]:
+def left_out_strangers(
+    examples: Sequence[Example], strangers: Sequence[Example], family: Fold
+) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every stranger as of a calibration that knows neither its target nor its family, the other strangers giving the intervals."""
     for name, target in dict.fromkeys((family(each), each.target) for each in strangers):
         others = [each for each in strangers if family(each) != name and each.target != target]
         known = [each for each in examples if each.target != target]
-        lines = for_strangers(_lines(known, "differentiable", False), known, others, "differentiable")
+        lines = for_strangers(
+            _lines(known, "differentiable", False), known, others, "differentiable"
+        )
         for each in strangers:
             if (family(each), each.target) == (name, target):
-                yield each, make_forecast(each.evidence, each.situation, Calibration({"differentiable": lines}, {}))
+                yield (
+                    each,
+                    make_forecast(
+                        each.evidence, each.situation, Calibration({"differentiable": lines}, {})
+                    ),
+                )
 
 
 def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str, Line]:
     return fit_lines(with_advantages(examples) if known else examples, kind)
 
 
-def strangers_of(records: Records, evidence: Records, others: Records, others_evidence: Records) -> list[Example]:
+def strangers_of(
+    records: Records, evidence: Records, others: Records, others_evidence: Records
+) -> list[Example]:
     """Pairs of sources that are not among those of a study, beside whose evidence they are read: reference networks are those of the study.
 
-    Their scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError where no such pair has evidence.
+    Their scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError
+    where no such pair has evidence.
     """
     known = {(each["source"], each["revision"]) for each in records}
     arms = {each["arm"] for each in others}
     strange = [each for each in others if (each["source"], each["revision"]) not in known]
-    beside = [each for each in records if each["arm"] in arms]  # places where both are there have the same arms
+    beside = [
+        each for each in records if each["arm"] in arms
+    ]  # places where both are there have the same arms
     names = {each["source"] for each in strange}
-    found = [each for each in examples_of([*beside, *strange], [*evidence, *others_evidence]) if each.source in names] if strange else []
+    found = (
+        [
+            each
+            for each in examples_of([*beside, *strange], [*evidence, *others_evidence])
+            if each.source in names
+        ]
+        if strange
+        else []
+    )
     if not found:
         raise FeatalignError(
-            "strangers: expected trained pairs, with evidence, of sources that are not in the records, got none; "
+            "strangers: expected trained pairs, with evidence, of sources that are not in the "
+            "records, got none; "
             "give records of other sources and what `featalign validate evidence` says of them"
         )
     return found
@@ -165,15 +265,22 @@ def calibrate_on(
 ) -> Calibration:
     """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
 
-    `strangers` are records and evidence of other sources, by whose errors the intervals for sources that are not in the study are made.
+    `strangers` are records and evidence of other sources, by whose errors the intervals for sources
+    that are not in the study are made.
 
     Raises FeatalignError for fewer than three targets with both.
     """
     examples = examples_of(records, evidence)
     if len({each.target for each in examples}) < MIN_GROUPS:
         found = ", ".join(sorted({each.target for each in examples})) or "none"
-        raise FeatalignError(f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} targets, got {found}; train on more")
-    with_short = {share: examples_of(records, evidence, short, share=share) for share in (shares if short else ())}
+        raise FeatalignError(
+            f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} "
+            f"targets, got {found}; train on more"
+        )
+    with_short = {
+        share: examples_of(records, evidence, short, share=share)
+        for share in (shares if short else ())
+    }
     others = strangers_of(records, evidence, *strangers) if strangers[0] or strangers[1] else []
     provenance = {
         "records": len(records),
@@ -182,14 +289,23 @@ def calibrate_on(
         "targets": sorted({each.target for each in examples}),
         "sources": sorted({each.source for each in examples}),
         "sizes": sorted({each.situation.num_rows for each in examples}),
-        "training": sorted({f"{record['setting']['steps']} steps, batches of {record['setting']['batch_size']}" for record in records}),
+        "training": sorted(
+            {
+                f"{record['setting']['steps']} steps, batches of {record['setting']['batch_size']}"
+                for record in records
+            }
+        ),
     }
     if others:
-        provenance["intervals for other sources"] = f"{len(others)} pairs of {', '.join(sorted({each.source for each in others}))}"
+        provenance["intervals for other sources"] = (
+            f"{len(others)} pairs of {', '.join(sorted({each.source for each in others}))}"
+        )
     return calibrate(examples, provenance, with_short, others)
 
 
-def left_out(examples: Sequence[Example], fold: Fold, kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+def left_out(
+    examples: Sequence[Example], fold: Fold, kind: Kind
+) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every example from a calibration that saw no example of its fold: its target, its source, or both."""
     for name in dict.fromkeys(map(fold, examples)):
         held = [each for each in examples if fold(each) == name]
@@ -200,10 +316,16 @@ def left_out_both(examples: Sequence[Example], kind: Kind) -> Iterator[tuple[Exa
     """A forecast for every example from a calibration that saw neither its target nor its source."""
     for source, target in dict.fromkeys((each.source, each.target) for each in examples):
         held = [each for each in examples if (each.source, each.target) == (source, target)]
-        yield from forecasts_without(held, [each for each in examples if each.source != source and each.target != target], kind)
+        yield from forecasts_without(
+            held,
+            [each for each in examples if each.source != source and each.target != target],
+            kind,
+        )
 
 
-def forecasts_without(held: Iterable[Example], others: Sequence[Example], kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+def forecasts_without(
+    held: Iterable[Example], others: Sequence[Example], kind: Kind
+) -> Iterator[tuple[Example, Forecast]]:
     """Forecasts of some examples from others; a source that is among the others is a known one."""
     short, known = others[0].short, advantages(others)
     named = kind if short is None else f"{SHORT}{short.share:g}"

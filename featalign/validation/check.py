@@ -27,12 +27,19 @@ class Checked:
         return self.best.accuracy.value - self.scratch.accuracy.value
 
 
-def check_row(row: RankingRow, source: Source, target: Target, *, seed: int = 0, progress: bool | None = None) -> Checked:
+def check_row(
+    row: RankingRow, source: Source, target: Target, *, seed: int = 0, progress: bool | None = None
+) -> Checked:
     """Train every arm of a source with the budget of the study: the best one by validation, never by test, stands beside the forecast."""
     steps = run_steps(len(target), 1.0)
     arms = {
-        arm: api.fine_tune(source, target, arm=arm, seed=seed, learning_rates=RATES, steps=steps, progress=progress)  # type: ignore[arg-type]
+        arm: api.fine_tune(
+            source, target, arm=arm, seed=seed, learning_rates=RATES, steps=steps, progress=progress
+        )  # type: ignore[arg-type]
         for arm in (*TRANSFER, "scratch")
     }
-    best = max((arms[arm] for arm in TRANSFER), key=lambda found: (found.chosen.validation_accuracy, -found.chosen.validation_loss))
+    best = max(
+        (arms[arm] for arm in TRANSFER),
+        key=lambda found: (found.chosen.validation_accuracy, -found.chosen.validation_loss),
+    )
     return Checked(row, best, arms["scratch"])

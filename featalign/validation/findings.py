@@ -13,7 +13,14 @@ from featalign.errors import FeatalignError
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
 from featalign.validation.accuracies import Reliability
-from featalign.validation.agreement import STATIC_LIST, BootstrapInterval, ScoreSummary, bootstrap_interval, sign_agreement, summarise_agreement
+from featalign.validation.agreement import (
+    STATIC_LIST,
+    BootstrapInterval,
+    ScoreSummary,
+    bootstrap_interval,
+    sign_agreement,
+    summarise_agreement,
+)
 from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
 
 LESS_TWIN = "less twin"
@@ -86,45 +93,90 @@ class Findings:
                 {
                     "score": each.score,
                     "auroc": without_nan(asdict(each.auroc)),
-                    **{name: without_nan(asdict(mean)) for name, mean in each.summary.means.items()},
+                    **{
+                        name: without_nan(asdict(mean)) for name, mean in each.summary.means.items()
+                    },
                 }
                 for each in self.scores
             ],
         }
 
 
-def collect_findings(records: Sequence[Mapping[str, Any]], evidence: Sequence[Mapping[str, Any]] = (), *, arm: str = "best") -> Findings:
+def collect_findings(
+    records: Sequence[Mapping[str, Any]],
+    evidence: Sequence[Mapping[str, Any]] = (),
+    *,
+    arm: str = "best",
+) -> Findings:
     """Findings of records, and of evidence on the same parts where there is some (the mean over the seeds).
 
     Raises FeatalignError where nothing can be compared.
     """
     if not records:
-        raise FeatalignError("records: expected at least one, got none; train some with `featalign validate run`")
+        raise FeatalignError(
+            "records: expected at least one, got none; train some with `featalign validate run`"
+        )
     pairs = ground_truth(records, arm=arm)
     trusted = reliabilities(pairs)
     places = []
     for target, size in sorted({(pair.target, pair.size) for pair in pairs}):
         here = [pair for pair in pairs if (pair.target, pair.size) == (target, size)]
         names = sorted({name for pair in here for name in pair.arms})
-        arms = {name: float(np.mean([pair.arms[name] for pair in here if name in pair.arms])) for name in names}
-        scratch, gain = (float(np.mean([getattr(pair, name) for pair in here])) for name in ("scratch", "gain"))
-        places.append(Place(target, size, len(here), arms, scratch, gain, _signs(here), trusted.get((target, size))))
+        arms = {
+            name: float(np.mean([pair.arms[name] for pair in here if name in pair.arms]))
+            for name in names
+        }
+        scratch, gain = (
+            float(np.mean([getattr(pair, name) for pair in here])) for name in ("scratch", "gain")
+        )
+        places.append(
+            Place(
+                target,
+                size,
+                len(here),
+                arms,
+                scratch,
+                gain,
+                _signs(here),
+                trusted.get((target, size)),
+            )
+        )
     counts = Counter(record["arm"] for record in records)
-    return Findings(len(records), dict(sorted(counts.items())), arm, pairs, tuple(places), _agreement(pairs, of_the_same_rows(evidence, records)))
+    return Findings(
+        len(records),
+        dict(sorted(counts.items())),
+        arm,
+        pairs,
+        tuple(places),
+        _agreement(pairs, of_the_same_rows(evidence, records)),
+    )
 
 
-def of_the_same_rows(evidence: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
-    """Evidence of the weights and the rows that records were trained from; what names neither is taken at its word."""
-    trained = {(each["source"], each["target"], each["size"], each["seed"]): each for each in records if each["arm"] != "scratch"}
+def of_the_same_rows(
+    evidence: Sequence[Mapping[str, Any]], records: Sequence[Mapping[str, Any]]
+) -> list[Mapping[str, Any]]:
+    """Evidence of the weights and the rows that records were trained from.
+
+    What names neither is taken at its word.
+    """
+    trained = {
+        (each["source"], each["target"], each["size"], each["seed"]): each
+        for each in records
+        if each["arm"] != "scratch"
+    }
     kept = []
     for each in evidence:
         if not isinstance(each.get("evidence"), Mapping):
             told = ", ".join(list(each)[:4])
             raise FeatalignError(
-                f"evidence: expected records of `featalign validate evidence`, got some with {told}, ... and no evidence; give that file"
+                "evidence: expected records of `featalign validate evidence`, got some with "
+                f"{told}, ... and no evidence; give that file"
             )
         record = trained.get((each["source"], each["target"], each["size"], each["seed"]), {})
-        if all(name not in each or name not in record or each[name] == record[name] for name in ("revision", "fingerprint")):
+        if all(
+            name not in each or name not in record or each[name] == record[name]
+            for name in ("revision", "fingerprint")
+        ):
             kept.append(each)
     return kept
 
@@ -132,25 +184,45 @@ def of_the_same_rows(evidence: Sequence[Mapping[str, Any]], records: Sequence[Ma
 def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
     seeds: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
     for each in evidence:
-        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(each["evidence"])
-    known = [pair for pair in pairs if not evidence or (pair.source, pair.target, pair.size) in seeds]
-    scores = {name: {key: _mean([score(each, name) for each in found]) for key, found in seeds.items()} for name in score_names(evidence)}
+        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(
+            each["evidence"]
+        )
+    known = [
+        pair for pair in pairs if not evidence or (pair.source, pair.target, pair.size) in seeds
+    ]
+    scores = {
+        name: {key: _mean([score(each, name) for each in found]) for key, found in seeds.items()}
+        for name in score_names(evidence)
+    }
     scores |= {name: {} for name in BLIND}
     for pair in known:
-        for name, value in zip(BLIND, (*of_source(pair.source), _gain_elsewhere(pair, pairs)), strict=True):
+        for name, value in zip(
+            BLIND, (*of_source(pair.source), _gain_elsewhere(pair, pairs)), strict=True
+        ):
             scores[name][pair.source, pair.target, pair.size] = value
     table = accuracy_table(known, scores)
     findings = []
     for summary in summarise_agreement(table) if known else ():
         values = table.scores.get(summary.score)
-        findings.append(Finding(summary.score, summary, _auroc(known, values) if values is not None else _nothing()))
+        findings.append(
+            Finding(
+                summary.score, summary, _auroc(known, values) if values is not None else _nothing()
+            )
+        )
     return tuple(findings)
 
 
 def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
     """What evidence can be compared by: every number in it, and each that random twins have too less that of the twins."""
-    names = {name for each in evidence for name, value in each["evidence"].items() if not isinstance(value, list)}
-    return sorted(name for name in names if not name.startswith("twin ")) + sorted(f"{name} {LESS_TWIN}" for name in names if _twin(name) in names)
+    names = {
+        name
+        for each in evidence
+        for name, value in each["evidence"].items()
+        if not isinstance(value, list)
+    }
+    return sorted(name for name in names if not name.startswith("twin ")) + sorted(
+        f"{name} {LESS_TWIN}" for name in names if _twin(name) in names
+    )
 
 
 def score(evidence: Mapping[str, Any], name: str) -> float | None:
@@ -175,7 +247,9 @@ def _auroc(pairs: Sequence[Pair], values: np.ndarray) -> BootstrapInterval:
 
     def statistic(chosen: Sequence[list[int]]) -> float:
         rows = [place for group in chosen for place in group]
-        return sign_agreement(values[rows], [pairs[row].gain for row in rows], [pairs[row].noise for row in rows]).auroc
+        return sign_agreement(
+            values[rows], [pairs[row].gain for row in rows], [pairs[row].noise for row in rows]
+        ).auroc
 
     return bootstrap_interval(list(groups.values()), statistic, num_resamples=200)
 
@@ -195,7 +269,14 @@ def of_source(name: str) -> tuple[float | None, float | None]:
 
 def _gain_elsewhere(pair: Pair, pairs: Sequence[Pair]) -> float | None:
     """The mean gain of the pair's source at the same size on the other targets."""
-    return _mean([other.gain for other in pairs if (other.source, other.size) == (pair.source, pair.size) and other.target != pair.target])
+    return _mean(
+        [
+            other.gain
+            for other in pairs
+            if (other.source, other.size) == (pair.source, pair.size)
+            and other.target != pair.target
+        ]
+    )
 
 
 def _signs(pairs: Sequence[Pair]) -> tuple[int, int, int]:

@@ -9,7 +9,13 @@ import numpy as np
 from featalign.forecasting.calibration import fit_line
 from featalign.forecasting.fit import Example
 from featalign.forecasting.forecast import Forecast
-from featalign.validation.agreement import BootstrapInterval, bootstrap_interval, gain_agreement, ranking_agreement, sign_agreement
+from featalign.validation.agreement import (
+    BootstrapInterval,
+    bootstrap_interval,
+    gain_agreement,
+    ranking_agreement,
+    sign_agreement,
+)
 
 RESAMPLES = 200
 
@@ -27,7 +33,10 @@ class Guess:
 
 @dataclass(frozen=True)
 class Judged:
-    """Agreement over all pairs, targets drawn again for the intervals. Signs are those beyond noise; gains and regret are in points."""
+    """Agreement over all pairs, targets drawn again for the intervals.
+
+    Signs are those beyond noise; gains and regret are in points.
+    """
 
     auroc: BootstrapInterval
     balanced_accuracy: BootstrapInterval
@@ -43,37 +52,64 @@ class Judged:
 def guess_of(forecast: Forecast) -> Guess:
     """What a forecast says: sources are ordered by the expected accuracy."""
     gain = forecast.gain
-    return Guess(forecast.accuracy.value, 1 - forecast.negative_transfer_probability, gain.value, gain.low, gain.high)
+    return Guess(
+        forecast.accuracy.value,
+        1 - forecast.negative_transfer_probability,
+        gain.value,
+        gain.low,
+        gain.high,
+    )
 
 
-def judge_guesses(examples: Sequence[Example], guesses: Sequence[Guess], *, num_resamples: int = RESAMPLES) -> Judged:
+def judge_guesses(
+    examples: Sequence[Example], guesses: Sequence[Guess], *, num_resamples: int = RESAMPLES
+) -> Judged:
     """All measures of guesses about examples; NaN where something says nothing of it."""
     by_target: dict[str, list[int]] = {}
     for place, each in enumerate(examples):
         by_target.setdefault(each.target, []).append(place)
-    gains, noise = np.array([each.gain for each in examples]), np.array([each.noise for each in examples])
-    table = {field.name: np.array([getattr(guess, field.name) for guess in guesses]) for field in fields(Guess)}
-    orders = {target: _order(examples, table["order"], places) for target, places in by_target.items()}
+    gains, noise = (
+        np.array([each.gain for each in examples]),
+        np.array([each.noise for each in examples]),
+    )
+    table = {
+        field.name: np.array([getattr(guess, field.name) for guess in guesses])
+        for field in fields(Guess)
+    }
+    orders = {
+        target: _order(examples, table["order"], places) for target, places in by_target.items()
+    }
 
     def over(statistic: Callable[[list[int]], float]) -> BootstrapInterval:
         pooled = lambda groups: statistic([place for group in groups for place in group])  # noqa: E731
         return bootstrap_interval(list(by_target.values()), pooled, num_resamples=num_resamples)
 
     def mean_of(name: str, scale: float = 1.0) -> BootstrapInterval:
-        values = [scale * found for order in orders.values() if not math.isnan(found := order[name])]
-        return bootstrap_interval(values, lambda some: math.fsum(some) / len(some), num_resamples=num_resamples)
+        values = [
+            scale * found for order in orders.values() if not math.isnan(found := order[name])
+        ]
+        return bootstrap_interval(
+            values, lambda some: math.fsum(some) / len(some), num_resamples=num_resamples
+        )
 
     chances = not np.isnan(table["probability"]).any()
     evidence = table["probability"] if chances else table["order"]
 
     def sign(name: str) -> Callable[[list[int]], float]:
-        return lambda some: getattr(sign_agreement(evidence[some], gains[some], noise[some], probabilities=chances), name)
+        return lambda some: getattr(
+            sign_agreement(evidence[some], gains[some], noise[some], probabilities=chances), name
+        )
 
     def gain(name: str, scale: float = 100.0) -> Callable[[list[int]], float]:
         def measured(some: list[int]) -> float:
             if np.isnan(table["low"][some]).any():
                 return math.nan
-            return scale * getattr(gain_agreement(table["gain"][some], table["low"][some], table["high"][some], gains[some]), name)
+            return scale * getattr(
+                gain_agreement(
+                    table["gain"][some], table["low"][some], table["high"][some], gains[some]
+                ),
+                name,
+            )
 
         return measured
 
@@ -90,12 +126,18 @@ def judge_guesses(examples: Sequence[Example], guesses: Sequence[Guess], *, num_
     )
 
 
-def _order(examples: Sequence[Example], order: np.ndarray, places: Sequence[int]) -> Mapping[str, float]:
+def _order(
+    examples: Sequence[Example], order: np.ndarray, places: Sequence[int]
+) -> Mapping[str, float]:
     """Mean measures of the order over the sizes of one target."""
     sizes: dict[int, list[int]] = {}
     for place in places:
         sizes.setdefault(examples[place].situation.num_rows, []).append(place)
-    found = [ranking_agreement(order[some], [examples[place].accuracy for place in some]) for some in sizes.values() if len(some) > 2]
+    found = [
+        ranking_agreement(order[some], [examples[place].accuracy for place in some])
+        for some in sizes.values()
+        if len(some) > 2
+    ]
     means = {}
     for name in ("weighted_tau", "kendall_tau", "regret"):
         values = [value for each in found if not math.isnan(value := getattr(each, name))]
@@ -107,11 +149,18 @@ Predictor = Callable[[Example], float]
 
 
 def guesses_by(
-    examples: Sequence[Example], predictor: Predictor, order: Predictor | None = None, *, known: Sequence[Example] | None = None
+    examples: Sequence[Example],
+    predictor: Predictor,
+    order: Predictor | None = None,
+    *,
+    known: Sequence[Example] | None = None,
 ) -> list[Guess]:
-    """What a line on a single number, fitted on the other targets, says of each target; sources are ordered by the number itself, or by another.
+    """What a line on a single number, fitted on the other targets, says of each target.
 
-    It is fitted on these examples, or on others that are `known`. NaN counts as the mean of the others.
+    Sources are ordered by the number itself, or by another.
+
+    It is fitted on these examples, or on others that are `known`. NaN counts as the mean of the
+    others.
     """
     found = [Guess(math.nan)] * len(examples)
     for target in dict.fromkeys(each.target for each in examples):
@@ -127,7 +176,9 @@ def guesses_by(
                 value, size = line.predict({"number": predictor(each)}), each.situation.size
                 interval = line.interval(value, size)
                 chance = 1 - line.probability_below(value, 0.0, size)
-                found[place] = Guess((order or predictor)(each), chance, value, interval.low, interval.high)
+                found[place] = Guess(
+                    (order or predictor)(each), chance, value, interval.low, interval.high
+                )
     return found
 
 

@@ -12,22 +12,42 @@ from featalign.evidence.short import short_evidence
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 from featalign.validation.records import KEY, read_records
-from featalign.validation.study import Grid, Report, Unit, fitting, grid_part, grid_source, is_of, run_units
+from featalign.validation.study import (
+    Grid,
+    Report,
+    Unit,
+    fitting,
+    grid_part,
+    grid_source,
+    is_of,
+    run_units,
+)
 
 EVIDENCE_VERSION = 2  # to be raised whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")
 SHORT_SHARE = 0.5  # of the steps of one training
 
 
-def run_evidence(grid: Grid, path: Path, *, cache: Path | None = None, report: Report = lambda name, done, total: None) -> int:
-    """Add what the cache says of each source on each part that is trained on; the number of records that were added.
+def run_evidence(
+    grid: Grid,
+    path: Path,
+    *,
+    cache: Path | None = None,
+    report: Report = lambda name, done, total: None,
+) -> int:
+    """Add what the cache says of each source on each part that is trained on.
+
+    The number of records that were added.
 
     It can be stopped and run by several processes at once, as `run_study`.
     """
     from featalign.validation.evidence import collect_evidence
 
     def look(unit: Unit) -> Iterator[dict[str, Any]]:
-        known = {tuple(record[name] for name in EVIDENCE_KEY): record for record in read_records(path, key=EVIDENCE_KEY)}
+        known = {
+            tuple(record[name] for name in EVIDENCE_KEY): record
+            for record in read_records(path, key=EVIDENCE_KEY)
+        }
         for seed in grid.seeds_of(unit):
             source, part = grid_source(unit.source), grid_part(grid, unit, seed)
             record = known.get((unit.source, unit.target, unit.size, seed))
@@ -36,16 +56,27 @@ def run_evidence(grid: Grid, path: Path, *, cache: Path | None = None, report: R
             start = time.perf_counter()
             found = collect_evidence(source, part, cache=cache)
             key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
-            of = {"version": EVIDENCE_VERSION, "revision": source.revision, "fingerprint": part.fingerprint}
+            of = {
+                "version": EVIDENCE_VERSION,
+                "revision": source.revision,
+                "fingerprint": part.fingerprint,
+            }
             yield {**key, **of, "seconds": round(time.perf_counter() - start, 2), "evidence": found}
 
     return run_units(list(fitting(grid)), path, look, report)
 
 
-def run_short(grid: Grid, path: Path, *, cache: Path | None = None, report: Report = lambda name, done, total: None) -> int:
+def run_short(
+    grid: Grid,
+    path: Path,
+    *,
+    cache: Path | None = None,
+    report: Report = lambda name, done, total: None,
+) -> int:
     """Add the short runs of each source, and of training from scratch, on each part that is trained on; the number of records that were added.
 
-    They are half as long as a training, and looked at after every twentieth of one. It can be stopped and run by several processes at once.
+    They are half as long as a training, and looked at after every twentieth of one. It can be
+    stopped and run by several processes at once.
     """
     store = Store(Path(cache or default_cache()))
     arms: dict[Unit, list[tuple[int, ShortArm]]] = {}

@@ -21,8 +21,8 @@ except ImportError:  # not on every system: there, one process at a time
 def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]]:
     """All records of a file, the last of each key; none where there is no file.
 
-    A last line that an interruption cut short is left out. Raises FeatalignError for a line in the middle that is none, a record without one of
-    its names, or one of a newer schema.
+    A last line that an interruption cut short is left out. Raises FeatalignError for a line in the
+    middle that is none, a record without one of its names, or one of a newer schema.
     """
     if not path.exists():
         return []
@@ -38,12 +38,21 @@ def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]
         if not isinstance(record, dict):
             if number == len(lines):
                 continue
-            raise FeatalignError(f"{path}: expected a record in JSON in line {number}, got {line[:40].decode(errors='replace')!r}; remove the line")
+            raise FeatalignError(
+                f"{path}: expected a record in JSON in line {number}, got "
+                f"{line[:40].decode(errors='replace')!r}; remove the line"
+            )
         missing = [name for name in ("schema", *names) if name not in record]
         if missing:
-            raise FeatalignError(f"{path}: expected {missing[0]!r} in the record of line {number}, got {', '.join(record)}; mend or remove the line")
+            raise FeatalignError(
+                f"{path}: expected {missing[0]!r} in the record of line {number}, got "
+                f"{', '.join(record)}; mend or remove the line"
+            )
         if record["schema"] > SCHEMA:
-            raise FeatalignError(f"{path}: line {number} is of schema {record['schema']}, this featalign reads up to {SCHEMA}; install a newer one")
+            raise FeatalignError(
+                f"{path}: line {number} is of schema {record['schema']}, this featalign reads up "
+                f"to {SCHEMA}; install a newer one"
+            )
         found[tuple(record[name] for name in names)] = record
     return list(found.values())
 
@@ -83,7 +92,9 @@ class Claims:
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a+b")  # open once: closing any handle of a file gives up all claims of the process
+        self._file = path.open(
+            "a+b"
+        )  # open once: closing any handle of a file gives up all claims of the process
 
     @contextmanager
     def claim(self, place: int) -> Iterator[bool]:

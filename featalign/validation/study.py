@@ -28,7 +28,9 @@ from featalign.validation.records import KEY, Claims, append_record, read_record
 
 Report = Callable[[str, int, int], None]
 ROWS_A_CLASS = 2
-TRAINING_VERSIONS: Mapping[Arm, int] = {  # to be raised whenever an arm is trained or measured in another way
+TRAINING_VERSIONS: Mapping[
+    Arm, int
+] = {  # to be raised whenever an arm is trained or measured in another way
     "scratch": 1,
     "probe": 2,
     "full": 1,
@@ -71,7 +73,10 @@ class Grid:
 
     def scratch_of(self, source: str) -> str:
         """The source whose random twin stands for training this one from scratch."""
-        return next((other for pattern, other in self.scratch.items() if fnmatchcase(source, pattern)), source)
+        return next(
+            (other for pattern, other in self.scratch.items() if fnmatchcase(source, pattern)),
+            source,
+        )
 
     def has_seen(self, source: str, target: str) -> bool:
         """Whether the grid says that a source was pretrained on this target's images."""
@@ -84,7 +89,9 @@ class Grid:
 
     def steps(self, num_training: int) -> int:
         """The budget of one training."""
-        return training_steps(num_training, epochs=self.epochs, min_steps=self.min_steps, batch_size=self.batch_size)
+        return training_steps(
+            num_training, epochs=self.epochs, min_steps=self.min_steps, batch_size=self.batch_size
+        )
 
 
 def read_grid(path: Path) -> Grid:
@@ -97,13 +104,20 @@ def read_grid(path: Path) -> Grid:
     try:
         stated: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise FeatalignError(f"{path}: expected a grid in TOML, got {error.strerror}; give the path of a file") from error
+        raise FeatalignError(
+            f"{path}: expected a grid in TOML, got {error.strerror}; give the path of a file"
+        ) from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise FeatalignError(f"{path}: expected a grid in TOML, got something else: {error}") from error
+        raise FeatalignError(
+            f"{path}: expected a grid in TOML, got something else: {error}"
+        ) from error
     known = {"design", *Grid.__dataclass_fields__} - {"path", "datasets", "pairs"}
     unknown = sorted(set(stated) - known)
     if unknown:
-        raise FeatalignError(f"{path}: expected entries {', '.join(sorted(known))}, got {unknown[0]!r}; remove or mend it")
+        raise FeatalignError(
+            f"{path}: expected entries {', '.join(sorted(known))}, got {unknown[0]!r}; remove or "
+            "mend it"
+        )
     if "design" in stated:
         stated |= _designed(path, stated)
         del stated["design"]
@@ -116,28 +130,47 @@ def read_grid(path: Path) -> Grid:
                 raise FeatalignError(f"{path}: expected a list in {name!r}, got {stated[name]!r}")
             stated[name] = tuple(stated[name])
     for name in ("targets", "scratch"):
-        if name in stated and not (isinstance(stated[name], dict) and all(isinstance(value, str) for value in stated[name].values())):
-            raise FeatalignError(f"{path}: expected a table of names and addresses in [{name}], got {stated[name]!r}")
-    for pattern, targets in stated.setdefault("seen", {}).items() if isinstance(stated.get("seen", {}), dict) else ():
+        if name in stated and not (
+            isinstance(stated[name], dict)
+            and all(isinstance(value, str) for value in stated[name].values())
+        ):
+            raise FeatalignError(
+                f"{path}: expected a table of names and addresses in [{name}], got {stated[name]!r}"
+            )
+    for pattern, targets in (
+        stated.setdefault("seen", {}).items() if isinstance(stated.get("seen", {}), dict) else ()
+    ):
         images = {*stated["targets"], *stated.get("datasets", {}).values()}
         if not isinstance(targets, list) or not set(targets) <= images:
-            raise FeatalignError(f"{path}: expected a list of targets of the grid in [seen] {pattern!r}, got {targets!r}")
+            raise FeatalignError(
+                f"{path}: expected a list of targets of the grid in [seen] {pattern!r}, got "
+                f"{targets!r}"
+            )
         stated["seen"][pattern] = tuple(targets)
     for name in ("sizes", "seeds"):
         for number in stated.get(name, ()):
-            if isinstance(number, bool) or not isinstance(number, int) or number < (name == "sizes"):
+            if (
+                isinstance(number, bool)
+                or not isinstance(number, int)
+                or number < (name == "sizes")
+            ):
                 raise FeatalignError(f"{path}: expected whole numbers in {name!r}, got {number!r}")
     for name in ("epochs", "min_steps", "batch_size", "max_test"):
         number = stated.get(name, 1)
         if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise FeatalignError(f"{path}: expected a whole number of at least 1 in {name!r}, got {number!r}")
+            raise FeatalignError(
+                f"{path}: expected a whole number of at least 1 in {name!r}, got {number!r}"
+            )
     for arm in stated.get("arms", ()):
         if arm not in ARMS:
             raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
     for address in stated["sources"]:
         if grid_source(address).features_file is not None:
-            raise FeatalignError(f"{path}: expected sources that embed any target, {address} holds the features of one; take it out of the grid")
+            raise FeatalignError(
+                f"{path}: expected sources that embed any target, {address} holds the features of "
+                "one; take it out of the grid"
+            )
     grid = Grid(path, **stated)
     for unit in grid.pairs:
         if not _is_new(grid, unit):
@@ -183,16 +216,35 @@ def _is_new(grid: Grid, unit: Unit) -> bool:
     return own not in grid.images_of(unit.target) and not grid.has_seen(unit.source, unit.target)
 
 
-def run_study(grid: Grid, records: Path, *, together: bool | None = None, report: Report = lambda name, done, total: None) -> int:
+def run_study(
+    grid: Grid,
+    records: Path,
+    *,
+    together: bool | None = None,
+    report: Report = lambda name, done, total: None,
+) -> int:
     """Train what has no record yet and append its record; the number of arms that were trained.
 
-    It can be stopped at any moment, and run by several processes at once: finished records stay, and none is made twice.
+    It can be stopped at any moment, and run by several processes at once: finished records stay,
+    and none is made twice.
     """
     arms = dict(jobs(grid))
-    return run_units(list(arms), records, lambda unit: _train(grid, unit, _missing(grid, unit, arms[unit], records), together, report), report)
+    return run_units(
+        list(arms),
+        records,
+        lambda unit: _train(
+            grid, unit, _missing(grid, unit, arms[unit], records), together, report
+        ),
+        report,
+    )
 
 
-def run_units(todo: Sequence[Unit], path: Path, records_of: Callable[[Unit], Iterable[dict[str, Any]]], report: Report) -> int:
+def run_units(
+    todo: Sequence[Unit],
+    path: Path,
+    records_of: Callable[[Unit], Iterable[dict[str, Any]]],
+    report: Report,
+) -> int:
     """Append the records that `records_of` makes of each unit, one process a unit; their number."""
     claims = Claims(path.with_name(path.name + ".claims"))
     left, total, added = todo, len(todo), 0
@@ -223,7 +275,10 @@ def fitting(grid: Grid) -> Iterator[Unit]:
 
 
 def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
-    """Units with their seeds and arms, of a black box the probe alone; training from scratch comes before the sources it stands for."""
+    """Units with their seeds and arms, of a black box the probe alone.
+
+    Training from scratch comes before the sources it stands for.
+    """
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):
         first: Arm = "scratch"
@@ -241,7 +296,9 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     return list(found.items())
 
 
-def _missing(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], records: Path) -> list[tuple[int, Arm]]:
+def _missing(
+    grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], records: Path
+) -> list[tuple[int, Arm]]:
     known = {tuple(record[name] for name in KEY): record for record in read_records(records)}
     found: list[tuple[int, Arm]] = []
     for seed, arm in pairs:
@@ -268,10 +325,16 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
 
 def is_of(record: Mapping[str, Any], version: int, source: Source, part: Target) -> bool:
     """Whether a record is of these weights, these rows and this version."""
-    return (record.get("version"), record["revision"], record["fingerprint"]) == (version, source.revision, part.fingerprint)
+    return (record.get("version"), record["revision"], record["fingerprint"]) == (
+        version,
+        source.revision,
+        part.fingerprint,
+    )
 
 
-def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report) -> Iterator[dict[str, Any]]:
+def _train(
+    grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: bool | None, report: Report
+) -> Iterator[dict[str, Any]]:
     if not pairs:
         return
     source = grid_source(unit.source)
@@ -281,18 +344,42 @@ def _train(grid: Grid, unit: Unit, pairs: Sequence[tuple[int, Arm]], together: b
     if differentiable is None:
         embedding = lambda name, found, done, total: report(name, found + done, total)  # noqa: E731
         for seed, part in parts.items():
-            trained, rows[seed] = on_features(source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding)
+            trained, rows[seed] = on_features(
+                source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding
+            )
         differentiable = cast(Differentiable, trained.differentiable)
-    splits = {seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test) for seed, some in rows.items()}
-    setting = Setting(grid.learning_rates[0], grid.steps(len(next(iter(splits.values())).training.labels)), grid.batch_size)
+    splits = {
+        seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test)
+        for seed, some in rows.items()
+    }
+    setting = Setting(
+        grid.learning_rates[0],
+        grid.steps(len(next(iter(splits.values())).training.labels)),
+        grid.batch_size,
+    )
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
-    for result in run_arms(trained, requests, learning_rates=grid.learning_rates, setting=setting, together=together, report=report):
+    for result in run_arms(
+        trained,
+        requests,
+        learning_rates=grid.learning_rates,
+        setting=setting,
+        together=together,
+        report=report,
+    ):
         if result.stopped is None or not result.stopped.startswith("interrupted"):
             yield _record(grid, unit, source, parts[result.seed], result)
 
 
-def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTuned) -> dict[str, Any]:
-    named = {"source": unit.source, "target": unit.target, "size": unit.size, "seed": result.seed, "arm": result.arm}
+def _record(
+    grid: Grid, unit: Unit, source: Source, part: Target, result: FineTuned
+) -> dict[str, Any]:
+    named = {
+        "source": unit.source,
+        "target": unit.target,
+        "size": unit.size,
+        "seed": result.seed,
+        "arm": result.arm,
+    }
     held_out = part.held_out
     assert held_out is not None
     known = {
@@ -310,7 +397,10 @@ def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTu
         {
             "learning_rate": run["learning_rate"],
             **({"head_penalty": run["head_penalty"]} if result.arm == "probe" else {}),
-            **{name: _rounded(run[name], 5) for name in ("validation_accuracy", "validation_loss", "test_accuracy")},
+            **{
+                name: _rounded(run[name], 5)
+                for name in ("validation_accuracy", "validation_loss", "test_accuracy")
+            },
             "losses": [_rounded(point["loss"], 4) for point in run["curve"]],
             "validation": [_rounded(point["validation_accuracy"], 4) for point in run["curve"]],
         }
@@ -320,7 +410,10 @@ def _record(grid: Grid, unit: Unit, source: Source, part: Target, result: FineTu
 
 
 def _rounded(value: float, digits: int) -> float | None:
-    """Rounded; None for what is not finite, which JSON has not: a training that diverged is a result too."""
+    """Rounded.
+
+    None for what is not finite, which JSON has not: a training that diverged is a result too.
+    """
     return round(value, digits) if math.isfinite(value) else None
 
 
@@ -333,7 +426,11 @@ def grid_source(address: str) -> Source:
 def _load_target(grid: Grid, name: str) -> Target:
     address = grid.targets[name]
     beside = grid.path.parent / address
-    return _loaded(str(beside) if not address.startswith("sklearn:") and not Path(address).is_absolute() else address)
+    return _loaded(
+        str(beside)
+        if not address.startswith("sklearn:") and not Path(address).is_absolute()
+        else address
+    )
 
 
 def grid_part(grid: Grid, unit: Unit, seed: int) -> Target:

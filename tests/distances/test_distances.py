@@ -17,7 +17,9 @@ ORACLES = {
     "js": oracles.js_distance,
     "ks": oracles.ks_distance,
     "wasserstein": oracles.wasserstein_oracle,
-    "sliced_wasserstein": lambda reference, other: oracles.sliced_wasserstein_oracle(reference, other, directions(reference.shape[1])),
+    "sliced_wasserstein": lambda reference, other: oracles.sliced_wasserstein_oracle(
+        reference, other, directions(reference.shape[1])
+    ),
     "mmd": oracles.mmd_oracle,
     "frechet": oracles.frechet_oracle,
     "proxy_a_distance": oracles.proxy_a_distance_oracle,
@@ -51,7 +53,9 @@ def test_definitions(name, case):
         "rectified": tuple(np.maximum(each, 0) for each in samples(0.5, seed=2)),
         "wide": samples(0.3, rows=20, others=25, width=50, seed=3),
     }[case]
-    assert value(name, first, second) == pytest.approx(ORACLES[name](first, second), rel=1e-6, abs=1e-6)
+    assert value(name, first, second) == pytest.approx(
+        ORACLES[name](first, second), rel=1e-6, abs=1e-6
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -84,7 +88,9 @@ def test_known_values():
     grid = np.linspace(0, 1, 1001)[:, None]
     assert value("wasserstein", grid, grid + 0.5) == pytest.approx(0.5 / grid.std())
     assert value("ks", grid, grid + 2) == 1
-    assert value("js", grid, grid + 2) == pytest.approx(0.758, abs=0.005)  # all of the other sits in the last of ten bins
+    assert value("js", grid, grid + 2) == pytest.approx(
+        0.758, abs=0.005
+    )  # all of the other sits in the last of ten bins
     assert value("proxy_a_distance", grid, grid + 2) == 2
     random = np.random.default_rng(0)
     first = random.normal(size=(50_000, 2))
@@ -93,14 +99,27 @@ def test_known_values():
 
 
 def test_unbiased_discrepancy_averages_to_zero_and_its_test_keeps_its_level():
-    results = [measure(*samples(rows=30, others=20, width=3, seed=seed), ["mmd"])["mmd"] for seed in range(100)]
+    results = [
+        measure(*samples(rows=30, others=20, width=3, seed=seed), ["mmd"])["mmd"]
+        for seed in range(100)
+    ]
     values = np.array([result.value for result in results])
     assert abs(values.mean()) < 3 * values.std() / 10
     assert np.mean([(result.p_value or 0) < 0.05 for result in results]) <= 0.13
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("kind", ["one constant column", "all constant, alike", "all constant, apart", "two rows", "tiny", "huge"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "one constant column",
+        "all constant, alike",
+        "all constant, apart",
+        "two rows",
+        "tiny",
+        "huge",
+    ],
+)
 def test_degenerate_features_have_a_clear_result(name, kind):
     first, second = samples(rows=12, others=12)
     if kind == "one constant column":

@@ -1,4 +1,7 @@
-"""More hostile files, beside those of `tests/embeddings/test_foreign.py`. Each maker writes one and returns what the refusal says."""
+"""More hostile files, beside those of `tests/embeddings/test_foreign.py`.
+
+Each maker writes one and returns what the refusal says.
+"""
 
 import gzip
 import pickle
@@ -34,7 +37,9 @@ def external_storage_above(path: Path) -> str:
 
 def external_storage_of_a_device(path: Path) -> str:
     with h5py.File(path, "w") as file:
-        file.create_dataset("features", (4, 3), "f8", external=[("/dev/zero", 0, h5py.h5f.UNLIMITED)])
+        file.create_dataset(
+            "features", (4, 3), "f8", external=[("/dev/zero", 0, h5py.h5f.UNLIMITED)]
+        )
     return "another file"
 
 
@@ -48,7 +53,9 @@ def virtual_dataset_of_itself(path: Path) -> str:
 
 def region_references(path: Path) -> str:
     with with_features(path) as file:
-        file.create_dataset("regions", data=[file["features"].regionref[0]], dtype=h5py.regionref_dtype)
+        file.create_dataset(
+            "regions", data=[file["features"].regionref[0]], dtype=h5py.regionref_dtype
+        )
     return "objects"
 
 
@@ -95,7 +102,12 @@ def gzipped_hdf5(path: Path) -> str:
 
 def spoiled_chunk(path: Path) -> str:
     with h5py.File(path, "w") as file:
-        features = file.create_dataset("features", data=np.random.default_rng(0).standard_normal((100, 100)), chunks=(100, 100), compression="gzip")
+        features = file.create_dataset(
+            "features",
+            data=np.random.default_rng(0).standard_normal((100, 100)),
+            chunks=(100, 100),
+            compression="gzip",
+        )
         place = features.id.get_chunk_info(0).byte_offset
     content = bytearray(path.read_bytes())
     content[place : place + 200] = b"\xff" * 200
@@ -125,7 +137,12 @@ def nested_header(path: Path) -> str:
 
 
 def later_version(path: Path) -> str:
-    path.write_bytes(b"\x93NUMPY\x03\x00" + struct.pack("<I", 118) + lying_header("(4, 3)")[10:] + VALUES.tobytes())
+    path.write_bytes(
+        b"\x93NUMPY\x03\x00"
+        + struct.pack("<I", 118)
+        + lying_header("(4, 3)")[10:]
+        + VALUES.tobytes()
+    )
     return "version"
 
 
@@ -177,6 +194,18 @@ EXTRA_HDF5 = [
     gzipped_hdf5,
     spoiled_chunk,
 ]
-EXTRA_NPY = [negative_shape, overflowing_shape, program_in_the_header, nested_header, later_version, plain_pickle]
+EXTRA_NPY = [
+    negative_shape,
+    overflowing_shape,
+    program_in_the_header,
+    nested_header,
+    later_version,
+    plain_pickle,
+]
 EXTRA_NPZ = [pickled_labels, encrypted_npz, lzma_npz, lying_zip_size]
-ALL = [*CASES, *((make, ".h5") for make in EXTRA_HDF5), *((make, ".npy") for make in EXTRA_NPY), *((make, ".npz") for make in EXTRA_NPZ)]
+ALL = [
+    *CASES,
+    *((make, ".h5") for make in EXTRA_HDF5),
+    *((make, ".npy") for make in EXTRA_NPY),
+    *((make, ".npz") for make in EXTRA_NPZ),
+]

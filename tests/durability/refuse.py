@@ -1,7 +1,8 @@
 """Open files from outside under watch, in a process of its own: an audit hook cannot be taken off again.
 
-Arguments: a pipe's path, the shim or "", and a JSON file with names and paths. Prints a line of JSON for each: what was said, how
-long it took, what this process opened, and what the reading process tried to open after it had given up the right to.
+Arguments: a pipe's path, the shim or "", and a JSON file with names and paths. Prints a line of
+JSON for each: what was said, how long it took, what this process opened, and what the reading
+process tried to open after it had given up the right to.
 """
 
 import json
@@ -39,7 +40,10 @@ def main() -> None:
         return [*head, PRELUDE.format(pipe=pipe, watched=WATCHED) + program, *rest]
 
     foreign._command = watched_command
-    foreign._environment = lambda: {**environment(), **({"LD_PRELOAD": shim, "SHIM_OPENS": pipe} if shim else {})}
+    foreign._environment = lambda: {
+        **environment(),
+        **({"LD_PRELOAD": shim, "SHIM_OPENS": pipe} if shim else {}),
+    }
     watching: list[str] = []
     armed = False
 
@@ -61,8 +65,19 @@ def main() -> None:
         tried = b""
         while piece := os.read(reading, 1 << 16):
             tried += piece
-        record = {"name": name, "said": said, "seconds": seconds, "opened": list(watching), "tried": tried.decode(errors="replace").splitlines()}
-        print(json.dumps(record | {"peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024}), flush=True)
+        record = {
+            "name": name,
+            "said": said,
+            "seconds": seconds,
+            "opened": list(watching),
+            "tried": tried.decode(errors="replace").splitlines(),
+        }
+        print(
+            json.dumps(
+                record | {"peak": resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024}
+            ),
+            flush=True,
+        )
 
 
 if __name__ == "__main__":

@@ -24,7 +24,10 @@ def build_shim(folder: Path) -> Path | None:
         return None
     library = folder / "shim.so"
     built = subprocess.run(
-        [compiler, "-O1", "-shared", "-fPIC", "-o", library, HERE / "shim.c", "-ldl", "-lpthread"], capture_output=True, text=True, check=False
+        [compiler, "-O1", "-shared", "-fPIC", "-o", library, HERE / "shim.c", "-ldl", "-lpthread"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert built.returncode == 0, built.stderr
     return library
@@ -33,7 +36,9 @@ def build_shim(folder: Path) -> Path | None:
 def need_shim(shim: Path | None) -> Path:
     """Skip the test without the shim."""
     if shim is None:
-        pytest.skip("needs Linux and a C compiler (cc) to build the shim that interrupts system calls")
+        pytest.skip(
+            "needs Linux and a C compiler (cc) to build the shim that interrupts system calls"
+        )
     return shim
 
 
@@ -47,30 +52,58 @@ class Outcome:
     @property
     def acknowledged(self) -> set[int]:
         """The shards whose commit returned."""
-        return {int(line.split()[1]) for line in self.output.splitlines() if line.startswith("acknowledged ")}
+        return {
+            int(line.split()[1])
+            for line in self.output.splitlines()
+            if line.startswith("acknowledged ")
+        }
 
     @property
     def calls(self) -> int:
         """How many calls were counted in a whole run."""
-        return next(int(line.split()[1]) for line in self.output.splitlines() if line.startswith("calls "))
+        return next(
+            int(line.split()[1]) for line in self.output.splitlines() if line.startswith("calls ")
+        )
 
     @property
     def sentences(self) -> list[str]:
         """What was said besides acknowledgements."""
-        return [line for line in self.output.splitlines() if not line.startswith(("acknowledged ", "calls "))]
+        return [
+            line
+            for line in self.output.splitlines()
+            if not line.startswith(("acknowledged ", "calls "))
+        ]
 
 
 class Server:
     """A running `worker.py`."""
 
     def __init__(
-        self, shim: Path | None, *, prefix: tuple[str, ...] = (), modules: tuple[str, ...] = (), environment: Mapping[str, str] | None = None
+        self,
+        shim: Path | None,
+        *,
+        prefix: tuple[str, ...] = (),
+        modules: tuple[str, ...] = (),
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        environment = {**os.environ, **(environment or {}), "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
+        environment = {
+            **os.environ,
+            **(environment or {}),
+            "OPENBLAS_NUM_THREADS": "1",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONDONTWRITEBYTECODE": "1",
+        }
         if shim is not None:
             environment["LD_PRELOAD"] = str(shim)
         command = [*prefix, sys.executable, "-m", "tests.durability.worker", *modules]
-        self.process = subprocess.Popen(command, cwd=REPOSITORY, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.process = subprocess.Popen(
+            command,
+            cwd=REPOSITORY,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
 
     def start(self, jobs: list[dict[str, Any]]) -> None:
         """Begin some jobs at once."""
@@ -93,7 +126,9 @@ class Server:
 
     def run(self, **job: Any) -> Outcome:
         """One job from beginning to end."""
-        self.start([{key: str(value) if isinstance(value, Path) else value for key, value in job.items()}])
+        self.start(
+            [{key: str(value) if isinstance(value, Path) else value for key, value in job.items()}]
+        )
         return self.finish()[0]
 
     def close(self) -> None:

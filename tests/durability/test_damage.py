@@ -1,4 +1,7 @@
-"""R4. Thousands of damaged files: each noticed, none a crash, each computed again to the same bytes."""
+"""R4.
+
+Thousands of damaged files: each noticed, none a crash, each computed again to the same bytes.
+"""
 
 import os
 from pathlib import Path
@@ -27,10 +30,15 @@ def mend(root: Path) -> dict[str, Path]:
     """Extract both layers; their folders."""
 
     def embed(inputs, layers):
-        return {layer: np.asarray(inputs, np.float32) * (1 if layer == "deep" else 2) for layer in layers}
+        return {
+            layer: np.asarray(inputs, np.float32) * (1 if layer == "deep" else 2)
+            for layer in layers
+        }
 
     source = Source("plain", "1", embed, ("deep", "shallow"), "deep")
-    target = Target.from_arrays("numbers", np.random.default_rng(0).standard_normal((NUM_ROWS, 4)), np.arange(NUM_ROWS) % 3)
+    target = Target.from_arrays(
+        "numbers", np.random.default_rng(0).standard_normal((NUM_ROWS, 4)), np.arange(NUM_ROWS) % 3
+    )
     found = extract_module.extract(source, target, ("deep", "shallow"), Store(root), batch_size=10)
     return {layer: embedding.folder for layer, embedding in found.items()}
 
@@ -53,7 +61,11 @@ def truncate(content: bytes, generator: np.random.Generator) -> bytes:
 
 
 def append(content: bytes, generator: np.random.Generator) -> bytes:
-    return content + (generator.bytes(int(generator.integers(1, 600))) if generator.random() < 0.7 else bytes(int(generator.integers(1, 5000))))
+    return content + (
+        generator.bytes(int(generator.integers(1, 600)))
+        if generator.random() < 0.7
+        else bytes(int(generator.integers(1, 5000)))
+    )
 
 
 def damaged(path: Path) -> bool:
@@ -79,10 +91,18 @@ def folders(quick_folder, monkeypatch):
     return mend(quick_folder)
 
 
-@pytest.mark.parametrize("kind", ["flip a bit", "zero a block", "truncate", "append", "swap within a key", "swap between keys"])
+@pytest.mark.parametrize(
+    "kind",
+    ["flip a bit", "zero a block", "truncate", "append", "swap within a key", "swap between keys"],
+)
 def test_damage(quick_folder, folders, count, kind):
     pristine, trials = snapshot(quick_folder), size(500, 20_000)
-    change = {"flip a bit": flip_bit, "zero a block": zero_block, "truncate": truncate, "append": append}.get(kind)
+    change = {
+        "flip a bit": flip_bit,
+        "zero a block": zero_block,
+        "truncate": truncate,
+        "append": append,
+    }.get(kind)
     noticed = mended = expected = 0
     for seed in range(trials):
         generator = np.random.default_rng(seed)
@@ -93,7 +113,11 @@ def test_damage(quick_folder, folders, count, kind):
             path.write_bytes(change(content, generator))
             changed = [path]
         else:
-            others = [deep / name for name in SHARDS if name != path.name] if kind == "swap within a key" else [folders["shallow"] / path.name]
+            others = (
+                [deep / name for name in SHARDS if name != path.name]
+                if kind == "swap within a key"
+                else [folders["shallow"] / path.name]
+            )
             other = others[generator.integers(len(others))]
             path.write_bytes(other.read_bytes())
             other.write_bytes(content)
@@ -104,6 +128,9 @@ def test_damage(quick_folder, folders, count, kind):
         mended += snapshot(quick_folder) == pristine
         for leftover in quick_folder.rglob("*.corrupt"):
             os.unlink(leftover)
-    count(f"R4 damage: {kind}, {trials} trials: {noticed} of {expected} damaged files noticed, {mended} of {trials} caches mended to the same bytes")
+    count(
+        f"R4 damage: {kind}, {trials} trials: {noticed} of {expected} damaged files noticed, "
+        f"{mended} of {trials} caches mended to the same bytes"
+    )
     assert noticed == expected
     assert mended == trials

@@ -1,4 +1,8 @@
-"""S1. Malicious files: refused within 5 seconds and 512 MB, and nothing else opened, by audit hooks and by the shim under the C library."""
+"""S1.
+
+Malicious files: refused within 5 seconds and 512 MB, and nothing else opened, by audit hooks and by
+the shim under the C library.
+"""
 
 import json
 import os
@@ -22,8 +26,17 @@ BAIT = b"TOPSECRET" * 100
 def watch(folder: Path, shim: Path | None, files: dict[str, Path]) -> dict[str, dict]:
     """What `refuse.py` says about each file."""
     os.mkfifo(folder / "pipe")
-    (folder / "files.json").write_text(json.dumps({name: str(path) for name, path in files.items()}))
-    command = [sys.executable, "-m", "tests.durability.refuse", str(folder / "pipe"), str(shim or ""), str(folder / "files.json")]
+    (folder / "files.json").write_text(
+        json.dumps({name: str(path) for name, path in files.items()})
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "tests.durability.refuse",
+        str(folder / "pipe"),
+        str(shim or ""),
+        str(folder / "files.json"),
+    ]
     done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return {record["name"]: record for record in map(json.loads, done.stdout.splitlines())}
@@ -31,7 +44,10 @@ def watch(folder: Path, shim: Path | None, files: dict[str, Path]) -> dict[str, 
 
 def may_be_opened(record: dict, path: Path) -> bool:
     """Whether this process opened the file itself and what starting another process takes, and the reading one nothing at all."""
-    return set(record["opened"]) <= {str(path), "/dev/null", *(str(number) for number in range(1024))} and record["tried"] == []
+    return (
+        set(record["opened"]) <= {str(path), "/dev/null", *(str(number) for number in range(1024))}
+        and record["tried"] == []
+    )
 
 
 @pytest.fixture(scope="module")
@@ -64,8 +80,10 @@ def test_count(refused, shim, count):
     outside = sum(not may_be_opened(record, path) for record, path, _ in refused.values())
     how = "audit hooks and the shim" if shim else "audit hooks"
     count(
-        f"S1 hostile files: {sum(bool(record['said']) for record in records)} of {len(records)} refused, the slowest in "
-        f"{max(record['seconds'] for record in records):.1f} s, at most {max(record['peak'] for record in records) / 1e6:.0f} MB, "
+        f"S1 hostile files: {sum(bool(record['said']) for record in records)} of {len(records)} "
+        "refused, the slowest in "
+        f"{max(record['seconds'] for record in records):.1f} s, at most "
+        f"{max(record['peak'] for record in records) / 1e6:.0f} MB, "
         f"{outside} opened anything else ({how})"
     )
     assert len(records) >= 40
@@ -94,12 +112,27 @@ def test_the_watch_notices(tmp_path, shim, count):
         "    *head, given, last = command(request)\n"
         "    return [*head, given.replace('from featalign', spoiled + 'from featalign', 1), last]\n"
         "foreign._command = spoil\n"
-        "sys.argv = sys.argv[1:]\nrunpy.run_module('tests.durability.refuse', run_name='__main__')\n"
+        "sys.argv = sys.argv[1:]\nrunpy.run_module('tests.durability.refuse', "
+        "run_name='__main__')\n"
     )
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "files.json").write_text(json.dumps({"sound": str(path)}))
-    command = [sys.executable, str(patch), "refuse", str(tmp_path / "pipe"), str(shim or ""), str(tmp_path / "files.json")]
-    done = subprocess.run(command, cwd=REPOSITORY, env={**os.environ, "PYTHONPATH": str(REPOSITORY)}, capture_output=True, text=True, check=False)
+    command = [
+        sys.executable,
+        str(patch),
+        "refuse",
+        str(tmp_path / "pipe"),
+        str(shim or ""),
+        str(tmp_path / "files.json"),
+    ]
+    done = subprocess.run(
+        command,
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     record = json.loads(done.stdout)
     assert sum(str(bait) in line for line in record["tried"]) >= (3 if shim else 1), record
 
@@ -121,14 +154,18 @@ def test_mutated_files(tmp_path, shim, count):
         content = bytearray(source.read_bytes())
         for _ in range(generator.integers(1, 8)):
             place = int(generator.integers(len(content)))
-            content[place : place + int(generator.choice([1, 1, 2, 8]))] = generator.bytes(int(generator.choice([1, 1, 2, 8])))
+            content[place : place + int(generator.choice([1, 1, 2, 8]))] = generator.bytes(
+                int(generator.choice([1, 1, 2, 8]))
+            )
         files[str(seed)] = tmp_path / f"{seed}{source.suffix}"
         files[str(seed)].write_bytes(content)
     records = watch(tmp_path, shim, files)
     refused = sum(bool(record["said"]) for record in records.values())
     count(
-        f"S1 mutated files: {len(records)}, {refused} refused and {len(records) - refused} read, the slowest in "
-        f"{max(record['seconds'] for record in records.values()):.1f} s, at most {max(record['peak'] for record in records.values()) / 1e6:.0f} MB"
+        f"S1 mutated files: {len(records)}, {refused} refused and {len(records) - refused} read, "
+        "the slowest in "
+        f"{max(record['seconds'] for record in records.values()):.1f} s, at most "
+        f"{max(record['peak'] for record in records.values()) / 1e6:.0f} MB"
     )
     for name, record in records.items():
         assert record["seconds"] < SECONDS, record

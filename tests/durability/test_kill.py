@@ -1,4 +1,7 @@
-"""R1. SIGKILL before, and in the middle of, every single call that changes the cache; then resume."""
+"""R1.
+
+SIGKILL before, and in the middle of, every single call that changes the cache; then resume.
+"""
 
 import errno
 import shutil
@@ -9,13 +12,28 @@ import pytest
 from featalign.embeddings.maintenance import collect_garbage
 from featalign.embeddings.store import Store
 from tests.durability.sizes import LONG, size
-from tests.durability.workload import Tally, make_reference, resume_and_check, snapshot, sound_shards, work
+from tests.durability.workload import (
+    Tally,
+    make_reference,
+    resume_and_check,
+    snapshot,
+    sound_shards,
+    work,
+)
 
 SIGKILL = -9
 SEEDS = range(size(3, 20))
 SCENARIOS = [("fresh", "kill before", seed) for seed in SEEDS]
-SCENARIOS += [(name, "kill amid", seed) for name in ("fresh", "damaged", "no links") for seed in (SEEDS if LONG else (0,))]
-SCENARIOS += [(name, "kill before", seed) for name in ("damaged", "no links") for seed in SEEDS] if LONG else []
+SCENARIOS += [
+    (name, "kill amid", seed)
+    for name in ("fresh", "damaged", "no links")
+    for seed in (SEEDS if LONG else (0,))
+]
+SCENARIOS += (
+    [(name, "kill before", seed) for name in ("damaged", "no links") for seed in SEEDS]
+    if LONG
+    else []
+)
 
 
 def prepare(scenario: str, pristine: Path, root: Path) -> None:
@@ -88,7 +106,10 @@ def test_export_is_old_or_new(quick_folder, server, count):
             outcome = server.run(**job, at=at, action=action)
             assert outcome.status == SIGKILL, outcome.output
             seen[path.read_bytes()] += 1  # a KeyError is a third state
-    count(f"R1 kills: export over an old file, {2 * whole.calls} kills: {seen[old]} times the old file, {seen[new]} times the new one, never another")
+    count(
+        f"R1 kills: export over an old file, {2 * whole.calls} kills: {seen[old]} times the old "
+        f"file, {seen[new]} times the new one, never another"
+    )
     assert min(seen.values()) > 0
 
 
@@ -107,4 +128,6 @@ def test_removal_is_whole(quick_folder, server, count):
         assert there in (0, 12)
         collect_garbage(Store(root))
         assert snapshot(root) == (reference.files if there else {})
-    count(f"R1 kills: removal, before each of {whole.calls} calls: all or nothing is left every time")
+    count(
+        f"R1 kills: removal, before each of {whole.calls} calls: all or nothing is left every time"
+    )

@@ -1,4 +1,8 @@
-"""R7. Odd states of a cache, each with a defined result; those of `tests/embeddings` are not repeated here."""
+"""R7.
+
+Odd states of a cache, each with a defined result; those of `tests/embeddings` are not repeated
+here.
+"""
 
 import errno
 import os
@@ -47,7 +51,17 @@ def scene(tmp_path):
     return Scene(tmp_path / "cache", make_reference(tmp_path / "cache", 0))
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"\0" * 700, b'{"format": "featalign-manifest/1"}', b"[" * 100_000, "nonsense ç".encode("latin-1")])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"{}",
+        b"\0" * 700,
+        b'{"format": "featalign-manifest/1"}',
+        b"[" * 100_000,
+        "nonsense ç".encode("latin-1"),
+    ],
+)
 def test_a_manifest_that_is_none(scene, content):
     (scene.folder / "manifest.json").write_bytes(content)
     assert scene.again()[1] == list(range(12)) or scene.is_whole()
@@ -85,7 +99,9 @@ def test_a_manifest_of_another_layout_version(scene):
 def test_a_manifest_with_other_rows(scene):
     manifest = read_manifest(scene.folder)
     assert manifest is not None
-    (scene.folder / "manifest.json").write_bytes(to_bytes(replace(manifest, num_rows=NUM_ROWS - 20)))
+    (scene.folder / "manifest.json").write_bytes(
+        to_bytes(replace(manifest, num_rows=NUM_ROWS - 20))
+    )
     with pytest.raises(FeatalignError, match="rows"):
         scene.again()
 
@@ -159,7 +175,11 @@ def test_a_block_the_disk_cannot_read(scene, monkeypatch):
 
 def test_reads_that_give_a_byte_at_a_time(scene, monkeypatch):
     real = os.readv
-    monkeypatch.setattr(sealed.os, "readv", lambda descriptor, buffers: real(descriptor, [memoryview(buffers[0])[:7]]))
+    monkeypatch.setattr(
+        sealed.os,
+        "readv",
+        lambda descriptor, buffers: real(descriptor, [memoryview(buffers[0])[:7]]),
+    )
     assert scene.again()[1] == []
 
 
@@ -239,7 +259,10 @@ def test_a_file_system_that_is_read_only(tmp_path, shim, count):
     private = ("unshare", "--mount", "--propagation", "private")
     reference = make_reference(tmp_path / "cache", 0)
     bind = f'mount --bind "{tmp_path}" "{tmp_path}" && mount -o remount,ro,bind "{tmp_path}"'
-    if shutil.which("unshare") is None or subprocess.run([*private, "sh", "-c", bind], capture_output=True, check=False).returncode:
+    if (
+        shutil.which("unshare") is None
+        or subprocess.run([*private, "sh", "-c", bind], capture_output=True, check=False).returncode
+    ):
         pytest.skip("needs the right to mount a file system")
     server = Server(shim, prefix=(*private, "sh", "-c", f'{bind} && exec "$@"', "sh"))
     whole = server.run(work="extract", root=tmp_path / "cache", seed=0)
@@ -254,6 +277,10 @@ def test_a_file_system_that_is_read_only(tmp_path, shim, count):
 
 def test_count(request, count):
     """How many odd cases this file has."""
-    cases = [item for item in request.session.items if item.path == request.path and item.name != "test_count"]
+    cases = [
+        item
+        for item in request.session.items
+        if item.path == request.path and item.name != "test_count"
+    ]
     count(f"R7 odd states: {len(cases)} cases in {request.path.name}")
     assert len(cases) >= 20 or request.session.items == [request.node]

@@ -1,8 +1,12 @@
-"""R3. The recorded calls of a run, replayed as far as a power cut may have left them: the old state or the new one, never another.
+"""R3.
 
-The shim writes down every call of a worker. From that log a state of the disk is made up: a prefix of the calls; a prefix whose
-last write is torn; or a prefix in which what no fsync had yet put on disk happened or not, call by call. A file's content is on
-disk for certain after the fsync of the file, a name after the fsync of its folder, and nothing else ever is.
+The recorded calls of a run, replayed as far as a power cut may have left them: the old state or the
+new one, never another.
+
+The shim writes down every call of a worker. From that log a state of the disk is made up: a prefix
+of the calls; a prefix whose last write is torn; or a prefix in which what no fsync had yet put on
+disk happened or not, call by call. A file's content is on disk for certain after the fsync of the
+file, a name after the fsync of its folder, and nothing else ever is.
 """
 
 import shutil
@@ -57,7 +61,9 @@ class Disk:
     """Names and files after a number of calls: `safe_names` are those that would be there after a power cut for certain."""
 
     names: dict[str, File | None] = field(default_factory=dict)  # None: a folder
-    pending: list[tuple[str, Call, File | None]] = field(default_factory=list)  # changes of names no fsync has put on disk, with their folder
+    pending: list[tuple[str, Call, File | None]] = field(
+        default_factory=list
+    )  # changes of names no fsync has put on disk, with their folder
     safe_names: dict[str, File | None] = field(default_factory=dict)
     opened: dict[int, str] = field(default_factory=dict)
     files: list[File] = field(default_factory=list)
@@ -113,13 +119,18 @@ def rename(names: dict[str, File | None], call: Call, file: File | None) -> None
 
 
 def content_of(file: File, generator: np.random.Generator | None) -> bytes:
-    """The bytes of a file; with a generator, those that are not on disk for certain are there or not, block by block."""
+    """The bytes of a file.
+
+    With a generator, those that are not on disk for certain are there or not, block by block.
+    """
     content = bytearray()
     for number, (offset, written) in enumerate(file.writes):
         certain = generator is None or number < file.safe
         for start in range(0, len(written), BLOCK):
             piece, place = written[start : start + BLOCK], offset + start
-            fate = 0 if certain or generator is None else generator.integers(3)  # there, not there, its length there and its bytes not
+            fate = (
+                0 if certain or generator is None else generator.integers(3)
+            )  # there, not there, its length there and its bytes not
             if fate == 1:
                 continue
             content.extend(bytes(max(place + len(piece) - len(content), 0)))
@@ -128,7 +139,9 @@ def content_of(file: File, generator: np.random.Generator | None) -> bytes:
     return bytes(content)
 
 
-def put_on_disk(names: dict[str, File | None], root: Path, recorded: Path, generator: np.random.Generator | None) -> None:
+def put_on_disk(
+    names: dict[str, File | None], root: Path, recorded: Path, generator: np.random.Generator | None
+) -> None:
     """Make the files in a real folder; a name whose folder is missing is missing too."""
     for path in sorted(names):
         place = root / Path(path).relative_to(recorded)
@@ -141,11 +154,20 @@ def put_on_disk(names: dict[str, File | None], root: Path, recorded: Path, gener
             place.write_bytes(content_of(file, generator))
 
 
-def crash(calls: list[Call], start: dict[str, File | None], kind: str, generator: np.random.Generator) -> tuple[Disk, dict[str, File | None]]:
+def crash(
+    calls: list[Call], start: dict[str, File | None], kind: str, generator: np.random.Generator
+) -> tuple[Disk, dict[str, File | None]]:
     """The disk after a cut at random, and the names on it."""
     end = int(generator.integers(len(calls) + 1)) if generator.random() < 0.7 else len(calls)
     if kind == "torn":
-        end = int(generator.choice([number for number, call in enumerate(calls) if call.what == "write"])) + 1
+        end = (
+            int(
+                generator.choice(
+                    [number for number, call in enumerate(calls) if call.what == "write"]
+                )
+            )
+            + 1
+        )
     disk = Disk(names=dict(start), safe_names=dict(start))
     for call in calls[:end]:
         disk.apply(call)
@@ -163,16 +185,28 @@ def crash(calls: list[Call], start: dict[str, File | None], kind: str, generator
     return disk, names
 
 
-def record(scenario: str, folder: Path, server: Server, reference: Reference, *, at: int) -> tuple[list[Call], dict[str, File | None]]:
-    """The calls of an extraction in `folder / "above" / "cache"`, and what was there before; a resumed one has the calls of two runs."""
+def record(
+    scenario: str, folder: Path, server: Server, reference: Reference, *, at: int
+) -> tuple[list[Call], dict[str, File | None]]:
+    """The calls of an extraction in `folder / "above" / "cache"`, and what was there before.
+
+    A resumed one has the calls of two runs.
+    """
     root, log = folder / "above" / "cache", folder.with_suffix(".log")
     folder.mkdir()
     start: dict[str, File | None] = {}
     if scenario == "damaged":
         for name, content in reference.files.items():
             (root / name).parent.mkdir(parents=True, exist_ok=True)
-            (root / name).write_bytes(content[:-9] + bytes(9) if name.endswith(("2.h5", "7.h5", "labels.h5", "manifest.json")) else content)
-        start = {str(path): File([(0, path.read_bytes())], 1) if path.is_file() else None for path in folder.rglob("*")}
+            (root / name).write_bytes(
+                content[:-9] + bytes(9)
+                if name.endswith(("2.h5", "7.h5", "labels.h5", "manifest.json"))
+                else content
+            )
+        start = {
+            str(path): File([(0, path.read_bytes())], 1) if path.is_file() else None
+            for path in folder.rglob("*")
+        }
     job = {"work": "extract", "root": root, "watched": folder, "seed": reference.seed, "log": log}
     if scenario == "resumed":
         assert server.run(**job, at=at, action="kill before").status == -9
@@ -197,15 +231,28 @@ def test_replays(quick_folder, server, count, scenario):
     trials = size(100, 3400)
     logs = size(20, 100) if scenario == "resumed" else 1
     (quick_folder / "counted").mkdir()
-    job = {"work": "extract", "root": quick_folder / "counted" / "above" / "cache", "watched": quick_folder / "counted", "seed": 0}
-    total = server.run(**job).calls  # a run killed before the last of them has everything, and nobody has said so yet
+    job = {
+        "work": "extract",
+        "root": quick_folder / "counted" / "above" / "cache",
+        "watched": quick_folder / "counted",
+        "seed": 0,
+    }
+    total = server.run(
+        **job
+    ).calls  # a run killed before the last of them has everything, and nobody has said so yet
     for number in range(logs):
         recorded = quick_folder / f"recorded-{number}"
-        calls, start = record(scenario, recorded, server, reference, at=total - number * (total - 1) // logs)
+        calls, start = record(
+            scenario, recorded, server, reference, at=total - number * (total - 1) // logs
+        )
         num_calls.append(len(calls))
         old = {
             name.removeprefix("above/cache/"): content
-            for name, content in ((str(Path(path).relative_to(recorded)), content_of(file, None)) for path, file in start.items() if file is not None)
+            for name, content in (
+                (str(Path(path).relative_to(recorded)), content_of(file, None))
+                for path, file in start.items()
+                if file is not None
+            )
         }
         for seed in range(trials // logs):
             kind = ("prefix", "torn", "reordered", "reordered")[seed % 4]
@@ -215,10 +262,14 @@ def test_replays(quick_folder, server, count, scenario):
             trial.mkdir()
             put_on_disk(names, trial, recorded, generator if kind == "reordered" else None)
             root = trial / "above" / "cache"
-            other += sum(content not in (reference.files[name], old.get(name)) for name, content in snapshot(root).items())
+            other += sum(
+                content not in (reference.files[name], old.get(name))
+                for name, content in snapshot(root).items()
+            )
             resume_and_check(root, reference, disk.noted, tally)
     count(
-        f"R3 power cuts: {scenario} cache, {tally.trials} replays of {min(num_calls)} to {max(num_calls)} recorded calls (prefix, torn, reordered): "
+        f"R3 power cuts: {scenario} cache, {tally.trials} replays of {min(num_calls)} to "
+        f"{max(num_calls)} recorded calls (prefix, torn, reordered): "
         f"{other} files neither old nor new; {tally}"
     )
     assert other == 0

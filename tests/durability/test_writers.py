@@ -1,4 +1,8 @@
-"""R6. Several writers on one key and a reader that never stops: one winner per shard, and never half a shard."""
+"""R6.
+
+Several writers on one key and a reader that never stops: one winner per shard, and never half a
+shard.
+"""
 
 import shutil
 from pathlib import Path
@@ -15,7 +19,10 @@ from tests.durability.workload import NUM_SHARDS, leftovers, make_reference, sna
 
 
 def read_all_once(root: Path, seen: dict[str, set[bytes]], torn: list[str]) -> int:
-    """Look at every shard that is there; what it holds is added to `seen`, what verification refuses to `torn`."""
+    """Look at every shard that is there.
+
+    What it holds is added to `seen`, what verification refuses to `torn`.
+    """
     reads = 0
     for key in Store(root).keys():
         embedding = Store(root).open(key)
@@ -36,7 +43,9 @@ def read_all_once(root: Path, seen: dict[str, set[bytes]], torn: list[str]) -> i
 
 
 @pytest.mark.parametrize("num_writers", [2, 4, 8])
-@pytest.mark.parametrize("source", ["deterministic", "not deterministic", "not deterministic, on a damaged cache"])
+@pytest.mark.parametrize(
+    "source", ["deterministic", "not deterministic", "not deterministic, on a damaged cache"]
+)
 def test_writers(quick_folder, shim, count, num_writers, source):
     reference = make_reference(quick_folder / "reference", 0)
     server = Server(shim)
@@ -49,10 +58,17 @@ def test_writers(quick_folder, shim, count, num_writers, source):
             shutil.copytree(quick_folder / "reference", root)
             for path in (root / reference.key).glob("shard-*.h5"):
                 path.write_bytes(b"damaged")
-        noise = [0.0 if source == "deterministic" else 1.0 + writer for writer in range(num_writers)]
+        noise = [
+            0.0 if source == "deterministic" else 1.0 + writer for writer in range(num_writers)
+        ]
         delays = np.random.default_rng(run).random(num_writers) * 0.004
         job = {"work": "extract", "root": str(root), "seed": 0, "quiet": True}
-        server.start([job | {"noise": noise[writer], "delay": delays[writer]} for writer in range(num_writers)])
+        server.start(
+            [
+                job | {"noise": noise[writer], "delay": delays[writer]}
+                for writer in range(num_writers)
+            ]
+        )
         seen: dict[str, set[bytes]] = {}
         found: list[str] = []
         while not server.is_done():
@@ -60,15 +76,22 @@ def test_writers(quick_folder, shim, count, num_writers, source):
         outcomes = server.finish()
         reads += read_all_once(root, seen, found)
         assert [outcome.status for outcome in outcomes] == [0] * num_writers, outcomes
-        torn += [what for what in found if not (source.endswith("damaged cache") and "it has only 7 bytes" in what)]
+        torn += [
+            what
+            for what in found
+            if not (source.endswith("damaged cache") and "it has only 7 bytes" in what)
+        ]
         assert len(seen) == NUM_SHARDS
         winners += sum(len(contents) == 1 for contents in seen.values())
         equal += snapshot(root) == reference.files
-        won += [float(np.frombuffer(next(iter(contents)), np.float32)[2]) for contents in seen.values()]
+        won += [
+            float(np.frombuffer(next(iter(contents)), np.float32)[2]) for contents in seen.values()
+        ]
         assert leftovers(root) == []
     server.close()
     count(
-        f"R6 writers: {num_writers} writers, {source}, {runs} runs, {reads} reads meanwhile: {winners} of {runs * NUM_SHARDS} shards "
+        f"R6 writers: {num_writers} writers, {source}, {runs} runs, {reads} reads meanwhile: "
+        f"{winners} of {runs * NUM_SHARDS} shards "
         f"with one winner, {len(torn)} torn reads, {len(set(won))} writers won some shard"
     )
     assert torn == []

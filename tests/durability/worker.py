@@ -1,8 +1,9 @@
 """The process that is killed: a server that has loaded everything forks one child for each piece of work.
 
-A request is a line of JSON on standard input, a list of jobs to run at once; the answer a line with, for each, its exit status
-(negative: the signal) and what it printed. A job with `kill_after` gets SIGKILL after so many seconds. A child ends as any
-Python program does, libraries' own clean-up included.
+A request is a line of JSON on standard input, a list of jobs to run at once; the answer a line
+with, for each, its exit status (negative: the signal) and what it printed. A job with `kill_after`
+gets SIGKILL after so many seconds. A child ends as any Python program does, libraries' own clean-up
+included.
 """
 
 import ctypes
@@ -34,7 +35,9 @@ def serve() -> dict[str, Any] | None:
         children = []
         jobs = json.loads(line)
         for job in jobs:
-            output, printed = os.pipe()  # a pipe has no size that a limit could forbid; what is printed fits into it
+            output, printed = (
+                os.pipe()
+            )  # a pipe has no size that a limit could forbid; what is printed fits into it
             child = os.fork()
             if child == 0:
                 os.close(start)
@@ -48,7 +51,11 @@ def serve() -> dict[str, Any] | None:
         os.close(go)
         os.close(start)
         began = time.monotonic()
-        for seconds, child in sorted((job["kill_after"], child) for job, (child, _) in zip(jobs, children, strict=True) if "kill_after" in job):
+        for seconds, child in sorted(
+            (job["kill_after"], child)
+            for job, (child, _) in zip(jobs, children, strict=True)
+            if "kill_after" in job
+        ):
             time.sleep(max(began + seconds - time.monotonic(), 0))
             os.kill(child, signal.SIGKILL)  # not waited for yet, so the number is still its own
         answers = []
@@ -79,7 +86,9 @@ def perform(job: dict[str, Any]) -> None:
     """Arm the shim or set the limit, then work."""
     root = Path(job["root"])
     shim = ctypes.CDLL(None) if hasattr(ctypes.CDLL(None), "shim_arm") else None
-    log = os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if job.get("log") else -1
+    log = (
+        os.open(job["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600) if job.get("log") else -1
+    )
     if shim is not None:
         shim.shim_arm(
             os.fsencode(job.get("watched", root)),
@@ -101,7 +110,9 @@ def perform(job: dict[str, Any]) -> None:
 
     with _sentences():
         if job["work"] == "extract":
-            embedding = work(root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0))
+            embedding = work(
+                root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0)
+            )
             if log >= 0:  # what was found counts as kept, too
                 for index in range(embedding.manifest.num_shards):
                     report(index)

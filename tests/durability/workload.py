@@ -34,7 +34,9 @@ def make_source(seed: int, *, noise: float = 0.0, delay: float = 0.0) -> Source:
     def embed(inputs):
         time.sleep(delay)
         values = np.asarray(inputs, np.float64)
-        return np.column_stack([values[:, 0], np.sin(values[:, 1] + seed), np.full(len(values), noise)]).astype(np.float32)
+        return np.column_stack(
+            [values[:, 0], np.sin(values[:, 1] + seed), np.full(len(values), noise)]
+        ).astype(np.float32)
 
     return Source.from_function("numbers", embed, revision=f"seed {seed}")
 
@@ -60,16 +62,31 @@ class Acknowledged:
         writer_module.commit_shard, extract_module.rows_per_shard = self._commit, self._rows
 
 
-def work(root: Path, seed: int, report: Callable[[int], None], *, noise: float = 0.0, delay: float = 0.0) -> Embedding:
-    """One extraction of the twelve shards; `report` gets the number of each shard whose commit has returned."""
+def work(
+    root: Path, seed: int, report: Callable[[int], None], *, noise: float = 0.0, delay: float = 0.0
+) -> Embedding:
+    """One extraction of the twelve shards.
+
+    `report` gets the number of each shard whose commit has returned.
+    """
     with Acknowledged(report):
         source = make_source(seed, noise=noise, delay=delay)
-        return extract_module.extract(source, make_target(seed), None, Store(root), batch_size=BATCH_SIZES[seed % len(BATCH_SIZES)])["features"]
+        return extract_module.extract(
+            source,
+            make_target(seed),
+            None,
+            Store(root),
+            batch_size=BATCH_SIZES[seed % len(BATCH_SIZES)],
+        )["features"]
 
 
 def snapshot(root: Path) -> dict[str, bytes]:
     """Every file under the cache but leftovers and the empty mark of the last use."""
-    files = (path for path in sorted(root.rglob("*")) if path.is_file() and path.suffix not in (TEMPORARY, CORRUPT) and path.name != USED)
+    files = (
+        path
+        for path in sorted(root.rglob("*"))
+        if path.is_file() and path.suffix not in (TEMPORARY, CORRUPT) and path.name != USED
+    )
     return {str(path.relative_to(root)): path.read_bytes() for path in files}
 
 
@@ -98,7 +115,9 @@ class Reference:
 def make_reference(root: Path, seed: int) -> Reference:
     """Run undisturbed in an empty folder."""
     embedding = work(root, seed, lambda index: None)
-    assert [row for row_id, _ in embedding.blocks() for row in row_id.tolist()] == list(range(NUM_ROWS))
+    assert [row for row_id, _ in embedding.blocks() for row in row_id.tolist()] == list(
+        range(NUM_ROWS)
+    )
     return Reference(seed, snapshot(root))
 
 
@@ -114,8 +133,10 @@ class Tally:
 
     def __str__(self) -> str:
         return (
-            f"{self.lost} acknowledged rows lost, {self.duplicated} rows duplicated, {self.wrong} rows wrong, "
-            f"{self.trials - self.unequal} of {self.trials} resumed caches byte-equal to an uninterrupted one"
+            f"{self.lost} acknowledged rows lost, {self.duplicated} rows duplicated, {self.wrong} "
+            "rows wrong, "
+            f"{self.trials - self.unequal} of {self.trials} resumed caches byte-equal to an "
+            "uninterrupted one"
         )
 
     @property
@@ -140,17 +161,23 @@ def sound_shards(root: Path, reference: Reference) -> tuple[set[int], set[int]]:
         except (Damaged, FileNotFoundError):
             continue
         sound.add(index)
-        if (embedding.folder / embedding.manifest.shard_name(index)).read_bytes() != reference.shard(index):
+        if (
+            embedding.folder / embedding.manifest.shard_name(index)
+        ).read_bytes() != reference.shard(index):
             wrong.add(index)
     return sound, wrong
 
 
-def resume_and_check(root: Path, reference: Reference, acknowledged: Iterable[int], tally: Tally) -> None:
+def resume_and_check(
+    root: Path, reference: Reference, acknowledged: Iterable[int], tally: Tally
+) -> None:
     """Add to the tally what an interruption has left and what resuming makes of it."""
     sound, wrong = sound_shards(root, reference)
     computed: list[int] = []
     work(root, reference.seed, computed.append)
-    equal = snapshot(root) == reference.files  # then every row is there once, as it is in the reference
+    equal = (
+        snapshot(root) == reference.files
+    )  # then every row is there once, as it is in the reference
     tally.trials += 1
     tally.lost += rows_of(set(acknowledged) - sound)
     tally.wrong += rows_of(wrong)

@@ -75,7 +75,9 @@ def test_damage_is_noticed_and_mended(tmp_path, small_shards, pristine, name, da
     assert counting.calls or name in ("labels.h5", "manifest.json")
     for layer, key in keys.items():
         assert mended[layer].verify().is_complete
-        assert {k: v for k, v in snapshot(store.root / key).items() if k != "used"} == {k: v for k, v in snapshot(root / key).items() if k != "used"}
+        assert {k: v for k, v in snapshot(store.root / key).items() if k != "used"} == {
+            k: v for k, v in snapshot(root / key).items() if k != "used"
+        }
 
 
 def test_a_reader_refuses_a_damaged_shard_and_sets_it_aside(tmp_path, small_shards):
@@ -98,7 +100,9 @@ def test_what_is_no_regular_file_is_set_aside(tmp_path, small_shards):
     embedding = filled(tmp_path)["deep"]
     sound = embedding.read_all()
     elsewhere = tmp_path / "elsewhere.h5"
-    first, second, third = (embedding.folder / embedding.manifest.shard_name(index) for index in range(3))
+    first, second, third = (
+        embedding.folder / embedding.manifest.shard_name(index) for index in range(3)
+    )
     first.rename(elsewhere)
     first.symlink_to(elsewhere)
     second.unlink()

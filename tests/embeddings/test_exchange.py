@@ -28,7 +28,11 @@ def write_features(path, features=FEATURES, labels=LABELS):
         np.save(path, features)
     else:
         with h5py.File(path, "w") as file:
-            file.create_dataset("features", data=features, **({"compression": "gzip", "shuffle": True} if "packed" in path.name else {}))
+            file.create_dataset(
+                "features",
+                data=features,
+                **({"compression": "gzip", "shuffle": True} if "packed" in path.name else {}),
+            )
             file["labels"] = labels
             file.attrs["made by"] = "somebody"
     return path
@@ -72,7 +76,10 @@ def test_features_made_elsewhere(tmp_path, name):
     path = write_features(tmp_path / name)
     seen = []
     embedding = import_features(
-        path, Store(tmp_path / "cache"), labels=LABELS if name.endswith("npy") else None, progress=lambda *counts: seen.append(counts)
+        path,
+        Store(tmp_path / "cache"),
+        labels=LABELS if name.endswith("npy") else None,
+        progress=lambda *counts: seen.append(counts),
     )
     assert np.array_equal(embedding.read_all(), FEATURES)
     assert embedding.labels().values.tolist() == LABELS.tolist()
@@ -80,7 +87,12 @@ def test_features_made_elsewhere(tmp_path, name):
     assert seen[-1] == (0, 50, 50)
     assert embedding.manifest.source_name == path.stem
     renamed = path.rename(tmp_path / f"renamed-packed{path.suffix}")
-    assert import_features(renamed, Store(tmp_path / "cache"), labels=LABELS if name.endswith("npy") else None).key == embedding.key
+    assert (
+        import_features(
+            renamed, Store(tmp_path / "cache"), labels=LABELS if name.endswith("npy") else None
+        ).key
+        == embedding.key
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +104,9 @@ def test_features_made_elsewhere(tmp_path, name):
     ],
 )
 def test_labels_of_every_kind(tmp_path, labels, values, classes):
-    stored = import_features(write_features(tmp_path / "a.npz", labels=labels), Store(tmp_path / "cache")).labels()
+    stored = import_features(
+        write_features(tmp_path / "a.npz", labels=labels), Store(tmp_path / "cache")
+    ).labels()
     assert stored.values[:2].tolist() == values
     assert stored.class_names == classes
 
@@ -170,13 +184,19 @@ def test_hdf5_does_not_crash_at_exit_after_a_full_disk(tmp_path, small_shards):
     """HDF5 2.0 ends with a segmentation fault after a failed write to a file of its own."""
     filled(tmp_path / "cache")
     program = (
-        "import resource, sys; from featalign.embeddings.store import Store; from featalign.embeddings.exchange import export_embedding\n"
-        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1)); store = Store(sys.argv[2]); embedding = store.open(store.keys()[0])\n"
+        "import resource, sys; from featalign.embeddings.store import Store; from "
+        "featalign.embeddings.exchange import export_embedding\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[1]), -1)); store = "
+        "Store(sys.argv[2]); embedding = store.open(store.keys()[0])\n"
         "try: export_embedding(embedding, sys.argv[2] + '/one.h5')\n"
         "except ValueError as error: print(error); sys.exit(1)"
     )
     for limit in (0, 100, 1000, 3000, 5000):
-        done = subprocess.run([sys.executable, "-c", program, str(limit), str(tmp_path / "cache")], capture_output=True, text=True)
+        done = subprocess.run(
+            [sys.executable, "-c", program, str(limit), str(tmp_path / "cache")],
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 1, done.stderr
         assert "disk is full or a limit is reached" in done.stdout
     assert len(os.listdir(tmp_path / "cache")) == 1

@@ -25,10 +25,14 @@ def direct(layer: str, rows: np.ndarray | None = None) -> np.ndarray:
 @pytest.mark.parametrize("batch_size", [1, 7, 16, 33, 256])
 def test_every_batch_size_gives_every_row_once(tmp_path, small_shards, batch_size):
     counting, target = CountingSource(), make_target()
-    found = extract(counting.source, target, ("deep", "shallow"), Store(tmp_path), batch_size=batch_size)
+    found = extract(
+        counting.source, target, ("deep", "shallow"), Store(tmp_path), batch_size=batch_size
+    )
     for layer, embedding in found.items():
         np.testing.assert_allclose(embedding.read_all(), direct(layer), rtol=1e-5, atol=1e-5)
-        assert np.concatenate([row_id for row_id, _ in embedding.blocks()]).tolist() == list(range(NUM_ROWS))
+        assert np.concatenate([row_id for row_id, _ in embedding.blocks()]).tolist() == list(
+            range(NUM_ROWS)
+        )
         assert embedding.survey is not None
         assert embedding.survey.is_complete
         assert np.array_equal(embedding.labels().values, target.labels)
@@ -40,13 +44,21 @@ def test_every_batch_size_gives_every_row_once(tmp_path, small_shards, batch_siz
 def test_a_second_run_computes_nothing(tmp_path, small_shards):
     filled(tmp_path)
     counting, seen = CountingSource(), []
-    extract(counting.source, make_target(), None, Store(tmp_path), progress=lambda *counts: seen.append(counts))
+    extract(
+        counting.source,
+        make_target(),
+        None,
+        Store(tmp_path),
+        progress=lambda *counts: seen.append(counts),
+    )
     assert counting.calls == []
     assert seen == [(NUM_ROWS, 0, NUM_ROWS)]
 
 
 @pytest.mark.parametrize(("held_bytes", "reads"), [(1 << 20, 1), (100, 2)])
-def test_what_is_small_is_read_once_to_be_verified_and_used(tmp_path, monkeypatch, held_bytes, reads):
+def test_what_is_small_is_read_once_to_be_verified_and_used(
+    tmp_path, monkeypatch, held_bytes, reads
+):
     expected, read, found = filled(tmp_path)["deep"].read_all(), store.read_shard, []
 
     def counted(folder, manifest, index):
@@ -58,7 +70,9 @@ def test_what_is_small_is_read_once_to_be_verified_and_used(tmp_path, monkeypatc
     embedding = extract(CountingSource().source, make_target(), None, Store(tmp_path))["deep"]
     np.testing.assert_array_equal(embedding.read_all(), expected)
     assert found == [0] * reads
-    assert np.concatenate([row_id for row_id, _ in embedding.blocks()]).tolist() == list(range(NUM_ROWS))
+    assert np.concatenate([row_id for row_id, _ in embedding.blocks()]).tolist() == list(
+        range(NUM_ROWS)
+    )
     assert embedding.survey is not None
     assert embedding.survey.is_complete
 
@@ -71,7 +85,14 @@ def test_only_missing_shards_are_computed_and_the_result_is_the_same(tmp_path, s
     (folder / "shard-00001.h5").unlink()  # rows 16 to 31
     (folder / "shard-00006.h5").unlink()  # rows 96 to 99
     counting, seen = CountingSource(), []
-    extract(counting.source, make_target(), ("deep", "shallow"), Store(tmp_path / "part"), batch_size=10, progress=lambda *c: seen.append(c))
+    extract(
+        counting.source,
+        make_target(),
+        ("deep", "shallow"),
+        Store(tmp_path / "part"),
+        batch_size=10,
+        progress=lambda *c: seen.append(c),
+    )
     assert rows_of(counting) == [*range(10, 40), *range(90, 100)]
     assert {layers for layers, _ in counting.calls} == {("deep",)}
     assert seen == [(60, done, NUM_ROWS) for done in (0, 10, 20, 30, 40)]
@@ -97,7 +118,9 @@ def test_an_interruption_loses_at_most_the_unfinished_shard(tmp_path, small_shar
         extract(counting.source, make_target(), None, Store(tmp_path), batch_size=10, progress=stop)
     again = CountingSource()
     embedding = extract(again.source, make_target(), None, Store(tmp_path), batch_size=10)["deep"]
-    assert rows_of(again) == list(range(40, NUM_ROWS))  # 48 rows are three whole shards; the batch of row 48 begins with row 40
+    assert rows_of(again) == list(
+        range(40, NUM_ROWS)
+    )  # 48 rows are three whole shards; the batch of row 48 begins with row 40
     assert snapshot(embedding.folder) == snapshot(filled(tmp_path / "whole")["deep"].folder)
     assert list(tmp_path.rglob("*.tmp")) == []
 
@@ -111,9 +134,15 @@ def test_dtypes(tmp_path, small_shards, dtype):
 
 
 def test_overflow_is_counted_whether_computed_or_found(tmp_path, small_shards):
-    source = Source.from_function("large", lambda batch: np.column_stack([batch[:, 0] * 1e4, np.where(batch[:, 0] == 5, np.nan, 1)]), revision="1")
+    source = Source.from_function(
+        "large",
+        lambda batch: np.column_stack([batch[:, 0] * 1e4, np.where(batch[:, 0] == 5, np.nan, 1)]),
+        revision="1",
+    )
     for _ in range(2):
-        survey = extract(source, make_target(), None, Store(tmp_path), dtype="float16")["features"].survey
+        survey = extract(source, make_target(), None, Store(tmp_path), dtype="float16")[
+            "features"
+        ].survey
         assert survey is not None
         assert (survey.overflow_count, survey.nonfinite_count) == (NUM_ROWS - 7, 1)
         next(tmp_path.rglob("shard-00002.h5")).unlink()
@@ -132,14 +161,23 @@ def test_a_subset_has_its_own_key_and_its_own_rows(tmp_path, small_shards):
 
 
 def test_regression_targets_are_kept(tmp_path):
-    target = Target.from_arrays("heights", np.ones((6, 2)) * np.arange(6)[:, None], np.linspace(0, 1, 12).reshape(6, 2))
-    labels = extract(Source.from_function("same", lambda batch: batch, revision="1"), target, None, Store(tmp_path))["features"].labels()
+    target = Target.from_arrays(
+        "heights", np.ones((6, 2)) * np.arange(6)[:, None], np.linspace(0, 1, 12).reshape(6, 2)
+    )
+    labels = extract(
+        Source.from_function("same", lambda batch: batch, revision="1"),
+        target,
+        None,
+        Store(tmp_path),
+    )["features"].labels()
     assert np.array_equal(labels.values, target.labels)
     assert labels.class_names == ()
 
 
 def test_another_width_in_a_later_batch(tmp_path, small_shards):
-    source = Source.from_function("growing", lambda batch: np.ones((len(batch), 3 if batch[0, 0] < 50 else 4)), revision="1")
+    source = Source.from_function(
+        "growing", lambda batch: np.ones((len(batch), 3 if batch[0, 0] < 50 else 4)), revision="1"
+    )
     with pytest.raises(FeatalignError, match=r"\(10, 3\) .* got \(10, 4\)"):
         extract(source, make_target(), None, Store(tmp_path), batch_size=10)
     assert len(list(tmp_path.rglob("shard-*.h5"))) == 3
@@ -155,7 +193,9 @@ def test_another_width_under_the_same_revision(tmp_path, small_shards):
 
 def test_wide_batches_span_several_shards(tmp_path, monkeypatch):
     monkeypatch.setattr("featalign.embeddings.manifest.SHARD_BYTES", 100)
-    embedding = extract(CountingSource().source, make_target(), None, Store(tmp_path), batch_size=64)["deep"]
+    embedding = extract(
+        CountingSource().source, make_target(), None, Store(tmp_path), batch_size=64
+    )["deep"]
     assert embedding.manifest.rows_per_shard == 4
     np.testing.assert_allclose(embedding.read_all(), direct("deep"), rtol=1e-5, atol=1e-5)
 
@@ -174,22 +214,43 @@ def test_wide_batches_span_several_shards(tmp_path, monkeypatch):
 )
 def test_bad_arguments_get_a_sentence_and_leave_nothing(tmp_path, arguments, message):
     with pytest.raises(FeatalignError, match=message):
-        extract(**{"source": CountingSource().source, "target": make_target(), "layers": None, "store": Store(tmp_path / "cache"), **arguments})
+        extract(
+            **{
+                "source": CountingSource().source,
+                "target": make_target(),
+                "layers": None,
+                "store": Store(tmp_path / "cache"),
+                **arguments,
+            }
+        )
     assert not (tmp_path / "cache").exists()
 
 
 @pytest.mark.parametrize(
-    ("static_shapes", "limit", "sizes"), [(True, None, [8, 8]), (True, 2, [2] * 6), (False, None, [8, 3]), (False, 2, [2, 2, 2, 2, 2, 1])]
+    ("static_shapes", "limit", "sizes"),
+    [
+        (True, None, [8, 8]),
+        (True, 2, [2] * 6),
+        (False, None, [8, 3]),
+        (False, 2, [2, 2, 2, 2, 2, 1]),
+    ],
 )
-def test_padding_goes_through_the_source_as_far_as_it_asks_for_it(tmp_path, static_shapes, limit, sizes):
+def test_padding_goes_through_the_source_as_far_as_it_asks_for_it(
+    tmp_path, static_shapes, limit, sizes
+):
     seen = []
 
     def embed_batch(inputs, layers):
         seen.append(len(inputs))
         return {"features": np.asarray(inputs, np.float32)}
 
-    source = Source("counting", "1", embed_batch, static_shapes=static_shapes, at_once=AtOnce(limit))
+    source = Source(
+        "counting", "1", embed_batch, static_shapes=static_shapes, at_once=AtOnce(limit)
+    )
     rows = np.arange(22.0).reshape(11, 2)
     target = Target.from_arrays("numbers", rows, np.arange(11) % 2)
-    np.testing.assert_array_equal(extract(source, target, None, Store(tmp_path), batch_size=8)["features"].read_all(), rows.astype(np.float32))
+    np.testing.assert_array_equal(
+        extract(source, target, None, Store(tmp_path), batch_size=8)["features"].read_all(),
+        rows.astype(np.float32),
+    )
     assert seen == sizes

@@ -45,7 +45,9 @@ def hard_link_loop(path: Path) -> str:
 def external_storage(path: Path) -> str:
     (path.parent / "secret.bin").write_bytes(b"TOPSECRET" * 20)
     with h5py.File(path, "w") as file:
-        file.create_dataset("features", (4, 3), "f8", external=[(str(path.parent / "secret.bin"), 0, 96)])
+        file.create_dataset(
+            "features", (4, 3), "f8", external=[(str(path.parent / "secret.bin"), 0, 96)]
+        )
     return "another file"
 
 
@@ -77,13 +79,17 @@ def sparse_chunks(path: Path) -> str:
 
 def gzip_bomb(path: Path) -> str:
     with h5py.File(path, "w") as file:
-        file.create_dataset("features", data=np.zeros((20_000, 1000)), chunks=(1000, 1000), compression="gzip")
+        file.create_dataset(
+            "features", data=np.zeros((20_000, 1000)), chunks=(1000, 1000), compression="gzip"
+        )
     return "unpacks to more than"
 
 
 def chunk_bomb(path: Path) -> str:
     with h5py.File(path, "w") as file:
-        file.create_dataset("features", data=np.zeros((5000, 1000)), chunks=(5000, 1000), compression="gzip")
+        file.create_dataset(
+            "features", data=np.zeros((5000, 1000)), chunks=(5000, 1000), compression="gzip"
+        )
     return "chunks of more than"
 
 
@@ -170,7 +176,9 @@ def pickled_npy(path: Path) -> str:
     return "pickled"
 
 
-def npz_of(path: Path, members: list[tuple[str, bytes]], *, packing: int = zipfile.ZIP_STORED) -> None:
+def npz_of(
+    path: Path, members: list[tuple[str, bytes]], *, packing: int = zipfile.ZIP_STORED
+) -> None:
     with zipfile.ZipFile(path, "w", packing) as archive:
         for name, content in members:
             archive.writestr(name, content)
@@ -272,9 +280,24 @@ HDF5 = [
     three_dimensions,
     broken_hdf5,
 ]
-NUMPY = [lying_npz, short_npz, npz_bomb, zip_slip, zip_symlink, zip_twice, zip_many, zip_overlap, bad_checksum, pickled_npz]
+NUMPY = [
+    lying_npz,
+    short_npz,
+    npz_bomb,
+    zip_slip,
+    zip_symlink,
+    zip_twice,
+    zip_many,
+    zip_overlap,
+    bad_checksum,
+    pickled_npz,
+]
 NPY = [lying_npy, pickled_npy]
-CASES = [(make, ".h5") for make in HDF5] + [(make, ".npz") for make in NUMPY] + [(make, ".npy") for make in NPY]
+CASES = (
+    [(make, ".h5") for make in HDF5]
+    + [(make, ".npz") for make in NUMPY]
+    + [(make, ".npy") for make in NPY]
+)
 
 
 @pytest.mark.parametrize(("make", "suffix"), CASES, ids=[make.__name__ for make, _ in CASES])
@@ -282,7 +305,10 @@ def test_hostile_files_are_refused(tmp_path, make, suffix):
     path = tmp_path / f"hostile{suffix}"
     reason = make(path)
     start = time.monotonic()
-    with pytest.raises(FeatalignError, match=f"it is refused: .*({reason})"), open_foreign(path) as foreign:
+    with (
+        pytest.raises(FeatalignError, match=f"it is refused: .*({reason})"),
+        open_foreign(path) as foreign,
+    ):
         list(foreign.blocks)
     assert time.monotonic() - start < 5
 

@@ -34,7 +34,9 @@ def test_key_is_pinned():
 
 
 def test_order_and_kind_of_containers_do_not_count():
-    assert key(BASE) == key(replace(BASE, preprocessing={"mean": (0.5, np.float64(0.5)), "size": np.int64(224)}))
+    assert key(BASE) == key(
+        replace(BASE, preprocessing={"mean": (0.5, np.float64(0.5)), "size": np.int64(224)})
+    )
     assert replace(BASE, preprocessing={"mean": np.array([0.5, 0.5]), "size": 224}) == BASE
 
 
@@ -42,7 +44,9 @@ def test_rows_are_told_apart_by_content_and_order():
     assert len({digest_of_rows(np.array(rows)) for rows in ([0, 1], [1, 0], [0, 1, 2])}) == 3
 
 
-@pytest.mark.parametrize("preprocessing", [{"f": print}, {"a": float("nan")}, {1: 2}, {"deep": [{"x": {3}}]}])
+@pytest.mark.parametrize(
+    "preprocessing", [{"f": print}, {"a": float("nan")}, {1: 2}, {"deep": [{"x": {3}}]}]
+)
 def test_preprocessing_that_is_no_plain_data_is_refused(preprocessing):
     with pytest.raises(FeatalignError, match="preprocessing"):
         replace(BASE, preprocessing=preprocessing)

@@ -5,7 +5,14 @@ from pathlib import Path
 import pytest
 
 from featalign.embeddings.location import default_cache
-from featalign.embeddings.maintenance import chosen, collect_garbage, entries, limit_size, remove, verify
+from featalign.embeddings.maintenance import (
+    chosen,
+    collect_garbage,
+    entries,
+    limit_size,
+    remove,
+    verify,
+)
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
 from tests.embeddings.examples import NUM_ROWS, filled
@@ -25,8 +32,18 @@ def test_ls_says_what_is_there(tmp_path, small_shards):
     listed = {entry.layer: entry for entry in entries(Store(tmp_path))}
     assert set(listed) == {"deep", "shallow"}
     deep, shallow = listed["deep"], listed["shallow"]
-    assert (deep.key, deep.source, deep.target, deep.dtype) == (found["deep"].key, "counting", "numbers", "float32")
-    assert (deep.num_rows, deep.num_features, deep.shards_present, deep.shards_expected) == (NUM_ROWS, 5, 7, 7)
+    assert (deep.key, deep.source, deep.target, deep.dtype) == (
+        found["deep"].key,
+        "counting",
+        "numbers",
+        "float32",
+    )
+    assert (deep.num_rows, deep.num_features, deep.shards_present, deep.shards_expected) == (
+        NUM_ROWS,
+        5,
+        7,
+        7,
+    )
     assert deep.is_complete
     assert not shallow.is_complete
     assert deep.num_bytes == sum(path.stat().st_size for path in found["deep"].folder.iterdir())
@@ -81,7 +98,9 @@ def test_rm_by_key_source_and_target(tmp_path, small_shards):
     filled(tmp_path, revision="2")
     store = Store(tmp_path)
     assert len(chosen(store, source="count*", target="numbers")) == 3
-    assert [entry.key for entry in remove(store, key=found["shallow"].key[:8])] == [found["shallow"].key]
+    assert [entry.key for entry in remove(store, key=found["shallow"].key[:8])] == [
+        found["shallow"].key
+    ]
     with pytest.raises(FeatalignError, match="nothing in"):
         remove(store, source="counting", target="letters")
     with pytest.raises(FeatalignError, match="expected a key"):
@@ -100,7 +119,9 @@ def test_the_least_recently_used_goes_first(tmp_path, small_shards):
     size = entries(store)[0].num_bytes
     assert limit_size(store, 4 * size) == ()
     assert [entry.key for entry in limit_size(store, 3 * size)] == [embeddings[1].key]
-    assert [entry.key for entry in limit_size(store, 2 * size, keep=[embeddings[2].key])] == [embeddings[3].key]
+    assert [entry.key for entry in limit_size(store, 2 * size, keep=[embeddings[2].key])] == [
+        embeddings[3].key
+    ]
     assert {entry.key for entry in entries(store)} == {embeddings[0].key, embeddings[2].key}
     assert len(limit_size(store, 0)) == 2
     with pytest.raises(FeatalignError, match="max_bytes"):
@@ -108,7 +129,9 @@ def test_the_least_recently_used_goes_first(tmp_path, small_shards):
 
 
 def test_the_default_cache(tmp_path):
-    assert default_cache(environment={"FEATALIGN_CACHE": "/somewhere"}, folder=tmp_path) == Path("/somewhere")
+    assert default_cache(environment={"FEATALIGN_CACHE": "/somewhere"}, folder=tmp_path) == Path(
+        "/somewhere"
+    )
     assert default_cache(environment={}, folder=tmp_path) != tmp_path / "cache"
     (tmp_path / "featalign" / "embeddings").mkdir(parents=True)
     (tmp_path / "cache").mkdir()

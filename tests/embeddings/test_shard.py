@@ -18,12 +18,23 @@ DTYPES = ["float16", "bfloat16", "float32", "float64"]
 
 
 def make_manifest(dtype="float32", *, num_rows=10, num_features=3, shard_rows=4):
-    return Manifest(Identity("weights", {}, "deep", "ab12", dtype=dtype), num_rows, num_features, shard_rows, "source", "target")
+    return Manifest(
+        Identity("weights", {}, "deep", "ab12", dtype=dtype),
+        num_rows,
+        num_features,
+        shard_rows,
+        "source",
+        "target",
+    )
 
 
 def make_shard(manifest, index=0, *, seed=0):
     rows = manifest.shard_rows(index)
-    values = np.random.default_rng(seed).standard_normal((len(rows), manifest.num_features)).astype(numpy_type(manifest.identity.dtype))
+    values = (
+        np.random.default_rng(seed)
+        .standard_normal((len(rows), manifest.num_features))
+        .astype(numpy_type(manifest.identity.dtype))
+    )
     return Shard(values, np.arange(rows.start, rows.stop) + 100, 1, 2)
 
 
@@ -57,20 +68,38 @@ def test_plain_h5py_opens_it(tmp_path, dtype):
 
 def test_images_repeat_here_and_in_another_process():
     program = (
-        "import hashlib; from tests.embeddings.test_shard import *; m = make_manifest(); h, b = build_shard(m, 0, make_shard(m)); "
+        "import hashlib; from tests.embeddings.test_shard import *; m = make_manifest(); h, b = "
+        "build_shard(m, 0, make_shard(m)); "
         "print(hashlib.sha256(h + bytes(b)).hexdigest())"
     )
-    runs = {subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout for _ in range(2)}
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, check=True
+        ).stdout
+        for _ in range(2)
+    }
     manifest = make_manifest()
-    images = {header + bytes(body) for header, body in (build_shard(manifest, 0, make_shard(manifest)) for _ in range(3))}
+    images = {
+        header + bytes(body)
+        for header, body in (build_shard(manifest, 0, make_shard(manifest)) for _ in range(3))
+    }
     assert len(runs) == len(images) == 1
 
 
 def test_threads_build_and_read_at_the_same_time(tmp_path):
     manifest = make_manifest(num_rows=400)
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda index: commit_shard(tmp_path, manifest, index, make_shard(manifest, index)), range(100)))
-        found = list(pool.map(lambda index: read_shard(tmp_path, manifest, index).row_id.tolist(), range(100)))
+        list(
+            pool.map(
+                lambda index: commit_shard(tmp_path, manifest, index, make_shard(manifest, index)),
+                range(100),
+            )
+        )
+        found = list(
+            pool.map(
+                lambda index: read_shard(tmp_path, manifest, index).row_id.tolist(), range(100)
+            )
+        )
     assert [row for rows in found for row in rows] == list(range(100, 500))
 
 
@@ -79,7 +108,11 @@ def test_the_first_writer_wins(tmp_path):
     first, second = make_shard(manifest, seed=1), make_shard(manifest, seed=2)
     commit_shard(tmp_path, manifest, 0, first)
     kept = commit_shard(tmp_path, manifest, 0, second)
-    assert kept.features.tobytes() == first.features.tobytes() == read_shard(tmp_path, manifest, 0).features.tobytes()
+    assert (
+        kept.features.tobytes()
+        == first.features.tobytes()
+        == read_shard(tmp_path, manifest, 0).features.tobytes()
+    )
     assert os.listdir(tmp_path) == ["shard-00000.h5"]
 
 
@@ -99,7 +132,9 @@ def test_a_sound_shard_of_something_else_is_not_read(tmp_path, other, reason):
 
 
 def test_overflow_and_nonfinite_values_are_counted():
-    stored = to_stored(np.array([[1e6, 1.0, -1e6], [np.inf, np.nan, 65504.0]], np.float32), "float16")
+    stored = to_stored(
+        np.array([[1e6, 1.0, -1e6], [np.inf, np.nan, 65504.0]], np.float32), "float16"
+    )
     assert (stored.nonfinite_count, stored.overflow_count) == (2, 2)
     assert to_stored(np.array([[1e300]]), "float32").overflow_count == 1
     assert to_stored(np.array([[1e30, np.nan]], np.float32), "bfloat16").overflow_count == 0

@@ -39,7 +39,9 @@ def test_find_wants_every_shard_sound(tmp_path, small_shards):
 
 def test_a_folder_under_another_key_is_never_read(tmp_path, small_shards):
     embedding = filled(tmp_path)["deep"]
-    other = Identity("other weights", {"size": 4}, "deep", embedding.manifest.identity.target_fingerprint)
+    other = Identity(
+        "other weights", {"size": 4}, "deep", embedding.manifest.identity.target_fingerprint
+    )
     embedding.folder.rename(tmp_path / key(other))
     assert Store(tmp_path).open(other) is None
     counting = CountingSource(revision="other weights")
@@ -61,7 +63,9 @@ def test_blocks_are_read_ahead_of_the_consumer():
         time.sleep(0.001)
     assert sorted(started) == [0, 1, 2]
     del blocks
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("featalign-read")]
+    assert not [
+        thread for thread in threading.enumerate() if thread.name.startswith("featalign-read")
+    ]
 
 
 def _extract_slowly(root: Path, seed: int, start) -> None:
@@ -75,13 +79,21 @@ def _extract_slowly(root: Path, seed: int, start) -> None:
         return np.column_stack([batch[:, 0], np.full(len(batch), seed)])
 
     start.wait()
-    extract(Source.from_function("noisy", embed, revision="1"), make_target(), None, Store(root), batch_size=8)
+    extract(
+        Source.from_function("noisy", embed, revision="1"),
+        make_target(),
+        None,
+        Store(root),
+        batch_size=8,
+    )
 
 
 def test_two_writers_of_different_bytes_have_one_winner_per_shard(tmp_path, small_shards):
     context = multiprocessing.get_context("spawn")
     start = context.Event()
-    writers = [context.Process(target=_extract_slowly, args=(tmp_path, seed, start)) for seed in range(2)]
+    writers = [
+        context.Process(target=_extract_slowly, args=(tmp_path, seed, start)) for seed in range(2)
+    ]
     for writer in writers:
         writer.start()
     start.set()
@@ -98,7 +110,9 @@ def test_two_writers_of_different_bytes_have_one_winner_per_shard(tmp_path, smal
     assert list(tmp_path.rglob("*.tmp")) + list(tmp_path.rglob("*.corrupt")) == []
 
 
-def test_without_links_files_are_renamed_and_still_the_first_wins(tmp_path, small_shards, monkeypatch):
+def test_without_links_files_are_renamed_and_still_the_first_wins(
+    tmp_path, small_shards, monkeypatch
+):
     def refuse(*arguments) -> None:
         raise OSError(errno.ENOTSUP, os.strerror(errno.ENOTSUP))
 
@@ -124,7 +138,9 @@ def test_without_links_files_are_renamed_and_still_the_first_wins(tmp_path, smal
     ],
 )
 @pytest.mark.parametrize("after", [0, 3, 8])
-def test_what_the_disk_refuses_becomes_a_sentence_and_is_resumed(tmp_path, small_shards, monkeypatch, call, code, message, after):
+def test_what_the_disk_refuses_becomes_a_sentence_and_is_resumed(
+    tmp_path, small_shards, monkeypatch, call, code, message, after
+):
     real, calls = getattr(os, call), []
 
     def failing(*arguments, **options):

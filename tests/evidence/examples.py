@@ -8,7 +8,9 @@ from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS
 
 def squares(images):
     """Means of the quarters of each image of 8 by 8, and of the whole."""
-    values = np.stack([np.asarray(image, np.float32).reshape(8, 8, -1).mean(axis=2) for image in images])
+    values = np.stack(
+        [np.asarray(image, np.float32).reshape(8, 8, -1).mean(axis=2) for image in images]
+    )
     quarters = values.reshape(-1, 2, 4, 2, 4).mean(axis=(2, 4)).reshape(-1, 4)
     return np.concatenate([quarters, values.mean(axis=(1, 2))[:, None]], axis=1)
 

@@ -71,8 +71,13 @@ print(events.count("cache_hits"), events.count("cache_misses"), value)
 def test_another_process_compiles_nothing_anew(tmp_path):
     environment = os.environ | {"JAX_ENABLE_COMPILATION_CACHE": "true"}
     command = [sys.executable, "-c", SCORED_ANEW, str(tmp_path / "kept")]
-    said = [subprocess.run(command, capture_output=True, text=True, check=True, env=environment) for _ in range(2)]
-    (hits, misses, value), (hits_after, misses_after, again) = (each.stdout.split() for each in said)
+    said = [
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
+        for _ in range(2)
+    ]
+    (hits, misses, value), (hits_after, misses_after, again) = (
+        each.stdout.split() for each in said
+    )
     assert (int(hits), int(misses_after)) == (0, 0)
     assert int(misses) == int(hits_after) > 0
     assert value == again

@@ -17,7 +17,9 @@ def folder(tmp_path_factory):
 
 
 def evidence_of(source, target, folder):
-    row = fa.rank(source, target, cache=folder, scorers=["linear_probe"], forecast=True, progress=False).best
+    row = fa.rank(
+        source, target, cache=folder, scorers=["linear_probe"], forecast=True, progress=False
+    ).best
     return row, dict(row.evidence)
 
 
@@ -29,13 +31,17 @@ def small(folder):
 def test_scores_of_the_source_are_told_as_they_are(small):
     row, evidence = small
     for name, result in row.scores.items():
-        assert evidence[name] == (pytest.approx(result.value, rel=1e-5) if result.ok else None), name
+        assert evidence[name] == (pytest.approx(result.value, rel=1e-5) if result.ok else None), (
+            name
+        )
 
 
 def test_scores_of_the_twins_are_means_over_fresh_networks(small):
     _, evidence = small
     for name in TWIN_SCORERS:
-        assert evidence[f"twin {name}"] == pytest.approx(twins_of(small_source(), CLOUDS, name), rel=1e-4), name
+        assert evidence[f"twin {name}"] == pytest.approx(
+            twins_of(small_source(), CLOUDS, name), rel=1e-4
+        ), name
         assert evidence[f"twin {name}"] != evidence[name]
 
 
@@ -50,13 +56,19 @@ def test_tangent_numbers_are_those_of_the_scores(small):
 
 
 def test_a_function_of_arrays_has_nothing_to_compare_with(folder):
-    row, evidence = evidence_of(fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1"), CLOUDS, folder)
+    row, evidence = evidence_of(
+        fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1"),
+        CLOUDS,
+        folder,
+    )
     assert not [name for name in evidence if name.startswith(("twin", "reference"))]
     assert row.forecasts[0].kind == "features alone"
 
 
 def test_a_network_without_fresh_weights_has_nothing_to_compare_with(folder):
-    fixed = fa.flax_source("fixed", Network(0), example=np.ones(6, np.float32), logits_layer="logits")
+    fixed = fa.flax_source(
+        "fixed", Network(0), example=np.ones(6, np.float32), logits_layer="logits"
+    )
     row, evidence = evidence_of(fixed, CLOUDS, folder)
     assert evidence["tangent_probe"] is not None
     assert row.forecasts[0].kind == "features alone"

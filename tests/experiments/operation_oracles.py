@@ -14,7 +14,9 @@ def sides(size, window, stride, pad, axis):
 
 
 def padded(images, window, stride, pad, fill):
-    before_after = [sides(images.shape[1 + axis], window[axis], stride[axis], pad, axis) for axis in (0, 1)]
+    before_after = [
+        sides(images.shape[1 + axis], window[axis], stride[axis], pad, axis) for axis in (0, 1)
+    ]
     return np.pad(images, ((0, 0), *before_after, (0, 0)), constant_values=fill)
 
 
@@ -30,8 +32,14 @@ def conv(images, kernel, bias, stride, pad, groups, dilation):
                 first = out // (channels_out // groups) * channels_in
                 for i in range(kernel.shape[0]):
                     for j in range(kernel.shape[1]):
-                        place = images[:, row * stride[0] + i * dilation[0], column * stride[1] + j * dilation[1]]
-                        made[:, row, column, out] += place[:, first : first + channels_in] @ kernel[i, j, :, out]
+                        place = images[
+                            :,
+                            row * stride[0] + i * dilation[0],
+                            column * stride[1] + j * dilation[1],
+                        ]
+                        made[:, row, column, out] += (
+                            place[:, first : first + channels_in] @ kernel[i, j, :, out]
+                        )
     return made + bias
 
 
@@ -42,7 +50,9 @@ def maxpool(images, window, stride, pad):
     for row in range(height):
         for column in range(width):
             top, left = row * stride[0], column * stride[1]
-            made[:, row, column] = images[:, top : top + window[0], left : left + window[1]].max(axis=(1, 2))
+            made[:, row, column] = images[:, top : top + window[0], left : left + window[1]].max(
+                axis=(1, 2)
+            )
     return made
 
 
@@ -55,4 +65,6 @@ def softmax(values):
 
 
 def permute_chw(images):
-    return np.stack([np.stack([image[:, :, channel] for channel in range(image.shape[2])]) for image in images])
+    return np.stack(
+        [np.stack([image[:, :, channel] for channel in range(image.shape[2])]) for image in images]
+    )

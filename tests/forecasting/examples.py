@@ -11,8 +11,14 @@ from featalign.forecasting.predictors import Short, Situation
 
 REFERENCE = "zoo/resnet_noise"
 ON_TANGENT, ON_PROBE, ON_SIZE = 0.5, 0.3, -0.05  # what the gain is made of
-SCRATCH_ON_SIZE, SCRATCH_START = 0.04, 0.02  # what training from scratch adds to what the twins reach
-PROBE_ARM, PROBE_THEN_FULL_ARM = 0.5, 0.01  # the probe loses half of what its linear probe lacks to 0.8; a head beforehand adds a point
+SCRATCH_ON_SIZE, SCRATCH_START = (
+    0.04,
+    0.02,
+)  # what training from scratch adds to what the twins reach
+PROBE_ARM, PROBE_THEN_FULL_ARM = (
+    0.5,
+    0.01,
+)  # the probe loses half of what its linear probe lacks to 0.8; a head beforehand adds a point
 
 
 def true_gain(tangent: float, probe: float, size: float) -> float:
@@ -37,16 +43,32 @@ def world(
     """
     random, found = np.random.default_rng(seed), []
     for target in range(targets):
-        classes, level, moved = int(random.choice([2, 5, 10])), random.uniform(0.3, 0.5), shift * random.normal()
+        classes, level, moved = (
+            int(random.choice([2, 5, 10])),
+            random.uniform(0.3, 0.5),
+            shift * random.normal(),
+        )
         for source in range(sources):
             tangent, probe = random.normal(0.05, 0.1), random.normal(0.05, 0.1)
             logme, lda, unseen = random.normal(size=3)
-            family = 0.05 * (source % 2)  # architectures differ in their tangent probes and not in what scratch reaches
+            family = 0.05 * (
+                source % 2
+            )  # architectures differ in their tangent probes and not in what scratch reaches
             for size in sizes:
                 situation = Situation(size, classes)
                 reference = level + 0.05 * situation.size
-                scratch = reference + SCRATCH_START + SCRATCH_ON_SIZE * situation.size + noise * random.normal()
-                gain = true_gain(tangent, probe, situation.size) + moved + hidden * unseen + noise * random.normal()
+                scratch = (
+                    reference
+                    + SCRATCH_START
+                    + SCRATCH_ON_SIZE * situation.size
+                    + noise * random.normal()
+                )
+                gain = (
+                    true_gain(tangent, probe, situation.size)
+                    + moved
+                    + hidden * unseen
+                    + noise * random.normal()
+                )
                 evidence = {
                     "linear_probe": level + probe,
                     "twin linear_probe": level,
@@ -72,13 +94,39 @@ def world(
                     seen = gain + 0.005 * random.normal()
                     short = Short(share, 0.4 + seen, math.exp(-seen), 0.4, 1.0)
                 name = REFERENCE if source == 0 else f"zoo/source {source}"
-                found.append(Example(name, f"{prefix} {target}", situation, evidence, full, scratch, 2 * noise, arms, short, f"weights of {name}"))
+                found.append(
+                    Example(
+                        name,
+                        f"{prefix} {target}",
+                        situation,
+                        evidence,
+                        full,
+                        scratch,
+                        2 * noise,
+                        arms,
+                        short,
+                        f"weights of {name}",
+                    )
+                )
     return found
 
 
-def made_line(weights: Mapping[str, float], *, intercept: float = 0.0, residuals: tuple[float, ...] = (-0.1, -0.05, 0.0, 0.05, 0.1)) -> Line:
+def made_line(
+    weights: Mapping[str, float],
+    *,
+    intercept: float = 0.0,
+    residuals: tuple[float, ...] = (-0.1, -0.05, 0.0, 0.05, 0.1),
+) -> Line:
     """A line made by hand, whose predictors have means of 0 and whose residuals go with no size."""
-    return Line(tuple(weights), tuple(weights.values()), (0.0,) * len(weights), intercept, residuals, 0.0, 0.0)
+    return Line(
+        tuple(weights),
+        tuple(weights.values()),
+        (0.0,) * len(weights),
+        intercept,
+        residuals,
+        0.0,
+        0.0,
+    )
 
 
 def made_lines(**changes: Line) -> dict[str, Line]:
@@ -96,11 +144,26 @@ def made_lines(**changes: Line) -> dict[str, Line]:
 
 
 def made_calibration(**changes: Line) -> Calibration:
-    """One that holds the same lines for every kind; those of a black box and of features alone go by the linear probe."""
+    """One that holds the same lines for every kind.
+
+    Those of a black box and of features alone go by the linear probe.
+    """
     lines = made_lines(**changes)
     wide = tuple(2 * value for value in lines["gain"].residuals)
     blind = lines | {"gain": made_line({"linear_probe": 1.0}, residuals=wide)} | changes
     short = lines | {
-        "gain": made_line({"tangent_probe": 0.5, "short accuracy": 0.5}, residuals=tuple(value / 2 for value in lines["gain"].residuals))
+        "gain": made_line(
+            {"tangent_probe": 0.5, "short accuracy": 0.5},
+            residuals=tuple(value / 2 for value in lines["gain"].residuals),
+        )
     }
-    return Calibration({"differentiable": lines, "black box": blind, "features alone": blind, "short 0.1": lines, "short 0.3": short}, {"by": "hand"})
+    return Calibration(
+        {
+            "differentiable": lines,
+            "black box": blind,
+            "features alone": blind,
+            "short 0.1": lines,
+            "short 0.3": short,
+        },
+        {"by": "hand"},
+    )

@@ -10,7 +10,14 @@ from sklearn.linear_model import Ridge
 from sklearn.preprocessing import StandardScaler
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import PENALTIES, Calibration, fit_line, read_calibration, shipped_calibration, with_residuals
+from featalign.forecasting.calibration import (
+    PENALTIES,
+    Calibration,
+    fit_line,
+    read_calibration,
+    shipped_calibration,
+    with_residuals,
+)
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import KINDS, Situation
 from tests.forecasting.examples import made_calibration, made_line, made_lines
@@ -26,7 +33,13 @@ def examples(groups=8, each=12, noise=0.05, seed=0, spread=0.0):
             row = {"a": random.normal(), "b": 3 + 2 * random.normal(), "still": 1.0}
             size = (-0.7, 0.7)[place % 2]
             rows.append(row)
-            values.append(0.3 + 0.5 * row["a"] - 0.2 * row["b"] + shift + noise * math.exp(0.8 * size) * random.normal())
+            values.append(
+                0.3
+                + 0.5 * row["a"]
+                - 0.2 * row["b"]
+                + shift
+                + noise * math.exp(0.8 * size) * random.normal()
+            )
             sizes.append(size)
             names.append(f"target {group}")
     return rows, values, sizes, names
@@ -35,10 +48,17 @@ def examples(groups=8, each=12, noise=0.05, seed=0, spread=0.0):
 def test_it_finds_the_line_and_is_ridge_regression():
     rows, values, sizes, names = examples()
     line, _ = fit_line(rows, values, sizes, names)
-    assert dict(zip(line.names, line.weights, strict=True)) == pytest.approx({"a": 0.5, "b": -0.2, "still": 0.0}, abs=0.03)
+    assert dict(zip(line.names, line.weights, strict=True)) == pytest.approx(
+        {"a": 0.5, "b": -0.2, "still": 0.0}, abs=0.03
+    )
     matrix = np.array([list(row.values()) for row in rows])
     standard = StandardScaler().fit(matrix)
-    fits = [Ridge(alpha=penalty).fit(standard.transform(matrix), values).predict(standard.transform(matrix)) for penalty in PENALTIES]
+    fits = [
+        Ridge(alpha=penalty)
+        .fit(standard.transform(matrix), values)
+        .predict(standard.transform(matrix))
+        for penalty in PENALTIES
+    ]
     own = np.array([line.predict(row) for row in rows])
     assert min(np.abs(fit - own).max() for fit in fits) < 1e-9
 
@@ -46,18 +66,28 @@ def test_it_finds_the_line_and_is_ridge_regression():
 def test_residuals_are_those_of_targets_left_out():
     rows, values, sizes, names = examples(groups=4, each=6, spread=1.0)
     line, predictions = fit_line(rows, values, sizes, names)
-    matrix, wanted, groups = np.array([list(row.values()) for row in rows]), np.array(values), np.array(names)
+    matrix, wanted, groups = (
+        np.array([list(row.values()) for row in rows]),
+        np.array(values),
+        np.array(names),
+    )
     errors = {}
     for penalty in PENALTIES:
         found = np.empty(len(wanted))
         for name in set(names):
             kept = groups != name
             standard = StandardScaler().fit(matrix[kept])
-            found[~kept] = Ridge(alpha=penalty).fit(standard.transform(matrix[kept]), wanted[kept]).predict(standard.transform(matrix[~kept]))
+            found[~kept] = (
+                Ridge(alpha=penalty)
+                .fit(standard.transform(matrix[kept]), wanted[kept])
+                .predict(standard.transform(matrix[~kept]))
+            )
         errors[penalty] = wanted - found
     best = min(errors, key=lambda penalty: (errors[penalty] ** 2).mean())
     scales = np.array([line.scale(size) for size in sizes])
-    np.testing.assert_allclose(np.sort(errors[best] / scales), line.residuals, rtol=1e-3)  # kept to a few digits
+    np.testing.assert_allclose(
+        np.sort(errors[best] / scales), line.residuals, rtol=1e-3
+    )  # kept to a few digits
     np.testing.assert_allclose(wanted - predictions, errors[best], atol=1e-9)
 
 
@@ -87,7 +117,9 @@ def test_a_missing_value_counts_as_the_mean():
     line, _ = fit_line(rows, values, sizes, names)
     assert all(map(math.isfinite, (*line.weights, line.intercept)))
     mean = line.means[0]
-    assert line.predict({"a": math.nan, "b": 1.0, "still": 1.0}) == pytest.approx(line.predict({"a": mean, "b": 1.0, "still": 1.0}))
+    assert line.predict({"a": math.nan, "b": 1.0, "still": 1.0}) == pytest.approx(
+        line.predict({"a": mean, "b": 1.0, "still": 1.0})
+    )
     assert line.predict({}) == pytest.approx(line.intercept)
     nothing = [row | {"c": math.nan} for row in rows]
     assert fit_line(nothing, values, sizes, names)[0].weights[3] == 0
@@ -97,21 +129,29 @@ def test_scaled_residuals_are_alike_at_all_sizes():
     """Errors three times as large at small sizes: divided by their scale they are of one spread, and intervals follow."""
     random = np.random.default_rng(1)
     sizes = np.repeat([-0.7, 0.7, 2.1], 200)
-    residuals = np.where(sizes < 0, 0.09, np.where(sizes < 1, 0.03 * math.sqrt(3), 0.03)) * random.normal(size=600)
+    residuals = np.where(
+        sizes < 0, 0.09, np.where(sizes < 1, 0.03 * math.sqrt(3), 0.03)
+    ) * random.normal(size=600)
     found = with_residuals(made_line({}), residuals, sizes.tolist())
     halves = [found.interval(0.0, size).high for size in (-0.7, 0.7, 2.1)]
     assert halves[0] == pytest.approx(3 * halves[2], rel=0.2)
-    assert halves == pytest.approx([1.645 * spread for spread in (0.09, 0.03 * math.sqrt(3), 0.03)], rel=0.15)
+    assert halves == pytest.approx(
+        [1.645 * spread for spread in (0.09, 0.03 * math.sqrt(3), 0.03)], rel=0.15
+    )
     assert list(found.residuals) == sorted(found.residuals)
 
 
 def test_the_interval_is_a_quantile_of_absolute_residuals():
     """Of m residuals the ceil((m + 1) level)-th smallest, by the letter."""
-    found = made_line({}, residuals=tuple(np.array([-0.9, 0.1, 0.2, -0.3, 0.4, 0.5, -0.6, 0.7, 0.8])))
+    found = made_line(
+        {}, residuals=tuple(np.array([-0.9, 0.1, 0.2, -0.3, 0.4, 0.5, -0.6, 0.7, 0.8]))
+    )
     for level, place in ((0.9, 9), (0.5, 5), (0.3, 3)):
         half = sorted([0.9, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])[place - 1]
         interval = found.interval(0.25, 0.0, level=level)
-        assert (interval.low, interval.high, interval.level) == pytest.approx((0.25 - half, 0.25 + half, level))
+        assert (interval.low, interval.high, interval.level) == pytest.approx(
+            (0.25 - half, 0.25 + half, level)
+        )
 
 
 def test_probabilities_rise_with_the_bound_and_are_never_sure():
@@ -133,8 +173,15 @@ def test_parts_and_intercept_add_up_to_what_is_predicted():
 def test_a_calibration_is_data(tmp_path):
     rows, values, sizes, names = examples()
     line = fit_line(rows, values, sizes, names)[0]
-    calibration = Calibration({"differentiable": dict.fromkeys(("gain", "scratch", "accuracy", "drift", "order"), line)}, {"records": 96})
-    for each in (calibration, made_calibration(), replace(made_calibration(), advantages={"weights": 0.25})):
+    calibration = Calibration(
+        {"differentiable": dict.fromkeys(("gain", "scratch", "accuracy", "drift", "order"), line)},
+        {"records": 96},
+    )
+    for each in (
+        calibration,
+        made_calibration(),
+        replace(made_calibration(), advantages={"weights": 0.25}),
+    ):
         path = tmp_path / "calibration.json"
         path.write_text(each.to_json())
         assert read_calibration(path) == each
@@ -158,7 +205,16 @@ def stated(**changes):
         (json.dumps({"schema": 2}), "expected a calibration of schema 1"),
         (json.dumps({"schema": 1, "provenance": {}}), "lacks or spoils 'lines'"),
         (json.dumps({"schema": 1, "provenance": {}, "lines": []}), "lacks or spoils"),
-        (json.dumps({"schema": 1, "provenance": {}, "lines": {"differentiable": {"gain": {"names": ["a"]}}}}), "lacks or spoils 'weights'"),
+        (
+            json.dumps(
+                {
+                    "schema": 1,
+                    "provenance": {},
+                    "lines": {"differentiable": {"gain": {"names": ["a"]}}},
+                }
+            ),
+            "lacks or spoils 'weights'",
+        ),
         (stated(weights=["much", 0.0]), "lacks or spoils"),
         (stated(residuals=None), "lacks or spoils"),
     ],
@@ -178,10 +234,19 @@ def test_what_is_no_calibration_is_refused(tmp_path, text, message):
         stated(residuals=[]),
         stated(intercept=math.nan),
         json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "lines": {}}),
-        json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "lines": {"differentiable": {}}}),
+        json.dumps(
+            {"schema": 1, "provenance": {}, "advantages": {}, "lines": {"differentiable": {}}}
+        ),
         made_calibration().to_json().replace('"short 0.3"', '"short run"'),
     ],
-    ids=["fewer weights than names", "no residuals", "not a number", "no kinds", "no lines", "a share that is no number"],
+    ids=[
+        "fewer weights than names",
+        "no residuals",
+        "not a number",
+        "no kinds",
+        "no lines",
+        "a share that is no number",
+    ],
 )
 def test_what_could_not_be_forecast_with_is_refused(tmp_path, text):
     path = tmp_path / "calibration.json"
@@ -197,25 +262,61 @@ def test_a_folder_is_no_calibration(tmp_path):
 
 def test_short_runs_take_the_lines_of_the_nearest_share():
     calibration = made_calibration()
-    for share, nearest in ((0.05, "short 0.1"), (0.15, "short 0.1"), (0.25, "short 0.3"), (0.3, "short 0.3"), (1.0, "short 0.3")):
+    for share, nearest in (
+        (0.05, "short 0.1"),
+        (0.15, "short 0.1"),
+        (0.25, "short 0.3"),
+        (0.3, "short 0.3"),
+        (1.0, "short 0.3"),
+    ):
         assert calibration.lines_of("differentiable", share=share) is calibration.lines[nearest]
     with pytest.raises(FeatalignError, match="expected one with short runs, this one has none"):
         Calibration({"differentiable": made_lines()}, {}).lines_of("differentiable", share=0.3)
 
 
 def test_known_sources_have_lines_of_their_own_where_there_are_some():
-    lines = {name: made_lines() for name in ("differentiable", "differentiable, known source", "black box", "short 0.1, known source", "short 0.1")}
+    lines = {
+        name: made_lines()
+        for name in (
+            "differentiable",
+            "differentiable, known source",
+            "black box",
+            "short 0.1, known source",
+            "short 0.1",
+        )
+    }
     calibration = Calibration(lines, {}, {"weights": 0.02})
     assert calibration.lines_of("differentiable") is lines["differentiable"]
-    assert calibration.lines_of("differentiable", known=True) is lines["differentiable, known source"]
+    assert (
+        calibration.lines_of("differentiable", known=True) is lines["differentiable, known source"]
+    )
     assert calibration.lines_of("black box", known=True) is lines["black box"]
-    assert calibration.lines_of("differentiable", share=0.3, known=True) is lines["short 0.1, known source"]
-    with pytest.raises(FeatalignError, match="expected lines for features alone, this one has differentiable, "):
+    assert (
+        calibration.lines_of("differentiable", share=0.3, known=True)
+        is lines["short 0.1, known source"]
+    )
+    with pytest.raises(
+        FeatalignError, match="expected lines for features alone, this one has differentiable, "
+    ):
         calibration.lines_of("features alone")
 
 
-EVIDENCE = {"linear_probe": 0.9, "knn": 0.8, "logme": 0.2, "lda": 0.7, "label_overlap": 0.5, "cka": 0.4, "tangent_probe": 0.9}
-TWINS = {"twin linear_probe": 0.5, "twin logme": -0.1, "twin lda": 0.3, "twin tangent_probe": 0.6, "reference tangent_probe": 0.6}
+EVIDENCE = {
+    "linear_probe": 0.9,
+    "knn": 0.8,
+    "logme": 0.2,
+    "lda": 0.7,
+    "label_overlap": 0.5,
+    "cka": 0.4,
+    "tangent_probe": 0.9,
+}
+TWINS = {
+    "twin linear_probe": 0.5,
+    "twin logme": -0.1,
+    "twin lda": 0.3,
+    "twin tangent_probe": 0.6,
+    "reference tangent_probe": 0.6,
+}
 
 
 @pytest.mark.parametrize("kind", KINDS)

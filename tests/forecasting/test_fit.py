@@ -11,15 +11,34 @@ from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.fit import advantages, as_black_box, fit_lines, with_advantages
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import ADVANTAGE, KINDS, Short, gain_predictors, kind_of
-from tests.forecasting.examples import ON_PROBE, ON_SIZE, ON_TANGENT, PROBE_ARM, PROBE_THEN_FULL_ARM, REFERENCE, SCRATCH_ON_SIZE, true_gain, world
+from tests.forecasting.examples import (
+    ON_PROBE,
+    ON_SIZE,
+    ON_TANGENT,
+    PROBE_ARM,
+    PROBE_THEN_FULL_ARM,
+    REFERENCE,
+    SCRATCH_ON_SIZE,
+    true_gain,
+    world,
+)
 
 
 def seen_as(kind, examples):
     """The examples as sources of a kind, the twins of a black box being those of the first source of its target and size."""
     if kind == "differentiable":
         return examples
-    twins = {(each.target, each.situation.num_rows): each.evidence for each in examples if each.source == REFERENCE}
-    return [as_black_box(each, twins[each.target, each.situation.num_rows] if kind == "black box" else None) for each in examples]
+    twins = {
+        (each.target, each.situation.num_rows): each.evidence
+        for each in examples
+        if each.source == REFERENCE
+    }
+    return [
+        as_black_box(
+            each, twins[each.target, each.situation.num_rows] if kind == "black box" else None
+        )
+        for each in examples
+    ]
 
 
 def fitted(kind, examples):
@@ -41,10 +60,16 @@ def test_the_weights_of_the_world_are_found(calibration):
     assert gain["tangent_probe"] == pytest.approx(ON_TANGENT, abs=0.03)
     assert gain["linear_probe"] == pytest.approx(ON_PROBE, abs=0.03)
     assert gain["size"] == pytest.approx(ON_SIZE, abs=0.01)
-    nothing = {name: value for name, value in gain.items() if name not in ("tangent_probe", "linear_probe", "size")}
+    nothing = {
+        name: value
+        for name, value in gain.items()
+        if name not in ("tangent_probe", "linear_probe", "size")
+    }
     assert nothing
     assert nothing == pytest.approx(dict.fromkeys(nothing, 0.0), abs=0.03)
-    assert weights(lines["scratch"]) == pytest.approx({"size": SCRATCH_ON_SIZE, "own twins": 0.0}, abs=0.06)
+    assert weights(lines["scratch"]) == pytest.approx(
+        {"size": SCRATCH_ON_SIZE, "own twins": 0.0}, abs=0.06
+    )
     assert weights(lines["drift"])["ratio"] == pytest.approx(ON_SIZE, abs=0.01)
 
 
@@ -52,10 +77,15 @@ def test_arms_are_told_apart(calibration):
     lines = calibration.lines["differentiable"]
     for example in world(77, targets=3):
         forecast = make_forecast(example.evidence, example.situation, calibration)
-        assert forecast.arms["probe"] == pytest.approx(-PROBE_ARM * (0.8 - example.evidence["linear_probe"]), abs=0.03)
+        assert forecast.arms["probe"] == pytest.approx(
+            -PROBE_ARM * (0.8 - example.evidence["linear_probe"]), abs=0.03
+        )
         assert forecast.arms["probe_then_full"] == pytest.approx(PROBE_THEN_FULL_ARM, abs=0.01)
     without = [replace(each, arms={"full": each.arms["full"]}) for each in world(targets=4)]
-    assert {name for name in lines if name not in fit_lines(without, "differentiable")} == {"probe less full", "probe_then_full less full"}
+    assert {name for name in lines if name not in fit_lines(without, "differentiable")} == {
+        "probe less full",
+        "probe_then_full less full",
+    }
 
 
 def test_a_new_target_is_forecast_to_the_noise(calibration):
@@ -71,15 +101,24 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_intervals_hold_nine_targets_of_ten(kind):
-    """Each study is small and has its own luck; over many of them targets that were not seen lie within as often as is said."""
+    """Each study is small and has its own luck.
+
+    Over many of them targets that were not seen lie within as often as is said.
+    """
     held = {"gain": [], "scratch_accuracy": [], "accuracy": []}
     below = []
     for seed in range(16):
-        study = fitted(kind, world(seed, targets=14, sources=3, sizes=(100, 800), noise=0.02, shift=0.02))
+        study = fitted(
+            kind, world(seed, targets=14, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
+        )
         fresh = world(5000 + seed, targets=12, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
         for example, seen in zip(fresh, seen_as(kind, fresh), strict=True):
             found = make_forecast(seen.evidence, seen.situation, study)
-            for name, truth in (("gain", example.gain), ("scratch_accuracy", example.scratch), ("accuracy", example.accuracy)):
+            for name, truth in (
+                ("gain", example.gain),
+                ("scratch_accuracy", example.scratch),
+                ("accuracy", example.accuracy),
+            ):
                 interval = getattr(found, name)
                 held[name].append(interval.low <= truth <= interval.high)
             below.append((found.negative_transfer_probability, example.gain < 0))
@@ -111,7 +150,10 @@ def test_short_runs_that_see_the_gain_narrow_the_intervals():
     example = examples[0]
     with_them, without = (
         Calibration({name: fit_lines(some, "differentiable")}, {})
-        for name, some in (("short 0.3", examples), ("differentiable", [replace(each, short=None) for each in examples]))
+        for name, some in (
+            ("short 0.3", examples),
+            ("differentiable", [replace(each, short=None) for each in examples]),
+        )
     )
     short = make_forecast(example.evidence, example.situation, with_them, example.short)
     cache = make_forecast(example.evidence, example.situation, without)
@@ -121,7 +163,15 @@ def test_short_runs_that_see_the_gain_narrow_the_intervals():
 
 def test_short_runs_that_see_nothing_narrow_nothing():
     random, examples = np.random.default_rng(0), world(4, targets=10, hidden=0.05, share=0.3)
-    blind = [replace(each, short=Short(0.3, 0.4 + 0.05 * random.normal(), math.exp(0.05 * random.normal()), 0.4, 1.0)) for each in examples]
+    blind = [
+        replace(
+            each,
+            short=Short(
+                0.3, 0.4 + 0.05 * random.normal(), math.exp(0.05 * random.normal()), 0.4, 1.0
+            ),
+        )
+        for each in examples
+    ]
     widths = []
     for some in (blind, [replace(each, short=None) for each in examples]):
         line = fit_lines(some, "differentiable")["gain"]
@@ -155,14 +205,22 @@ def test_a_missing_value_moves_a_forecast_to_the_mean_of_what_is_missing(calibra
     line, example = calibration.lines["differentiable"]["gain"], world(57, targets=1)[0]
     mean = dict(zip(line.names, line.means, strict=True))["tangent_probe"]
     twin = example.evidence["twin tangent_probe"]
-    average = make_forecast(dict(example.evidence) | {"tangent_probe": twin + mean}, example.situation, calibration)
-    found = line.predict(gain_predictors(dict(example.evidence) | {"tangent_probe": None}, example.situation, "differentiable"))
+    average = make_forecast(
+        dict(example.evidence) | {"tangent_probe": twin + mean}, example.situation, calibration
+    )
+    found = line.predict(
+        gain_predictors(
+            dict(example.evidence) | {"tangent_probe": None}, example.situation, "differentiable"
+        )
+    )
     assert found == pytest.approx(average.gain.value, abs=0.01)
 
 
 def test_examples_with_a_value_missing_serve_all_the_same(calibration):
     lost = [
-        replace(each, evidence=dict(each.evidence) | {"lda": None, "cka": None}) if place % 4 == 0 else each
+        replace(each, evidence=dict(each.evidence) | {"lda": None, "cka": None})
+        if place % 4 == 0
+        else each
         for place, each in enumerate(world(targets=12))
     ]
     gain = weights(fit_lines(lost, "differentiable")["gain"])
@@ -177,7 +235,11 @@ def test_an_advantage_is_what_a_source_gained_over_the_mean_of_all():
     for each in examples[::2]:
         mine = []
         for other in (other for other in examples if other.revision == each.revision):
-            group = [one.gain for one in examples if (one.target, one.situation) == (other.target, other.situation)]
+            group = [
+                one.gain
+                for one in examples
+                if (one.target, one.situation) == (other.target, other.situation)
+            ]
             mine.append(other.gain - np.mean(group))
         assert found[each.revision] == pytest.approx(np.mean(mine))
     assert sum(found.values()) == pytest.approx(0, abs=1e-12)
@@ -186,20 +248,27 @@ def test_an_advantage_is_what_a_source_gained_over_the_mean_of_all():
 def test_the_advantage_of_an_example_comes_from_other_targets():
     examples = world(9, targets=3, sources=3, sizes=(100, 400))
     changed = [
-        replace(each, accuracy=each.accuracy + 0.1) if (each.target, each.source) == ("target 1", "zoo/source 1") else each for each in examples
+        replace(each, accuracy=each.accuracy + 0.1)
+        if (each.target, each.source) == ("target 1", "zoo/source 1")
+        else each
+        for each in examples
     ]
     before, after = (with_advantages(some) for some in (examples, changed))
     for one, other in zip(before, after, strict=True):
         same = one.evidence[ADVANTAGE] == other.evidence[ADVANTAGE]
         assert same == (one.target == "target 1"), one
-    assert before[0].evidence[ADVANTAGE] == pytest.approx(advantages([each for each in examples if each.target != "target 0"])[examples[0].revision])
+    assert before[0].evidence[ADVANTAGE] == pytest.approx(
+        advantages([each for each in examples if each.target != "target 0"])[examples[0].revision]
+    )
     lonely = with_advantages([each for each in examples if each.target == "target 0"])
     assert all(each.evidence[ADVANTAGE] is None for each in lonely)
 
 
 def test_a_black_box_keeps_no_gradients_and_takes_the_twins_of_the_reference():
     first, other = world(targets=1, sources=2, sizes=(100,))
-    found = as_black_box(replace(other, short=None), dict(first.evidence) | {"twin linear_probe": 0.123})
+    found = as_black_box(
+        replace(other, short=None), dict(first.evidence) | {"twin linear_probe": 0.123}
+    )
     assert kind_of(found.evidence) == "black box"
     assert found.evidence["twin linear_probe"] == 0.123
     assert found.evidence["linear_probe"] == other.evidence["linear_probe"]
@@ -207,7 +276,9 @@ def test_a_black_box_keeps_no_gradients_and_takes_the_twins_of_the_reference():
     assert "tangent_probe" not in found.evidence
     alone = as_black_box(other, None)
     assert kind_of(alone.evidence) == "features alone"
-    assert not [name for name in alone.evidence if name.startswith(("twin", "reference", "tangent"))]
+    assert not [
+        name for name in alone.evidence if name.startswith(("twin", "reference", "tangent"))
+    ]
     assert (alone.accuracy, alone.gain, alone.arms) == (other.accuracy, other.gain, other.arms)
 
 
@@ -216,7 +287,10 @@ def test_where_sources_are_compared_what_a_target_does_to_all_is_left_out():
     spreads = {}
     for shift in (0.0, 0.1):
         lines = fit_lines(world(6, shift=shift), "differentiable")
-        spreads[shift] = {name: np.std(lines[name].residuals) * lines[name].scale(0.0) for name in ("gain", "order")}
+        spreads[shift] = {
+            name: np.std(lines[name].residuals) * lines[name].scale(0.0)
+            for name in ("gain", "order")
+        }
     assert spreads[0.1]["gain"] > 4 * spreads[0.0]["gain"]
     assert spreads[0.1]["order"] < 0.4 * spreads[0.1]["gain"]
     assert spreads[0.0]["order"] > 0.7 * spreads[0.0]["gain"]
@@ -232,5 +306,7 @@ def test_the_truth_of_the_world_is_what_its_examples_say():
 
 @pytest.mark.parametrize("count", [0, 2])
 def test_too_few_targets_are_refused(count):
-    with pytest.raises(FeatalignError, match=f"expected at least 3 targets to calibrate on, got {count}"):
+    with pytest.raises(
+        FeatalignError, match=f"expected at least 3 targets to calibrate on, got {count}"
+    ):
         fit_lines(world(targets=count), "differentiable")

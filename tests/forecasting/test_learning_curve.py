@@ -31,10 +31,14 @@ def noisy(seed, *, sizes=SIZES, spread=0.01):
 @pytest.mark.parametrize(("asymptote", "drop"), list(product((0.6, 0.8, 0.97), (0.5, 1.5))))
 def test_a_power_law_with_the_usual_exponent_is_found_exactly(asymptote, drop):
     curve = fit_learning_curve(SIZES, power_law(SIZES, asymptote, drop, EXPONENT))
-    assert (curve.asymptote, curve.drop, curve.exponent) == pytest.approx((asymptote, drop, EXPONENT), abs=1e-9)
+    assert (curve.asymptote, curve.drop, curve.exponent) == pytest.approx(
+        (asymptote, drop, EXPONENT), abs=1e-9
+    )
 
 
-@pytest.mark.parametrize(("asymptote", "start", "exponent"), list(product((0.7, 0.9), (0.2, 0.4), (0.2, 0.35, 0.8, 1.1))))
+@pytest.mark.parametrize(
+    ("asymptote", "start", "exponent"), list(product((0.7, 0.9), (0.2, 0.4), (0.2, 0.35, 0.8, 1.1)))
+)
 def test_power_laws_of_other_exponents_are_found_but_for_the_pull(asymptote, start, exponent):
     """The curve that was drawn leaves no residual and costs the pull of its exponent alone: what is found costs no more."""
     drop = start * SIZES[0] ** exponent
@@ -44,7 +48,9 @@ def test_power_laws_of_other_exponents_are_found_but_for_the_pull(asymptote, sta
     allowed = PULL * ((exponent - EXPONENT) ** 2 - (curve.exponent - EXPONENT) ** 2) / len(SIZES)
     assert allowed >= 0
     assert misses.mean() <= allowed + 1e-6
-    assert curve.accuracy(4 * SIZES[-1]) == pytest.approx(power_law(4 * SIZES[-1], asymptote, drop, exponent), abs=0.03)
+    assert curve.accuracy(4 * SIZES[-1]) == pytest.approx(
+        power_law(4 * SIZES[-1], asymptote, drop, exponent), abs=0.03
+    )
 
 
 def test_many_points_settle_the_exponent():
@@ -60,23 +66,38 @@ def test_given_the_exponent_it_is_the_robust_fit_of_scipy(seed):
     accuracies = noisy(seed)
     curve = fit_learning_curve(SIZES, accuracies)
     powers = SIZES**-curve.exponent
-    fit = least_squares(lambda p: p[0] - p[1] * powers - accuracies, (0.8, 1.0), loss="huber", f_scale=TOLERANCE, x_scale=(0.1, 1.0))
+    fit = least_squares(
+        lambda p: p[0] - p[1] * powers - accuracies,
+        (0.8, 1.0),
+        loss="huber",
+        f_scale=TOLERANCE,
+        x_scale=(0.1, 1.0),
+    )
     assert fit.x[0] < 1, "a bound is active: choose another seed"
-    np.testing.assert_allclose([curve.accuracy(size) for size in SIZES], fit.x[0] - fit.x[1] * powers, atol=1.5e-3)
+    np.testing.assert_allclose(
+        [curve.accuracy(size) for size in SIZES], fit.x[0] - fit.x[1] * powers, atol=1.5e-3
+    )
 
 
 @pytest.mark.parametrize("seed", range(8))
 def test_beyond_the_points_it_goes_as_the_free_fit_of_scipy(seed):
     accuracies = noisy(seed, spread=0.003)
     (asymptote, drop, exponent), _ = curve_fit(
-        power_law, SIZES, accuracies, (0.8, 1.5, 0.5), bounds=([0, 0, EXPONENTS[0]], [1, 100, EXPONENTS[-1]]), max_nfev=20_000
+        power_law,
+        SIZES,
+        accuracies,
+        (0.8, 1.5, 0.5),
+        bounds=([0, 0, EXPONENTS[0]], [1, 100, EXPONENTS[-1]]),
+        max_nfev=20_000,
     )
     assert fit_learning_curve(SIZES, accuracies).accuracy(2 * SIZES[-1]) == pytest.approx(
         power_law(2 * SIZES[-1], asymptote, drop, exponent), abs=0.02
     )
 
 
-@pytest.mark.parametrize(("place", "off", "share"), [(0, -0.15, 1.0), (2, 0.15, 0.6), (3, -0.15, 0.6), (5, -0.1, 0.6)])
+@pytest.mark.parametrize(
+    ("place", "off", "share"), [(0, -0.15, 1.0), (2, 0.15, 0.6), (3, -0.15, 0.6), (5, -0.1, 0.6)]
+)
 def test_an_outlier_moves_it_less_than_least_squares(place, off, share):
     """Much less, but for the first point, from which alone a steeper curve can be told."""
     sizes = np.geomspace(20, 2560, 8)
@@ -84,7 +105,14 @@ def test_an_outlier_moves_it_less_than_least_squares(place, off, share):
     spoiled = wanted.copy()
     spoiled[place] += off
     curve = fit_learning_curve(sizes, spoiled)
-    (asymptote, drop, exponent), _ = curve_fit(power_law, sizes, spoiled, (0.8, 1.5, 0.5), bounds=([0, 0, 0.05], [1, 100, 1.5]), max_nfev=20_000)
+    (asymptote, drop, exponent), _ = curve_fit(
+        power_law,
+        sizes,
+        spoiled,
+        (0.8, 1.5, 0.5),
+        bounds=([0, 0, 0.05], [1, 100, 1.5]),
+        max_nfev=20_000,
+    )
     others = np.arange(len(sizes)) != place
     own = np.abs([curve.accuracy(size) for size in sizes] - wanted)[others].mean()
     least = np.abs(power_law(sizes, asymptote, drop, exponent) - wanted)[others].mean()
@@ -102,15 +130,22 @@ def test_a_single_point_and_curves_that_do_not_rise_are_flat():
 
 def test_the_order_of_the_points_does_not_matter():
     accuracies, order = noisy(3), np.array([4, 0, 5, 2, 1, 3])
-    one, other = fit_learning_curve(SIZES, accuracies), fit_learning_curve(SIZES[order], accuracies[order])
-    assert (one.asymptote, one.drop, one.exponent) == pytest.approx((other.asymptote, other.drop, other.exponent))
+    one, other = (
+        fit_learning_curve(SIZES, accuracies),
+        fit_learning_curve(SIZES[order], accuracies[order]),
+    )
+    assert (one.asymptote, one.drop, one.exponent) == pytest.approx(
+        (other.asymptote, other.drop, other.exponent)
+    )
 
 
 def test_whatever_the_points_are_the_curve_rises_within_its_bounds():
     random = np.random.default_rng(5)
     for _ in range(200):
         count = int(random.integers(1, 7))
-        curve = fit_learning_curve(np.sort(random.choice(2000, count, replace=False)) + 1, random.uniform(size=count))
+        curve = fit_learning_curve(
+            np.sort(random.choice(2000, count, replace=False)) + 1, random.uniform(size=count)
+        )
         assert curve.asymptote <= 1
         assert curve.drop >= 0
         assert EXPONENTS[0] <= curve.exponent <= EXPONENTS[-1]

@@ -28,9 +28,13 @@ def test_a_target_as_others_are_gets_no_remark():
     assert target_remarks({"a": 50, "b": 50}) == ()
     assert target_remarks({"a": 50, "b": 50}, "image") == ()
     (remark,) = target_remarks({"a": 50, "b": 50}, "text")
-    assert remark.startswith("forecasts were calibrated on images alone: those for texts are extrapolated")
+    assert remark.startswith(
+        "forecasts were calibrated on images alone: those for texts are extrapolated"
+    )
     assert target_remarks({"a": 50, "b": 50}, "text", shipped=False) == ()
-    assert target_remarks({"a": 50, "b": 50}, "token", shipped=False)[0].startswith("words of one sentence fall into several folds")
+    assert target_remarks({"a": 50, "b": 50}, "token", shipped=False)[0].startswith(
+        "words of one sentence fall into several folds"
+    )
     assert target_remarks({"a": 200, "b": 200}) == ()
 
 
@@ -69,7 +73,10 @@ def test_wrong_labels_and_dead_features_are_said_of_a_source():
     assert dead.startswith("42% of the features are zero on every row")
     (noisy,) = source_remarks({}, spoiled)
     contradicted, unanimous = label_noise(spoiled)
-    assert f"of {unanimous} rows whose 5 nearest neighbours agree, {contradicted / unanimous:.0%} have another label" in noisy
+    assert (
+        f"of {unanimous} rows whose 5 nearest neighbours agree, {contradicted / unanimous:.0%} "
+        "have another label" in noisy
+    )
 
 
 def test_labels_that_features_do_not_show_are_not_called_wrong():
@@ -82,7 +89,11 @@ def test_label_noise_is_for_classes_with_enough_rows():
     assert label_noise(statistics_of(features[:5], labels[:5])) == (0, 0)
     numbers = gather(features.astype(np.float32), Labels(features[:, :1], ()), frozenset({"rows"}))
     assert label_noise(numbers) == (0, 0)
-    several = gather(features.astype(np.float32), Labels((features[:, :2] > 1).astype(np.uint8), ()), frozenset({"rows"}))
+    several = gather(
+        features.astype(np.float32),
+        Labels((features[:, :2] > 1).astype(np.uint8), ()),
+        frozenset({"rows"}),
+    )
     assert label_noise(several) == (0, 0)
 
 

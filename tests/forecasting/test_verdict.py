@@ -7,7 +7,14 @@ from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind
 from featalign.forecasting.verdict import judge
 
-EVIDENCE = {"linear_probe": 0.712, "twin linear_probe": 0.534, "logme": 0.1234, "twin logme": -0.25, "tangent_probe": 0.8, "twin tangent_probe": 0.6}
+EVIDENCE = {
+    "linear_probe": 0.712,
+    "twin linear_probe": 0.534,
+    "logme": 0.1234,
+    "twin logme": -0.25,
+    "tangent_probe": 0.8,
+    "twin tangent_probe": 0.6,
+}
 
 
 def forecast(
@@ -20,9 +27,24 @@ def forecast(
     kind: Kind = "differentiable",
     parts: tuple[tuple[str, float], ...] = (("linear_probe", 0.05),),
 ) -> Forecast:
-    arms = {name: value for name, value in (("probe", probe), ("probe_then_full", gradual)) if value is not None}
+    arms = {
+        name: value
+        for name, value in (("probe", probe), ("probe_then_full", gradual))
+        if value is not None
+    }
     band = Interval(gain, gain - 0.1, gain + 0.1, 0.9)
-    return Forecast("cache", kind, Interval(0.7, 0.6, 0.8, 0.9), Interval(0.6, 0.5, 0.7, 0.9), band, loss, (), catches_up, parts, arms)
+    return Forecast(
+        "cache",
+        kind,
+        Interval(0.7, 0.6, 0.8, 0.9),
+        Interval(0.6, 0.5, 0.7, 0.9),
+        band,
+        loss,
+        (),
+        catches_up,
+        parts,
+        arms,
+    )
 
 
 @pytest.mark.parametrize(
@@ -57,11 +79,21 @@ def test_a_gain_with_a_chance_of_just_0_8_is_one():
 
 def test_the_first_reason_has_gain_interval_and_chance():
     reason = judge(forecast(0.134, gain=0.0789), EVIDENCE).reasons[0]
-    assert reason == "expected gain over scratch +7.9 points (90%: -2.1 to +17.9); chance that it hurts 13%"
+    assert (
+        reason
+        == "expected gain over scratch +7.9 points (90%: -2.1 to +17.9); chance that it hurts 13%"
+    )
 
 
 def test_reasons_name_the_two_numbers_that_moved_most_beside_their_twins():
-    parts = (("linear_probe", 0.02), ("linear_probe x size", -0.09), ("logme", 0.03), ("tangent_probe", 0.01), ("size", 0.5), ("lda", 0.3))
+    parts = (
+        ("linear_probe", 0.02),
+        ("linear_probe x size", -0.09),
+        ("logme", 0.03),
+        ("tangent_probe", 0.01),
+        ("size", 0.5),
+        ("lda", 0.3),
+    )
     reasons = judge(forecast(parts=parts), EVIDENCE).reasons
     assert reasons[1] == "linear probe 71.2%, of a fresh network 53.4%"
     assert reasons[2] == "LogME 0.123, of a fresh network -0.250"
@@ -72,21 +104,35 @@ def test_reasons_of_each_decision_say_their_numbers():
     def told(found):
         return " / ".join(judge(found, EVIDENCE).reasons)
 
-    assert "a new head alone should lose less than 1.0 points against fine-tuning everything" in told(forecast(probe=-0.004))
+    assert (
+        "a new head alone should lose less than 1.0 points against fine-tuning everything"
+        in told(forecast(probe=-0.004))
+    )
     assert "should add at least 1.2 points" in told(forecast(gradual=0.012))
     assert "a new head alone may lose 3.0 points against fine-tuning everything" in told(forecast())
     assert "neither a gain nor a loss has a chance of 80%" in told(forecast(0.5))
-    assert "training from scratch is expected to catch up at about 2,300 rows" in told(forecast(catches_up=2300))
+    assert "training from scratch is expected to catch up at about 2,300 rows" in told(
+        forecast(catches_up=2300)
+    )
     assert "catch up" not in told(forecast())
     assert "new head" not in told(forecast(0.9))
 
 
-@pytest.mark.parametrize(("advantage", "part", "told"), [(0.034, 0.02, True), (-0.034, -0.02, True), (0.034, 0.004, False), (None, 0.0, False)])
+@pytest.mark.parametrize(
+    ("advantage", "part", "told"),
+    [(0.034, 0.02, True), (-0.034, -0.02, True), (0.034, 0.004, False), (None, 0.0, False)],
+)
 def test_what_a_source_gained_in_the_study_is_told_where_it_counts(advantage, part, told):
-    reasons = judge(forecast(parts=((ADVANTAGE, part), ("linear_probe", 0.05))), EVIDENCE | {ADVANTAGE: advantage}).reasons
+    reasons = judge(
+        forecast(parts=((ADVANTAGE, part), ("linear_probe", 0.05))),
+        EVIDENCE | {ADVANTAGE: advantage},
+    ).reasons
     assert any("in the study this source gained" in reason for reason in reasons) == told
     if told:
-        assert f"gained {100 * advantage:+.1f} points against the mean of all sources" in " / ".join(reasons)
+        assert (
+            f"gained {100 * advantage:+.1f} points against the mean of all sources"
+            in " / ".join(reasons)
+        )
 
 
 def test_what_the_source_does_not_show_is_said():

@@ -16,15 +16,36 @@ from featalign.reporting.forecasts import MOST_LINES, forecast_table, gain_figur
 SIZES = (50, 100, 200, 400)
 
 
-def forecast(accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None) -> Forecast:
-    band = tuple((size, Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9)) for place, size in enumerate(SIZES))
-    share, scratch = Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9), Interval(accuracy - gain, 0.3, 0.6, 0.9)
-    return Forecast(tier, "differentiable", share, scratch, Interval(gain, gain - 0.1, gain + 0.1, 0.9), 0.17, band, catches_up, (), {})
+def forecast(
+    accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None
+) -> Forecast:
+    band = tuple(
+        (size, Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9))
+        for place, size in enumerate(SIZES)
+    )
+    share, scratch = (
+        Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9),
+        Interval(accuracy - gain, 0.3, 0.6, 0.9),
+    )
+    return Forecast(
+        tier,
+        "differentiable",
+        share,
+        scratch,
+        Interval(gain, gain - 0.1, gain + 0.1, 0.9),
+        0.17,
+        band,
+        catches_up,
+        (),
+        {},
+    )
 
 
 def row(name: str, *found: Forecast, verdict: Decision = "fine-tune") -> RankingRow:
     judged = Verdict(verdict, (f"first reason of {name}", "second [reason]")) if found else None
-    return RankingRow(name, "features", 8, {}, found, judged, seconds={"cache": 1.25, "short": 9.75})
+    return RankingRow(
+        name, "features", 8, {}, found, judged, seconds={"cache": 1.25, "short": 9.75}
+    )
 
 
 def ranking(*rows, warnings=()):
@@ -50,7 +71,12 @@ def test_a_line_has_the_numbers_of_the_forecast():
 
 
 def test_both_tiers_stand_below_each_other_with_their_seconds():
-    lines = cells(ranking(row("a", forecast(0.6, 0.1), forecast(0.7, 0.2, tier="short")), row("b", forecast(0.5, 0.0))))
+    lines = cells(
+        ranking(
+            row("a", forecast(0.6, 0.1), forecast(0.7, 0.2, tier="short")),
+            row("b", forecast(0.5, 0.0)),
+        )
+    )
     assert [line[:4] for line in lines] == [
         ["1", "a", "from the cache", "1.2"],
         ["", "", "with short runs", "9.8"],
@@ -66,7 +92,12 @@ def test_a_source_without_a_forecast_is_a_line_of_dashes():
 
 
 def test_reasons_of_the_first_and_warnings_of_the_target_are_printed():
-    found = ranking(row("unknown"), row("a", forecast(0.6, 0.1)), row("b", forecast(0.5, 0.0), verdict="cannot tell"), warnings=("only few [rows]",))
+    found = ranking(
+        row("unknown"),
+        row("a", forecast(0.6, 0.1)),
+        row("b", forecast(0.5, 0.0), verdict="cannot tell"),
+        warnings=("only few [rows]",),
+    )
     text = printed(found)
     assert "a: fine-tune, because" in text
     assert "first reason of a" in text
@@ -77,14 +108,21 @@ def test_reasons_of_the_first_and_warnings_of_the_target_are_printed():
 
 
 def test_the_picture_has_the_gain_and_its_band_for_each_source(tmp_path):
-    found = ranking(row("a", forecast(0.6, 0.1, catches_up=2300)), row("b", forecast(0.5, -0.05)), row("unknown"))
+    found = ranking(
+        row("a", forecast(0.6, 0.1, catches_up=2300)),
+        row("b", forecast(0.5, -0.05)),
+        row("unknown"),
+    )
     figure = gain_figure(found)
     panels = [axes for axes in figure.axes if axes.get_visible()]
     assert [axes.get_title() for axes in panels] == ["a", "b"]
     for axes, gain in zip(panels, (0.1, -0.05), strict=True):
         curve = axes.lines[0]
         np.testing.assert_array_equal(curve.get_xdata(), SIZES)
-        np.testing.assert_allclose(np.asarray(curve.get_ydata(), float), [100 * (gain - 0.01 * place) for place in range(4)])
+        np.testing.assert_allclose(
+            np.asarray(curve.get_ydata(), float),
+            [100 * (gain - 0.01 * place) for place in range(4)],
+        )
         band = np.asarray(axes.collections[0].get_paths()[0].vertices)
         assert band[:, 1].min() == pytest.approx(100 * (gain - 0.13))
         assert band[:, 1].max() == pytest.approx(100 * (gain + 0.1))
@@ -99,5 +137,9 @@ def test_of_many_sources_the_best_and_the_last_are_drawn():
     rows = [row(f"s{place}", forecast(0.9 - 0.01 * place, 0.1)) for place in range(12)]
     titles = [axes.get_title() for axes in gain_figure(ranking(*rows)).axes if axes.get_visible()]
     assert titles == [*(f"s{place}" for place in range(MOST_LINES - 1)), "s11"]
-    whole = [axes.get_title() for axes in gain_figure(ranking(*rows[:MOST_LINES])).axes if axes.get_visible()]
+    whole = [
+        axes.get_title()
+        for axes in gain_figure(ranking(*rows[:MOST_LINES])).axes
+        if axes.get_visible()
+    ]
     assert len(whole) == MOST_LINES

@@ -12,11 +12,25 @@ from featalign.scorers.scorer import ScoreResult, Status
 
 def ranking(num_rows=3):
     scores = [
-        {"linear_probe": ScoreResult(0.9 - 0.1 * place), "logme": ScoreResult(0.1 * place), "rankme": ScoreResult(float("nan"), Status.CONSTANT)}
+        {
+            "linear_probe": ScoreResult(0.9 - 0.1 * place),
+            "logme": ScoreResult(0.1 * place),
+            "rankme": ScoreResult(float("nan"), Status.CONSTANT),
+        }
         for place in range(num_rows)
     ]
-    rows = tuple(RankingRow(f"source_{place}", "features", 8, scores[place]) for place in range(num_rows))
-    return Ranking("things", 50, 2, "classification", "linear_probe", rows, {"lost": "it could not be read [at all]"})
+    rows = tuple(
+        RankingRow(f"source_{place}", "features", 8, scores[place]) for place in range(num_rows)
+    )
+    return Ranking(
+        "things",
+        50,
+        2,
+        "classification",
+        "linear_probe",
+        rows,
+        {"lost": "it could not be read [at all]"},
+    )
 
 
 def printed(width):
@@ -36,7 +50,9 @@ def test_table_shows_order_failures_and_reasons():
 
 
 def test_narrow_terminals_get_fewer_columns():
-    assert len(ranking_table(ranking(), width=60).columns) < len(ranking_table(ranking(), width=120).columns)
+    assert len(ranking_table(ranking(), width=60).columns) < len(
+        ranking_table(ranking(), width=120).columns
+    )
 
 
 def test_missing_values_are_dashes():
@@ -55,7 +71,9 @@ def test_figure_has_every_usable_score(tmp_path):
 
 
 def test_a_ranking_without_a_usable_score_can_be_drawn():
-    unusable = RankingRow("lost", "features", 8, {"cka": ScoreResult(float("nan"), Status.CONSTANT)})
+    unusable = RankingRow(
+        "lost", "features", 8, {"cka": ScoreResult(float("nan"), Status.CONSTANT)}
+    )
     figure = ranking_figure(Ranking("things", 50, 2, "classification", "cka", (unusable,)))
     assert [text.get_text() for text in figure.axes[0].texts] == ["-"]
 

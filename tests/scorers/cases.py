@@ -1,4 +1,7 @@
-"""Data of the shapes that embeddings come in. Few distinct shapes, because each is compiled anew."""
+"""Data of the shapes that embeddings come in.
+
+Few distinct shapes, because each is compiled anew.
+"""
 
 import numpy as np
 
@@ -6,9 +9,15 @@ import numpy as np
 def activations(seed, num_rows, num_features, labels, *, signal=1.0):
     """Half-zero features with correlated columns of unequal scale and class means apart."""
     generator = np.random.default_rng(seed)
-    mixing = generator.normal(size=(num_features, num_features)) / np.sqrt(num_features) * np.geomspace(1, 0.1, num_features)[:, None]
+    mixing = (
+        generator.normal(size=(num_features, num_features))
+        / np.sqrt(num_features)
+        * np.geomspace(1, 0.1, num_features)[:, None]
+    )
     means = signal * generator.normal(size=(labels.max() + 1, num_features))
-    return np.maximum(generator.normal(size=(num_rows, num_features)) @ mixing + 0.5 * means[labels], 0)
+    return np.maximum(
+        generator.normal(size=(num_rows, num_features)) @ mixing + 0.5 * means[labels], 0
+    )
 
 
 def balanced_labels(num_rows, num_classes=3):

@@ -1,4 +1,7 @@
-"""Degenerate input: the right value, or a status that says why there is none. Never an exception, a warning or a silent NaN."""
+"""Degenerate input: the right value, or a status that says why there is none.
+
+Never an exception, a warning or a silent NaN.
+"""
 
 import math
 
@@ -16,7 +19,9 @@ pytestmark = pytest.mark.filterwarnings("error")
 NAMES = tuple(row.name for row in FEATURE_ROWS)
 ROWS = {row.name: row for row in FEATURE_ROWS}
 LABEL_FREE = {scorer.name for scorer in SCORERS if scorer.name in ROWS and not scorer.uses_labels}
-SCALE_FREE = tuple(scorer.name for scorer in SCORERS if scorer.name in ROWS and "scale" in scorer.invariances)
+SCALE_FREE = tuple(
+    scorer.name for scorer in SCORERS if scorer.name in ROWS and "scale" in scorer.invariances
+)
 
 
 def results(features, labels, names=NAMES):
@@ -36,7 +41,9 @@ def assert_right(scores, features, labels, *, but=()):
         row = ROWS[name]
         if result.ok and name not in but:
             near = pytest.approx(
-                row.oracle(features, labels), rel=max(row.relative, 1e-7), abs=(row.rows_off + 1e-6) / len(labels) if row.rows_off else 1e-12
+                row.oracle(features, labels),
+                rel=max(row.relative, 1e-7),
+                abs=(row.rows_off + 1e-6) / len(labels) if row.rows_off else 1e-12,
             )
             assert result.value == near, name
 
@@ -78,7 +85,15 @@ def test_half_precision_features_are_read_as_the_numbers_they_are(dtype):
 
 
 @pytest.mark.parametrize(
-    ("power", "dtype"), [(100, np.float64), (-100, np.float64), (100, np.float32), (-100, np.float32), (220, np.float64), (-220, np.float64)]
+    ("power", "dtype"),
+    [
+        (100, np.float64),
+        (-100, np.float64),
+        (100, np.float32),
+        (-100, np.float32),
+        (220, np.float64),
+        (-220, np.float64),
+    ],
 )
 @pytest.mark.parametrize("case", [tall, wide])
 def test_huge_and_tiny_scales(case, power, dtype):
@@ -100,7 +115,9 @@ def test_decimal_scales(scale):
     assert statuses(scores) == ({"pactran": Status.NOT_CONVERGED} if scale > 1 else {})
     for name in SCALE_FREE:
         assert scores[name].value == pytest.approx(expected[name].value, rel=1e-9), name
-    assert scores["logme"].value == pytest.approx(ROWS["logme"].oracle(features * scale, labels), rel=1e-8)
+    assert scores["logme"].value == pytest.approx(
+        ROWS["logme"].oracle(features * scale, labels), rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("scale", [1e150, 1e300, 1e-120, 1e-300])
@@ -130,7 +147,9 @@ def test_two_classes_of_which_one_has_one_row():
     labels = (np.arange(60) == 4).astype(int)
     scores = results(features, labels)
     assert statuses(scores) == {"cka": Status.UNDEFINED}
-    assert_right(scores, features, labels, but=["linear_probe"])  # a fold has one training class alone, which scikit-learn refuses
+    assert_right(
+        scores, features, labels, but=["linear_probe"]
+    )  # a fold has one training class alone, which scikit-learn refuses
     assert scores["linear_probe"].value == 59 / 60
 
 
@@ -149,16 +168,23 @@ def test_every_row_its_own_class():
 @pytest.mark.parametrize("constant", [0.0, 1.0, 3.3, "row"])
 def test_constant_features(case, constant):
     features, labels = case(0)
-    features = np.zeros_like(features) + (np.random.default_rng(0).normal(size=features.shape[1]) if constant == "row" else constant)
+    features = np.zeros_like(features) + (
+        np.random.default_rng(0).normal(size=features.shape[1]) if constant == "row" else constant
+    )
     scores = results(features, labels)
     expected = {"constant": Status.CONSTANT}
     if constant == 0.0:
         expected |= {"constant at zero": Status.CONSTANT, "undefined at zero": Status.UNDEFINED}
-    assert statuses(scores) == {name: expected[row.alike] for name, row in ROWS.items() if row.alike in expected}
-    # numpy's covariance is rounding alone here; and for the probe, classes of equal size are a tie that rounding decides
+    assert statuses(scores) == {
+        name: expected[row.alike] for name, row in ROWS.items() if row.alike in expected
+    }
+    # numpy's covariance is rounding alone here; and for the probe, classes of equal size are a tie
+    # that rounding decides
     assert_right(scores, features, labels, but=["h_score", "linear_probe", "pactran"])
     assert scores["h_score"].value == 0
-    assert scores["pactran"].value == pytest.approx(math.log(3), rel=1e-9)  # scikit-learn's solver complains about rows of zeros
+    assert scores["pactran"].value == pytest.approx(
+        math.log(3), rel=1e-9
+    )  # scikit-learn's solver complains about rows of zeros
     assert scores["linear_probe"].value <= 0.5
 
 
@@ -169,7 +195,16 @@ def test_a_large_constant_column_hides_nothing():
     without = results(features, labels)
     features[:, 5] = 1e9 / 3
     scores = results(features, labels)
-    for name in ("linear_probe", "ridge_probe", "knn", "h_score", "h_score_shrunk", "cka", "cka_biased", "participation_ratio"):
+    for name in (
+        "linear_probe",
+        "ridge_probe",
+        "knn",
+        "h_score",
+        "h_score_shrunk",
+        "cka",
+        "cka_biased",
+        "participation_ratio",
+    ):
         assert scores[name].value == pytest.approx(without[name].value, rel=1e-8), name
     assert expected["h_score"].value != pytest.approx(without["h_score"].value, rel=1e-3)
 
@@ -179,7 +214,9 @@ def test_dead_and_duplicated_columns():
     features, labels = tall(0)
     features = features.astype(np.float32)
     expected = results(features, labels)
-    widened = np.concatenate([features, features[:, ::-1], np.zeros((60, 6), np.float32)], axis=1)  # N stays above D
+    widened = np.concatenate(
+        [features, features[:, ::-1], np.zeros((60, 6), np.float32)], axis=1
+    )  # N stays above D
     scores = results(widened, labels, tuple(name for name in NAMES if name != "linear_probe"))
     assert not statuses(scores)
     assert_right(scores, widened, labels)
@@ -189,7 +226,9 @@ def test_dead_and_duplicated_columns():
 
 def test_one_column():
     features, labels = tall(0)
-    scores = results(features[:, :1], labels, tuple(name for name in NAMES if name != "linear_probe"))
+    scores = results(
+        features[:, :1], labels, tuple(name for name in NAMES if name != "linear_probe")
+    )
     assert statuses(scores) == dict.fromkeys(["hoyer", "alpha_req", "parc"], Status.UNDEFINED)
     assert_right(scores, features[:, :1], labels)
 
@@ -197,9 +236,18 @@ def test_one_column():
 def test_two_rows():
     features, labels = tall(0)
     scores = results(features[:2], labels[:2])
-    too_few = dict.fromkeys(["linear_probe", "ridge_probe", "knn", "knn_5", "cka", "spectral_alignment", "parc"], Status.TOO_FEW_ROWS)
-    assert statuses(scores) == too_few | dict.fromkeys(["ncti", "ncti_features", "alpha_req"], Status.UNDEFINED)
-    singular = ("sfda", "ncti_confidence", "ncti_classes")  # no variance within classes: numpy refuses, the limit is certain
+    too_few = dict.fromkeys(
+        ["linear_probe", "ridge_probe", "knn", "knn_5", "cka", "spectral_alignment", "parc"],
+        Status.TOO_FEW_ROWS,
+    )
+    assert statuses(scores) == too_few | dict.fromkeys(
+        ["ncti", "ncti_features", "alpha_req"], Status.UNDEFINED
+    )
+    singular = (
+        "sfda",
+        "ncti_confidence",
+        "ncti_classes",
+    )  # no variance within classes: numpy refuses, the limit is certain
     assert_right(scores, features[:2], labels[:2], but=singular)
     assert [scores[name].value for name in singular] == pytest.approx([1, 1, 0], abs=1e-12)
 
@@ -207,7 +255,9 @@ def test_two_rows():
 def test_one_row():
     features, _ = tall(0)
     scores = results(features[:1], [3])
-    assert set(statuses(scores)) == (set(NAMES) - LABEL_FREE) | {name for name in LABEL_FREE if ROWS[name].alike == "constant"}
+    assert set(statuses(scores)) == (set(NAMES) - LABEL_FREE) | {
+        name for name in LABEL_FREE if ROWS[name].alike == "constant"
+    }
     assert_right(scores, features[:1], np.array([0]))
 
 
@@ -248,7 +298,9 @@ def test_regression_at_huge_and_tiny_scales(scale):
     targets = features[:, :2] + np.random.default_rng(0).normal(size=(60, 2))
     scores, expected = results(features * scale, targets), results(features, targets)
     assert scores["ridge_probe"].value == pytest.approx(expected["ridge_probe"].value, rel=1e-9)
-    assert scores["logme"].value == pytest.approx(ROWS["logme"].oracle(features * scale, targets), rel=1e-8)
+    assert scores["logme"].value == pytest.approx(
+        ROWS["logme"].oracle(features * scale, targets), rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("scale", [1e30, 1e-30])

@@ -30,15 +30,27 @@ def test_noise_has_its_zero_also_with_more_columns_than_rows(width):
     """Scored on the rows it was fitted on, a discriminant is certain of noise once D >= N."""
     generator = np.random.default_rng(0)
     labels = np.arange(30) % 3
-    values = [featalign.score(generator.normal(size=(30, width)), labels, ["lda", "label_overlap", "spectral_alignment"]) for _ in range(20)]
+    values = [
+        featalign.score(
+            generator.normal(size=(30, width)),
+            labels,
+            ["lda", "label_overlap", "spectral_alignment"],
+        )
+        for _ in range(20)
+    ]
     assert np.mean([scores["lda"].value for scores in values]) == pytest.approx(1 / 3, abs=0.06)
-    assert np.mean([scores["label_overlap"].value for scores in values]) == pytest.approx(0, abs=0.03)
+    assert np.mean([scores["label_overlap"].value for scores in values]) == pytest.approx(
+        0, abs=0.03
+    )
     assert np.mean([scores["spectral_alignment"].value for scores in values]) > 0.9
 
 
 def test_an_overlap_that_says_nothing_has_a_note():
     features, labels = wide(0)
-    assert "span every direction" in featalign.score(features, labels, ["label_overlap"])["label_overlap"].note
+    assert (
+        "span every direction"
+        in featalign.score(features, labels, ["label_overlap"])["label_overlap"].note
+    )
 
 
 @pytest.mark.parametrize("name", ["gbc", "gbc_spherical"])
@@ -48,7 +60,9 @@ def test_the_logarithm_of_an_overlap_that_is_too_small(name):
     result = featalign.score(features, [0, 1], [name])[name]
     assert (result.ok, result.value) == (True, 0)
     assert float(result.note.split()[-1]) == pytest.approx(math.log(2) - 4 / 8e-4, rel=1e-5)
-    assert score(features / 10, [0, 1], name) == pytest.approx(-2 * math.exp(-0.04 / 8e-4), rel=1e-12)
+    assert score(features / 10, [0, 1], name) == pytest.approx(
+        -2 * math.exp(-0.04 / 8e-4), rel=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", ["transrate", "sfda", "lda", "ncti"])
@@ -65,14 +79,21 @@ def test_a_sample_of_rows_is_close_and_says_so(name):
     if name == "transrate":
         assert statistics.rows is not None
         rows = np.sort(np.random.default_rng(0).choice(2000, 600, replace=False))
-        assert result.value == pytest.approx(oracles.transrate(features[rows], labels[rows]), rel=1e-9)
+        assert result.value == pytest.approx(
+            oracles.transrate(features[rows], labels[rows]), rel=1e-9
+        )
 
 
 def test_a_class_that_the_sample_lost():
     labels = np.repeat([0, 1, 2], [30, 29, 1])
     features = np.random.default_rng(0).normal(size=(60, 4)) + labels[:, None]
     scorers = select(["transrate", "sfda", "lda", "ncti"])
-    statistics = gather(features, check_labels(labels, 60), frozenset().union(*(scorer.needs for scorer in scorers)), max_rows=20)
+    statistics = gather(
+        features,
+        check_labels(labels, 60),
+        frozenset().union(*(scorer.needs for scorer in scorers)),
+        max_rows=20,
+    )
     assert statistics.rows is not None
     assert 2 not in statistics.rows.labels
     with double_precision():
@@ -83,7 +104,9 @@ def test_a_class_that_the_sample_lost():
 def test_the_largest_eigenvalue(size):
     rows = np.random.default_rng(size).normal(size=(size + 3, size)) * np.geomspace(1, 0.01, size)
     with double_precision():
-        assert float(largest_eigenvalue(jnp.asarray(rows.T @ rows))) == pytest.approx(np.linalg.norm(rows, 2) ** 2, rel=1e-9)
+        assert float(largest_eigenvalue(jnp.asarray(rows.T @ rows))) == pytest.approx(
+            np.linalg.norm(rows, 2) ** 2, rel=1e-9
+        )
         assert float(largest_eigenvalue(jnp.zeros((size, size)))) == 0
         assert float(largest_eigenvalue(jnp.eye(size))) == pytest.approx(1, rel=1e-12)
 
@@ -106,22 +129,37 @@ def test_the_curve_is_what_ridge_regression_does():
             features, targets = draw(size)
             gram = oracles.centred(features).T @ oracles.centred(features)
             cross = oracles.centred(features).T @ oracles.centred(targets)
-            fits = [np.linalg.solve(gram + penalty * np.eye(60), cross) for penalty in size * np.geomspace(1e-4, 1e2, 25)]
-            guesses = [targets.mean(axis=0) + (tested - features.mean(axis=0)) @ fit for fit in fits]
+            fits = [
+                np.linalg.solve(gram + penalty * np.eye(60), cross)
+                for penalty in size * np.geomspace(1e-4, 1e2, 25)
+            ]
+            guesses = [
+                targets.mean(axis=0) + (tested - features.mean(axis=0)) @ fit for fit in fits
+            ]
             errors.append([np.mean((truth - guess) ** 2) / truth.var() for guess in guesses])
-        assert predicted * (1 + 1 / size) == pytest.approx(np.mean(errors, axis=0).min(), abs=0.04), size
+        assert predicted * (1 + 1 / size) == pytest.approx(
+            np.mean(errors, axis=0).min(), abs=0.04
+        ), size
 
 
 def test_the_curve_ends_in_the_score():
     for features, labels in (tall(0), wide(0)):
         curve = spectral_curve(features, labels)
         assert list(curve)[-1] == len(labels)
-        assert curve[len(labels)] == pytest.approx(score(features, labels, "spectral_alignment"), rel=1e-12)
+        assert curve[len(labels)] == pytest.approx(
+            score(features, labels, "spectral_alignment"), rel=1e-12
+        )
         assert all(0 <= error <= 1 for error in curve.values())
 
 
 @pytest.mark.parametrize(
-    ("change", "message"), [({"sizes": [1]}, "sizes"), ({"sizes": []}, "sizes"), ({"labels": np.zeros(60, int)}, "one class")], ids=str
+    ("change", "message"),
+    [
+        ({"sizes": [1]}, "sizes"),
+        ({"sizes": []}, "sizes"),
+        ({"labels": np.zeros(60, int)}, "one class"),
+    ],
+    ids=str,
 )
 def test_curves_that_cannot_be(change, message):
     features, labels = tall(0)
@@ -132,7 +170,9 @@ def test_curves_that_cannot_be(change, message):
 def test_the_terms_of_ncti_make_its_value():
     features, labels = tall(0)
     names = ["ncti", "ncti_confidence", "ncti_features", "ncti_classes"]
-    whole, confidence, spread, scatter = (result.value for result in featalign.score(features, labels, names).values())
+    whole, confidence, spread, scatter = (
+        result.value for result in featalign.score(features, labels, names).values()
+    )
     assert whole == pytest.approx(confidence + spread - scatter, rel=1e-12)
 
 

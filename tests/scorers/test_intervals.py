@@ -17,8 +17,16 @@ from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
 from tests.scorers.cases import imbalanced, tall, wide
 
-OF_FEATURES = tuple(scorer for scorer in SCORERS if not scorer.needs & {"source_probabilities", "source_logits", "tangent"})
-OF_MOMENTS = tuple(scorer for scorer in OF_FEATURES if "rows" not in scorer.needs and scorer.name not in ("dead_fraction", "gbc_diagonal"))
+OF_FEATURES = tuple(
+    scorer
+    for scorer in SCORERS
+    if not scorer.needs & {"source_probabilities", "source_logits", "tangent"}
+)
+OF_MOMENTS = tuple(
+    scorer
+    for scorer in OF_FEATURES
+    if "rows" not in scorer.needs and scorer.name not in ("dead_fraction", "gbc_diagonal")
+)
 
 
 def needs_of(scorers):
@@ -37,10 +45,21 @@ def test_statistics_under_permuted_labels_are_those_of_another_pass(case):
     checked, outputs = check_labels(labels, len(labels)), outputs_for(labels)
     loose = {"linear_probe", "pactran"}  # these fit less closely, see below
     with double_precision():
-        statistics = gather(features, checked, needs_of(SCORERS), batch_rows=16, source_outputs=outputs, for_intervals=True)
+        statistics = gather(
+            features,
+            checked,
+            needs_of(SCORERS),
+            batch_rows=16,
+            source_outputs=outputs,
+            for_intervals=True,
+        )
         orders = list(relabelled(statistics))
         assert len(orders) == NUM_ORDERS >= 20
-        specials = {scorer.name: scorer.permuted(orders) for scorer in SCORERS if scorer.permuted is not None and scorer.name not in loose}
+        specials = {
+            scorer.name: scorer.permuted(orders)
+            for scorer in SCORERS
+            if scorer.permuted is not None and scorer.name not in loose
+        }
         for number in (0, 7):
             assert statistics.orders is not None
             permuted = check_labels(labels[statistics.orders.orders[number]], len(labels))
@@ -49,45 +68,75 @@ def test_statistics_under_permuted_labels_are_those_of_another_pass(case):
                 if scorer.name in loose:
                     continue
                 expected = evaluate(scorer, anew)
-                value = specials[scorer.name][number] if scorer.name in specials else evaluate(scorer, orders[number]).value
+                value = (
+                    specials[scorer.name][number]
+                    if scorer.name in specials
+                    else evaluate(scorer, orders[number]).value
+                )
                 if expected.ok:
                     assert value == pytest.approx(expected.value, rel=1e-7, abs=1e-10), scorer.name
 
 
-@pytest.mark.parametrize("labels", [np.random.default_rng(0).normal(size=(60, 2)), np.random.default_rng(0).integers(0, 2, (60, 3))])
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.random.default_rng(0).normal(size=(60, 2)),
+        np.random.default_rng(0).integers(0, 2, (60, 3)),
+    ],
+)
 @pytest.mark.parametrize("case", [tall, wide])
 def test_the_same_for_label_columns(labels, case):
     features, _ = case(0)
     labels = labels[: len(features)]
     checked = check_labels(labels, len(labels))
-    scorers = tuple(scorer for scorer in OF_FEATURES if checked.task in scorer.tasks and scorer.uses_labels and scorer.name != "linear_probe")
+    scorers = tuple(
+        scorer
+        for scorer in OF_FEATURES
+        if checked.task in scorer.tasks and scorer.uses_labels and scorer.name != "linear_probe"
+    )
     assert len(scorers) >= 6
     with double_precision():
         statistics = gather(features, checked, needs_of(scorers), batch_rows=16, for_intervals=True)
         order = list(relabelled(statistics))[3]
         assert statistics.orders is not None
-        anew = gather(features, check_labels(labels[statistics.orders.orders[3]], len(labels)), needs_of(scorers))
+        anew = gather(
+            features,
+            check_labels(labels[statistics.orders.orders[3]], len(labels)),
+            needs_of(scorers),
+        )
         for scorer in scorers:
-            assert evaluate(scorer, order).value == pytest.approx(evaluate(scorer, anew).value, rel=1e-7, abs=1e-10), scorer.name
+            assert evaluate(scorer, order).value == pytest.approx(
+                evaluate(scorer, anew).value, rel=1e-7, abs=1e-10
+            ), scorer.name
 
 
 def test_zero_of_pactran_is_within_its_spread():
     features, labels = tall(0)
     (scorer,) = select(["pactran"])
     with double_precision():
-        statistics = gather(features, check_labels(labels, len(labels)), scorer.needs, for_intervals=True)
+        statistics = gather(
+            features, check_labels(labels, len(labels)), scorer.needs, for_intervals=True
+        )
         orders = list(relabelled(statistics))
         assert scorer.permuted is not None
-        quick, exact = np.array(scorer.permuted(orders)), np.array([evaluate(scorer, order).value for order in orders])
+        quick, exact = (
+            np.array(scorer.permuted(orders)),
+            np.array([evaluate(scorer, order).value for order in orders]),
+        )
         assert np.abs(quick - exact).max() < 0.05 * exact.std()
 
 
 def sample(seed, count, width, classes=4):
     random = np.random.default_rng([seed, 9])
     fixed = np.random.default_rng(1)
-    means, mixing = 0.6 * fixed.normal(size=(classes, width)), fixed.normal(size=(width, width)) / math.sqrt(width)
+    means, mixing = (
+        0.6 * fixed.normal(size=(classes, width)),
+        fixed.normal(size=(width, width)) / math.sqrt(width),
+    )
     labels = random.integers(0, classes, count)
-    return np.maximum(random.normal(size=(count, width)) @ mixing + means[labels], 0).astype(np.float32), labels
+    return np.maximum(random.normal(size=(count, width)) @ mixing + means[labels], 0).astype(
+        np.float32
+    ), labels
 
 
 def errors_and_scatter(count, width, scorers):
@@ -96,11 +145,20 @@ def errors_and_scatter(count, width, scorers):
     with double_precision():
         for seed in range(40):
             features, labels = sample(seed, count, width)
-            statistics = gather(features, check_labels(labels, count), needs_of(scorers), for_intervals=seed < 5)
+            statistics = gather(
+                features, check_labels(labels, count), needs_of(scorers), for_intervals=seed < 5
+            )
             values.append([evaluate(scorer, statistics).value for scorer in scorers])
             if seed < 5:
                 results = evaluate_with_intervals(scorers, statistics)
-                halves.append([(result.interval[1] - result.interval[0]) / 2 if result.interval else math.nan for result in results.values()])
+                halves.append(
+                    [
+                        (result.interval[1] - result.interval[0]) / 2
+                        if result.interval
+                        else math.nan
+                        for result in results.values()
+                    ]
+                )
     return np.mean(halves, axis=0), np.std(values, axis=0, ddof=1)
 
 
@@ -111,14 +169,24 @@ def test_intervals_from_moments_are_as_wide_as_values_scatter():
 
 
 def test_intervals_where_rows_are_fewer_than_features():
-    scorers = tuple(scorer for scorer in OF_MOMENTS if scorer.name not in ("h_score", "label_overlap") and not scorer.name.startswith("gbc"))
+    scorers = tuple(
+        scorer
+        for scorer in OF_MOMENTS
+        if scorer.name not in ("h_score", "label_overlap") and not scorer.name.startswith("gbc")
+    )
     half_widths, scatter = errors_and_scatter(80, 200, scorers)
     for scorer, ratio in zip(scorers, half_widths / scatter, strict=True):
-        assert 0.6 < ratio < 5, scorer.name  # an interval of 90% is 1.6 to 2.0 deviations to each side; few pairs and halves make it rough
+        assert 0.6 < ratio < 5, (
+            scorer.name
+        )  # an interval of 90% is 1.6 to 2.0 deviations to each side; few pairs and halves make it rough
 
 
 def test_intervals_from_rows_are_as_wide_as_values_scatter():
-    scorers = tuple(scorer for scorer in OF_FEATURES if "rows" in scorer.needs and scorer.name not in ("knn_5", "linear_probe", "ncti"))
+    scorers = tuple(
+        scorer
+        for scorer in OF_FEATURES
+        if "rows" in scorer.needs and scorer.name not in ("knn_5", "linear_probe", "ncti")
+    )
     half_widths, scatter = errors_and_scatter(300, 10, scorers)
     for scorer, ratio in zip(scorers, half_widths / (1.645 * scatter), strict=True):
         assert 0.5 < ratio < 2.2, scorer.name
@@ -137,15 +205,25 @@ def test_everything_at_once():
         if name == "dead_fraction":  # no column is near death
             assert (result.interval, result.note) == (None, "no interval can be told")
         else:
-            assert not result.ok or (result.interval is not None and result.interval[0] <= result.value <= result.interval[1]), name
+            assert not result.ok or (
+                result.interval is not None
+                and result.interval[0] <= result.value <= result.interval[1]
+            ), name
     record = judged["logme"].to_record()
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert set(record["zero"]) == {"mean", "spread", "orders"}
 
 
 def test_values_of_noise_are_at_their_zeros():
-    features, labels = np.random.default_rng(0).normal(size=(200, 30)), np.random.default_rng(1).integers(0, 3, 200)
-    names = [scorer.name for scorer in OF_FEATURES if scorer.uses_labels and scorer.name != "linear_probe"]
+    features, labels = (
+        np.random.default_rng(0).normal(size=(200, 30)),
+        np.random.default_rng(1).integers(0, 3, 200),
+    )
+    names = [
+        scorer.name
+        for scorer in OF_FEATURES
+        if scorer.uses_labels and scorer.name != "linear_probe"
+    ]
     for name, result in featalign.score(features, labels, names, intervals=True).items():
         assert result.zero is not None
         assert abs(result.value - result.zero.mean) < 4 * result.zero.spread + 1e-9, name
@@ -153,7 +231,12 @@ def test_values_of_noise_are_at_their_zeros():
 
 def test_perfect_accuracy_has_an_interval():
     labels = np.arange(40) % 2
-    result = featalign.score(labels[:, None] + 0.01 * np.random.default_rng(0).normal(size=(40, 3)), labels, ["knn"], intervals=True)["knn"]
+    result = featalign.score(
+        labels[:, None] + 0.01 * np.random.default_rng(0).normal(size=(40, 3)),
+        labels,
+        ["knn"],
+        intervals=True,
+    )["knn"]
     assert result.value == 1
     assert result.interval is not None
     assert 0.9 < result.interval[0] < 0.95 < result.interval[1] == 1
@@ -165,21 +248,29 @@ def test_few_rows_and_bad_values_give_a_status_or_no_interval_but_no_error():
         assert result.interval is None or all(math.isfinite(end) for end in result.interval)
     features = features.copy()
     features[3, 2] = np.nan
-    assert featalign.score(features, labels, ["logme"], intervals=True)["logme"].status is Status.NOT_FINITE
+    assert (
+        featalign.score(features, labels, ["logme"], intervals=True)["logme"].status
+        is Status.NOT_FINITE
+    )
     for result in featalign.score(np.ones((6, 4)), [0, 1] * 3, intervals=True).values():
         assert result.ok or (result.interval is None and result.zero is None)
 
 
 def test_zeros_are_seeded():
     features, labels = tall(0)
-    first, again, other = (featalign.score(features, labels, ["knn", "logme"], seed=seed, intervals=True) for seed in (0, 0, 1))
+    first, again, other = (
+        featalign.score(features, labels, ["knn", "logme"], seed=seed, intervals=True)
+        for seed in (0, 0, 1)
+    )
     assert first == again
     assert first["knn"].zero != other["knn"].zero
 
 
 def test_features_of_low_rank_and_huge_scale_have_intervals():
     features, labels = tall(0)
-    result = featalign.score(np.hstack([features, features]) * 1e8, labels, ["transrate"], intervals=True)["transrate"]
+    result = featalign.score(
+        np.hstack([features, features]) * 1e8, labels, ["transrate"], intervals=True
+    )["transrate"]
     assert result.ok
     assert result.interval is not None
     assert result.interval[0] < result.value < result.interval[1]
@@ -187,14 +278,18 @@ def test_features_of_low_rank_and_huge_scale_have_intervals():
 
 def test_rows_that_are_alone_in_their_class_leave_no_interval_where_rows_are_few():
     features = np.random.default_rng(0).normal(size=(20, 64))
-    for result in featalign.score(features, np.arange(20), ["logme", "h_score_shrunk"], intervals=True).values():
+    for result in featalign.score(
+        features, np.arange(20), ["logme", "h_score_shrunk"], intervals=True
+    ).values():
         assert result.interval is None
         assert "no interval" in result.note
 
 
 def test_perfect_likelihoods_stay_on_their_side_of_zero():
     features, labels = tall(0)
-    for result in featalign.score(features, labels, ["leep", "nce"], source_probabilities=np.eye(3)[labels], intervals=True).values():
+    for result in featalign.score(
+        features, labels, ["leep", "nce"], source_probabilities=np.eye(3)[labels], intervals=True
+    ).values():
         assert result.value == 0
         assert result.interval is None
 

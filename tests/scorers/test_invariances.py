@@ -32,18 +32,28 @@ def original(case, seed, names):
 
 
 def declaring(invariance):
-    return tuple(scorer.name for scorer in SCORERS if scorer.name in ROWS and invariance in scorer.invariances)
+    return tuple(
+        scorer.name
+        for scorer in SCORERS
+        if scorer.name in ROWS and invariance in scorer.invariances
+    )
 
 
 def assert_equal(actual, expected, *, relative=1e-8):
     for name, value in expected.items():
-        # a share of rows may move by the rows whose vote or logits are within rounding of a tie, and no more
+        # a share of rows may move by the rows whose vote or logits are within rounding of a tie,
+        # and no more
         slack = 1.01 / NUM_ROWS if ROWS[name].rows_off else 0.0
         assert actual[name] == pytest.approx(value, rel=relative, abs=max(slack, 1e-10)), name
 
 
 def test_only_known_invariances_are_declared():
-    assert frozenset().union(*(scorer.invariances for scorer in SCORERS)) <= {"rotation", "scale", "shift", "duplication"}
+    assert frozenset().union(*(scorer.invariances for scorer in SCORERS)) <= {
+        "rotation",
+        "scale",
+        "shift",
+        "duplication",
+    }
 
 
 @quick
@@ -68,7 +78,9 @@ def test_scale(case, seed, exponent):
 def test_shift(case, seed, direction, exponent):
     features, labels = case(seed)
     names = declaring("shift")
-    shifted = features + 10**exponent * np.random.default_rng(direction).normal(size=features.shape[1])
+    shifted = features + 10**exponent * np.random.default_rng(direction).normal(
+        size=features.shape[1]
+    )
     assert_equal(scores(shifted, labels, names), original(case, seed, names))
 
 
@@ -76,11 +88,18 @@ def test_shift(case, seed, direction, exponent):
 def test_duplication(case):
     features, labels = case(0)
     names = declaring("duplication")
-    assert_equal(scores(np.concatenate([features, features]), np.concatenate([labels, labels]), names), original(case, 0, names))
+    assert_equal(
+        scores(np.concatenate([features, features]), np.concatenate([labels, labels]), names),
+        original(case, 0, names),
+    )
 
 
 @quick
-@given(st.sampled_from([tall, imbalanced]), st.integers(0, 2), st.lists(st.integers(-(10**9), 10**9), min_size=3, max_size=3, unique=True))
+@given(
+    st.sampled_from([tall, imbalanced]),
+    st.integers(0, 2),
+    st.lists(st.integers(-(10**9), 10**9), min_size=3, max_size=3, unique=True),
+)
 def test_other_names_in_the_same_order_change_nothing_at_all(case, seed, new_names):
     features, labels = case(seed)
     names = tuple(ROWS)
@@ -92,7 +111,9 @@ def test_other_names_in_the_same_order_change_nothing_at_all(case, seed, new_nam
 def test_classes_in_another_order(case, seed, order):
     features, labels = case(seed)
     names = tuple(name for name, row in ROWS.items() if row.order == "none")
-    assert_equal(scores(features, np.array(order)[labels], names), original(case, seed, names), relative=1e-9)
+    assert_equal(
+        scores(features, np.array(order)[labels], names), original(case, seed, names), relative=1e-9
+    )
 
 
 @quick
@@ -101,7 +122,9 @@ def test_rows_in_another_order(case, seed, order):
     features, labels = case(seed)
     rows = np.random.default_rng(order).permutation(len(labels))
     names = tuple(name for name, row in ROWS.items() if row.order != "folds")
-    assert_equal(scores(features[rows], labels[rows], names), original(case, seed, names), relative=1e-9)
+    assert_equal(
+        scores(features[rows], labels[rows], names), original(case, seed, names), relative=1e-9
+    )
 
 
 @pytest.mark.parametrize("seed", [0, 1])
@@ -116,4 +139,6 @@ def test_other_folds_give_a_similar_probe(seed):
 
 def test_the_same_input_gives_the_same_bits():
     features, labels = tall(0)
-    assert scores(features, labels, tuple(ROWS)) == scores(features.copy(), labels.copy(), tuple(ROWS))
+    assert scores(features, labels, tuple(ROWS)) == scores(
+        features.copy(), labels.copy(), tuple(ROWS)
+    )

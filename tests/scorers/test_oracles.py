@@ -14,7 +14,11 @@ NAMES = [row.name for row in FEATURE_ROWS]
 
 
 def assert_near(row: ScorerRow, actual: float, expected: float, num_rows: int) -> None:
-    assert actual == pytest.approx(expected, rel=row.relative, abs=max(1e-12, (row.rows_off + 1e-6) / num_rows if row.rows_off else 0)), row.name
+    assert actual == pytest.approx(
+        expected,
+        rel=row.relative,
+        abs=max(1e-12, (row.rows_off + 1e-6) / num_rows if row.rows_off else 0),
+    ), row.name
 
 
 def test_every_scorer_has_one_row_and_every_row_a_scorer():
@@ -22,7 +26,9 @@ def test_every_scorer_has_one_row_and_every_row_a_scorer():
 
 
 def test_the_rows_know_which_scorers_take_regression():
-    assert {row.name for row in SCORER_ROWS if row.regression} == {scorer.name for scorer in SCORERS if "regression" in scorer.tasks}
+    assert {row.name for row in SCORER_ROWS if row.regression} == {
+        scorer.name for scorer in SCORERS if "regression" in scorer.tasks
+    }
 
 
 @pytest.mark.parametrize(("seed", "dtype"), [(0, "float64"), (1, "float32")])
@@ -33,7 +39,12 @@ def test_equal_to_the_oracle(case, seed, dtype):
     scores = featalign.score(features, labels, NAMES)
     for row in FEATURE_ROWS:
         assert scores[row.name].ok, (row.name, scores[row.name])
-        assert_near(row, scores[row.name].value, row.oracle(features.astype(np.float64), labels), len(labels))
+        assert_near(
+            row,
+            scores[row.name].value,
+            row.oracle(features.astype(np.float64), labels),
+            len(labels),
+        )
 
 
 @pytest.mark.parametrize("case", [tall, wide])
@@ -50,7 +61,11 @@ def test_the_oracle_of_logme_is_the_multivariate_normal_density(case):
 def test_regression_equal_to_the_oracle(case):
     features, labels = case(3)
     generator = np.random.default_rng(3)
-    targets = features[:, :2] @ generator.normal(size=(2, 2)) + generator.normal(size=(len(features), 2)) + [10.0, 0.0]
+    targets = (
+        features[:, :2] @ generator.normal(size=(2, 2))
+        + generator.normal(size=(len(features), 2))
+        + [10.0, 0.0]
+    )
     scores = featalign.score(features, targets, NAMES)
     for row in FEATURE_ROWS:
         if row.regression:

@@ -21,7 +21,9 @@ from tests.scorers.cases import activations, balanced_labels, tall
 def several_labels(seed):
     features, _ = tall(seed)
     noise = np.random.default_rng(seed).normal(size=(60, 3))
-    return features, (features[:, :3] - features[:, :3].mean(axis=0) + 0.3 * noise > 0).astype(np.uint8)
+    return features, (features[:, :3] - features[:, :3].mean(axis=0) + 0.3 * noise > 0).astype(
+        np.uint8
+    )
 
 
 def relabelled(features, labels, number):
@@ -46,9 +48,15 @@ def brute_force(features, number):
 def test_several_labels_equal_to_the_oracles(seed):
     features, labels = several_labels(seed)
     scores = featalign.score(features, labels, ["linear_probe", "knn", "knn_1"])
-    assert scores["knn"].value == pytest.approx(oracles.knn(features, labels, neighbours=5), abs=1e-12)
-    assert scores["knn_1"].value == pytest.approx(oracles.knn(features, labels, neighbours=1), abs=1e-12)
-    assert scores["linear_probe"].value == pytest.approx(oracles.linear_probe(features, labels), abs=1.01 / labels.size)
+    assert scores["knn"].value == pytest.approx(
+        oracles.knn(features, labels, neighbours=5), abs=1e-12
+    )
+    assert scores["knn_1"].value == pytest.approx(
+        oracles.knn(features, labels, neighbours=1), abs=1e-12
+    )
+    assert scores["linear_probe"].value == pytest.approx(
+        oracles.linear_probe(features, labels), abs=1.01 / labels.size
+    )
     assert scores["linear_probe"].value > 0.6
 
 
@@ -59,19 +67,30 @@ def test_a_label_that_no_row_or_one_row_has():
     scores = featalign.score(features, labels, ["linear_probe", "knn"])
     assert scores["linear_probe"].ok
     # a label that no row has cannot be got wrong, and does not count
-    assert scores["knn"].value == pytest.approx(oracles.knn(features, labels[:, [0, 2]], neighbours=5), abs=1e-12)
+    assert scores["knn"].value == pytest.approx(
+        oracles.knn(features, labels[:, [0, 2]], neighbours=5), abs=1e-12
+    )
 
 
-@pytest.mark.parametrize("labels", [np.arange(120) % 3, (np.arange(120) % 10 == 0).astype(int)], ids=["balanced", "imbalanced"])
+@pytest.mark.parametrize(
+    "labels",
+    [np.arange(120) % 3, (np.arange(120) % 10 == 0).astype(int)],
+    ids=["balanced", "imbalanced"],
+)
 def test_the_zero_of_the_probe_agrees_with_plain_scorings(labels):
     features = activations(0, 120, 12, labels)
     orders = relabelled(features, labels, 20)
     with double_precision():
         values = np.array(permuted(orders))
-        plain = np.array([result.values.mean() for result in map(compute, orders) if isinstance(result, RowMean)])
+        plain = np.array(
+            [result.values.mean() for result in map(compute, orders) if isinstance(result, RowMean)]
+        )
     assert len(values) == len(plain) == 20
     assert abs(values.mean() - plain.mean()) <= plain.std() + 1 / len(labels)
-    assert values.mean() < featalign.score(features, labels, ["linear_probe"])["linear_probe"].value or labels.max() == 1
+    assert (
+        values.mean() < featalign.score(features, labels, ["linear_probe"])["linear_probe"].value
+        or labels.max() == 1
+    )
 
 
 def test_the_zero_of_the_probe_for_several_labels():
@@ -79,7 +98,9 @@ def test_the_zero_of_the_probe_for_several_labels():
     orders = relabelled(features, labels, 20)
     with double_precision():
         values = np.array(permuted(orders))
-        plain = np.array([result.values.mean() for result in map(compute, orders) if isinstance(result, RowMean)])
+        plain = np.array(
+            [result.values.mean() for result in map(compute, orders) if isinstance(result, RowMean)]
+        )
     assert abs(values.mean() - plain.mean()) <= plain.std() + 1 / labels.size
 
 
@@ -95,7 +116,10 @@ def test_the_strongest_penalty_alone_is_what_the_zero_fits():
 def strongest(features, labels):
     rows = oracles.centred(features) / features.std(axis=0)
     folds = oracles.stratified_folds(labels, oracles.NUM_FOLDS, seed=0)
-    hits = sum(oracles.held_out(rows, labels, folds != fold, max(oracles.PENALTIES))[1] for fold in range(oracles.NUM_FOLDS))
+    hits = sum(
+        oracles.held_out(rows, labels, folds != fold, max(oracles.PENALTIES))[1]
+        for fold in range(oracles.NUM_FOLDS)
+    )
     return hits / len(labels)
 
 
@@ -104,13 +128,27 @@ def test_neighbours_are_exact_over_many_blocks():
     assert (search.nearest(features, 5) == brute_force(features.astype(np.float64), 5)).all()
 
 
-@pytest.mark.parametrize("kind", ["whole numbers", "copies", "one column", "far row", "far from zero", "close pairs", "constant", "few rows"])
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "whole numbers",
+        "copies",
+        "one column",
+        "far row",
+        "far from zero",
+        "close pairs",
+        "constant",
+        "few rows",
+    ],
+)
 def test_neighbours_where_rounding_could_mislead(kind):
     generator = np.random.default_rng(0)
     features = generator.normal(size=(700, 16))
     if kind == "whole numbers":
         features = generator.integers(0, 3, size=(700, 6)).astype(np.float32)
-    if kind == "copies":  # exact in quarters, so that all equal distances are equal in any order of summation
+    if (
+        kind == "copies"
+    ):  # exact in quarters, so that all equal distances are equal in any order of summation
         features = np.repeat(np.round(4 * features[:70]) / 4, 10, axis=0)
     if kind == "one column":
         features = np.round(features[:, :1] * 64) / 64

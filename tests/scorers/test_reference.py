@@ -19,7 +19,8 @@ from tests.shared import SHARED
 
 REFERENCE = SHARED / "reference"
 pytestmark = pytest.mark.skipif(
-    not REFERENCE.is_dir(), reason="needs the reference values in ../shared/reference, which is not part of the repository"
+    not REFERENCE.is_dir(),
+    reason="needs the reference values in ../shared/reference, which is not part of the repository",
 )
 CASES = ("tall", "wide", "degenerate", "imbalanced", "offset", "noise", "regression")
 EXACT = ("knn_1", "knn_5")
@@ -48,7 +49,12 @@ def odd_blocks(features):
 
 def scored(features, labels, names, **options):
     scorers = [scorer for scorer in SCORERS if scorer.name in names]
-    statistics = gather(features, check_labels(labels, len(labels)), frozenset().union(*(scorer.needs for scorer in scorers)), **options)
+    statistics = gather(
+        features,
+        check_labels(labels, len(labels)),
+        frozenset().union(*(scorer.needs for scorer in scorers)),
+        **options,
+    )
     with double_precision():
         return {scorer.name: evaluate(scorer, statistics).value for scorer in scorers}
 
@@ -61,23 +67,36 @@ def targets_of(case, arrays):
 @pytest.mark.parametrize("case", CASES)
 def test_reference_values(case, streamed, arrays, expected):
     features, labels = arrays[f"{case}_features"], targets_of(case, arrays)
-    values = {name: value for name, value in expected[case].items() if name in {scorer.name for scorer in SCORERS}}
+    values = {
+        name: value
+        for name, value in expected[case].items()
+        if name in {scorer.name for scorer in SCORERS}
+    }
     if case == "offset":
         values["cka"] = CKA_OF_OFFSET
     blocks = odd_blocks(features) if streamed == "odd blocks" else features
-    options: dict[str, Any] = {"7 rows": {"batch_rows": 7}, "1 row": {"batch_rows": 1}}.get(streamed, {})
+    options: dict[str, Any] = {"7 rows": {"batch_rows": 7}, "1 row": {"batch_rows": 1}}.get(
+        streamed, {}
+    )
     if case != "regression":
         probabilities = arrays[f"{case}_source_probabilities"]
         outputs = SourceOutputs.from_probabilities(probabilities, len(labels))
-        options["source_outputs"] = replace(outputs, blocks=lambda: odd_blocks(probabilities)) if streamed == "odd blocks" else outputs
+        options["source_outputs"] = (
+            replace(outputs, blocks=lambda: odd_blocks(probabilities))
+            if streamed == "odd blocks"
+            else outputs
+        )
     scores = scored(blocks, labels, values, **options)
     assert values
     assert scores.keys() == values.keys()
     for name, value in values.items():
-        assert scores[name] == (value if name in EXACT else pytest.approx(value, rel=ROUGH.get(name, 1e-6), abs=0)), name
+        assert scores[name] == (
+            value if name in EXACT else pytest.approx(value, rel=ROUGH.get(name, 1e-6), abs=0)
+        ), name
 
 
-# The file has 0.66544 here, from an uncentred float64 Gram with entries of 6e7, which loses 2 %. The float32 features are whole multiples of 2^-24,
+# The file has 0.66544 here, from an uncentred float64 Gram with entries of 6e7, which loses 2 %.
+# The float32 features are whole multiples of 2^-24,
 # so that whole numbers give the value without rounding.
 CKA_OF_OFFSET = 0.6779036401122254
 
@@ -86,12 +105,21 @@ def test_cka_of_the_offset_case_in_whole_numbers(arrays):
     scaled = arrays["offset_features"].astype(np.float64) * 2.0**24
     assert (scaled == np.round(scaled)).all()
     features = np.array([[int(value) for value in row] for row in scaled], dtype=object)
-    features -= features[0]  # another origin changes no centred Gram, and none of its cancellation matters to whole numbers
+    features -= features[
+        0
+    ]  # another origin changes no centred Gram, and none of its cancellation matters to whole numbers
     labels = arrays["offset_labels"]
-    one_hot = np.array([[int(label == other) for other in range(labels.max() + 1)] for label in labels], dtype=object)
-    cross = exact_hsic(features, one_hot) ** 2 / (exact_hsic(features, features) * exact_hsic(one_hot, one_hot))
+    one_hot = np.array(
+        [[int(label == other) for other in range(labels.max() + 1)] for label in labels],
+        dtype=object,
+    )
+    cross = exact_hsic(features, one_hot) ** 2 / (
+        exact_hsic(features, features) * exact_hsic(one_hot, one_hot)
+    )
     assert math.sqrt(cross) == pytest.approx(CKA_OF_OFFSET, rel=1e-14)
-    assert scored(arrays["offset_features"], labels, ["cka"])["cka"] == pytest.approx(math.sqrt(cross), rel=1e-9)
+    assert scored(arrays["offset_features"], labels, ["cka"])["cka"] == pytest.approx(
+        math.sqrt(cross), rel=1e-9
+    )
 
 
 def exact_hsic(first, second):

@@ -14,13 +14,17 @@ NAMES = ["parc", "nleep", "pactran"]
 
 def test_the_seed_changes_nothing_where_all_rows_are_read():
     features, labels = tall(0)
-    assert featalign.score(features, labels, NAMES, seed=1) == featalign.score(features, labels, NAMES, seed=2)
+    assert featalign.score(features, labels, NAMES, seed=1) == featalign.score(
+        features, labels, NAMES, seed=2
+    )
 
 
 def test_beyond_the_limit_a_seeded_sample_is_read_and_said():
     labels = balanced_labels(parc.MAX_ROWS + 300)
     features = activations(0, len(labels), 8, labels)
-    first, again, other = (featalign.score(features, labels, ["parc", "lfc"], seed=seed) for seed in (0, 0, 1))
+    first, again, other = (
+        featalign.score(features, labels, ["parc", "lfc"], seed=seed) for seed in (0, 0, 1)
+    )
     assert first == again
     assert first["parc"].note == f"on a seeded sample of {parc.MAX_ROWS} rows"
     assert first["lfc"].note == ""
@@ -28,7 +32,9 @@ def test_beyond_the_limit_a_seeded_sample_is_read_and_said():
     assert first["parc"].value == pytest.approx(other["parc"].value, rel=0.05)
     kept = np.sort(np.random.default_rng(0).choice(len(labels), parc.MAX_ROWS, replace=False))
     oracle = next(row.oracle for row in FEATURE_ROWS if row.name == "parc")
-    assert first["parc"].value == pytest.approx(oracle(features[kept], labels[kept]), rel=0.05)  # components of the sample alone
+    assert first["parc"].value == pytest.approx(
+        oracle(features[kept], labels[kept]), rel=0.05
+    )  # components of the sample alone
 
 
 def test_informative_features_are_told_from_permuted_labels():

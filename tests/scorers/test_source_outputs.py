@@ -22,7 +22,10 @@ NUM_SOURCE_CLASSES = 7
 def logits_of(labels, seed=0):
     """Logits that know something of the labels, with a source class that never has any mass."""
     generator = np.random.default_rng(seed)
-    logits = generator.normal(size=(len(labels), NUM_SOURCE_CLASSES)) + 2 * generator.normal(size=(labels.max() + 1, NUM_SOURCE_CLASSES))[labels]
+    logits = (
+        generator.normal(size=(len(labels), NUM_SOURCE_CLASSES))
+        + 2 * generator.normal(size=(labels.max() + 1, NUM_SOURCE_CLASSES))[labels]
+    )
     logits[:, 4] = -2000.0
     return logits
 
@@ -59,7 +62,11 @@ def test_all_invariances_hold_because_no_feature_is_read():
     logits = logits_of(labels)
     expected = values(features, labels, logits)
     assert values(np.random.default_rng(5).normal(size=(60, 3)), labels, logits) == expected
-    twice = values(np.concatenate([features, features]), np.concatenate([labels, labels]), np.concatenate([logits, logits]))
+    twice = values(
+        np.concatenate([features, features]),
+        np.concatenate([labels, labels]),
+        np.concatenate([logits, logits]),
+    )
     assert twice == pytest.approx(expected, rel=1e-12)
 
 
@@ -68,15 +75,25 @@ def test_order_and_names_of_rows_and_classes_change_nothing():
     logits = logits_of(labels)
     expected = values(features, labels, logits)
     order = np.random.default_rng(0).permutation(60)
-    assert values(features[order], labels[order], logits[order]) == pytest.approx(expected, rel=1e-12)
-    assert values(features, np.array([2, 0, 1])[labels], logits) == pytest.approx(expected, rel=1e-12)
-    assert values(features, np.array(["ant", "bee", "cat"])[labels], logits[:, ::-1]) == pytest.approx(expected, rel=1e-12)
+    assert values(features[order], labels[order], logits[order]) == pytest.approx(
+        expected, rel=1e-12
+    )
+    assert values(features, np.array([2, 0, 1])[labels], logits) == pytest.approx(
+        expected, rel=1e-12
+    )
+    assert values(
+        features, np.array(["ant", "bee", "cat"])[labels], logits[:, ::-1]
+    ) == pytest.approx(expected, rel=1e-12)
 
 
 def test_bounds():
     features, labels = tall(0)
-    certain = featalign.score(features, labels, FROM_PROBABILITIES, source_probabilities=np.eye(3)[labels])
-    uninformed = featalign.score(features, labels, FROM_PROBABILITIES, source_probabilities=np.full((60, 4), 0.25))
+    certain = featalign.score(
+        features, labels, FROM_PROBABILITIES, source_probabilities=np.eye(3)[labels]
+    )
+    uninformed = featalign.score(
+        features, labels, FROM_PROBABILITIES, source_probabilities=np.full((60, 4), 0.25)
+    )
     for name in FROM_PROBABILITIES:
         assert certain[name].value == pytest.approx(0, abs=1e-15)
         assert uninformed[name].value == pytest.approx(-math.log(3), rel=1e-12)
@@ -84,21 +101,39 @@ def test_bounds():
 
 def test_huge_logits_and_one_source_class():
     features, labels = tall(0)
-    assert values(features, labels, np.zeros((60, 1))) == pytest.approx({"leep": -math.log(3), "nce": -math.log(3), "energy": 0.0})
+    assert values(features, labels, np.zeros((60, 1))) == pytest.approx(
+        {"leep": -math.log(3), "nce": -math.log(3), "energy": 0.0}
+    )
     huge = values(features, labels, 1e30 * logits_of(labels))
     assert huge["leep"] == pytest.approx(huge["nce"], rel=1e-12)  # all mass is on one class
-    assert values(features, labels, logits_of(labels).astype(np.float16))["nce"] == pytest.approx(values(features, labels, logits_of(labels))["nce"])
+    assert values(features, labels, logits_of(labels).astype(np.float16))["nce"] == pytest.approx(
+        values(features, labels, logits_of(labels))["nce"]
+    )
 
 
 def test_many_rows_are_read_in_blocks():
     count = 2 * BLOCK_ROWS + 5
     labels = np.arange(count) % 3
     logits = logits_of(labels)
-    assert [len(block) for block in SourceOutputs.from_logits(logits, count).logits()] == [BLOCK_ROWS, BLOCK_ROWS, 5]
+    assert [len(block) for block in SourceOutputs.from_logits(logits, count).logits()] == [
+        BLOCK_ROWS,
+        BLOCK_ROWS,
+        5,
+    ]
     scores = values(np.ones((count, 1)), labels, logits)
     assert scores["energy"] == pytest.approx(np.log(np.exp(logits).sum(axis=1)).mean(), rel=1e-12)
-    joint = np.stack([np.bincount(logits[labels == label].argmax(axis=1), minlength=NUM_SOURCE_CLASSES) for label in range(3)]) / count
-    entropies = [-sum(p * math.log(p / column.sum()) for p in column if p > 0) for column in joint.T]
+    joint = (
+        np.stack(
+            [
+                np.bincount(logits[labels == label].argmax(axis=1), minlength=NUM_SOURCE_CLASSES)
+                for label in range(3)
+            ]
+        )
+        / count
+    )
+    entropies = [
+        -sum(p * math.log(p / column.sum()) for p in column if p > 0) for column in joint.T
+    ]
     assert scores["nce"] == pytest.approx(-sum(entropies), rel=1e-12)
 
 
@@ -119,7 +154,9 @@ def test_one_class_and_regression():
     for name in FROM_PROBABILITIES:
         assert one[name].status is Status.ONE_CLASS
         assert floats[name].status is Status.NOT_FOR_REGRESSION
-    assert one["energy"].value == floats["energy"].value == values(features, labels, logits)["energy"]
+    assert (
+        one["energy"].value == floats["energy"].value == values(features, labels, logits)["energy"]
+    )
 
 
 @pytest.mark.parametrize(
@@ -128,7 +165,10 @@ def test_one_class_and_regression():
         (lambda rows: rows[:-1], "one row for each of the 60 rows of features, got 59"),
         (lambda rows: rows[:, 0], r"shape \(N, D\)"),
         (lambda rows: rows.astype(str), "expected numbers"),
-        (lambda rows: np.where(np.arange(60)[:, None] == 7, np.nan, rows), "NaN or infinity in row 7"),
+        (
+            lambda rows: np.where(np.arange(60)[:, None] == 7, np.nan, rows),
+            "NaN or infinity in row 7",
+        ),
         (lambda rows: rows - 0.5, "a negative value in row 0; pass logits as source_logits"),
         (lambda rows: rows * 1.002, r"sum to 1, got 1\.002 in row 0"),
         (lambda rows: rows * 0, "sum to 1, got 0 in row 0"),
@@ -143,8 +183,12 @@ def test_probabilities_that_are_none(change, message):
 def test_rows_may_sum_to_one_within_a_thousandth():
     features, labels = tall(0)
     probabilities = softmax(logits_of(labels), axis=1)
-    rounded = featalign.score(features, labels, ["leep"], probabilities.astype(np.float16))["leep"].value
-    assert rounded == pytest.approx(featalign.score(features, labels, ["leep"], probabilities)["leep"].value, abs=1e-3)
+    rounded = featalign.score(features, labels, ["leep"], probabilities.astype(np.float16))[
+        "leep"
+    ].value
+    assert rounded == pytest.approx(
+        featalign.score(features, labels, ["leep"], probabilities)["leep"].value, abs=1e-3
+    )
 
 
 def test_logits_that_cannot_be_used():
@@ -152,5 +196,12 @@ def test_logits_that_cannot_be_used():
     logits = logits_of(labels)
     with pytest.raises(FeatalignError, match="got both"):
         featalign.score(features, labels, NAMES, softmax(logits, axis=1), source_logits=logits)
-    with pytest.raises(FeatalignError, match="source_logits: expected finite values, got NaN or infinity in row 3"):
-        featalign.score(features, labels, NAMES, source_logits=np.where(np.arange(60)[:, None] == 3, np.inf, logits))
+    with pytest.raises(
+        FeatalignError, match="source_logits: expected finite values, got NaN or infinity in row 3"
+    ):
+        featalign.score(
+            features,
+            labels,
+            NAMES,
+            source_logits=np.where(np.arange(60)[:, None] == 3, np.inf, logits),
+        )

@@ -14,7 +14,14 @@ from featalign.arrays import Labels, check_labels
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Status, evaluate
-from featalign.scorers.tangent import decompose, held_out_hits, predict, tangent_curve, tangent_folds, twins_accuracy
+from featalign.scorers.tangent import (
+    decompose,
+    held_out_hits,
+    predict,
+    tangent_curve,
+    tangent_folds,
+    twins_accuracy,
+)
 from featalign.statistics.gather import gather
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
 from tests import oracles
@@ -24,29 +31,57 @@ SCORERS = select([row.name for row in TANGENT_ROWS])
 COUNT = 45
 
 
-def evidence(labels: Labels, *, signal=1.5, twin_signal=0.5, twins=2, draws=2, seed: int | list[int] = 0):
+def evidence(
+    labels: Labels, *, signal=1.5, twin_signal=0.5, twins=2, draws=2, seed: int | list[int] = 0
+):
     random = np.random.default_rng(seed)
-    columns = np.eye(3)[labels.values] if labels.num_classes else np.hstack([labels.values] * 2)[:, :3]
+    columns = (
+        np.eye(3)[labels.values] if labels.num_classes else np.hstack([labels.values] * 2)[:, :3]
+    )
     count = len(labels.values)
 
     def draws_with(strength):
-        features = random.normal(size=(count, 6)) + strength * columns @ random.normal(size=(columns.shape[1], 6))
+        features = random.normal(size=(count, 6)) + strength * columns @ random.normal(
+            size=(columns.shape[1], 6)
+        )
         return tuple(
-            Draw(features, random.normal(size=(count, 9)) + strength * columns @ random.normal(size=(columns.shape[1], 9))) for _ in range(draws)
+            Draw(
+                features,
+                random.normal(size=(count, 9))
+                + strength * columns @ random.normal(size=(columns.shape[1], 9)),
+            )
+            for _ in range(draws)
         )
 
-    return Tangent(labels, np.arange(count), tangent_folds(labels, 0), draws_with(signal), tuple(draws_with(twin_signal) for _ in range(twins)))
+    return Tangent(
+        labels,
+        np.arange(count),
+        tangent_folds(labels, 0),
+        draws_with(signal),
+        tuple(draws_with(twin_signal) for _ in range(twins)),
+    )
 
 
 def labels_of(task):
     random = np.random.default_rng(3)
     if task == "classification":
         return check_labels(random.permutation(np.arange(COUNT) % 3), COUNT)
-    return check_labels(random.normal(size=(COUNT, 2)) if task == "regression" else random.integers(0, 2, (COUNT, 2)), COUNT)
+    return check_labels(
+        random.normal(size=(COUNT, 2))
+        if task == "regression"
+        else random.integers(0, 2, (COUNT, 2)),
+        COUNT,
+    )
 
 
 def statistics_of(tangent, **options):
-    return gather(np.ones((len(tangent.labels.values), 2)), tangent.labels, frozenset({"tangent"}), tangent=tangent, **options)
+    return gather(
+        np.ones((len(tangent.labels.values), 2)),
+        tangent.labels,
+        frozenset({"tangent"}),
+        tangent=tangent,
+        **options,
+    )
 
 
 @pytest.mark.parametrize("draws", [1, 3])
@@ -54,17 +89,25 @@ def statistics_of(tangent, **options):
 def test_equal_to_the_oracle(task, draws):
     tangent = evidence(labels_of(task), draws=draws)
     statistics = statistics_of(tangent)
-    pairs = [[(draw.features, draw.gradients) for draw in each] for each in (tangent.source, *tangent.twins)]
+    pairs = [
+        [(draw.features, draw.gradients) for draw in each]
+        for each in (tangent.source, *tangent.twins)
+    ]
     for scorer, row in zip(SCORERS, TANGENT_ROWS, strict=True):
         given = (pairs[0],) if row.name == "tangent_probe" else (pairs[0], pairs[1:])
         expected = row.oracle(*given, tangent.labels.values, tangent.folds)
-        assert evaluate(scorer, statistics).value == pytest.approx(expected, rel=row.relative), row.name
+        assert evaluate(scorer, statistics).value == pytest.approx(expected, rel=row.relative), (
+            row.name
+        )
 
 
 @pytest.mark.parametrize("task", ["classification", "multilabel", "regression"])
 def test_a_better_source_gains_and_its_interval_says_so(task):
     labels = labels_of(task)
-    probe, gain = (evaluate(scorer, statistics_of(evidence(labels, signal=2.0, twin_signal=0.1))) for scorer in SCORERS)
+    probe, gain = (
+        evaluate(scorer, statistics_of(evidence(labels, signal=2.0, twin_signal=0.1)))
+        for scorer in SCORERS
+    )
     assert probe.value > 0.6
     assert gain.interval is not None
     assert 0 < gain.interval[0] < gain.value < gain.interval[1]
@@ -80,9 +123,19 @@ def test_the_interval_covers_what_fresh_rows_twins_and_draws_would_give(twins, d
     for seed in range(60):
         random = np.random.default_rng([seed, 5])
         labels = check_labels(random.permutation(np.arange(60) % 3), 60)
-        own, *others = (0.6 + 0.25 * random.normal() for _ in range(twins + 1))  # twins scatter, and the source is as one of them
-        parts = [evidence(labels, signal=strength, twins=0, draws=draws, seed=[seed, place]).source for place, strength in enumerate((own, *others))]
-        result = evaluate(SCORERS[1], statistics_of(Tangent(labels, np.arange(60), tangent_folds(labels, 0), parts[0], tuple(parts[1:]))))
+        own, *others = (
+            0.6 + 0.25 * random.normal() for _ in range(twins + 1)
+        )  # twins scatter, and the source is as one of them
+        parts = [
+            evidence(labels, signal=strength, twins=0, draws=draws, seed=[seed, place]).source
+            for place, strength in enumerate((own, *others))
+        ]
+        result = evaluate(
+            SCORERS[1],
+            statistics_of(
+                Tangent(labels, np.arange(60), tangent_folds(labels, 0), parts[0], tuple(parts[1:]))
+            ),
+        )
         typical = _accuracy(own) - _accuracy(0.6, 0.25)
         assert result.interval is not None
         covered.append(result.interval[0] <= typical <= result.interval[1])
@@ -101,8 +154,17 @@ def _table() -> np.ndarray:
     for strength in _STRENGTHS:
         values = []
         for seed in range(12):
-            labels = check_labels(np.random.default_rng([seed, 9]).permutation(np.arange(60) % 3), 60)
-            values.append(evaluate(SCORERS[0], statistics_of(evidence(labels, signal=strength, twins=0, draws=1, seed=[seed, 77]))).value)
+            labels = check_labels(
+                np.random.default_rng([seed, 9]).permutation(np.arange(60) % 3), 60
+            )
+            values.append(
+                evaluate(
+                    SCORERS[0],
+                    statistics_of(
+                        evidence(labels, signal=strength, twins=0, draws=1, seed=[seed, 77])
+                    ),
+                ).value
+            )
         found.append(np.mean(values))
     return np.array(found)
 
@@ -115,10 +177,17 @@ def _accuracy(strength: float, spread: float = 0.0) -> float:
 def test_no_interval_where_nothing_varies():
     labels = check_labels(np.arange(60) % 3, 60)
     perfect = (Draw(5 * np.eye(3)[labels.values], np.zeros((60, 2))),)
-    result = evaluate(SCORERS[1], statistics_of(Tangent(labels, np.arange(60), tangent_folds(labels, 0), perfect, (perfect, perfect))))
+    result = evaluate(
+        SCORERS[1],
+        statistics_of(
+            Tangent(labels, np.arange(60), tangent_folds(labels, 0), perfect, (perfect, perfect))
+        ),
+    )
     assert result.value == 0
     assert result.interval is None
-    probe = evaluate_with_intervals(SCORERS[:1], statistics_of(evidence(labels, signal=9.0, draws=1), for_intervals=True))["tangent_probe"]
+    probe = evaluate_with_intervals(
+        SCORERS[:1], statistics_of(evidence(labels, signal=9.0, draws=1), for_intervals=True)
+    )["tangent_probe"]
     assert probe.value > 0.95
     assert probe.interval is not None
     assert probe.interval[0] < 1
@@ -137,7 +206,9 @@ def test_values_that_are_not_finite_are_a_status_wherever_they_are():
                 if place == "source"
                 else replace(tangent, twins=(tangent.twins[0], (tangent.twins[1][0], bad)))
             )
-            assert {evaluate(scorer, statistics_of(changed)).status for scorer in SCORERS} == {Status.GRADIENTS_NOT_FINITE}
+            assert {evaluate(scorer, statistics_of(changed)).status for scorer in SCORERS} == {
+                Status.GRADIENTS_NOT_FINITE
+            }
 
 
 def test_the_zero_of_noise_is_where_noise_scores():
@@ -148,7 +219,9 @@ def test_the_zero_of_noise_is_where_noise_scores():
         random = np.random.default_rng([seed, 1])
         noise = (Draw(random.normal(size=(50, 5)), random.normal(size=(50, 8))),)
         tangent = Tangent(labels, np.arange(50), tangent_folds(labels, 0), noise, ())
-        (result,) = evaluate_with_intervals(SCORERS[:1], statistics_of(tangent, for_intervals=True)).values()
+        (result,) = evaluate_with_intervals(
+            SCORERS[:1], statistics_of(tangent, for_intervals=True)
+        ).values()
         assert result.zero is not None
         values.append(result.value)
         zeros.append(result.zero.mean)
@@ -166,7 +239,13 @@ def test_labels_that_all_rows_have_change_neither_value_nor_zero():
     for labels in (columns[:, [0, 3]], columns):
         target = fa.Target.from_arrays("tags", images, labels)
         with tempfile.TemporaryDirectory() as folder:
-            row = fa.rank(["zoo/resnet_digits"], target, cache=folder, scorers=["tangent_probe"], intervals=True).rows[0]
+            row = fa.rank(
+                ["zoo/resnet_digits"],
+                target,
+                cache=folder,
+                scorers=["tangent_probe"],
+                intervals=True,
+            ).rows[0]
         found.append(row.scores["tangent_probe"])
     assert found[0].value == pytest.approx(found[1].value)
     assert found[0].zero == found[1].zero
@@ -197,7 +276,9 @@ def test_the_curve_ends_at_the_scores_and_rises():
 
 def test_black_boxes_few_rows_and_no_twins():
     labels = labels_of("classification")
-    for result in fa.score(np.ones((COUNT, 2)), labels.values, [scorer.name for scorer in SCORERS]).values():
+    for result in fa.score(
+        np.ones((COUNT, 2)), labels.values, [scorer.name for scorer in SCORERS]
+    ).values():
         assert result.status is Status.BLACK_BOX
         assert result.status.value.startswith("not available (black box)")
     alone = statistics_of(evidence(labels, twins=0))
@@ -214,14 +295,20 @@ def test_black_boxes_few_rows_and_no_twins():
 def test_constant_evidence_predicts_the_mean():
     labels = check_labels(np.array([0] * 20 + [1] * 10), 30)
     still = (Draw(np.ones((30, 3)), np.zeros((30, 4))),)
-    probe = evaluate(SCORERS[0], statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, (still,))))
+    probe = evaluate(
+        SCORERS[0],
+        statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, (still,))),
+    )
     assert probe.value == pytest.approx(2 / 3)
 
 
 def test_constants_that_no_sum_gives_exactly_predict_the_mean():
     labels = check_labels(np.array([0] * 20 + [1] * 10), 30)
     still = (Draw(np.full((30, 3), np.float32(0.1)), np.full((30, 4), 0.7)),)
-    probe = evaluate(SCORERS[0], statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, ())))
+    probe = evaluate(
+        SCORERS[0],
+        statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, ())),
+    )
     assert probe.value == pytest.approx(2 / 3)
 
 
@@ -232,7 +319,9 @@ def test_training_rows_that_are_all_alike_predict_the_mean():
     features[25] = 7.3
     folds = tangent_folds(labels, 0)
     parts = decompose(joint_gram(Draw(features, np.zeros((30, 2)))), folds)
-    assert [bool(part.values.any()) for part in parts] == [fold != folds[25] for fold in range(len(parts))]
+    assert [bool(part.values.any()) for part in parts] == [
+        fold != folds[25] for fold in range(len(parts))
+    ]
     held = parts[folds[25]].held
     assert held_out_hits(parts, labels)[held].tolist() == (labels.values[held] == 0).tolist()
 
@@ -244,8 +333,12 @@ def test_a_row_far_from_all_others_has_its_leverage_and_no_more():
     features = draw.features.copy()
     features[7] *= 1e7
     far = (replace(draw, features=features),)
-    expected = oracles.tangent_probe([(features, draw.gradients)], tangent.labels.values, tangent.folds)
-    assert evaluate(SCORERS[0], statistics_of(replace(tangent, source=far))).value == pytest.approx(expected)
+    expected = oracles.tangent_probe(
+        [(features, draw.gradients)], tangent.labels.values, tangent.folds
+    )
+    assert evaluate(SCORERS[0], statistics_of(replace(tangent, source=far))).value == pytest.approx(
+        expected
+    )
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
@@ -255,7 +348,9 @@ def test_no_scale_is_too_small_or_too_large(scale):
     def scaled(draws):
         return tuple(Draw(draw.features * scale, draw.gradients / scale) for draw in draws)
 
-    changed = replace(tangent, source=scaled(tangent.source), twins=tuple(scaled(twin) for twin in tangent.twins))
+    changed = replace(
+        tangent, source=scaled(tangent.source), twins=tuple(scaled(twin) for twin in tangent.twins)
+    )
     for scorer in SCORERS:
         assert evaluate(scorer, statistics_of(changed)) == evaluate(scorer, statistics_of(tangent))
 
@@ -264,7 +359,9 @@ def test_targets_out_of_range_are_a_status_and_no_choice_among_errors_that_are_n
     labels = labels_of("regression")
     tangent = evidence(labels)
     huge = replace(tangent, labels=replace(labels, values=labels.values * 1e200))
-    assert {evaluate(scorer, statistics_of(huge)).status for scorer in SCORERS} == {Status.UNDEFINED}
+    assert {evaluate(scorer, statistics_of(huge)).status for scorer in SCORERS} == {
+        Status.UNDEFINED
+    }
     part = decompose(joint_gram(tangent.source[0]), tangent.folds)[0]
     with np.errstate(over="ignore", invalid="ignore"):
         assert np.isnan(predict(part, huge.labels.values[part.training])).all()
@@ -274,9 +371,14 @@ def test_targets_out_of_range_are_a_status_and_no_choice_among_errors_that_are_n
 def test_the_grid_of_penalties_is_wide_enough(strength, monkeypatch):
     """Noise takes the largest, labels that are a function of the features the smallest: beyond them nothing is to be had."""
     random, labels = np.random.default_rng(1), labels_of("regression")
-    features = random.normal(size=(COUNT, 60)) + strength * labels.values @ random.normal(size=(2, 60))
+    features = random.normal(size=(COUNT, 60)) + strength * labels.values @ random.normal(
+        size=(2, 60)
+    )
     draws = (Draw(features, np.zeros((COUNT, 1))),)
-    statistics = lambda: statistics_of(Tangent(labels, np.arange(COUNT), tangent_folds(labels, 0), draws, ()))  # noqa: E731
+
+    def statistics():
+        return statistics_of(Tangent(labels, np.arange(COUNT), tangent_folds(labels, 0), draws, ()))
+
     value = evaluate(SCORERS[0], statistics()).value
     wider = tuple(10.0**power for power in np.arange(-8, 5.5, 0.5))
     monkeypatch.setattr("featalign.scorers.tangent.RELATIVE_PENALTIES", wider)
@@ -289,7 +391,11 @@ def test_a_source_that_cannot_be_differentiated_after_all_keeps_its_other_scores
             self.linear = nnx.Linear(6, 5, rngs=nnx.Rngs(seed))
 
         def __call__(self, inputs):
-            return jax.lax.while_loop(lambda carry: carry[0] < 2, lambda carry: (carry[0] + 1, 2 * carry[1]), (0, self.linear(inputs)))[1]
+            return jax.lax.while_loop(
+                lambda carry: carry[0] < 2,
+                lambda carry: (carry[0] + 1, 2 * carry[1]),
+                (0, self.linear(inputs)),
+            )[1]
 
     inputs = np.random.default_rng(0).normal(size=(40, 6)).astype(np.float32)
     target = fa.Target.from_arrays("numbers", inputs, np.arange(40) % 2)
@@ -297,21 +403,35 @@ def test_a_source_that_cannot_be_differentiated_after_all_keeps_its_other_scores
     row = fa.rank([source], target, cache=tmp_path, scorers=["knn", "tangent_gain"]).rows[0]
     assert row.scores["knn"].ok
     assert row.scores["tangent_gain"].status is Status.NO_GRADIENTS
-    assert any(warning.startswith("no tangent scores: looping: its embed function failed") for warning in row.warnings)
+    assert any(
+        warning.startswith("no tangent scores: looping: its embed function failed")
+        for warning in row.warnings
+    )
 
 
 def test_a_sample_of_the_rows_is_said(tmp_path):
     inputs = np.random.default_rng(0).normal(size=(420, 6)).astype(np.float32)
-    source = fa.flax_source("linear", nnx.Linear(6, 5, rngs=nnx.Rngs(0)), example=inputs[0], initialise=lambda s: nnx.Linear(6, 5, rngs=nnx.Rngs(s)))
+    source = fa.flax_source(
+        "linear",
+        nnx.Linear(6, 5, rngs=nnx.Rngs(0)),
+        example=inputs[0],
+        initialise=lambda s: nnx.Linear(6, 5, rngs=nnx.Rngs(s)),
+    )
     for count, note in ((420, "on a stratified sample of 400 rows"), (400, "")):
         target = fa.Target.from_arrays("numbers", inputs[:count], np.arange(count) % 2)
-        scores = fa.rank([source], target, cache=tmp_path, scorers=["tangent_probe", "tangent_gain"]).rows[0].scores
+        scores = (
+            fa.rank([source], target, cache=tmp_path, scorers=["tangent_probe", "tangent_gain"])
+            .rows[0]
+            .scores
+        )
         assert {scores[name].note for name in ("tangent_probe", "tangent_gain")} == {note}
 
 
 def test_rank_shows_the_gain_of_differentiable_sources_and_says_what_others_lack(tmp_path):
     target = fa.load_target("sklearn:digits", subset=60)
-    pixels = fa.Source.from_function("pixels", lambda images: images.reshape(len(images), -1) / 255, revision="1")
+    pixels = fa.Source.from_function(
+        "pixels", lambda images: images.reshape(len(images), -1) / 255, revision="1"
+    )
     names = ["tangent_probe", "tangent_gain"]
     ranking = fa.rank(["zoo/resnet_digits", pixels], target, cache=tmp_path, scorers=names)
     rows = {row.source: row.scores for row in ranking.rows}

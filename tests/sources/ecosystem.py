@@ -10,7 +10,20 @@ import featalign as fa
 from featalign.ranking import Ranking
 
 SCORERS = ["knn", "dead_fraction"]
-WORDS = ("red", "green", "blue", "cat", "dog", "bird", "runs", "sleeps", "sings", "very", "fast", "slow")
+WORDS = (
+    "red",
+    "green",
+    "blue",
+    "cat",
+    "dog",
+    "bird",
+    "runs",
+    "sleeps",
+    "sings",
+    "very",
+    "fast",
+    "slow",
+)
 
 
 def texts(count: int = 24) -> fa.Target:
@@ -34,8 +47,17 @@ def images(count: int = 24, size: int = 20) -> fa.Target:
     return fa.Target.from_arrays("sides", pixels, labels)
 
 
-def ranked_twice(source: Any, target: fa.Target, cache: Path, calls: Callable[[], int], layers: str | None = "all") -> Ranking:
-    """The ranking of a source; a second one must be equal, and must not have called the model again."""
+def ranked_twice(
+    source: Any,
+    target: fa.Target,
+    cache: Path,
+    calls: Callable[[], int],
+    layers: str | None = "all",
+) -> Ranking:
+    """The ranking of a source.
+
+    A second one must be equal, and must not have called the model again.
+    """
     first = fa.rank(source, target, cache=cache, scorers=SCORERS, layers=layers)
     made = calls()
     assert made > 0

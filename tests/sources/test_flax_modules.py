@@ -18,7 +18,11 @@ class Small(nnx.Module):
 
     def __call__(self, images):
         maps = nnx.relu(self.norm(self.first(images)))
-        return {"maps": maps, "features": maps.max(axis=(1, 2)), "logits": self.last(maps.mean(axis=(1, 2)))}
+        return {
+            "maps": maps,
+            "features": maps.max(axis=(1, 2)),
+            "logits": self.last(maps.mean(axis=(1, 2))),
+        }
 
 
 class Dense(linen.Module):
@@ -42,11 +46,17 @@ def test_layers_come_in_order_and_maps_are_averaged():
     assert source.layers == ("maps", "features")
     assert source.all_layers == ("maps", "features", "logits")
     emitted = source.embed(IMAGES, source.all_layers)
-    assert {layer: features.shape for layer, features in emitted.items()} == {"maps": (5, 4), "features": (5, 4), "logits": (5, 2)}
+    assert {layer: features.shape for layer, features in emitted.items()} == {
+        "maps": (5, 4),
+        "features": (5, 4),
+        "logits": (5, 2),
+    }
     module = Small(nnx.Rngs(0))
     module.eval()
     prepared = ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2))(IMAGES)
-    np.testing.assert_allclose(emitted["maps"], module(prepared)["maps"].mean(axis=(1, 2)), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        emitted["maps"], module(prepared)["maps"].mean(axis=(1, 2)), rtol=1e-5, atol=1e-6
+    )
 
 
 def test_rows_do_not_depend_on_their_batch():
@@ -66,7 +76,12 @@ def test_revision_follows_weights_and_computation():
             }
 
     same = small_source().revision
-    other = flax_source("small", Other(nnx.Rngs(0)), preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
+    other = flax_source(
+        "small",
+        Other(nnx.Rngs(0)),
+        preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        example=IMAGES[0],
+    )
     assert same == small_source().revision
     assert len({same, small_source(seed=1).revision, other.revision}) == 3
 
@@ -79,19 +94,34 @@ def test_it_is_differentiable_and_can_be_initialised_again():
     fresh = parts.initialise(7)
     assert jax.tree.map(np.shape, fresh.parameters) == jax.tree.map(np.shape, parts.parameters)
     prepared = parts.prepare(IMAGES)
-    gradient = jax.grad(lambda parameters: parts.apply(parameters, prepared)["features"].sum())(parts.parameters)
+    gradient = jax.grad(lambda parameters: parts.apply(parameters, prepared)["features"].sum())(
+        parts.parameters
+    )
     assert max(float(abs(leaf).max()) for leaf in jax.tree.leaves(gradient)) > 0
-    assert not np.allclose(fresh.apply(fresh.parameters, prepared)["features"], parts.apply(parts.parameters, prepared)["features"])
+    assert not np.allclose(
+        fresh.apply(fresh.parameters, prepared)["features"],
+        parts.apply(parts.parameters, prepared)["features"],
+    )
 
 
 def test_linen_module_with_its_variables():
     module, inputs = Dense(), np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
     variables = module.init(jax.random.key(0), inputs)
-    source = flax_source("dense", module, variables=variables, example=inputs[0], initialise=lambda seed: module.init(jax.random.key(seed), inputs))
-    np.testing.assert_allclose(source.embed(inputs)["features"], np.asarray(module.apply(variables, inputs)), rtol=1e-6)
+    source = flax_source(
+        "dense",
+        module,
+        variables=variables,
+        example=inputs[0],
+        initialise=lambda seed: module.init(jax.random.key(seed), inputs),
+    )
+    np.testing.assert_allclose(
+        source.embed(inputs)["features"], np.asarray(module.apply(variables, inputs)), rtol=1e-6
+    )
     assert source.differentiable is not None
     assert source.differentiable.initialise is not None
-    assert jax.tree.map(np.shape, source.differentiable.initialise(3).parameters) == jax.tree.map(np.shape, source.differentiable.parameters)
+    assert jax.tree.map(np.shape, source.differentiable.initialise(3).parameters) == jax.tree.map(
+        np.shape, source.differentiable.parameters
+    )
 
 
 def test_what_is_missing_is_said():
@@ -99,15 +129,27 @@ def test_what_is_missing_is_said():
         small_source(example=None)
     with pytest.raises(FeatalignError, match="no layer 'top'; it has maps, features"):
         small_source(default_layer="top")
-    with pytest.raises(FeatalignError, match="expected an NNX module, or a Linen module with its variables"):
+    with pytest.raises(
+        FeatalignError, match="expected an NNX module, or a Linen module with its variables"
+    ):
         flax_source("dense", Dense(), example=IMAGES[0])
 
 
 def test_running_averages_are_part_of_the_revision():
     module = Small(nnx.Rngs(0))
-    first = flax_source("small", module, preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
+    first = flax_source(
+        "small",
+        module,
+        preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        example=IMAGES[0],
+    )
     module.norm.mean[...] = module.norm.mean[...] + 1
-    second = flax_source("small", module, preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)), example=IMAGES[0])
+    second = flax_source(
+        "small",
+        module,
+        preprocessing=ImagePreprocessing(8, (0.5, 0.5, 0.5), (0.2, 0.2, 0.2)),
+        example=IMAGES[0],
+    )
     assert first.revision != second.revision
 
     class Normed(linen.Module):
@@ -117,17 +159,28 @@ def test_running_averages_are_part_of_the_revision():
 
     inputs = np.ones((4, 6), np.float32)
     variables = Normed().init(jax.random.key(0), inputs)
-    shifted = {**variables, "batch_stats": jax.tree.map(lambda leaf: leaf + 1, variables["batch_stats"])}
-    sources = [flax_source("normed", Normed(), variables=one, example=inputs[0]) for one in (variables, shifted)]
+    shifted = {
+        **variables,
+        "batch_stats": jax.tree.map(lambda leaf: leaf + 1, variables["batch_stats"]),
+    }
+    sources = [
+        flax_source("normed", Normed(), variables=one, example=inputs[0])
+        for one in (variables, shifted)
+    ]
     assert sources[0].revision != sources[1].revision
-    assert not np.allclose(sources[0].embed(inputs)["features"], sources[1].embed(inputs)["features"])
+    assert not np.allclose(
+        sources[0].embed(inputs)["features"], sources[1].embed(inputs)["features"]
+    )
 
 
 class Averaging(nnx.Module):
     """Linear, then batch normalisation: it holds running averages beside its parameters."""
 
     def __init__(self, seed):
-        self.linear, self.norm = nnx.Linear(6, 5, rngs=nnx.Rngs(seed)), nnx.BatchNorm(5, rngs=nnx.Rngs(seed))
+        self.linear, self.norm = (
+            nnx.Linear(6, 5, rngs=nnx.Rngs(seed)),
+            nnx.BatchNorm(5, rngs=nnx.Rngs(seed)),
+        )
 
     def __call__(self, inputs):
         return self.norm(self.linear(inputs))
@@ -136,14 +189,19 @@ class Averaging(nnx.Module):
 def test_a_random_twin_has_fresh_running_averages_too():
     inputs = np.random.default_rng(0).normal(size=(8, 6)).astype(np.float32)
     trained = Averaging(0)
-    trained.norm.mean[...], trained.norm.var[...] = trained.norm.mean[...] + 3, trained.norm.var[...] * 9
+    trained.norm.mean[...], trained.norm.var[...] = (
+        trained.norm.mean[...] + 3,
+        trained.norm.var[...] * 9,
+    )
     twin = flax_source("averaging", trained, example=inputs[0], initialise=Averaging).random_twin(1)
     fresh = Averaging(1)
     fresh.eval()
     np.testing.assert_allclose(twin.embed(inputs)["features"], fresh(inputs), rtol=1e-5, atol=1e-6)
     parts = twin.differentiable
     assert parts is not None
-    np.testing.assert_allclose(parts.apply(parts.parameters, inputs)["features"], fresh(inputs), rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        parts.apply(parts.parameters, inputs)["features"], fresh(inputs), rtol=1e-5, atol=1e-6
+    )
 
     class Normed(linen.Module):
         @linen.compact
@@ -152,10 +210,21 @@ def test_a_random_twin_has_fresh_running_averages_too():
 
     module = Normed()
     variables = module.init(jax.random.key(0), inputs)
-    shifted = {**variables, "batch_stats": jax.tree.map(lambda leaf: leaf + 4, variables["batch_stats"])}
-    source = flax_source("normed", module, variables=shifted, example=inputs[0], initialise=lambda seed: module.init(jax.random.key(seed), inputs))
+    shifted = {
+        **variables,
+        "batch_stats": jax.tree.map(lambda leaf: leaf + 4, variables["batch_stats"]),
+    }
+    source = flax_source(
+        "normed",
+        module,
+        variables=shifted,
+        example=inputs[0],
+        initialise=lambda seed: module.init(jax.random.key(seed), inputs),
+    )
     expected = np.asarray(module.apply(module.init(jax.random.key(2), inputs), inputs))
-    np.testing.assert_allclose(source.random_twin(2).embed(inputs)["features"], expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        source.random_twin(2).embed(inputs)["features"], expected, rtol=1e-5, atol=1e-6
+    )
 
 
 def test_a_twin_that_cannot_be_made_says_why():
@@ -164,22 +233,42 @@ def test_a_twin_that_cannot_be_made_says_why():
     def failing(seed):
         raise ValueError("no more numbers")
 
-    with pytest.raises(FeatalignError, match=r"broken: its `initialise` failed on seed 3 with ValueError: no more numbers"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"broken: its `initialise` failed on seed 3 with ValueError: no more numbers",
+    ):
         flax_source("broken", Averaging(0), example=inputs[0], initialise=failing).random_twin(3)
-    other = flax_source("other", Averaging(0), example=inputs[0], initialise=lambda seed: nnx.Linear(6, 5, rngs=nnx.Rngs(seed)))
-    with pytest.raises(FeatalignError, match=r"other: expected `initialise` to make a network with the parameters of the source"):
+    other = flax_source(
+        "other",
+        Averaging(0),
+        example=inputs[0],
+        initialise=lambda seed: nnx.Linear(6, 5, rngs=nnx.Rngs(seed)),
+    )
+    with pytest.raises(
+        FeatalignError,
+        match=r"other: expected `initialise` to make a network with the parameters of the source",
+    ):
         other.random_twin(0)
 
 
 def test_a_revision_of_the_users_covers_the_name():
     first, second = (
-        flax_source(name, Averaging(seed), revision="1", layers=["features"], input_kind="array") for seed, name in enumerate(("first", "second"))
+        flax_source(name, Averaging(seed), revision="1", layers=["features"], input_kind="array")
+        for seed, name in enumerate(("first", "second"))
     )
     assert first.revision != second.revision
 
 
 def test_preprocessing_that_does_not_say_what_it_is_needs_a_revision():
-    with pytest.raises(FeatalignError, match="preprocessing: expected a preprocessing of small with a method identity"):
+    with pytest.raises(
+        FeatalignError,
+        match="preprocessing: expected a preprocessing of small with a method identity",
+    ):
         small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255)
-    one, same, other = (small_source(preprocessing=lambda images: np.asarray(images, np.float32) / 255, revision=name).revision for name in "112")
+    one, same, other = (
+        small_source(
+            preprocessing=lambda images: np.asarray(images, np.float32) / 255, revision=name
+        ).revision
+        for name in "112"
+    )
     assert one == same != other

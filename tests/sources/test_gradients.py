@@ -48,9 +48,23 @@ def exact_gram(source, inputs, *, layer="features", read_outs=2, seed=0):
     width = differentiable.apply(differentiable.parameters, prepared[:1])[layer].shape[1]
     total = np.zeros((len(inputs),) * 2)
     for read_out in draw_read_outs(width, read_outs, seed):
-        slope = jax.jit(jax.grad(lambda parameters, one, read_out=read_out: differentiable.apply(parameters, one)[layer][0] @ read_out))
-        leaves = [jax.tree.leaves(slope(differentiable.parameters, prepared[place : place + 1])) for place in range(len(inputs))]
-        rows = np.stack([np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in each]) for each in leaves])
+        slope = jax.jit(
+            jax.grad(
+                lambda parameters, one, read_out=read_out: (
+                    differentiable.apply(parameters, one)[layer][0] @ read_out
+                )
+            )
+        )
+        leaves = [
+            jax.tree.leaves(slope(differentiable.parameters, prepared[place : place + 1]))
+            for place in range(len(inputs))
+        ]
+        rows = np.stack(
+            [
+                np.concatenate([np.asarray(leaf, np.float64).ravel() for leaf in each])
+                for each in leaves
+            ]
+        )
         total += rows @ rows.T
     return total / read_outs
 
@@ -63,7 +77,9 @@ def test_a_wide_projection_of_few_parameters_keeps_the_kernel_closely(small):
 def test_the_error_against_the_exact_kernel_falls_as_the_root_of_the_dimension():
     source, digits = fa.load_source("zoo/resnet_cifar10"), fa.load_target("sklearn:digits")
     images = digits.inputs.read(np.arange(200))
-    centring = np.eye(200) - 1 / 200  # what the images have in common is one number, and would make all errors one
+    centring = (
+        np.eye(200) - 1 / 200
+    )  # what the images have in common is one number, and would make all errors one
     exact = centring @ exact_gram(source, images) @ centring
     sizes = np.sqrt(np.outer(np.diag(exact), np.diag(exact)))
     roots = {}
@@ -77,7 +93,10 @@ def test_the_error_against_the_exact_kernel_falls_as_the_root_of_the_dimension()
 def test_projections_are_unbiased(small):
     inputs, differences = INPUTS[:3], []
     for seed in range(40):
-        differences.append(gram(small, inputs, read_outs=1, dimension=16, seed=seed) - exact_gram(small, inputs, read_outs=1, seed=seed))
+        differences.append(
+            gram(small, inputs, read_outs=1, dimension=16, seed=seed)
+            - exact_gram(small, inputs, read_outs=1, seed=seed)
+        )
     deviation = np.std(differences, axis=0, ddof=1) / np.sqrt(len(differences))
     assert (np.abs(np.mean(differences, axis=0)) < 4 * deviation).all()
     assert (deviation > 0).all()
@@ -88,20 +107,35 @@ def test_the_same_seed_gives_the_same_bytes_whatever_the_batch(small):
     whole = first.embed(INPUTS)[first.default_layer]
     np.testing.assert_array_equal(again.embed(INPUTS)[again.default_layer], whole)
     assert np.abs(other.embed(INPUTS)[other.default_layer] - whole).max() > 0.01
-    parts = np.concatenate([again.embed(INPUTS[rows])[again.default_layer] for rows in (slice(0, 7), slice(7, 30))])
+    parts = np.concatenate(
+        [again.embed(INPUTS[rows])[again.default_layer] for rows in (slice(0, 7), slice(7, 30))]
+    )
     np.testing.assert_allclose(parts, whole, rtol=1e-5, atol=1e-6)
 
 
 def test_a_hidden_layer_does_not_depend_on_what_comes_after(small):
     exact = exact_gram(small, INPUTS, layer="hidden", read_outs=1)
-    assert np.linalg.norm(gram(small, INPUTS, layer="hidden", read_outs=1, dimension=2**13) - exact) < 0.05 * np.linalg.norm(exact)
+    assert np.linalg.norm(
+        gram(small, INPUTS, layer="hidden", read_outs=1, dimension=2**13) - exact
+    ) < 0.05 * np.linalg.norm(exact)
     changed = Network(5)
     changed.second.kernel[...] = changed.second.kernel[...] + 1
     other = fa.flax_source("changed", changed, example=INPUTS[0])
-    first, second = (gradient_source(source, layer="hidden", dimension=64) for source in (small, other))
-    np.testing.assert_array_equal(first.embed(INPUTS)[first.default_layer], second.embed(INPUTS)[second.default_layer])
-    below, above = (gradient_source(source, layer="features", dimension=64) for source in (small, other))
-    assert np.abs(below.embed(INPUTS)[below.default_layer] - above.embed(INPUTS)[above.default_layer]).max() > 0.01
+    first, second = (
+        gradient_source(source, layer="hidden", dimension=64) for source in (small, other)
+    )
+    np.testing.assert_array_equal(
+        first.embed(INPUTS)[first.default_layer], second.embed(INPUTS)[second.default_layer]
+    )
+    below, above = (
+        gradient_source(source, layer="features", dimension=64) for source in (small, other)
+    )
+    assert (
+        np.abs(
+            below.embed(INPUTS)[below.default_layer] - above.embed(INPUTS)[above.default_layer]
+        ).max()
+        > 0.01
+    )
 
 
 def test_a_twin_is_a_source_like_any_other(small, tmp_path):
@@ -109,11 +143,17 @@ def test_a_twin_is_a_source_like_any_other(small, tmp_path):
     assert twin.revision == again.revision
     assert len({small.revision, twin.revision, other.revision}) == 3
     fresh = Network(0)(jnp.asarray(INPUTS))
-    np.testing.assert_allclose(twin.embed(INPUTS)["features"], fresh["features"], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(
+        twin.embed(INPUTS)["features"], fresh["features"], rtol=1e-5, atol=1e-6
+    )
     assert np.abs(twin.embed(INPUTS)["features"] - other.embed(INPUTS)["features"]).max() > 0.01
     target = fa.Target.from_arrays("numbers", INPUTS, np.arange(30) % 3)
     ranking = fa.rank([small, twin, other], target, cache=tmp_path, scorers=["knn"])
-    assert {row.source for row in ranking.rows} == {"small", "small random twin 0", "small random twin 1"}
+    assert {row.source for row in ranking.rows} == {
+        "small",
+        "small random twin 0",
+        "small random twin 1",
+    }
 
 
 def test_twins_and_gradients_are_read_from_the_cache_the_second_time(small, tmp_path):
@@ -129,7 +169,11 @@ def test_twins_and_gradients_are_read_from_the_cache_the_second_time(small, tmp_
 
     for _ in range(2):
         found = []
-        for source in (small.random_twin(3), gradient_source(small, dimension=32), gradient_source(small.random_twin(3), dimension=32)):
+        for source in (
+            small.random_twin(3),
+            gradient_source(small, dimension=32),
+            gradient_source(small.random_twin(3), dimension=32),
+        ):
             embedding = fa.embed(counted(source), target, cache=tmp_path)[source.default_layer]
             found.append((embedding.key, embedding.read_all()))
         runs.append((found, len(calls)))
@@ -151,14 +195,18 @@ def test_gradients_are_features_for_every_scorer(small):
 
 def test_black_boxes_have_neither(small):
     box = Source.from_function("box", lambda batch: batch, revision="1")
-    with pytest.raises(FeatalignError, match=r"box: expected a source that can be re-initialised.*black box"):
+    with pytest.raises(
+        FeatalignError, match=r"box: expected a source that can be re-initialised.*black box"
+    ):
         box.random_twin()
     with pytest.raises(FeatalignError, match=r"box: expected a differentiable source.*black box"):
         gradient_source(box)
     fixed = fa.flax_source("fixed", Network(0), example=INPUTS[0])
     with pytest.raises(FeatalignError, match="initialise"):
         fixed.random_twin()
-    with pytest.raises(FeatalignError, match=r"layer: small has no layer 'top'; it has hidden, features"):
+    with pytest.raises(
+        FeatalignError, match=r"layer: small has no layer 'top'; it has hidden, features"
+    ):
         gradient_source(small, layer="top")
     with pytest.raises(FeatalignError, match="multiple of read_outs, got 33 and 2"):
         gradient_source(small, dimension=33)

@@ -27,12 +27,24 @@ def folder(tmp_path_factory, keras):
     place, layers = tmp_path_factory.mktemp("models"), keras.layers
     keras.utils.set_random_seed(0)
     inputs = keras.Input((12, 12, 3))
-    maps = layers.BatchNormalization(name="norm")(layers.Conv2D(4, 3, strides=2, activation="relu", name="maps")(layers.Rescaling(1 / 255)(inputs)))
+    maps = layers.BatchNormalization(name="norm")(
+        layers.Conv2D(4, 3, strides=2, activation="relu", name="maps")(
+            layers.Rescaling(1 / 255)(inputs)
+        )
+    )
     pooled = layers.Dropout(0.5, name="dropped")(layers.GlobalAveragePooling2D(name="pooled")(maps))
     model = keras.Model(inputs, layers.Dense(3, activation="softmax", name="classes")(pooled))
-    model.get_layer("norm").set_weights([np.full(4, 2.0), np.full(4, 1.0), np.full(4, 0.3), np.full(4, 4.0)])
+    model.get_layer("norm").set_weights(
+        [np.full(4, 2.0), np.full(4, 1.0), np.full(4, 0.3), np.full(4, 4.0)]
+    )
     model.save(place / "pictures.keras")
-    rows = keras.Sequential([keras.Input((6,)), layers.Dense(5, activation="tanh", name="hidden"), layers.Dense(2, name="head")])
+    rows = keras.Sequential(
+        [
+            keras.Input((6,)),
+            layers.Dense(5, activation="tanh", name="hidden"),
+            layers.Dense(2, name="head"),
+        ]
+    )
     rows.save(place / "rows.keras")
     return place
 
@@ -50,8 +62,15 @@ def test_images_from_address_to_ranking(folder, tmp_path, monkeypatch, keras):
     pixels = np.asarray(target.inputs.read(np.arange(4)))
     model = keras.saving.load_model(folder / "pictures.keras")
     emitted = source.embed(pixels, ["pooled", "logits"])
-    np.testing.assert_allclose(jax.nn.softmax(emitted["logits"]), np.asarray(model(pixels.astype(np.float32))), rtol=1e-4, atol=1e-5)
-    expected = keras.Model(model.inputs[0], model.get_layer("pooled").output)(pixels.astype(np.float32))
+    np.testing.assert_allclose(
+        jax.nn.softmax(emitted["logits"]),
+        np.asarray(model(pixels.astype(np.float32))),
+        rtol=1e-4,
+        atol=1e-5,
+    )
+    expected = keras.Model(model.inputs[0], model.get_layer("pooled").output)(
+        pixels.astype(np.float32)
+    )
     np.testing.assert_allclose(emitted["pooled"], np.asarray(expected), rtol=1e-4, atol=1e-5)
 
 
@@ -75,7 +94,14 @@ def test_it_is_differentiable_with_twins_and_gradients(folder, tmp_path):
 
 
 def test_it_can_be_really_trained(folder):
-    result = fa.fine_tune(f"keras/{folder / 'pictures.keras'}", images(60, size=12), arm="full", steps=10, learning_rates=[0.01], progress=False)
+    result = fa.fine_tune(
+        f"keras/{folder / 'pictures.keras'}",
+        images(60, size=12),
+        arm="full",
+        steps=10,
+        learning_rates=[0.01],
+        progress=False,
+    )
     assert 0 <= result.accuracy.value <= 1
 
 
@@ -85,13 +111,19 @@ def test_arrays(folder):
     assert source.input_kind == "array"
     rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     emitted = source.embed(rows, ["hidden", "logits"])
-    assert {layer: features.shape for layer, features in emitted.items()} == {"hidden": (5, 5), "logits": (5, 2)}
+    assert {layer: features.shape for layer, features in emitted.items()} == {
+        "hidden": (5, 5),
+        "logits": (5, 2),
+    }
     with pytest.raises(FeatalignError, match=r"it reads inputs of shape \(6,\), got \(4,\)"):
         source.embed(np.ones((2, 4), np.float32))
 
 
 def test_an_application_with_weights_on_disk(tmp_path, monkeypatch, keras):
-    """Weights are put where Keras keeps what it downloaded; they are random, of the real architecture."""
+    """Weights are put where Keras keeps what it downloaded.
+
+    They are random, of the real architecture.
+    """
     keras.utils.set_random_seed(0)
     whole = keras.applications.MobileNet(weights=None)
     (tmp_path / "models").mkdir()
@@ -103,7 +135,9 @@ def test_an_application_with_weights_on_disk(tmp_path, monkeypatch, keras):
     source = fa.load_source("keras/MobileNet")
     pixels = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3)).astype(np.uint8)
     emitted = source.embed(pixels, [source.default_layer, "logits"])
-    expected = np.asarray(whole(keras.applications.mobilenet.preprocess_input(pixels.astype(np.float32))))
+    expected = np.asarray(
+        whole(keras.applications.mobilenet.preprocess_input(pixels.astype(np.float32)))
+    )
     np.testing.assert_allclose(jax.nn.softmax(emitted["logits"]), expected, rtol=1e-2, atol=1e-5)
     assert emitted[source.default_layer].shape == (2, 1024)
     assert source.preprocessing["function"].endswith("mobilenet.preprocess_input")
@@ -112,9 +146,14 @@ def test_an_application_with_weights_on_disk(tmp_path, monkeypatch, keras):
 
 
 def test_errors_are_sentences(folder, tmp_path):
-    with pytest.raises(FeatalignError, match=r"has no layer 'deep'; it has rescaling, maps, norm, pooled, dropped"):
+    with pytest.raises(
+        FeatalignError, match=r"has no layer 'deep'; it has rescaling, maps, norm, pooled, dropped"
+    ):
         fa.load_source(f"keras/{folder / 'pictures.keras'}#deep")
-    with pytest.raises(FeatalignError, match=r"keras.applications has no Nothing; it has ConvNeXtBase, .* or name a .keras file"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"keras.applications has no Nothing; it has ConvNeXtBase, .* or name a .keras file",
+    ):
         fa.load_source("keras/Nothing")
     with pytest.raises(FeatalignError, match=r"there is no file .*nothing.keras"):
         fa.load_source(f"keras/{tmp_path / 'nothing.keras'}")
@@ -128,7 +167,9 @@ def test_errors_are_sentences(folder, tmp_path):
 
 
 def test_code_within_a_file_is_not_run(tmp_path, keras):
-    model = keras.Sequential([keras.Input((6,)), keras.layers.Lambda(lambda x: x * 2), keras.layers.Dense(2)])
+    model = keras.Sequential(
+        [keras.Input((6,)), keras.layers.Lambda(lambda x: x * 2), keras.layers.Dense(2)]
+    )
     model.save(tmp_path / "lambda.keras")
     with pytest.raises(FeatalignError, match=r"Keras cannot load it in safe mode"):
         fa.load_source(f"keras/{tmp_path / 'lambda.keras'}")

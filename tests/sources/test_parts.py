@@ -14,7 +14,9 @@ ROWS = np.arange(23.0).reshape(23, 1)
 @pytest.mark.parametrize("limit", [None, 1, 4, 22, 23, 50])
 @pytest.mark.parametrize("prepare", [None, lambda part: part * 2])
 def test_cuts_do_not_matter(limit, prepare):
-    emitted = in_parts(ROWS, prepare, lambda part: {"a": part, "b": -part}, AtOnce(limit), name="mine")
+    emitted = in_parts(
+        ROWS, prepare, lambda part: {"a": part, "b": -part}, AtOnce(limit), name="mine"
+    )
     expected = ROWS if prepare is None else ROWS * 2
     np.testing.assert_array_equal(emitted["a"], expected)
     np.testing.assert_array_equal(emitted["b"], -expected)
@@ -30,13 +32,22 @@ def test_texts_of_several_parts_go_by_length_and_come_back_in_order():
 
     emitted = in_parts(texts, None, run, AtOnce(5), name="mine")
     assert emitted["a"].tolist() == [[len(text), hash(text)] for text in texts]
-    assert [length for part in seen for length in part] == sorted((len(text) for text in texts), reverse=True)
+    assert [length for part in seen for length in part] == sorted(
+        (len(text) for text in texts), reverse=True
+    )
     seen.clear()
     in_parts(texts, None, run, AtOnce(), name="mine")
     assert seen == [[len(text) for text in texts]]
 
 
-@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("CUDA out of memory. Tried to allocate"), RuntimeError("RESOURCE_EXHAUSTED: 3 GB")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        RuntimeError("CUDA out of memory. Tried to allocate"),
+        RuntimeError("RESOURCE_EXHAUSTED: 3 GB"),
+    ],
+)
 @pytest.mark.parametrize("prepare", [None, lambda part: part])
 def test_memory_that_runs_out_is_met_by_halves(error, prepare):
     tried, at_once = [], AtOnce(16)
@@ -49,7 +60,11 @@ def test_memory_that_runs_out_is_met_by_halves(error, prepare):
 
     np.testing.assert_array_equal(in_parts(ROWS, prepare, run, at_once, name="mine")["a"], ROWS)
     assert tried == [16, 8, 4, 4, 4, 4, 4, 3]
-    assert at_once.sentence == "batches of 16 inputs did not fit into memory and were cut to 4; the features are the same"
+    assert (
+        at_once.sentence
+        == "batches of 16 inputs did not fit into memory and were cut to 4; the features are the "
+        "same"
+    )
     tried.clear()
     in_parts(ROWS, prepare, run, at_once, name="mine")
     assert tried == [4, 4, 4, 4, 4, 3]
@@ -60,20 +75,28 @@ def test_one_input_that_does_not_fit_is_said():
         raise MemoryError("Unable to allocate 3 TiB")
 
     source = Source("mine", "1", lambda part, layers: run(part))
-    with pytest.raises(FeatalignError, match=r"mine: not even one input fits into memory \(Unable to allocate 3 TiB\); choose a smaller source"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"mine: not even one input fits into memory \(Unable to allocate 3 TiB\); choose a "
+        r"smaller source",
+    ):
         source.embed(ROWS)
 
 
 def test_other_errors_are_not_taken_for_memory():
     assert not is_out_of_memory(ValueError("expected 3 channels"))
     source = Source("mine", "1", lambda part, layers: 1 / 0)  # type: ignore[arg-type, return-value]
-    with pytest.raises(FeatalignError, match="failed on a batch of 23 inputs with ZeroDivisionError"):
+    with pytest.raises(
+        FeatalignError, match="failed on a batch of 23 inputs with ZeroDivisionError"
+    ):
         source.embed(ROWS)
 
 
 def test_one_model_at_a_time():
     built = []
-    first, second = (Resident(lambda name=name: built.append(name) or [name]) for name in ("first", "second"))
+    first, second = (
+        Resident(lambda name=name: built.append(name) or [name]) for name in ("first", "second")
+    )
     assert [first(), first(), second(), first()] == [["first"], ["first"], ["second"], ["first"]]
     assert built == ["first", "second", "first"]
     assert (first.is_held, second.is_held) == (True, False)

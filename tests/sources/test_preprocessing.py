@@ -16,7 +16,9 @@ def test_pixels_of_the_right_size_are_only_scaled():
 def test_standardised_per_channel():
     image = random.integers(0, 256, (4, 4, 3), np.uint8)
     expected = (image / 255 - [0.1, 0.2, 0.3]) / [0.5, 0.6, 0.7]
-    np.testing.assert_allclose(ImagePreprocessing(4, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))([image])[0], expected, atol=1e-6)
+    np.testing.assert_allclose(
+        ImagePreprocessing(4, (0.1, 0.2, 0.3), (0.5, 0.6, 0.7))([image])[0], expected, atol=1e-6
+    )
 
 
 @pytest.mark.parametrize("shape", [(9, 7), (9, 7, 1), (9, 7, 3), (9, 7, 4), (2, 2, 3)])
@@ -40,7 +42,9 @@ def test_grey_becomes_three_equal_channels_and_alpha_is_dropped():
 
 def test_floats_and_bytes_agree():
     image = random.integers(0, 256, (11, 13, 3), np.uint8)
-    np.testing.assert_allclose(PLAIN([image]), PLAIN([(image / 255).astype(np.float32)]), atol=1.01 / 255)
+    np.testing.assert_allclose(
+        PLAIN([image]), PLAIN([(image / 255).astype(np.float32)]), atol=1.01 / 255
+    )
 
 
 def test_images_of_different_sizes_share_a_batch():
@@ -54,4 +58,10 @@ def test_what_is_no_image_is_refused(shape):
 
 
 def test_identity_is_plain_data_and_sees_every_field():
-    assert PLAIN.identity() == {"kind": "image", "resize": "bilinear", "size": 4, "mean": (0.0, 0.0, 0.0), "std": (1.0, 1.0, 1.0)}
+    assert PLAIN.identity() == {
+        "kind": "image",
+        "resize": "bilinear",
+        "size": 4,
+        "mean": (0.0, 0.0, 0.0),
+        "std": (1.0, 1.0, 1.0),
+    }

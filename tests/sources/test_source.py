@@ -16,17 +16,28 @@ def test_function_gives_its_features():
 
 
 def test_preprocessing_comes_first():
-    source = Source.from_function("lengths", halves, revision="1", preprocessing=lambda texts: np.array([[len(text)] for text in texts]))
+    source = Source.from_function(
+        "lengths",
+        halves,
+        revision="1",
+        preprocessing=lambda texts: np.array([[len(text)] for text in texts]),
+    )
     assert source.embed(["ab", "abcd"])["features"].tolist() == [[1.0], [2.0]]
 
 
 def test_name_and_revision_both_identify_the_weights():
-    revisions = {Source.from_function(name, halves, revision=revision).revision for name in ("a", "b") for revision in ("1", "2")}
+    revisions = {
+        Source.from_function(name, halves, revision=revision).revision
+        for name in ("a", "b")
+        for revision in ("1", "2")
+    }
     assert len(revisions) == 4
 
 
 def test_integers_become_float32():
-    source = Source.from_function("counts", lambda batch: np.ones((len(batch), 2), int), revision="1")
+    source = Source.from_function(
+        "counts", lambda batch: np.ones((len(batch), 2), int), revision="1"
+    )
     assert source.embed(["a"])["features"].dtype == np.float32
 
 

@@ -33,7 +33,9 @@ def test_every_source_has_a_recipe_that_agrees_with_its_card():
     for name in zoo_names():
         card, recipe = read_card(name), recipes[name]
         assert card["architecture"] == recipe.architecture
-        assert card["pretraining"]["dataset"] == ("noise" if recipe.spoil == "noise" else recipe.dataset)
+        assert card["pretraining"]["dataset"] == (
+            "noise" if recipe.spoil == "noise" else recipe.dataset
+        )
         assert card["training"]["command"] == f"python -m experiments.zoo {name}"
 
 
@@ -46,8 +48,16 @@ def test_every_source_emits_the_layers_of_its_card(name):
     assert all(np.isfinite(features).all() and len(features) == 3 for features in emitted.values())
     assert source.differentiable is not None
     flat = flat_parameters(source.differentiable.parameters)
-    assert sum(values.size for values in flat.values()) == card["num_parameters"] == source.pretraining.num_parameters
-    order = list(source.differentiable.apply(source.differentiable.parameters, source.differentiable.prepare(IMAGES)))
+    assert (
+        sum(values.size for values in flat.values())
+        == card["num_parameters"]
+        == source.pretraining.num_parameters
+    )
+    order = list(
+        source.differentiable.apply(
+            source.differentiable.parameters, source.differentiable.prepare(IMAGES)
+        )
+    )
     assert order == [*source.layers, "logits"]
 
 
@@ -65,7 +75,12 @@ def test_a_twin_is_known_without_being_drawn(monkeypatch):
     assert source.has_fresh_weights
     twin, again, other = (source.random_twin(seed) for seed in (3, 3, 4))
     assert twin.revision == again.revision
-    revisions = {source.revision, twin.revision, other.revision, load_zoo_source("resnet_noise").random_twin(3).revision}
+    revisions = {
+        source.revision,
+        twin.revision,
+        other.revision,
+        load_zoo_source("resnet_noise").random_twin(3).revision,
+    }
     assert len(revisions) == 4
     assert twin.random_twin(3).revision not in revisions
 
@@ -77,7 +92,9 @@ def weights_of(source):
 
 def test_the_twin_that_is_known_is_the_one_that_is_drawn():
     twin = load_zoo_source("resnet_digits").random_twin(3)
-    parameters = nnx.to_pure_dict(nnx.state(ARCHITECTURES["resnet"](10, rngs=nnx.Rngs(3)), nnx.Param))
+    parameters = nnx.to_pure_dict(
+        nnx.state(ARCHITECTURES["resnet"](10, rngs=nnx.Rngs(3)), nnx.Param)
+    )
     drawn = weights_of(twin)
     assert drawn.keys() == flat_parameters(parameters).keys()
     for name, values in flat_parameters(parameters).items():
@@ -110,7 +127,10 @@ def test_fresh_weights_do_not_hang_on_settings_of_jax(setting):
 def test_a_twin_of_other_code_or_releases_is_another(monkeypatch):
     source = load_zoo_source("resnet_digits")
     revisions = [source.random_twin(3).revision]
-    for name, changed in (("version", lambda package: f"99 of {package}"), ("_code", lambda: b"other networks")):
+    for name, changed in (
+        ("version", lambda package: f"99 of {package}"),
+        ("_code", lambda: b"other networks"),
+    ):
         with monkeypatch.context() as patched:
             patched.setattr(zoo, name, changed)
             zoo._initialiser.cache_clear()
@@ -121,14 +141,19 @@ def test_a_twin_of_other_code_or_releases_is_another(monkeypatch):
 
 
 @needs_shared
-@pytest.mark.parametrize(("name", "dataset"), [("resnet_digits", "mnist"), ("resnet_clothing", "fashion_mnist"), ("vit_digits", "mnist")])
+@pytest.mark.parametrize(
+    ("name", "dataset"),
+    [("resnet_digits", "mnist"), ("resnet_clothing", "fashion_mnist"), ("vit_digits", "mnist")],
+)
 def test_the_accuracy_of_the_card_is_reached(name, dataset):
     if name not in zoo_names():
         pytest.skip(f"{name} is not shipped")
     with np.load(SHARED / "data" / "images" / f"{dataset}.npz") as stored:
         images, labels = stored["x_test"], stored["y_test"]
     logits = load_zoo_source(name).embed(images, ["logits"])["logits"]
-    assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(read_card(name)["accuracy"]["value"], abs=0.001)
+    assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(
+        read_card(name)["accuracy"]["value"], abs=0.001
+    )
 
 
 def test_cards_hold_no_path():
@@ -137,7 +162,9 @@ def test_cards_hold_no_path():
 
 
 def test_addresses():
-    assert expand(["zoo/resnet_*", "zoo/resnet_digits"]) == [f"zoo/{name}" for name in zoo_names() if name.startswith("resnet_")]
+    assert expand(["zoo/resnet_*", "zoo/resnet_digits"]) == [
+        f"zoo/{name}" for name in zoo_names() if name.startswith("resnet_")
+    ]
     assert load("zoo/resnet_digits").name == "zoo/resnet_digits"
     assert load("h5:some/features.h5").features_file == "some/features.h5"
 
@@ -164,10 +191,14 @@ def test_a_wildcard_that_matches_nothing_is_said():
 def test_ranking_the_zoo_loads_no_other_ecosystem(tmp_path):
     code = (
         "import sys, featalign as fa; target = fa.load_target('sklearn:digits', subset=40); "
-        f"fa.rank('zoo/resnet_digits', target, cache={str(tmp_path)!r}, scorers=['dead_fraction']); print(*sys.modules)"
+        f"fa.rank('zoo/resnet_digits', target, cache={str(tmp_path)!r}, "
+        "scorers=['dead_fraction']); print(*sys.modules)"
     )
     loaded = {
-        name.partition(".")[0] for name in subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        name.partition(".")[0]
+        for name in subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout.split()
     }
     assert "jax" in loaded
     assert not loaded & {

@@ -1,4 +1,7 @@
-"""The tests of timm/: real architectures with random weights, saved by timm; run by test_timm_source.py."""
+"""The tests of timm/: real architectures with random weights, saved by timm.
+
+Run by test_timm_source.py.
+"""
 
 import numpy as np
 import pytest
@@ -7,19 +10,46 @@ import featalign as fa
 from featalign.errors import FeatalignError
 from tests.sources.ecosystem import counting, images, ranked_twice
 
-timm, torch = pytest.importorskip("timm"), pytest.importorskip("torch")  # elsewhere this file is only looked through for examples
+timm, torch = (
+    pytest.importorskip("timm"),
+    pytest.importorskip("torch"),
+)  # elsewhere this file is only looked through for examples
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 
-# a residual network, a transformer with a class token, one whose maps have channels last, and one whose head is wider than `num_features`
+# a residual network, a transformer with a class token, one whose maps have channels last, and one
+# whose head is wider than `num_features`
 ARCHITECTURES = {
     "resnet10t": {},
-    "vit_tiny_patch16_224": {"img_size": 32, "patch_size": 8, "depth": 2, "embed_dim": 16, "num_heads": 2},
-    "swin_tiny_patch4_window7_224": {"img_size": 32, "window_size": 4, "depths": (1, 1), "embed_dim": 8, "num_heads": (1, 2), "patch_size": 4},
+    "vit_tiny_patch16_224": {
+        "img_size": 32,
+        "patch_size": 8,
+        "depth": 2,
+        "embed_dim": 16,
+        "num_heads": 2,
+    },
+    "swin_tiny_patch4_window7_224": {
+        "img_size": 32,
+        "window_size": 4,
+        "depths": (1, 1),
+        "embed_dim": 8,
+        "num_heads": (1, 2),
+        "patch_size": 4,
+    },
     "mobilenetv3_small_050": {},
 }
-WIDTHS = {"resnet10t": 512, "vit_tiny_patch16_224": 16, "swin_tiny_patch4_window7_224": 16, "mobilenetv3_small_050": 1024}
-LAYERS = {"resnet10t": 5, "vit_tiny_patch16_224": 2, "swin_tiny_patch4_window7_224": 2, "mobilenetv3_small_050": 5}
+WIDTHS = {
+    "resnet10t": 512,
+    "vit_tiny_patch16_224": 16,
+    "swin_tiny_patch4_window7_224": 16,
+    "mobilenetv3_small_050": 1024,
+}
+LAYERS = {
+    "resnet10t": 5,
+    "vit_tiny_patch16_224": 2,
+    "swin_tiny_patch4_window7_224": 2,
+    "mobilenetv3_small_050": 5,
+}
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +58,15 @@ def folder(tmp_path_factory):
     torch.manual_seed(0)
     for name, options in ARCHITECTURES.items():
         model = timm.create_model(name, num_classes=3, **options)
-        model.pretrained_cfg = model.default_cfg = {**model.pretrained_cfg, "input_size": (3, 32, 32), "crop_pct": 0.8, "num_classes": 3}
-        timm.models.save_for_hf(model, place / name, model_args=options or None, safe_serialization=True)
+        model.pretrained_cfg = model.default_cfg = {
+            **model.pretrained_cfg,
+            "input_size": (3, 32, 32),
+            "crop_pct": 0.8,
+            "num_classes": 3,
+        }
+        timm.models.save_for_hf(
+            model, place / name, model_args=options or None, safe_serialization=True
+        )
     return place
 
 
@@ -47,19 +84,25 @@ def test_from_address_to_ranking(folder, tmp_path, monkeypatch, name):
     assert len(ranking.rows) == 2 * len(source.layers)
     assert {row.num_features for row in ranking.rows if row.layer == "features"} == {WIDTHS[name]}
     pixels = target.inputs.read(np.arange(4))
-    transform = timm.data.create_transform(**timm.data.resolve_model_data_config(model), is_training=False)
+    transform = timm.data.create_transform(
+        **timm.data.resolve_model_data_config(model), is_training=False
+    )
     from PIL import Image
 
     with torch.no_grad():
         prepared = torch.stack([transform(Image.fromarray(image)) for image in pixels])
         emitted = source.embed(pixels, source.all_layers)
         np.testing.assert_allclose(emitted["logits"], model(prepared), rtol=1e-4, atol=1e-5)
-        headless = timm.create_model(f"local-dir:{folder / name}", pretrained=True, num_classes=0).eval()
+        headless = timm.create_model(
+            f"local-dir:{folder / name}", pretrained=True, num_classes=0
+        ).eval()
         np.testing.assert_allclose(emitted["features"], headless(prepared), rtol=1e-4, atol=1e-5)
         maps = model.forward_intermediates(prepared, output_fmt="NCHW", intermediates_only=True)
         for place, states in enumerate(maps):
             assert emitted[f"layer_{place + 1}"].shape == (4, states.shape[1])
-            np.testing.assert_allclose(emitted[f"layer_{place + 1}"], states.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(
+                emitted[f"layer_{place + 1}"], states.mean(dim=(2, 3)), rtol=1e-4, atol=1e-5
+            )
 
 
 def test_twins_revision_and_preprocessing(folder):
@@ -78,7 +121,10 @@ def test_twins_revision_and_preprocessing(folder):
 def test_names_that_do_not_exist(folder):
     with pytest.raises(FeatalignError, match=r"timm/resnet18x: timm has no model resnet18x"):
         fa.load_source("timm/resnet18x")
-    with pytest.raises(FeatalignError, match=r"timm/resnet18\.nothing: timm has no model resnet18\.nothing; near are .*resnet18"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"timm/resnet18\.nothing: timm has no model resnet18\.nothing; near are .*resnet18",
+    ):
         fa.load_source("timm/resnet18.nothing")
     with pytest.raises(FeatalignError, match=r"has no layer 'deep'; it has layer_1, .*, features"):
         fa.load_source(f"timm/{folder / 'resnet10t'}#deep")

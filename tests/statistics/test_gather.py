@@ -14,7 +14,9 @@ from featalign.statistics.gather import Need, Rows, gather
 from featalign.statistics.precision import double_precision
 from tests.scorers.cases import tall, wide
 
-EVERYTHING: frozenset[Need] = frozenset({"moments", "label_moments", "class_scatter", "spectrum", "rows"})
+EVERYTHING: frozenset[Need] = frozenset(
+    {"moments", "label_moments", "class_scatter", "spectrum", "rows"}
+)
 
 
 def labels_of(labels) -> Labels:
@@ -35,12 +37,16 @@ def blocks(features, seed):
 
 def assert_same(actual, expected):
     for name in ("activity", "moments", "label_moments", "class_scatter", "spectrum"):
-        first, second = (jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected))
+        first, second = (
+            jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected)
+        )
         for a, b in zip(first, second, strict=True):
             a, b = np.asarray(a), np.asarray(b)
             if name == "spectrum":
                 a, b = np.abs(a), np.abs(b)  # eigenvectors have no sign
-            np.testing.assert_allclose(a, b, rtol=1e-7, atol=1e-9 * max(1.0, np.abs(b).max(initial=0)))
+            np.testing.assert_allclose(
+                a, b, rtol=1e-7, atol=1e-9 * max(1.0, np.abs(b).max(initial=0))
+            )
     np.testing.assert_array_equal(actual.rows.features, expected.rows.features)
     np.testing.assert_array_equal(actual.rows.labels, expected.rows.labels)
 
@@ -56,20 +62,31 @@ def test_blocks_of_any_sizes_give_the_same(case, seed):
 def test_regression_targets_in_blocks():
     features, _ = tall(0)
     targets = labels_of(np.random.default_rng(0).normal(size=(60, 2)) + 100)
-    assert_same(gather(blocks(features, 0), targets, EVERYTHING, batch_rows=16), gather(features, targets, EVERYTHING))
+    assert_same(
+        gather(blocks(features, 0), targets, EVERYTHING, batch_rows=16),
+        gather(features, targets, EVERYTHING),
+    )
 
 
 def test_only_what_is_needed_is_collected():
     features, labels = tall(0)
     statistics = gather(features, labels_of(labels), frozenset())
-    assert (statistics.moments, statistics.label_moments, statistics.spectrum, statistics.rows) == (None, None, None, None)
+    assert (statistics.moments, statistics.label_moments, statistics.spectrum, statistics.rows) == (
+        None,
+        None,
+        None,
+        None,
+    )
     assert (statistics.num_rows, statistics.num_features, statistics.num_classes) == (60, 12, 3)
 
 
 def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
     features, labels = tall(0)
     features[:, 0] = np.arange(60)
-    samples = [rows_of(blocks(features, seed), labels, seed=3, batch_rows=16, max_rows=20) for seed in (0, 1)]
+    samples = [
+        rows_of(blocks(features, seed), labels, seed=3, batch_rows=16, max_rows=20)
+        for seed in (0, 1)
+    ]
     for rows in samples:
         assert rows.sampled
         assert len(rows.features) == len(rows.labels) == 20
@@ -99,7 +116,10 @@ def test_scores_of_a_sample_say_so():
         (lambda parts: parts[:-1], "expected 60 rows, one for each label, got"),
         (lambda parts: [*parts, parts[0]], "expected 60 rows, one for each label, got more"),
         (lambda parts: [], "expected 60 rows, got none"),
-        (lambda parts: [*parts[:-1], parts[-1][:, :5]], "expected 12 columns in every block, got 5"),
+        (
+            lambda parts: [*parts[:-1], parts[-1][:, :5]],
+            "expected 12 columns in every block, got 5",
+        ),
         (lambda parts: [*parts[:-1], parts[-1][:, 0]], "shape"),
     ],
 )
@@ -170,4 +190,6 @@ def test_the_precision_outside_stays_as_it_was(before):
         assert jax.config.read("jax_enable_x64") is before
     with jax.enable_x64(not before):
         again = featalign.score(features, labels)
-    assert {name: result.value for name, result in results.items()} == {name: result.value for name, result in again.items()}
+    assert {name: result.value for name, result in results.items()} == {
+        name: result.value for name, result in again.items()
+    }

@@ -34,17 +34,29 @@ class StatisticRow:
 
 
 STATISTIC_ROWS = (
-    StatisticRow("activity", lambda: Activity.empty(NUM_FEATURES), lambda features, labels, targets, valid: Activity.from_batch(features, valid)),
-    StatisticRow("moments", lambda: Moments.empty(NUM_FEATURES), lambda features, labels, targets, valid: Moments.from_batch(features, valid)),
+    StatisticRow(
+        "activity",
+        lambda: Activity.empty(NUM_FEATURES),
+        lambda features, labels, targets, valid: Activity.from_batch(features, valid),
+    ),
+    StatisticRow(
+        "moments",
+        lambda: Moments.empty(NUM_FEATURES),
+        lambda features, labels, targets, valid: Moments.from_batch(features, valid),
+    ),
     StatisticRow(
         "centre_sums",
         lambda: CentreSums.empty(NUM_FEATURES),
-        lambda features, labels, targets, valid: CentreSums.from_batch(jnp.where(valid[:, None], features, 0.0), valid),
+        lambda features, labels, targets, valid: CentreSums.from_batch(
+            jnp.where(valid[:, None], features, 0.0), valid
+        ),
     ),
     StatisticRow(
         "class_moments",
         lambda: ClassMoments.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: ClassMoments.from_batch(features, labels, valid, num_classes=NUM_CLASSES),
+        lambda features, labels, targets, valid: ClassMoments.from_batch(
+            features, labels, valid, num_classes=NUM_CLASSES
+        ),
     ),
     StatisticRow(
         "target_moments",
@@ -54,12 +66,16 @@ STATISTIC_ROWS = (
     StatisticRow(
         "class_scatter",
         lambda: ClassScatter.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: ClassScatter.from_batch(features, labels, valid, num_classes=NUM_CLASSES),
+        lambda features, labels, targets, valid: ClassScatter.from_batch(
+            features, labels, valid, num_classes=NUM_CLASSES
+        ),
     ),
     StatisticRow(
         "label_table",
         lambda: LabelTable.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: LabelTable.from_batch(jax.nn.softmax(features), labels, valid, num_classes=NUM_CLASSES),
+        lambda features, labels, targets, valid: LabelTable.from_batch(
+            jax.nn.softmax(features), labels, valid, num_classes=NUM_CLASSES
+        ),
     ),
 )
 each_statistic = pytest.mark.parametrize("row", STATISTIC_ROWS, ids=lambda row: row.name)
@@ -75,16 +91,30 @@ def float64():
 
 def data(offset=0.0):
     generator = np.random.default_rng(0)
-    features = np.maximum(generator.normal(size=(NUM_ROWS, NUM_FEATURES)), 0) * [1, 1, 0.01, 100, 0] + offset
-    return features, generator.integers(0, NUM_CLASSES, NUM_ROWS), generator.normal(size=(NUM_ROWS, NUM_TARGETS)) + offset
+    features = (
+        np.maximum(generator.normal(size=(NUM_ROWS, NUM_FEATURES)), 0) * [1, 1, 0.01, 100, 0]
+        + offset
+    )
+    return (
+        features,
+        generator.integers(0, NUM_CLASSES, NUM_ROWS),
+        generator.normal(size=(NUM_ROWS, NUM_TARGETS)) + offset,
+    )
 
 
 def batch_of(row, arrays, members, size=BATCH):
     """The statistic of these rows, padded to `size` with rubbish that the mask hides."""
     features, labels, targets = (array[members] for array in arrays)
     missing = size - len(features)
-    padding = (np.full((missing, NUM_FEATURES), 7.0), np.zeros(missing, int), np.full((missing, NUM_TARGETS), -3.0))
-    padded = [np.concatenate([part, filler]) for part, filler in zip((features, labels, targets), padding, strict=True)]
+    padding = (
+        np.full((missing, NUM_FEATURES), 7.0),
+        np.zeros(missing, int),
+        np.full((missing, NUM_TARGETS), -3.0),
+    )
+    padded = [
+        np.concatenate([part, filler])
+        for part, filler in zip((features, labels, targets), padding, strict=True)
+    ]
     return COMPILED[row.name](*padded, np.arange(size) < len(features))
 
 
@@ -93,13 +123,21 @@ def assert_close(actual, expected, *, relative=1e-12):
     for name, value in vars(expected).items():
         value = np.asarray(value)
         np.testing.assert_allclose(
-            np.asarray(getattr(actual, name)), value, rtol=relative, atol=relative * max(1.0, np.abs(value).max()), err_msg=name
+            np.asarray(getattr(actual, name)),
+            value,
+            rtol=relative,
+            atol=relative * max(1.0, np.abs(value).max()),
+            err_msg=name,
         )
 
 
 def test_every_statistic_of_the_pass_has_a_row():
     known = {type(row.empty()) for row in STATISTIC_ROWS}
-    collected = {value for value in vars(gather_module).values() if isinstance(value, type) and hasattr(value, "from_batch")}
+    collected = {
+        value
+        for value in vars(gather_module).values()
+        if isinstance(value, type) and hasattr(value, "from_batch")
+    }
     assert collected == known
 
 
@@ -113,7 +151,9 @@ def test_the_empty_one_is_neutral(row):
 
 @each_statistic
 def test_merging_is_associative_and_commutative(row):
-    first, second, third = (batch_of(row, data(), slice(start, stop)) for start, stop in ((0, 5), (5, 6), (6, 22)))
+    first, second, third = (
+        batch_of(row, data(), slice(start, stop)) for start, stop in ((0, 5), (5, 6), (6, 22))
+    )
     assert_close(merged(merged(first, second), third), merged(first, merged(second, third)))
     assert_close(merged(first, second), merged(second, first))
 
@@ -129,7 +169,9 @@ def test_any_partition_gives_what_one_batch_gives(row, offset, seed):
     statistic = row.empty()
     for start, stop in zip([0, *cuts], [*cuts, NUM_ROWS], strict=True):
         for begin in range(start, stop, BATCH):
-            statistic = merged(statistic, batch_of(row, arrays, order[begin : min(begin + BATCH, stop)]))
+            statistic = merged(
+                statistic, batch_of(row, arrays, order[begin : min(begin + BATCH, stop)])
+            )
     whole = batch_of(row, arrays, slice(None), NUM_ROWS)
     # a mean near `offset` has only so many digits left for the differences
     assert_close(statistic, whole, relative=1e-12 + 2e-15 * offset)
@@ -138,7 +180,11 @@ def test_any_partition_gives_what_one_batch_gives(row, offset, seed):
 @each_statistic
 def test_masked_padding_has_no_effect(row):
     arrays = data()
-    assert_close(batch_of(row, arrays, slice(0, 11), BATCH), batch_of(row, arrays, slice(0, 11), 11), relative=1e-15)
+    assert_close(
+        batch_of(row, arrays, slice(0, 11), BATCH),
+        batch_of(row, arrays, slice(0, 11), 11),
+        relative=1e-15,
+    )
     features, labels, targets = (array[:BATCH] for array in arrays)
     valid = np.random.default_rng(1).random(BATCH) < 0.5
     scattered = COMPILED[row.name](features, labels, targets, valid)
@@ -147,7 +193,12 @@ def test_masked_padding_has_no_effect(row):
 
 def moments_of(offset):
     features, labels, targets = arrays = data(offset)
-    return {row.name: batch_of(row, arrays, slice(None), NUM_ROWS) for row in STATISTIC_ROWS}, features, labels, targets
+    return (
+        {row.name: batch_of(row, arrays, slice(None), NUM_ROWS) for row in STATISTIC_ROWS},
+        features,
+        labels,
+        targets,
+    )
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e3])
@@ -176,7 +227,10 @@ def test_the_moments_are_those_of_numpy(offset):
     table, shares = statistics["label_table"], softmax(features, axis=1)
     for label in range(NUM_CLASSES):
         close(table.soft[label], shares[labels == label].sum(axis=0))
-        close(table.hard[label], np.bincount(shares[labels == label].argmax(axis=1), minlength=NUM_FEATURES))
+        close(
+            table.hard[label],
+            np.bincount(shares[labels == label].argmax(axis=1), minlength=NUM_FEATURES),
+        )
     regression = statistics["target_moments"]
     close(regression.feature_mean, features.mean(axis=0))
     close(regression.mean, targets.mean(axis=0))
@@ -187,7 +241,13 @@ def test_the_moments_are_those_of_numpy(offset):
 def test_activity_counts_what_is_there():
     features = np.array([[0.0, -2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, np.nan], [0.0, np.inf, 1.0]])
     activity = Activity.from_batch(jnp.asarray(features), jnp.ones(4, bool))
-    assert (float(activity.count), float(activity.not_finite), float(activity.largest), float(activity.active), float(activity.live_rows)) == (
+    assert (
+        float(activity.count),
+        float(activity.not_finite),
+        float(activity.largest),
+        float(activity.active),
+        float(activity.live_rows),
+    ) == (
         4,
         2,
         3,
@@ -202,7 +262,9 @@ def test_activity_counts_what_is_there():
 
 @pytest.mark.parametrize("offset", [0.0, 50.0])
 def test_scatter_summed_by_blas_is_that_of_the_batches(offset):
-    features = data()[0] + offset  # the first batch is not the mean of all, so the sums must be moved
+    features = (
+        data()[0] + offset
+    )  # the first batch is not the mean of all, so the sums must be moved
     valid = np.ones(NUM_ROWS, bool)
     expected = Moments.from_batch(jnp.asarray(features), jnp.asarray(valid))
     centre = features[:BATCH].mean(axis=0) + 0.3

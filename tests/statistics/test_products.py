@@ -42,7 +42,9 @@ def test_products_equal_those_of_numpy(on_host):
     assert np.isnan(products.solve_positive(-gram, 0.5, right)).all()
     np.testing.assert_allclose(products.squares_product(rows, right), rows**2 @ right, atol=1e-11)
     members = np.eye(8)[labels] * weights[:, None]
-    np.testing.assert_allclose(products.class_sums(rows, labels, 8), np.eye(8)[labels].T @ rows, atol=1e-12)
+    np.testing.assert_allclose(
+        products.class_sums(rows, labels, 8), np.eye(8)[labels].T @ rows, atol=1e-12
+    )
     found = products.class_sums(rows, labels, 8, weights)
     np.testing.assert_allclose(found, members.T @ rows, atol=1e-12)
     halves = scatter_sum.scatter_of(iter([rows[:100], rows[100:]]), 23)

@@ -17,12 +17,17 @@ CONTROLLER = ThreadpoolController()
 
 
 def blas_threads() -> list[int]:
-    return [library["num_threads"] for library in CONTROLLER.info() if library["user_api"] == "blas"]
+    return [
+        library["num_threads"] for library in CONTROLLER.info() if library["user_api"] == "blas"
+    ]
 
 
 @pytest.fixture(scope="module", autouse=True)
 def two_threads():
-    """Two threads, on a machine of one core too; set in another thread, so that this one holds the libraries no longer than any."""
+    """Two threads, on a machine of one core too.
+
+    Set in another thread, so that this one holds the libraries no longer than any.
+    """
     thread = threading.Thread(target=lambda: CONTROLLER.limit(limits=2, user_api="blas"))
     before = {library.filepath: library.num_threads for library in CONTROLLER.lib_controllers}
     thread.start()

@@ -39,7 +39,9 @@ def test_train_test_and_classes(tmp_path):
 
 
 def test_texts_and_string_labels(tmp_path):
-    target = load_target(saved(tmp_path / "set.npz", x_train=np.array(["one", "two"]), y_train=np.array(["b", "a"])))
+    target = load_target(
+        saved(tmp_path / "set.npz", x_train=np.array(["one", "two"]), y_train=np.array(["b", "a"]))
+    )
     assert target.kind == "text"
     assert target.inputs.read(np.array([1])) == ["two"]
     np.testing.assert_array_equal(target.labels, [1, 0])
@@ -62,9 +64,23 @@ def test_the_path_does_not_enter_the_fingerprint(tmp_path):
         ({"x_train": IMAGES, "y_train": [0, 1] * 3, "y_test": [0]}, "y_test without x_test"),
         ({"inputs": IMAGES, "labels": [0, 1]}, "one label for each of the 6 rows, got 2"),
         ({"inputs": IMAGES, "labels": [0] * 6}, "at least two classes"),
-        ({"inputs": IMAGES, "labels": [0, 1, 2] * 2, "classes": np.array(["a", "b"])}, "along the 2 names"),
-        ({"inputs": np.full((2, 3), np.nan), "labels": [0, 1]}, r"inputs: .*3 NaN or infinite in row 0"),
-        ({"x_train": IMAGES, "y_train": [0, 1] * 3, "x_test": np.full((1, 2, 2), np.nan), "y_test": [0]}, "x_test: .*4 NaN"),
+        (
+            {"inputs": IMAGES, "labels": [0, 1, 2] * 2, "classes": np.array(["a", "b"])},
+            "along the 2 names",
+        ),
+        (
+            {"inputs": np.full((2, 3), np.nan), "labels": [0, 1]},
+            r"inputs: .*3 NaN or infinite in row 0",
+        ),
+        (
+            {
+                "x_train": IMAGES,
+                "y_train": [0, 1] * 3,
+                "x_test": np.full((1, 2, 2), np.nan),
+                "y_test": [0],
+            },
+            "x_test: .*4 NaN",
+        ),
         ({"inputs": np.zeros((0, 3)), "labels": np.zeros(0, int)}, "at least one row"),
     ],
 )
@@ -77,7 +93,10 @@ def test_contents_that_cannot_be_used_are_said_with_the_file(tmp_path, arrays, w
 
 def test_object_arrays_are_refused(tmp_path):
     path = saved(tmp_path / "set.npz", inputs=np.array(["a", "b"], dtype=object), labels=[0, 1])
-    with pytest.raises(FeatalignError, match=r"set\.npz: expected plain arrays, got an object array as `inputs`.*astype"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"set\.npz: expected plain arrays, got an object array as `inputs`.*astype",
+    ):
         load_target(path)
 
 

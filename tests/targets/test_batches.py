@@ -14,10 +14,21 @@ NUMBERS = Target.from_arrays("numbers", np.arange(14.0).reshape(7, 2), [0, 1, 0,
 @pytest.mark.parametrize("batch_size", [1, 3, 7, 10])
 def test_every_batch_is_full_and_the_valid_rows_are_the_target(batch_size):
     found = list(batches(NUMBERS, batch_size))
-    assert all(len(part) == batch_size for batch in found for part in (batch.inputs, batch.labels, batch.valid, batch.rows))
-    np.testing.assert_array_equal(np.concatenate([batch.inputs[batch.valid] for batch in found]), np.arange(14.0).reshape(7, 2))
-    np.testing.assert_array_equal(np.concatenate([batch.labels[batch.valid] for batch in found]), NUMBERS.labels)
-    np.testing.assert_array_equal(np.concatenate([batch.rows[batch.valid] for batch in found]), np.arange(7))
+    assert all(
+        len(part) == batch_size
+        for batch in found
+        for part in (batch.inputs, batch.labels, batch.valid, batch.rows)
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([batch.inputs[batch.valid] for batch in found]),
+        np.arange(14.0).reshape(7, 2),
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([batch.labels[batch.valid] for batch in found]), NUMBERS.labels
+    )
+    np.testing.assert_array_equal(
+        np.concatenate([batch.rows[batch.valid] for batch in found]), np.arange(7)
+    )
 
 
 def test_padding_repeats_the_last_row():
@@ -37,7 +48,9 @@ def test_some_rows_in_the_order_given():
 def test_texts_and_images_of_differing_sizes_are_padded_as_lists():
     texts = Target.from_arrays("texts", ["a", "b", "c"], [0, 1, 1])
     assert [batch.inputs for batch in batches(texts, 2)] == [["a", "b"], ["c", "c"]]
-    images = Target.from_arrays("images", [np.full((size, 2), size, np.uint8) for size in (1, 2, 3)], [0, 1, 1])
+    images = Target.from_arrays(
+        "images", [np.full((size, 2), size, np.uint8) for size in (1, 2, 3)], [0, 1, 1]
+    )
     (batch,) = batches(images, 5)
     assert [len(image) for image in batch.inputs] == [1, 2, 3, 3, 3]
 
@@ -52,8 +65,12 @@ def test_files_are_decoded_batch_by_batch(tmp_path, monkeypatch):
     folder = write_folder(tmp_path, random_images(6), ["a"] * 6)
     decoded = []
     decode = inputs_module.decode_image
-    monkeypatch.setattr(inputs_module, "decode_image", lambda path: decoded.append(path) or decode(path))
-    target = Target("files", ImageFiles(tuple(sorted(folder.rglob("*.png")))), np.array([0, 1] * 3), ("x", "y"))
+    monkeypatch.setattr(
+        inputs_module, "decode_image", lambda path: decoded.append(path) or decode(path)
+    )
+    target = Target(
+        "files", ImageFiles(tuple(sorted(folder.rglob("*.png")))), np.array([0, 1] * 3), ("x", "y")
+    )
     stream = batches(target, 4)
     assert len(decoded) == 0
     next(stream)

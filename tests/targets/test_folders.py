@@ -31,12 +31,20 @@ def test_the_fingerprint_ignores_where_and_how_the_images_are_stored(tmp_path):
     assert first.fingerprint == second.fingerprint
     changed = IMAGES.copy()
     changed[0, 0, 0, 0] ^= 1
-    assert load_target(write_folder(tmp_path / "changed", changed, NAMES)).fingerprint != first.fingerprint
+    assert (
+        load_target(write_folder(tmp_path / "changed", changed, NAMES)).fingerprint
+        != first.fingerprint
+    )
 
 
 def test_a_folder_and_an_npz_of_the_same_rows_are_the_same_target(tmp_path):
     folder = load_target(write_folder(tmp_path / "flowers", IMAGES, sorted(NAMES)))
-    np.savez(tmp_path / "flowers.npz", inputs=IMAGES, labels=[0, 0, 1, 1, 2, 2], classes=np.array(["daisy", "rose", "tulip"]))
+    np.savez(
+        tmp_path / "flowers.npz",
+        inputs=IMAGES,
+        labels=[0, 0, 1, 1, 2, 2],
+        classes=np.array(["daisy", "rose", "tulip"]),
+    )
     archive = load_target(tmp_path / "flowers.npz")
     np.testing.assert_array_equal(folder.inputs.row_digests(), archive.inputs.row_digests())
     assert folder.fingerprint == archive.fingerprint
@@ -99,20 +107,26 @@ def test_differing_sizes_and_modes(tmp_path):
 
 
 def test_empty_folder(tmp_path):
-    with pytest.raises(FeatalignError, match=f"{tmp_path}: expected one folder of images for each class, got none"):
+    with pytest.raises(
+        FeatalignError, match=f"{tmp_path}: expected one folder of images for each class, got none"
+    ):
         load_target(tmp_path)
 
 
 def test_images_without_class_folders(tmp_path):
     Image.fromarray(IMAGES[0]).save(tmp_path / "image.png")
-    with pytest.raises(FeatalignError, match="got 1 images directly in it; put them in one folder per class"):
+    with pytest.raises(
+        FeatalignError, match="got 1 images directly in it; put them in one folder per class"
+    ):
         load_target(tmp_path)
 
 
 def test_empty_class_folder(tmp_path):
     write_folder(tmp_path, IMAGES, NAMES)
     _folder(tmp_path / "orchid")
-    with pytest.raises(FeatalignError, match=r"orchid: expected images in every class folder .*got nothing"):
+    with pytest.raises(
+        FeatalignError, match=r"orchid: expected images in every class folder .*got nothing"
+    ):
         load_target(tmp_path)
     (tmp_path / "orchid" / "image.raw").write_bytes(b"...")
     with pytest.raises(FeatalignError, match=r"orchid: .*1 other files such as image\.raw"):
@@ -120,21 +134,29 @@ def test_empty_class_folder(tmp_path):
 
 
 def test_one_class(tmp_path):
-    with pytest.raises(FeatalignError, match="flowers: labels: expected at least two classes, got only 'rose' in all 6 rows"):
+    with pytest.raises(
+        FeatalignError,
+        match="flowers: labels: expected at least two classes, got only 'rose' in all 6 rows",
+    ):
         load_target(write_folder(tmp_path / "flowers", IMAGES, ["rose"] * 6))
 
 
 def test_a_class_that_is_only_held_out(tmp_path):
     write_folder(tmp_path / "train", IMAGES, NAMES)
     write_folder(tmp_path / "test", IMAGES[:2], ["orchid", "rose"])
-    with pytest.raises(FeatalignError, match="got 'orchid' in 1 of 2 held-out rows; add training rows or drop these"):
+    with pytest.raises(
+        FeatalignError,
+        match="got 'orchid' in 1 of 2 held-out rows; add training rows or drop these",
+    ):
         load_target(tmp_path)
 
 
 def test_a_held_out_folder_without_images(tmp_path):
     write_folder(tmp_path / "train", IMAGES, NAMES)
     _folder(tmp_path / "test" / "rose")
-    with pytest.raises(FeatalignError, match=r"test: expected images in its class folders, got none"):
+    with pytest.raises(
+        FeatalignError, match=r"test: expected images in its class folders, got none"
+    ):
         load_target(tmp_path)
 
 

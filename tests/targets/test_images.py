@@ -12,7 +12,14 @@ COLOUR = random_images(1, (6, 5, 3))[0]
 
 @pytest.mark.parametrize(
     ("mode", "shape"),
-    [("1", (6, 5)), ("L", (6, 5)), ("LA", (6, 5, 4)), ("P", (6, 5, 3)), ("RGB", (6, 5, 3)), ("RGBA", (6, 5, 4))],
+    [
+        ("1", (6, 5)),
+        ("L", (6, 5)),
+        ("LA", (6, 5, 4)),
+        ("P", (6, 5, 3)),
+        ("RGB", (6, 5, 3)),
+        ("RGBA", (6, 5, 4)),
+    ],
 )
 def test_png_modes_become_uint8(tmp_path, mode, shape):
     path = tmp_path / "image.png"
@@ -65,7 +72,9 @@ def test_floating_point_pixels_are_refused(tmp_path):
 @pytest.mark.parametrize("read", [decode_image, check_image_header])
 def test_no_image(tmp_path, content, read):
     (tmp_path / "broken.png").write_bytes(content)
-    with pytest.raises(FeatalignError, match=r"broken\.png: expected a readable image.*replace or remove"):
+    with pytest.raises(
+        FeatalignError, match=r"broken\.png: expected a readable image.*replace or remove"
+    ):
         read(tmp_path / "broken.png")
 
 
@@ -104,11 +113,15 @@ def test_damaged_bytes_never_give_another_error(tmp_path):
 def test_too_many_pixels(tmp_path, monkeypatch, read):
     monkeypatch.setattr(images, "PIXEL_LIMIT", 99)
     Image.new("L", (10, 10)).save(tmp_path / "large.png")
-    with pytest.raises(FeatalignError, match=r"large\.png: expected an image of at most 99 pixels, got 10 x 10"):
+    with pytest.raises(
+        FeatalignError, match=r"large\.png: expected an image of at most 99 pixels, got 10 x 10"
+    ):
         read(tmp_path / "large.png")
 
 
-@pytest.mark.parametrize("limit", [60, 40])  # Pillow warns above its limit and refuses above twice its limit
+@pytest.mark.parametrize(
+    "limit", [60, 40]
+)  # Pillow warns above its limit and refuses above twice its limit
 @pytest.mark.parametrize("read", [decode_image, check_image_header])
 def test_decompression_bombs(tmp_path, monkeypatch, read, limit):
     Image.new("L", (10, 10)).save(tmp_path / "bomb.png")

@@ -91,7 +91,9 @@ def test_what_cannot_be_used_is_said(values, words):
 def test_nan_is_found_in_any_row(bad, row):
     values = np.zeros((5000, 3), np.float32)
     values[row, 1] = bad
-    with pytest.raises(FeatalignError, match=f"inputs: expected finite values, got 1 NaN or infinite in row {row};"):
+    with pytest.raises(
+        FeatalignError, match=f"inputs: expected finite values, got 1 NaN or infinite in row {row};"
+    ):
         as_inputs(values)
 
 
@@ -100,7 +102,9 @@ def test_files_are_decoded_only_when_read(tmp_path, monkeypatch):
     folder = write_folder(tmp_path, images, ["a"] * 6)
     decoded = []
     decode = inputs_module.decode_image
-    monkeypatch.setattr(inputs_module, "decode_image", lambda path: decoded.append(path.name) or decode(path))
+    monkeypatch.setattr(
+        inputs_module, "decode_image", lambda path: decoded.append(path.name) or decode(path)
+    )
     files = ImageFiles(tuple(sorted(folder.rglob("*.png"))))
     files.check_headers()
     part = files.take(np.array([4, 1, 5]))
@@ -120,8 +124,14 @@ def test_digests_are_computed_once_and_handed_on(tmp_path, monkeypatch):
 
 def test_image_digests_depend_on_the_pixels_alone(tmp_path):
     images = random_images(4)
-    first = ImageFiles(tuple(sorted(write_folder(tmp_path / "first", images, ["a"] * 4).rglob("*.png"))))
-    second = ImageFiles(tuple(sorted(write_folder(tmp_path / "second", images, ["other"] * 4, ".bmp").rglob("*.bmp"))))
+    first = ImageFiles(
+        tuple(sorted(write_folder(tmp_path / "first", images, ["a"] * 4).rglob("*.png")))
+    )
+    second = ImageFiles(
+        tuple(
+            sorted(write_folder(tmp_path / "second", images, ["other"] * 4, ".bmp").rglob("*.bmp"))
+        )
+    )
     in_memory = as_inputs(images)
     np.testing.assert_array_equal(first.row_digests(), in_memory.row_digests())
     np.testing.assert_array_equal(second.row_digests(), in_memory.row_digests())
@@ -147,12 +157,18 @@ def test_digests_tell_content_shape_type_and_kind_apart():
 
 def test_digests_ignore_the_byte_order_and_a_channel_axis_of_one():
     values = np.random.default_rng(0).normal(size=(3, 4))
-    np.testing.assert_array_equal(as_inputs(values).row_digests(), as_inputs(values.astype(">f8")).row_digests())
+    np.testing.assert_array_equal(
+        as_inputs(values).row_digests(), as_inputs(values.astype(">f8")).row_digests()
+    )
     grey = random_images(3, (6, 5))
-    np.testing.assert_array_equal(as_inputs(grey).row_digests(), as_inputs(grey[..., None]).row_digests())
+    np.testing.assert_array_equal(
+        as_inputs(grey).row_digests(), as_inputs(grey[..., None]).row_digests()
+    )
 
 
-@pytest.mark.parametrize("inputs", [ArrayInputs("array", np.arange(8.0).reshape(4, 2)), TextInputs(("a", "b", "c", "d"))])
+@pytest.mark.parametrize(
+    "inputs", [ArrayInputs("array", np.arange(8.0).reshape(4, 2)), TextInputs(("a", "b", "c", "d"))]
+)
 def test_taken_rows_have_the_digests_of_their_rows(inputs):
     before = inputs.take(ROWS).row_digests()
     np.testing.assert_array_equal(before, inputs.row_digests()[ROWS])
@@ -162,4 +178,9 @@ def test_taken_rows_have_the_digests_of_their_rows(inputs):
 def test_importing_targets_loads_nothing_heavy():
     code = "import sys, featalign.targets.loaders, featalign.targets.splits, featalign.targets.batches\n"
     code += "print([name for name in ('jax', 'PIL', 'sklearn', 'h5py') if name in sys.modules])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert (
+        subprocess.run(
+            [sys.executable, "-c", code], capture_output=True, text=True, check=True
+        ).stdout
+        == "[]\n"
+    )

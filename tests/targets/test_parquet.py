@@ -12,7 +12,9 @@ from tests.targets.pictures import random_images
 
 @pytest.fixture
 def parquet():
-    return pytest.importorskip("pyarrow.parquet", reason='needs pyarrow: pip install "featalign[data]"')
+    return pytest.importorskip(
+        "pyarrow.parquet", reason='needs pyarrow: pip install "featalign[data]"'
+    )
 
 
 def write(parquet, path, **columns):
@@ -29,7 +31,13 @@ def encoded(image):
 
 
 def test_texts_and_splits(parquet, tmp_path):
-    path = write(parquet, tmp_path / "set.parquet", text=["a", "b", "c"], label=[3, 1, 3], split=["train", "train", "test"])
+    path = write(
+        parquet,
+        tmp_path / "set.parquet",
+        text=["a", "b", "c"],
+        label=[3, 1, 3],
+        split=["train", "train", "test"],
+    )
     target = load_target(path)
     assert repr(target) == "Target('set', 2 texts, 2 classes, 1 held out)"
     assert target.class_names == ("1", "3")
@@ -40,7 +48,12 @@ def test_texts_and_splits(parquet, tmp_path):
 
 def test_images_within_the_table(parquet, tmp_path):
     images = random_images(3)
-    path = write(parquet, tmp_path / "set.parquet", picture=[encoded(image) for image in images], label=["x", "y", "x"])
+    path = write(
+        parquet,
+        tmp_path / "set.parquet",
+        picture=[encoded(image) for image in images],
+        label=["x", "y", "x"],
+    )
     target = load_target(path)
     assert target.kind == "image"
     for read, image in zip(target.inputs.read(np.arange(3)), images, strict=True):
@@ -49,14 +62,27 @@ def test_images_within_the_table(parquet, tmp_path):
     for number, image in enumerate(images):
         Image.fromarray(image).save(tmp_path / "folder" / f"{number}.png")
     table = tmp_path / "other.csv"
-    table.write_text("file,label\n" + "".join(f"folder/{number}.png,{'xyx'[number]}\n" for number in range(3)))
+    table.write_text(
+        "file,label\n" + "".join(f"folder/{number}.png,{'xyx'[number]}\n" for number in range(3))
+    )
     assert load_target(table).fingerprint == target.fingerprint
-    assert target.take(np.array([2, 0])).inputs.row_digests().tolist() == target.inputs.row_digests()[[2, 0]].tolist()
+    assert (
+        target.take(np.array([2, 0])).inputs.row_digests().tolist()
+        == target.inputs.row_digests()[[2, 0]].tolist()
+    )
 
 
 def test_labels_of_several_columns_and_lists(parquet, tmp_path):
-    several = write(parquet, tmp_path / "several.parquet", text=["a", "b"], first=[True, False], second=[True, True])
-    np.testing.assert_array_equal(load_target(several, label="first,second").labels, [[1, 1], [0, 1]])
+    several = write(
+        parquet,
+        tmp_path / "several.parquet",
+        text=["a", "b"],
+        first=[True, False],
+        second=[True, True],
+    )
+    np.testing.assert_array_equal(
+        load_target(several, label="first,second").labels, [[1, 1], [0, 1]]
+    )
     lists = write(parquet, tmp_path / "lists.parquet", text=["a", "b"], labels=[["x", "y"], ["y"]])
     np.testing.assert_array_equal(load_target(lists).labels, [[1, 1], [0, 1]])
 
@@ -64,16 +90,30 @@ def test_labels_of_several_columns_and_lists(parquet, tmp_path):
 def test_what_cannot_be_used(parquet, tmp_path):
     broken = tmp_path / "broken.parquet"
     broken.write_bytes(b"PAR1 and no more")
-    with pytest.raises(FeatalignError, match=r"broken\.parquet: expected a Parquet file, but it cannot be read"):
+    with pytest.raises(
+        FeatalignError, match=r"broken\.parquet: expected a Parquet file, but it cannot be read"
+    ):
         load_target(broken)
-    with pytest.raises(FeatalignError, match=r"set\.parquet, row 1: expected a label as 'label', got none"):
+    with pytest.raises(
+        FeatalignError, match=r"set\.parquet, row 1: expected a label as 'label', got none"
+    ):
         load_target(write(parquet, tmp_path / "set.parquet", text=["a", "b"], label=["x", None]))
     images = [encoded(random_images(1)[0]), {"bytes": None, "path": None}]
     target = load_target(write(parquet, tmp_path / "set.parquet", image=images, label=["x", "y"]))
     with pytest.raises(FeatalignError, match=r"set\.parquet, row 1: expected an image, got none"):
         target.inputs.read(np.arange(2))
-    damaged = load_target(write(parquet, tmp_path / "set.parquet", image=[images[0], {"bytes": b"no", "path": None}], label=["x", "y"]))
-    with pytest.raises(FeatalignError, match=r"set\.parquet, row 1: expected a readable image, but its format is not known"):
+    damaged = load_target(
+        write(
+            parquet,
+            tmp_path / "set.parquet",
+            image=[images[0], {"bytes": b"no", "path": None}],
+            label=["x", "y"],
+        )
+    )
+    with pytest.raises(
+        FeatalignError,
+        match=r"set\.parquet, row 1: expected a readable image, but its format is not known",
+    ):
         _ = damaged.fingerprint
 
 
@@ -88,6 +128,8 @@ def test_without_the_library(tmp_path, monkeypatch):
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     with pytest.raises(
-        FeatalignError, match=r'set\.parquet: reading Parquet needs pyarrow, which is not installed; run pip install "featalign\[data\]"'
+        FeatalignError,
+        match=r"set\.parquet: reading Parquet needs pyarrow, which is not installed; run pip "
+        r'install "featalign\[data\]"',
     ):
         load_target(tmp_path / "set.parquet")

@@ -21,7 +21,9 @@ def test_real_texts(path):
     assert (len(target), len(target.held_out)) == (described["n_train"], described["n_test"])
     assert set(target.class_names) == set(described["classes"])
     per_class = dict(zip(described["classes"], described["per_class_train"], strict=True))
-    np.testing.assert_array_equal(np.bincount(target.labels), [per_class[name] for name in target.class_names])
+    np.testing.assert_array_equal(
+        np.bincount(target.labels), [per_class[name] for name in target.class_names]
+    )
 
 
 @needs_shared
@@ -31,9 +33,15 @@ def test_real_images_from_an_archive_and_from_a_folder(tmp_path):
     rows = np.argsort(archive.labels, kind="stable")
     in_order = archive.take(rows)
     images = in_order.inputs.read(np.arange(100))
-    folder = load_target(write_folder(tmp_path, np.asarray(images), [archive.class_names[label] for label in in_order.labels]))
+    folder = load_target(
+        write_folder(
+            tmp_path, np.asarray(images), [archive.class_names[label] for label in in_order.labels]
+        )
+    )
     assert folder.fingerprint == in_order.fingerprint
     parts = split(folder, seed=2)
     np.testing.assert_array_equal(np.bincount(folder.labels[parts.test]), [2] * 10)
-    read = np.concatenate([np.asarray(batch.inputs)[batch.valid] for batch in batches(folder, 32, rows=parts.train)])
+    read = np.concatenate(
+        [np.asarray(batch.inputs)[batch.valid] for batch in batches(folder, 32, rows=parts.train)]
+    )
     np.testing.assert_array_equal(read, np.asarray(images)[parts.train])

@@ -16,14 +16,20 @@ def with_labels(labels) -> Target:
 def test_parts_are_disjoint_and_complete():
     parts = split(with_labels(np.arange(100) % 4), validation=0.25, test=0.15, seed=3)
     assert [len(part) for part in (parts.train, parts.validation, parts.test)] == [60, 25, 15]
-    np.testing.assert_array_equal(np.sort(np.concatenate([parts.train, parts.validation, parts.test])), np.arange(100))
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([parts.train, parts.validation, parts.test])), np.arange(100)
+    )
     assert all((np.diff(part) > 0).all() for part in (parts.train, parts.validation, parts.test))
 
 
 def test_each_part_has_the_proportions_that_scikit_learn_gives():
     labels = np.random.default_rng(0).choice(4, 1000, p=[0.55, 0.25, 0.15, 0.05])
     parts = split(with_labels(labels), validation=0, test=0.2)
-    _, theirs = next(StratifiedShuffleSplit(n_splits=1, test_size=200, random_state=0).split(np.zeros((1000, 1)), labels))
+    _, theirs = next(
+        StratifiedShuffleSplit(n_splits=1, test_size=200, random_state=0).split(
+            np.zeros((1000, 1)), labels
+        )
+    )
     assert np.abs(np.bincount(labels[parts.test]) - np.bincount(labels[theirs])).max() <= 1
 
 
@@ -75,7 +81,11 @@ def test_regression_is_split_at_random():
 
 @pytest.mark.parametrize(
     ("validation", "test", "words"),
-    [(1.0, 0.0, "validation: expected a fraction"), (0.2, -0.1, "test: expected a fraction"), (0.5, 0.5, "leave rows to train on")],
+    [
+        (1.0, 0.0, "validation: expected a fraction"),
+        (0.2, -0.1, "test: expected a fraction"),
+        (0.5, 0.5, "leave rows to train on"),
+    ],
 )
 def test_fractions_that_cannot_be_used(validation, test, words):
     with pytest.raises(FeatalignError, match=words):

@@ -46,7 +46,16 @@ def test_all_formats_give_the_same_target(tmp_path, file, content):
 
 @pytest.mark.parametrize(
     "header",
-    ["sentence,label", "review,sentiment", "utterance,intent", "content,category", "tweet,class", "anything,y", "label,body", "TEXT,Target"],
+    [
+        "sentence,label",
+        "review,sentiment",
+        "utterance,intent",
+        "content,category",
+        "tweet,class",
+        "anything,y",
+        "label,body",
+        "TEXT,Target",
+    ],
 )
 def test_usual_columns_are_found(tmp_path, header):
     label_first = header.startswith("label")
@@ -59,9 +68,15 @@ def test_usual_columns_are_found(tmp_path, header):
 @pytest.mark.parametrize(
     ("header", "words"),
     [
-        ("text,outcome", r"expected a label column, but none of the columns.*'text', 'outcome'.*label="),
+        (
+            "text,outcome",
+            r"expected a label column, but none of the columns.*'text', 'outcome'.*label=",
+        ),
         ("text,label,intent", r"several columns could be it \(label, intent\).*label="),
-        ("title,label,abstract", r"expected a text column, but none.*'title', 'label', 'abstract'.*text="),
+        (
+            "title,label,abstract",
+            r"expected a text column, but none.*'title', 'label', 'abstract'.*text=",
+        ),
         ("text,label,sentence", r"expected a text column, but several.*text="),
     ],
 )
@@ -77,7 +92,10 @@ def test_columns_by_name(tmp_path):
     path = written(tmp_path / "set.csv", "title,label,outcome\none,x,a\ntwo,x,b\n")
     target = load_target(path, text="title", label="outcome")
     assert target.class_names == ("a", "b")
-    with pytest.raises(FeatalignError, match=r"text: .*no column 'body'; its columns are 'title', 'label', 'outcome'"):
+    with pytest.raises(
+        FeatalignError,
+        match=r"text: .*no column 'body'; its columns are 'title', 'label', 'outcome'",
+    ):
         load_target(path, text="body", label="outcome")
     with pytest.raises(FeatalignError, match=r"label: .*no column 'kind'"):
         load_target(path, text="title", label="kind")
@@ -89,10 +107,20 @@ def test_columns_may_only_be_named_for_tables(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("words", "held"), [(("train", "test"), 2), (("Training", "TEST "), 2), (("train", "val"), 2), (("train", "dev"), 2), (("train", "train"), 0)]
+    ("words", "held"),
+    [
+        (("train", "test"), 2),
+        (("Training", "TEST "), 2),
+        (("train", "val"), 2),
+        (("train", "dev"), 2),
+        (("train", "train"), 0),
+    ],
 )
 def test_split_column(tmp_path, words, held):
-    lines = [json.dumps({"text": f"text {row}", "label": "ab"[row % 2], "split": words[row >= 4]}) for row in range(6)]
+    lines = [
+        json.dumps({"text": f"text {row}", "label": "ab"[row % 2], "split": words[row >= 4]})
+        for row in range(6)
+    ]
     target = load_target(written(tmp_path / "set.jsonl", "\n".join(lines)))
     assert len(target) == 6 - held
     assert (target.held_out is not None) == bool(held)
@@ -102,7 +130,9 @@ def test_split_column(tmp_path, words, held):
 
 
 def test_test_rows_come_before_validation_rows(tmp_path):
-    target = load_target(written(tmp_path / "set.csv", "text,label,split\na,x,train\nb,y,train\nc,x,val\nd,y,test\n"))
+    target = load_target(
+        written(tmp_path / "set.csv", "text,label,split\na,x,train\nb,y,train\nc,x,val\nd,y,test\n")
+    )
     assert target.held_out is not None
     assert target.held_out.inputs.read(np.array([0])) == ["d"]
     assert len(target.held_out) == 1
@@ -111,16 +141,28 @@ def test_test_rows_come_before_validation_rows(tmp_path):
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("text,label,split\na,x,train\nb,y,half\n", r"set\.csv, line 3: expected train, val or test in the column 'split', got 'half'"),
-        ("text,label,split\na,x,test\nb,y,test\n", "rows with 'train' in the column 'split', got none"),
+        (
+            "text,label,split\na,x,train\nb,y,half\n",
+            r"set\.csv, line 3: expected train, val or test in the column 'split', got 'half'",
+        ),
+        (
+            "text,label,split\na,x,test\nb,y,test\n",
+            "rows with 'train' in the column 'split', got none",
+        ),
         ("text,label,split\na,x,train\nb,y,train\nc,z,test\n", "got 'z' in 1 of 1 held-out rows"),
         ("text,label\na,x\nb,\n", r"set\.csv, line 3: expected a label as 'label', got none"),
         ("text,label\na,x\nb,  \n", "line 3: expected a label"),
-        ("text,label\na,x\nb,y,z\n", "line 3: expected 2 fields as in the header, got 3.*in quotes"),
+        (
+            "text,label\na,x\nb,y,z\n",
+            "line 3: expected 2 fields as in the header, got 3.*in quotes",
+        ),
         ('text,label\n"a\nb",x\nb\n', "line 4: expected 2 fields as in the header, got 1"),
         ('text,label\na,x\n"b,y\nc,x\n', "line 3: expected a row of fields.*mend the quotes"),
         ('text,label\na,x\n"b"c,y\n', "line 3: expected a row of fields"),
-        ("text,label\na,x\nb,x\n", r"set\.csv: labels: expected at least two classes, got only 'x'"),
+        (
+            "text,label\na,x\nb,x\n",
+            r"set\.csv: labels: expected at least two classes, got only 'x'",
+        ),
         ("text,label\n", "empty file"),
         ("", "empty file"),
     ],
@@ -140,7 +182,10 @@ def test_csv_that_cannot_be_used(tmp_path, content, words):
         ('{"text": "b"}', "line 2: expected a label as 'label', got none"),
         ('{"text": "b", "label": null}', "line 2: expected a label"),
         ('{"text": "b", "label": NaN}', "line 2: expected a label"),
-        ('{"text": "b", "label": ["y"]}', "line 2: expected a string or a number as 'label', got list"),
+        (
+            '{"text": "b", "label": ["y"]}',
+            "line 2: expected a string or a number as 'label', got list",
+        ),
         ('{"label": "y"}', "line 2: expected a text as 'text', got none"),
         ('{"text": null, "label": "y"}', "line 2: expected a text as 'text', got none"),
         ('{"text": 3, "label": "y"}', "line 2: expected a text as 'text', got int"),
@@ -177,14 +222,21 @@ def test_files_that_cannot_be_read(tmp_path):
     ],
 )
 def test_labels_in_csv(tmp_path, labels, classes, indices):
-    target = load_target(written(tmp_path / "set.csv", "text,label\n" + "".join(f"t,{label}\n" for label in labels)))
+    target = load_target(
+        written(tmp_path / "set.csv", "text,label\n" + "".join(f"t,{label}\n" for label in labels))
+    )
     assert target.class_names == classes
     np.testing.assert_array_equal(target.labels, indices)
 
 
 @pytest.mark.parametrize(
     ("labels", "classes"),
-    [([10, 9, 10], ("9", "10")), ([1.0, 2.0, 1.0], ("1", "2")), ([True, False, True], ("False", "True")), ([1, "a", 1], ("1", "a"))],
+    [
+        ([10, 9, 10], ("9", "10")),
+        ([1.0, 2.0, 1.0], ("1", "2")),
+        ([True, False, True], ("False", "True")),
+        ([1, "a", 1], ("1", "a")),
+    ],
 )
 def test_labels_in_jsonl(tmp_path, labels, classes):
     lines = [json.dumps({"text": "t", "label": label}) for label in labels]
@@ -193,13 +245,17 @@ def test_labels_in_jsonl(tmp_path, labels, classes):
 
 def test_fractions_are_regression_in_both_formats(tmp_path):
     from_csv = load_target(written(tmp_path / "set.csv", "text,label\na,1\nb,2.5\n"))
-    from_jsonl = load_target(written(tmp_path / "set.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": 2.5}\n'))
+    from_jsonl = load_target(
+        written(tmp_path / "set.jsonl", '{"text": "a", "label": 1}\n{"text": "b", "label": 2.5}\n')
+    )
     np.testing.assert_array_equal(from_csv.labels, [[1.0], [2.5]])
     assert from_csv.fingerprint == from_jsonl.fingerprint
 
 
 def test_long_texts_do_not_change_the_limit_of_others(tmp_path):
     before = csv.field_size_limit(5000)
-    target = load_target(written(tmp_path / "set.csv", f"text,label\n{'long ' * 40_000},x\nshort,y\n"))
+    target = load_target(
+        written(tmp_path / "set.csv", f"text,label\n{'long ' * 40_000},x\nshort,y\n")
+    )
     assert len(target.inputs.read(np.array([0]))[0]) == 200_000
     assert csv.field_size_limit(before) == 5000

@@ -32,7 +32,9 @@ def test_string_labels_become_sorted_classes():
 
 
 def test_class_names_name_integers_and_order_strings():
-    by_index = Target.from_arrays("numbers", INPUTS, [0, 3, 0, 3, 1, 1], ["zero", "one", "two", "three"])
+    by_index = Target.from_arrays(
+        "numbers", INPUTS, [0, 3, 0, 3, 1, 1], ["zero", "one", "two", "three"]
+    )
     assert by_index.class_names == ("zero", "one", "three")
     np.testing.assert_array_equal(by_index.labels, [0, 2, 0, 2, 1, 1])
     by_name = Target.from_arrays("words", INPUTS, ["low", "high"] * 3, ["low", "middle", "high"])
@@ -94,7 +96,9 @@ def test_held_out_rows_share_the_classes():
 
 
 def test_held_out_rows_follow_names_whose_class_was_dropped():
-    target = Target.from_arrays("numbers", INPUTS, [0, 2] * 3, ["a", "b", "c"], held_out=(INPUTS[:2], [2, 0]))
+    target = Target.from_arrays(
+        "numbers", INPUTS, [0, 2] * 3, ["a", "b", "c"], held_out=(INPUTS[:2], [2, 0])
+    )
     assert target.held_out is not None
     np.testing.assert_array_equal(target.held_out.labels, [1, 0])
 
@@ -120,7 +124,12 @@ def test_fingerprint_follows_the_content_and_nothing_else():
     labels = [0, 1, 2, 0, 1, 2]
     target = Target.from_arrays("one name", images, labels, names)
     assert len(target.fingerprint) == 64
-    assert Target.from_arrays("another", [image.copy() for image in images], np.array(labels, np.uint8), names).fingerprint == target.fingerprint
+    assert (
+        Target.from_arrays(
+            "another", [image.copy() for image in images], np.array(labels, np.uint8), names
+        ).fingerprint
+        == target.fingerprint
+    )
     pixel = images.copy()
     pixel[3, 2, 1, 0] ^= 1
     others = [
@@ -147,14 +156,23 @@ def test_the_fingerprint_is_frozen():
 def test_fingerprint_and_subset_are_the_same_in_another_process():
     code = (
         "import numpy as np; from featalign.targets.target import Target\n"
-        "target = Target.from_arrays('t', np.arange(400.0).reshape(200, 2), np.arange(200) % 7).subset(50, seed=3)\n"
+        "target = Target.from_arrays('t', np.arange(400.0).reshape(200, 2), np.arange(200) % "
+        "7).subset(50, seed=3)\n"
         "print(target.fingerprint)"
     )
     printed = {
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env={"PYTHONHASHSEED": seed}).stdout.strip()
+        subprocess.run(
+            [sys.executable, "-c", code],
+            capture_output=True,
+            text=True,
+            check=True,
+            env={"PYTHONHASHSEED": seed},
+        ).stdout.strip()
         for seed in ("1", "2")
     }
-    here = Target.from_arrays("t", np.arange(400.0).reshape(200, 2), np.arange(200) % 7).subset(50, seed=3)
+    here = Target.from_arrays("t", np.arange(400.0).reshape(200, 2), np.arange(200) % 7).subset(
+        50, seed=3
+    )
     assert printed == {here.fingerprint}
 
 
@@ -227,7 +245,9 @@ def test_subset_bounds():
     target = Target.from_arrays("numbers", INPUTS, LABELS)
     assert target.subset(6) is target
     assert target.subset(7) is target
-    with pytest.raises(FeatalignError, match=r"one row for each of the 3 classes of numbers, got 2; ask for 3"):
+    with pytest.raises(
+        FeatalignError, match=r"one row for each of the 3 classes of numbers, got 2; ask for 3"
+    ):
         target.subset(2)
 
 

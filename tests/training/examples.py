@@ -17,7 +17,11 @@ class Network(nnx.Module):
 
     def __init__(self, seed):
         rngs = nnx.Rngs(seed)
-        self.first, self.second, self.head = nnx.Linear(WIDTH, 10, rngs=rngs), nnx.Linear(10, 4, rngs=rngs), nnx.Linear(5, 3, rngs=rngs)
+        self.first, self.second, self.head = (
+            nnx.Linear(WIDTH, 10, rngs=rngs),
+            nnx.Linear(10, 4, rngs=rngs),
+            nnx.Linear(5, 3, rngs=rngs),
+        )
 
     def __call__(self, inputs):
         hidden = nnx.tanh(self.first(inputs))
@@ -26,13 +30,23 @@ class Network(nnx.Module):
 
 
 def small_source(seed: int = 5, name: str = "small") -> Source:
-    return fa.flax_source(name, Network(seed), example=np.ones(WIDTH, np.float32), logits_layer="logits", initialise=Network)
+    return fa.flax_source(
+        name,
+        Network(seed),
+        example=np.ones(WIDTH, np.float32),
+        logits_layer="logits",
+        initialise=Network,
+    )
 
 
-def clouds(count: int, seed: int, *, spread: float = 1.0, shares: tuple[float, ...] = (0.5, 0.3, 0.2)) -> tuple[np.ndarray, np.ndarray]:
+def clouds(
+    count: int, seed: int, *, spread: float = 1.0, shares: tuple[float, ...] = (0.5, 0.3, 0.2)
+) -> tuple[np.ndarray, np.ndarray]:
     """Points (N, D) around three centres, a few of them nearer to another one than to their own, and their classes."""
     random = np.random.default_rng(seed)
-    labels = np.concatenate([np.full(round(share * count), place) for place, share in enumerate(shares)])
+    labels = np.concatenate(
+        [np.full(round(share * count), place) for place, share in enumerate(shares)]
+    )
     centres = np.random.default_rng(99).normal(size=(len(shares), WIDTH))
     order = random.permutation(len(labels))
     points = centres[labels] + spread * random.normal(size=(len(labels), WIDTH))
@@ -45,4 +59,10 @@ def rows_of(count: int, seed: int, **options: float) -> Rows:
 
 
 def split_of(count: int = 60, *, seed: int = 0, **options: float) -> Split:
-    return Split("clouds", rows_of(count, 3 * seed, **options), rows_of(40, 3 * seed + 1, **options), rows_of(80, 3 * seed + 2, **options), 3)
+    return Split(
+        "clouds",
+        rows_of(count, 3 * seed, **options),
+        rows_of(40, 3 * seed + 1, **options),
+        rows_of(80, 3 * seed + 2, **options),
+        3,
+    )

@@ -1,4 +1,7 @@
-"""Gradual unfreezing: what moves in which stage, when it stops, and what it returns; and how deep parameters lie."""
+"""Gradual unfreezing: what moves in which stage, when it stops, and what it returns.
+
+And how deep parameters lie.
+"""
 
 import re
 from dataclasses import replace
@@ -39,17 +42,30 @@ def differentiable_of(source):
 
 def stuck_source() -> Source:
     """It comes with nothing and starts from scratch as the small source does."""
-    return fa.flax_source("stuck", Stuck(0), example=SPLIT.training.inputs[0], logits_layer="logits", initialise=Network)
+    return fa.flax_source(
+        "stuck",
+        Stuck(0),
+        example=SPLIT.training.inputs[0],
+        logits_layer="logits",
+        initialise=Network,
+    )
 
 
-def unfreeze_small(*, source=SMALL, setting=SETTING, floor=0.0, watch=lambda place, trained: None, layer="features"):
+def unfreeze_small(
+    *, source=SMALL, setting=SETTING, floor=0.0, watch=lambda place, trained: None, layer="features"
+):
     differentiable = differentiable_of(source)
     job = Job(differentiable.parameters, SPLIT.training, setting)
-    return unfreeze(differentiable.apply, layer, source.all_layers, job, SPLIT, floor=floor, watch=watch)
+    return unfreeze(
+        differentiable.apply, layer, source.all_layers, job, SPLIT, floor=floor, watch=watch
+    )
 
 
 def leaves_by_name(tree):
-    return {jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf) for path, leaf in jax.tree_util.tree_leaves_with_path(tree)}
+    return {
+        jax.tree_util.keystr(path, simple=True, separator="."): np.array(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(tree)
+    }
 
 
 def moved(before, after):
@@ -73,7 +89,12 @@ def stages(monkeypatch):
 def test_the_head_moves_first_and_then_one_group_after_the_other():
     points: list[tuple[int, dict, dict]] = []
     source = differentiable_of(SMALL).parameters
-    watch = lambda place, trained: points.append((trained.step, leaves_by_name(trained.parameters), leaves_by_name(trained.head)))  # noqa: E731
+
+    def watch(place, trained):
+        return points.append(
+            (trained.step, leaves_by_name(trained.parameters), leaves_by_name(trained.head))
+        )
+
     assert unfreeze_small(watch=watch)[1] is None
     assert [step for step, _, _ in points] == list(range(1, 31))
     start = leaves_by_name(source)
@@ -106,7 +127,9 @@ def test_fewer_steps_than_groups(stages):
 def test_a_layer_below_the_last_leaves_alone_what_lies_above(stages):
     trained, _ = unfreeze_small(layer="hidden")
     assert len(stages) == 2
-    assert moved(leaves_by_name(differentiable_of(SMALL).parameters), leaves_by_name(trained.parameters)) <= {"first"}
+    assert moved(
+        leaves_by_name(differentiable_of(SMALL).parameters), leaves_by_name(trained.parameters)
+    ) <= {"first"}
     unfreeze_small(layer="logits")
     assert len(stages) == 2 + 4
 
@@ -118,7 +141,8 @@ def test_it_stops_where_the_source_does_harm():
     largest = (SPLIT.validation.labels == 0).mean()
     assert stopped is not None
     shown = re.fullmatch(
-        r"negative transfer: ([\d.]+)% of the validation rows right with (\d) of (\d) groups of parameters unfrozen, "
+        r"negative transfer: ([\d.]+)% of the validation rows right with (\d) of (\d) groups of "
+        r"parameters unfrozen, "
         r"no better than the stage before, where training from scratch reaches 90.0%",
         stopped,
     )
@@ -126,10 +150,14 @@ def test_it_stops_where_the_source_does_harm():
     assert float(shown[1]) == pytest.approx(100 * largest)
     assert int(shown[2]) == 1 < int(shown[3])
     assert parts[-1][0] == 20  # of 30: the third stage never came
-    assert accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == largest
+    assert (
+        accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == largest
+    )
 
 
-@pytest.mark.parametrize(("above", "stops"), [(0.2, True), (0.10, False), (0.0, False), (-0.3, False)])
+@pytest.mark.parametrize(
+    ("above", "stops"), [(0.2, True), (0.10, False), (0.0, False), (-0.3, False)]
+)
 def test_it_stops_only_where_scratch_is_better_by_more_than_chance(above, stops):
     """Half of 40 rows: 1.64 standard errors are 0.12 to 0.13."""
     floor = float((SPLIT.validation.labels == 0).mean()) + above
@@ -149,12 +177,18 @@ def test_the_first_stage_is_never_the_last(stages):
     assert len(stages) == 2
 
 
-@pytest.mark.parametrize("reached", [(0.9, 0.5, 0.7), (0.5, 0.9, 0.7), (0.5, 0.7, 0.9), (0.8, 0.8, 0.8)])
+@pytest.mark.parametrize(
+    "reached", [(0.9, 0.5, 0.7), (0.5, 0.9, 0.7), (0.5, 0.7, 0.9), (0.8, 0.8, 0.8)]
+)
 def test_the_best_stage_is_returned(monkeypatch, reached):
     points: dict[int, dict] = {}
     values = iter(reached)
     monkeypatch.setattr(gradual, "accuracy", lambda *rest: next(values))
-    trained, _ = unfreeze_small(watch=lambda place, trained: points.__setitem__(trained.step, leaves_by_name((trained.parameters, trained.head))))
+    trained, _ = unfreeze_small(
+        watch=lambda place, trained: points.__setitem__(
+            trained.step, leaves_by_name((trained.parameters, trained.head))
+        )
+    )
     step = 10 * (int(np.argmax(reached)) + 1)
     assert trained.step == step
     for name, leaf in leaves_by_name((trained.parameters, trained.head)).items():
@@ -167,17 +201,29 @@ def test_the_best_stage_is_returned_when_later_ones_spoil_it(stages):
     values = [value for _, value in stages]
     assert stopped is None
     assert values[-1] < max(values)
-    assert accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == max(values)
+    assert accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == max(
+        values
+    )
 
 
 def arm_of(source, **options):
-    settings = {"learning_rates": (0.02,), "setting": Setting(0.02, steps=90, batch_size=16), "together": False}
+    settings = {
+        "learning_rates": (0.02,),
+        "setting": Setting(0.02, steps=90, batch_size=16),
+        "together": False,
+    }
     (result,) = run_arms(source, [Request("gradual", SPLIT)], **(settings | options))
     return result
 
 
 def test_the_arm_measures_itself_against_scratch():
-    (scratch,) = run_arms(SMALL, [Request("scratch", SPLIT)], learning_rates=(0.02,), setting=Setting(0.02, steps=90, batch_size=16), together=False)
+    (scratch,) = run_arms(
+        SMALL,
+        [Request("scratch", SPLIT)],
+        learning_rates=(0.02,),
+        setting=Setting(0.02, steps=90, batch_size=16),
+        together=False,
+    )
     floor = scratch.chosen.validation_accuracy
     assert floor > 0.75
     harmful = arm_of(stuck_source())
@@ -196,8 +242,17 @@ def pretrained() -> Source:
     """The small source after it was trained on many rows of the same kind."""
     differentiable = differentiable_of(SMALL)
     many = split_of(600, seed=7)
-    trained = train(differentiable.apply, "features", Job(differentiable.parameters, many.training, Setting(0.02, steps=200)), 3)
-    return replace(SMALL, name="pretrained", load_differentiable=lambda: replace(differentiable, parameters=trained.parameters))
+    trained = train(
+        differentiable.apply,
+        "features",
+        Job(differentiable.parameters, many.training, Setting(0.02, steps=200)),
+        3,
+    )
+    return replace(
+        SMALL,
+        name="pretrained",
+        load_differentiable=lambda: replace(differentiable, parameters=trained.parameters),
+    )
 
 
 def test_a_source_that_helps_is_not_stopped_at_any_learning_rate():
@@ -217,17 +272,33 @@ def test_every_tensor_of_the_zoo_lies_where_it_stands(name):
     address = next(address for address in zoo_names() if address.startswith(name))
     source = fa.load_source(f"zoo/{address}")
     differentiable = differentiable_of(source)
-    images = differentiable.prepare(np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8))
-    found = leaves_by_name(depths(differentiable.apply, differentiable.parameters, images, source.layers))
-    assert jax.tree.structure(found) == jax.tree.structure(leaves_by_name(differentiable.parameters))
-    wanted = {tensor: next(place for part, place in GROUPS[name].items() if f"{tensor}.".startswith(f"{part}.")) for tensor in found}
+    images = differentiable.prepare(
+        np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
+    )
+    found = leaves_by_name(
+        depths(differentiable.apply, differentiable.parameters, images, source.layers)
+    )
+    assert jax.tree.structure(found) == jax.tree.structure(
+        leaves_by_name(differentiable.parameters)
+    )
+    wanted = {
+        tensor: next(
+            place for part, place in GROUPS[name].items() if f"{tensor}.".startswith(f"{part}.")
+        )
+        for tensor in found
+    }
     assert {tensor: int(place) for tensor, place in found.items()} == wanted
     assert set(wanted.values()) == set(range(len(source.layers) + 1))
 
 
 def test_depths_of_the_small_network():
     differentiable = differentiable_of(SMALL)
-    assert depths(differentiable.apply, differentiable.parameters, np.ones((2, WIDTH), np.float32), ("hidden", "features")) == {
+    assert depths(
+        differentiable.apply,
+        differentiable.parameters,
+        np.ones((2, WIDTH), np.float32),
+        ("hidden", "features"),
+    ) == {
         "first": {"bias": 0, "kernel": 0},
         "second": {"bias": 1, "kernel": 1},
         "head": {"bias": 2, "kernel": 2},
@@ -241,7 +312,12 @@ def test_what_is_centred_still_depends_on_what_came_before():
         low = inputs @ parameters["kernel"]
         return {"features": low - low.mean(axis=1, keepdims=True)}
 
-    assert depths(centred, {"kernel": np.ones((2, 4), np.float32), "other": np.ones(2, np.float32)}, np.eye(2, dtype=np.float32), ("features",)) == {
+    assert depths(
+        centred,
+        {"kernel": np.ones((2, 4), np.float32), "other": np.ones(2, np.float32)},
+        np.eye(2, dtype=np.float32),
+        ("features",),
+    ) == {
         "kernel": 0,
         "other": 1,
     }

@@ -1,4 +1,7 @@
-"""The loop against plain optax, one step after the other; the two ways to train against each other."""
+"""The loop against plain optax, one step after the other.
+
+The two ways to train against each other.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -12,7 +15,17 @@ import pytest
 import featalign as fa
 from featalign.errors import FeatalignError
 from featalign.training import loop
-from featalign.training.loop import Job, Rows, Setting, Trained, accuracy, check_setting, logits, train, train_together
+from featalign.training.loop import (
+    Job,
+    Rows,
+    Setting,
+    Trained,
+    accuracy,
+    check_setting,
+    logits,
+    train,
+    train_together,
+)
 from featalign.training.rows import split_rows
 from tests.training.examples import WIDTH, rows_of
 
@@ -27,7 +40,11 @@ def network(parameters, inputs):
 def drawn(seed):
     random = np.random.default_rng(seed)
     shapes = {"first": {"kernel": (WIDTH, 8), "bias": (8,)}, "second": {"kernel": (8, 5)}}
-    return jax.tree.map(lambda shape: (0.4 * random.normal(size=shape)).astype(np.float32), shapes, is_leaf=lambda leaf: isinstance(leaf, tuple))
+    return jax.tree.map(
+        lambda shape: (0.4 * random.normal(size=shape)).astype(np.float32),
+        shapes,
+        is_leaf=lambda leaf: isinstance(leaf, tuple),
+    )
 
 
 START = drawn(1)
@@ -65,15 +82,25 @@ def rate_at(step, setting):
 
 
 def slow_train(start, rows, setting, batches, anchor=None):
-    """Plain optax: adamw, or a momentum and decay apart from it; the pull towards the anchor written out."""
+    """Plain optax: adamw, or a momentum and decay apart from it.
+
+    The pull towards the anchor written out.
+    """
     head = {"kernel": jnp.zeros((5, 3)), "bias": jnp.zeros(3)}
     trained = (jax.tree.map(jnp.asarray, start), head)
-    rates = lambda step: jnp.asarray([rate_at(each, setting) for each in range(setting.steps)], jnp.float32)[step]  # noqa: E731
+
+    def rates(step):
+        return jnp.asarray([rate_at(each, setting) for each in range(setting.steps)], jnp.float32)[
+            step
+        ]
+
     if setting.optimiser == "adamw":
         optimiser = optax.adamw(rates, weight_decay=setting.weight_decay)
     else:
         optimiser = optax.chain(
-            optax.trace(decay=0.9), optax.add_decayed_weights(setting.weight_decay), optax.scale_by_schedule(lambda step: -rates(step))
+            optax.trace(decay=0.9),
+            optax.add_decayed_weights(setting.weight_decay),
+            optax.scale_by_schedule(lambda step: -rates(step)),
         )
     state = optimiser.init(trained)
     anchor = trained[0] if anchor is None else anchor
@@ -81,19 +108,31 @@ def slow_train(start, rows, setting, batches, anchor=None):
     @jax.jit
     def step_of(trained, state, inputs, labels, rate):
         def loss_of(trained):
-            likelihoods = jax.nn.log_softmax(network(trained[0], inputs)["features"] @ trained[1]["kernel"] + trained[1]["bias"])
+            likelihoods = jax.nn.log_softmax(
+                network(trained[0], inputs)["features"] @ trained[1]["kernel"] + trained[1]["bias"]
+            )
             own = likelihoods[jnp.arange(len(labels)), labels]
-            return -((1 - setting.label_smoothing) * own + setting.label_smoothing * likelihoods.mean(axis=1)).mean()
+            return -(
+                (1 - setting.label_smoothing) * own
+                + setting.label_smoothing * likelihoods.mean(axis=1)
+            ).mean()
 
         loss, slope = jax.value_and_grad(loss_of)(trained)
         updates, state = optimiser.update(slope, state, trained)
         moved: Any = optax.apply_updates(trained, updates)
-        pulled = jax.tree.map(lambda now, before, then: now - rate * setting.towards_start * (before - then), moved[0], trained[0], anchor)
+        pulled = jax.tree.map(
+            lambda now, before, then: now - rate * setting.towards_start * (before - then),
+            moved[0],
+            trained[0],
+            anchor,
+        )
         return (pulled, moved[1]), state, loss
 
     losses = []
     for step, batch in enumerate(batches):
-        trained, state, loss = step_of(trained, state, rows.inputs[batch], rows.labels[batch], rate_at(step, setting))
+        trained, state, loss = step_of(
+            trained, state, rows.inputs[batch], rows.labels[batch], rate_at(step, setting)
+        )
         losses.append(float(loss))
     return trained, losses
 
@@ -106,7 +145,8 @@ def assert_trees_close(found, wanted, **tolerance):
 
 def distance(found, other):
     return max(
-        float(np.abs(np.asarray(one) - np.asarray(two)).max()) for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(other), strict=True)
+        float(np.abs(np.asarray(one) - np.asarray(two)).max())
+        for one, two in zip(jax.tree.leaves(found), jax.tree.leaves(other), strict=True)
     )
 
 
@@ -115,11 +155,17 @@ SETTINGS = {
     "adamw decay": Setting(0.02, steps=43, batch_size=16, weight_decay=2.0, seed=2),
     "sgd": Setting(0.1, steps=43, batch_size=16, optimiser="sgd", weight_decay=0.0, seed=3),
     "sgd decay": Setting(0.1, steps=43, batch_size=16, optimiser="sgd", weight_decay=0.3, seed=4),
-    "towards start": Setting(0.02, steps=43, batch_size=16, weight_decay=0.1, towards_start=3.0, seed=5),
-    "label smoothing": Setting(0.02, steps=43, batch_size=16, weight_decay=0.0, label_smoothing=0.3, seed=6),
+    "towards start": Setting(
+        0.02, steps=43, batch_size=16, weight_decay=0.1, towards_start=3.0, seed=5
+    ),
+    "label smoothing": Setting(
+        0.02, steps=43, batch_size=16, weight_decay=0.0, label_smoothing=0.3, seed=6
+    ),
     "few steps, one batch": Setting(0.02, steps=3, batch_size=64, seed=7),
     "no decay": Setting(0.02, steps=43, batch_size=16, weight_decay=0.0, seed=1, decay=False),
-    "no decay, few steps": Setting(0.02, steps=4, batch_size=16, weight_decay=0.0, seed=1, decay=False),
+    "no decay, few steps": Setting(
+        0.02, steps=4, batch_size=16, weight_decay=0.0, seed=1, decay=False
+    ),
 }
 
 
@@ -145,7 +191,9 @@ def test_without_decay_a_longer_training_begins_as_a_shorter_one():
             "features",
             Job(START, ROWS, setting),
             3,
-            watch=lambda _, trained, kept=kept: kept.update({trained.step: jax.device_get(trained.head)}),
+            watch=lambda _, trained, kept=kept: kept.update(
+                {trained.step: jax.device_get(trained.head)}
+            ),
         )
         points[steps] = kept
     shared = set(points[20]) & set(points[40])
@@ -155,7 +203,11 @@ def test_without_decay_a_longer_training_begins_as_a_shorter_one():
 
 
 def test_the_pull_is_towards_the_anchor_of_the_job():
-    setting, rows, anchor = replace(SETTINGS["towards start"], weight_decay=0.0), recorded(), drawn(8)
+    setting, rows, anchor = (
+        replace(SETTINGS["towards start"], weight_decay=0.0),
+        recorded(),
+        drawn(8),
+    )
     found = train(network, "features", Job(START, rows, setting, anchor=anchor), 3)
     wanted, _ = slow_train(START, ROWS, setting, batches_of(rows, setting), anchor)
     assert_trees_close((found.parameters, found.head), wanted, rtol=2e-4, atol=2e-5)
@@ -164,9 +216,26 @@ def test_the_pull_is_towards_the_anchor_of_the_job():
 def test_each_option_changes_what_is_learnt():
     plain = replace(SETTINGS["adamw"], seed=0)
     reached = train(network, "features", Job(START, ROWS, plain), 3).parameters
-    for changes in ({"weight_decay": 1.0}, {"towards_start": 1.0}, {"label_smoothing": 0.2}, {"optimiser": "sgd"}, {"seed": 1}, {"batch_size": 8}):
-        assert distance(train(network, "features", Job(START, ROWS, replace(plain, **changes)), 3).parameters, reached) > 1e-3, changes
-    np.testing.assert_equal(distance(train(network, "features", Job(START, ROWS, plain), 3).parameters, reached), 0)
+    for changes in (
+        {"weight_decay": 1.0},
+        {"towards_start": 1.0},
+        {"label_smoothing": 0.2},
+        {"optimiser": "sgd"},
+        {"seed": 1},
+        {"batch_size": 8},
+    ):
+        assert (
+            distance(
+                train(
+                    network, "features", Job(START, ROWS, replace(plain, **changes)), 3
+                ).parameters,
+                reached,
+            )
+            > 1e-3
+        ), changes
+    np.testing.assert_equal(
+        distance(train(network, "features", Job(START, ROWS, plain), 3).parameters, reached), 0
+    )
 
 
 def test_batches_are_epochs_without_replacement():
@@ -198,19 +267,34 @@ def test_rates_warm_up_and_decay():
     assert 0.19 < rates.max() <= 0.2
     assert 0 < rates[-1] < 1e-4
     assert not shifts.any()
-    np.testing.assert_allclose(rates, [rate_at(step, Setting(0.2, steps=200)) for step in range(200)], rtol=1e-5)
+    np.testing.assert_allclose(
+        rates, [rate_at(step, Setting(0.2, steps=200)) for step in range(200)], rtol=1e-5
+    )
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
 def test_what_does_not_move_does_not_change_by_a_bit(optimiser):
-    setting = Setting(0.05, steps=20, batch_size=16, optimiser=optimiser, weight_decay=0.5, towards_start=1.0)
+    setting = Setting(
+        0.05, steps=20, batch_size=16, optimiser=optimiser, weight_decay=0.5, towards_start=1.0
+    )
     head = {"kernel": np.full((5, 3), 0.1, np.float32), "bias": np.zeros(3, np.float32)}
     for still in range(5):
-        moving = jax.tree.unflatten(jax.tree.structure((START, head)), [np.float32(place != still) for place in range(5)])
+        moving = jax.tree.unflatten(
+            jax.tree.structure((START, head)), [np.float32(place != still) for place in range(5)]
+        )
         job = Job(START, ROWS, setting, head, moving, anchor=drawn(4))
-        for found in (train(network, "features", job, 3), train_together(network, "features", [job], 3)[0]):
-            leaves = zip(jax.tree.leaves((START, head)), jax.tree.leaves((found.parameters, found.head)), strict=True)
-            assert [np.array_equal(before, after) for before, after in leaves] == [place == still for place in range(5)]
+        for found in (
+            train(network, "features", job, 3),
+            train_together(network, "features", [job], 3)[0],
+        ):
+            leaves = zip(
+                jax.tree.leaves((START, head)),
+                jax.tree.leaves((found.parameters, found.head)),
+                strict=True,
+            )
+            assert [np.array_equal(before, after) for before, after in leaves] == [
+                place == still for place in range(5)
+            ]
 
 
 def test_what_a_job_starts_from_is_left_as_it_was():
@@ -242,12 +326,18 @@ def test_augmentation_shifts_each_image_of_each_batch_anew():
     seen = []
 
     def place(parameters, images):
-        jax.debug.callback(lambda lit: seen.append(np.array(lit).reshape(len(lit), -1).argmax(axis=1)), images)
+        jax.debug.callback(
+            lambda lit: seen.append(np.array(lit).reshape(len(lit), -1).argmax(axis=1)), images
+        )
         return {"features": images.reshape(len(images), -1) * parameters["scale"]}
 
     images = np.zeros((12, 16, 16, 1), np.float32)
     images[:, 8, 8] = 1
-    job = Job({"scale": np.float32(1)}, Rows(images, np.arange(12) % 3), Setting(0.01, steps=20, batch_size=12, augmentation=True, seed=4))
+    job = Job(
+        {"scale": np.float32(1)},
+        Rows(images, np.arange(12) % 3),
+        Setting(0.01, steps=20, batch_size=12, augmentation=True, seed=4),
+    )
     train(place, "features", job, 3)
     jax.effects_barrier()
     moved = np.stack(np.unravel_index(np.concatenate(seen), (16, 16))).astype(int) - 8
@@ -263,31 +353,61 @@ def test_augmentation_shifts_each_image_of_each_batch_anew():
 def test_a_watch_sees_each_tenth_of_the_steps():
     seen: list[Trained] = []
     setting = Setting(0.02, steps=25, batch_size=16)
-    found = train(network, "features", Job(START, ROWS, setting), 3, watch=lambda place, trained: seen.append(trained))
+    found = train(
+        network,
+        "features",
+        Job(START, ROWS, setting),
+        3,
+        watch=lambda place, trained: seen.append(trained),
+    )
     assert [trained.step for trained in seen] == [3, 6, 9, 12, 15, 17, 19, 21, 23, 25]
     assert [trained.losses for trained in seen] == [found.losses[:count] for count in range(1, 11)]
     places: list[tuple[int, int]] = []
-    train_together(network, "features", [Job(START, ROWS, setting)] * 2, 3, watch=lambda place, trained: places.append((place, trained.step)))
+    train_together(
+        network,
+        "features",
+        [Job(START, ROWS, setting)] * 2,
+        3,
+        watch=lambda place, trained: places.append((place, trained.step)),
+    )
     assert places == [(place, trained.step) for trained in seen for place in (0, 1)]
 
 
 def test_logits_of_any_number_of_rows():
-    trained = Trained(START, {"kernel": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}, 0, ())
+    trained = Trained(
+        START,
+        {
+            "kernel": np.random.default_rng(0).normal(size=(5, 3)).astype(np.float32),
+            "bias": np.ones(3, np.float32),
+        },
+        0,
+        (),
+    )
     for count in (1, 249, 250, 251, 600):
         rows = rows_of(1000, 3)
         found = logits(network, "features", trained, rows.inputs[:count], count)
-        wanted = np.asarray(network(START, rows.inputs[:count])["features"]) @ trained.head["kernel"] + 1
+        wanted = (
+            np.asarray(network(START, rows.inputs[:count])["features"]) @ trained.head["kernel"] + 1
+        )
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
-        hits = accuracy(network, "features", trained, Rows(rows.inputs[:count], rows.labels[:count]))
+        hits = accuracy(
+            network, "features", trained, Rows(rows.inputs[:count], rows.labels[:count])
+        )
         assert hits == (wanted.argmax(axis=1) == rows.labels[:count]).mean()
 
 
 BASE = Setting(0.02, steps=43, batch_size=16, weight_decay=0.1, towards_start=0.1)
 STILL = (
-    {"first": {"kernel": np.float32(0), "bias": np.float32(0)}, "second": {"kernel": np.float32(1)}},
+    {
+        "first": {"kernel": np.float32(0), "bias": np.float32(0)},
+        "second": {"kernel": np.float32(1)},
+    },
     {name: np.float32(1) for name in ("kernel", "bias")},
 )
-HEAD = {"kernel": np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32), "bias": np.ones(3, np.float32)}
+HEAD = {
+    "kernel": np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32),
+    "bias": np.ones(3, np.float32),
+}
 
 
 @pytest.mark.parametrize("optimiser", ["adamw", "sgd"])
@@ -301,11 +421,20 @@ def test_together_is_one_after_the_other(optimiser):
         "moving": Job(START, ROWS, base, moving=STILL),
         "head": Job(START, ROWS, base, head=HEAD),
         "anchor": Job(START, ROWS, base, anchor=drawn(5)),
-        "decay": Job(START, ROWS, replace(base, weight_decay=1.0, towards_start=1.0, label_smoothing=0.2)),
+        "decay": Job(
+            START, ROWS, replace(base, weight_decay=1.0, towards_start=1.0, label_smoothing=0.2)
+        ),
     }
     apart = {name: train(network, "features", job, 3) for name, job in jobs.items()}
-    for name, found in zip(jobs, train_together(network, "features", list(jobs.values()), 3), strict=True):
-        assert_trees_close((found.parameters, found.head), (apart[name].parameters, apart[name].head), rtol=1e-3, atol=1e-4)
+    for name, found in zip(
+        jobs, train_together(network, "features", list(jobs.values()), 3), strict=True
+    ):
+        assert_trees_close(
+            (found.parameters, found.head),
+            (apart[name].parameters, apart[name].head),
+            rtol=1e-3,
+            atol=1e-4,
+        )
         np.testing.assert_allclose(found.losses, apart[name].losses, rtol=1e-3)
         assert found.step == apart[name].step
         assert name == "plain" or distance(found.head, apart["plain"].head) > 1e-3, name
@@ -313,38 +442,60 @@ def test_together_is_one_after_the_other(optimiser):
 
 def test_together_with_rows_of_their_own():
     others = rows_of(50, 9)
-    jobs = [Job(START, ROWS, BASE), Job(START, others, BASE), Job(START, Rows(ROWS.inputs, others.labels), BASE)]
+    jobs = [
+        Job(START, ROWS, BASE),
+        Job(START, others, BASE),
+        Job(START, Rows(ROWS.inputs, others.labels), BASE),
+    ]
     apart = [train(network, "features", job, 3) for job in jobs]
     for found, wanted in zip(train_together(network, "features", jobs, 3), apart, strict=True):
-        assert_trees_close((found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4)
+        assert_trees_close(
+            (found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4
+        )
     assert min(distance(apart[0].head, other.head) for other in apart[1:]) > 1e-3
 
 
 def test_together_shifts_the_images_that_one_after_the_other_shifts():
-    flat = lambda parameters, images: {"features": images.reshape(len(images), -1) @ parameters["kernel"]}  # noqa: E731
+    def flat(parameters, images):
+        return {"features": images.reshape(len(images), -1) @ parameters["kernel"]}
+
     random = np.random.default_rng(2)
-    rows = Rows(random.normal(size=(30, 16, 16, 1)).astype(np.float32), random.integers(0, 3, 30).astype(np.int32))
+    rows = Rows(
+        random.normal(size=(30, 16, 16, 1)).astype(np.float32),
+        random.integers(0, 3, 30).astype(np.int32),
+    )
     start = {"kernel": (0.1 * random.normal(size=(256, 5))).astype(np.float32)}
     setting = Setting(0.02, steps=12, batch_size=10, augmentation=True)
     jobs = [Job(start, rows, replace(setting, seed=seed)) for seed in (0, 1)]
     apart = [train(flat, "features", job, 3) for job in jobs]
     for found, wanted in zip(train_together(flat, "features", jobs, 3), apart, strict=True):
-        assert_trees_close((found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4)
+        assert_trees_close(
+            (found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4
+        )
     still = train(flat, "features", Job(start, rows, replace(setting, augmentation=False)), 3)
     assert distance(still.parameters, apart[0].parameters) > 1e-3
 
 
 def test_together_on_a_convolutional_network():
-    """Rounding differs in every step, so that trainings part slowly; what they reach is the same within noise."""
+    """Rounding differs in every step, so that trainings part slowly.
+
+    What they reach is the same within noise.
+    """
     source = fa.load_source("zoo/resnet_digits")
     differentiable = source.differentiable
     assert differentiable is not None
     split = split_rows(fa.load_target("sklearn:digits", subset=200), differentiable)
     setting = Setting(2e-3, steps=24, batch_size=16, augmentation=True)
-    jobs = [Job(differentiable.parameters, split.training, replace(setting, seed=seed)) for seed in (0, 1)]
+    jobs = [
+        Job(differentiable.parameters, split.training, replace(setting, seed=seed))
+        for seed in (0, 1)
+    ]
     apart = [train(differentiable.apply, "features", job, 10) for job in jobs]
     found = train_together(differentiable.apply, "features", jobs, 10)
-    reached = [[accuracy(differentiable.apply, "features", one, split.test) for one in way] for way in (apart, found)]
+    reached = [
+        [accuracy(differentiable.apply, "features", one, split.test) for one in way]
+        for way in (apart, found)
+    ]
     assert np.mean(reached[0]) > 0.3, reached  # of ten classes
     assert abs(np.mean(reached[0]) - np.mean(reached[1])) <= 0.05, reached
     for one, other in zip(apart, found, strict=True):
@@ -361,7 +512,9 @@ BAD = {
 }
 
 
-@pytest.mark.parametrize(("name", "value"), [(name, value) for name, values in BAD.items() for value in values])
+@pytest.mark.parametrize(
+    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
+)
 def test_a_setting_that_cannot_be_used_is_named(name, value):
     shown = {"towards_start": "towards_source"}.get(name, name)
     with pytest.raises(FeatalignError, match=rf"^{shown}: expected .*{value!r}"):
@@ -390,5 +543,7 @@ def test_learning_rates_come_back_as_floats():
     assert found == (1.0, 0.5)
     assert all(type(rate) is float for rate in found)
     for nothing in ([], 0.1, "fast"):
-        with pytest.raises(FeatalignError, match=r"^learning_rates: expected a list of at least one number"):
+        with pytest.raises(
+            FeatalignError, match=r"^learning_rates: expected a list of at least one number"
+        ):
             check_setting(Setting(0.1), nothing)  # type: ignore[arg-type]

@@ -44,7 +44,9 @@ def test_the_parts_are_disjoint_stratified_and_all_there_is():
     target = target_of()
     split = split_rows(target, PLAIN, seed=3)
     parts = (split.training, split.validation, split.test)
-    np.testing.assert_array_equal(np.sort(np.concatenate([numbers_of(part) for part in parts])), np.arange(100))
+    np.testing.assert_array_equal(
+        np.sort(np.concatenate([numbers_of(part) for part in parts])), np.arange(100)
+    )
     assert [len(part.labels) for part in parts] == [64, 16, 20]
     for part in parts:
         assert_labels_are_those_of(target, part)
@@ -78,7 +80,9 @@ def test_a_limit_of_test_rows_keeps_them_stratified():
 
 @pytest.mark.parametrize("limit", [0, -5, True, 2.5, "all"])
 def test_a_limit_that_is_none(limit):
-    with pytest.raises(FeatalignError, match=rf"^max_test: expected a whole number of at least 1.*{limit!r}"):
+    with pytest.raises(
+        FeatalignError, match=rf"^max_test: expected a whole number of at least 1.*{limit!r}"
+    ):
         split_rows(target_of(), PLAIN, max_test=limit)
 
 
@@ -101,8 +105,13 @@ def test_what_is_held_out_stays_held_out_in_a_part_of_the_target():
     assert hold_out(whole) is whole
     for part in (whole.subset(50), whole.subset(300, seed=1)):
         split = split_rows(part, PLAIN, seed=4)
-        np.testing.assert_array_equal(np.sort(numbers_of(split.test)), np.sort(np.asarray(held.inputs.read(np.arange(len(held))))[:, 0]))
-        assert not set(numbers_of(split.test)) & set(np.concatenate([numbers_of(split.training), numbers_of(split.validation)]))
+        np.testing.assert_array_equal(
+            np.sort(numbers_of(split.test)),
+            np.sort(np.asarray(held.inputs.read(np.arange(len(held))))[:, 0]),
+        )
+        assert not set(numbers_of(split.test)) & set(
+            np.concatenate([numbers_of(split.training), numbers_of(split.validation)])
+        )
 
 
 def test_a_class_of_one_row_is_trained_on():
@@ -113,7 +122,11 @@ def test_a_class_of_one_row_is_trained_on():
 
 def test_too_few_rows():
     for counts, held in (((1, 1), None), ((2, 1), None), ((1, 1), (3, 3))):
-        with pytest.raises(FeatalignError, match=r"^target: expected enough rows to train, validate and test on, few has \d; add rows"):
+        with pytest.raises(
+            FeatalignError,
+            match=r"^target: expected enough rows to train, validate and test on, few has \d; add "
+            r"rows",
+        ):
             split_rows(target_of(counts, held=held, name="few"), PLAIN)
     assert len(split_rows(target_of((2, 2, 1), name="few"), PLAIN).validation.labels) == 1
 
@@ -121,9 +134,14 @@ def test_too_few_rows():
 def test_only_classes_can_be_trained():
     inputs = np.ones((30, 1), np.float32)
     numbers = fa.Target.from_arrays("prices", inputs, np.linspace(0, 1, 30))
-    several = fa.Target.from_arrays("tags", inputs, np.random.default_rng(0).integers(0, 2, (30, 4)))
+    several = fa.Target.from_arrays(
+        "tags", inputs, np.random.default_rng(0).integers(0, 2, (30, 4))
+    )
     for target, task in ((numbers, "regression"), (several, "multilabel")):
-        with pytest.raises(FeatalignError, match=rf"^target: expected classes to fine-tune on, {target.name} is a task of {task}"):
+        with pytest.raises(
+            FeatalignError,
+            match=rf"^target: expected classes to fine-tune on, {target.name} is a task of {task}",
+        ):
             split_rows(target, PLAIN)
 
 
@@ -132,9 +150,17 @@ def test_rows_that_do_not_fit_are_prepared_when_they_are_asked_for(monkeypatch):
     kept = split_rows(target, PLAIN)
     monkeypatch.setattr(rows, "MEMORY", 4 * 64)
     read: list[int] = []
-    noting = Differentiable({}, PLAIN.apply, lambda inputs: read.append(len(inputs)) or prepare(inputs))
+    noting = Differentiable(
+        {}, PLAIN.apply, lambda inputs: read.append(len(inputs)) or prepare(inputs)
+    )
     lazy = split_rows(target, noting)
-    assert read == [1, 1, 20, 1, 40]  # 80 training rows do not fit; 20 rows to choose and 40 to measure do
+    assert read == [
+        1,
+        1,
+        20,
+        1,
+        40,
+    ]  # 80 training rows do not fit; 20 rows to choose and 40 to measure do
     assert isinstance(lazy.training.inputs, LazyInputs)
     assert isinstance(kept.training.inputs, np.ndarray)
     for some in (np.arange(80), np.array([5]), np.array([70, 3, 3])):

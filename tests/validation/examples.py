@@ -9,16 +9,36 @@ from tests.validation.test_ground_truth import record
 WHOLE = 300  # steps of one training
 
 
-def records_of(examples: Iterable[Example], *, seeds: tuple[int, ...] = (0,), spread: float = 0.0) -> list[dict[str, Any]]:
-    """Records of every arm and of scratch; `full` is the best on validation rows, and seeds differ by `spread`."""
+def records_of(
+    examples: Iterable[Example], *, seeds: tuple[int, ...] = (0,), spread: float = 0.0
+) -> list[dict[str, Any]]:
+    """Records of every arm and of scratch.
+
+    `full` is the best on validation rows, and seeds differ by `spread`.
+    """
     found = []
     for each in examples:
         for seed in seeds:
             apart = spread * (seed - sum(seeds) / len(seeds))
-            of = {"target": each.target, "size": each.situation.num_rows, "seed": seed, "scratch": each.source}
+            of = {
+                "target": each.target,
+                "size": each.situation.num_rows,
+                "seed": seed,
+                "scratch": each.source,
+            }
             for arm, accuracy in {**each.arms, "scratch": each.scratch}.items():
-                made = record(each.source, arm, accuracy + apart, validation=0.9 if arm == "full" else 0.5, **of)
-                named = {"num_classes": each.situation.num_classes, "revision": each.revision, "fingerprint": f"{each.target} {seed}"}
+                made = record(
+                    each.source,
+                    arm,
+                    accuracy + apart,
+                    validation=0.9 if arm == "full" else 0.5,
+                    **of,
+                )
+                named = {
+                    "num_classes": each.situation.num_classes,
+                    "revision": each.revision,
+                    "fingerprint": f"{each.target} {seed}",
+                }
                 setting = {"learning_rate": 0.1, "steps": WHOLE, "batch_size": 32}
                 found.append({"schema": 1, **made, **named, "setting": setting})
     return found
@@ -28,24 +48,65 @@ def evidence_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str,
     """Evidence by the names that a study has for it."""
     found = []
     for each in examples:
-        numbers = {name: value for name, value in each.evidence.items() if name not in ("twin tangent_probe", "reference tangent_probe")}
+        numbers = {
+            name: value
+            for name, value in each.evidence.items()
+            if name not in ("twin tangent_probe", "reference tangent_probe")
+        }
         numbers["twin tangent both"] = each.evidence["twin tangent_probe"]
-        key = {"source": each.source, "target": each.target, "size": each.situation.num_rows, "seed": seed}
-        found.append({"schema": 1, **key, "revision": each.revision, "fingerprint": f"{each.target} {seed}", "evidence": numbers})
+        key = {
+            "source": each.source,
+            "target": each.target,
+            "size": each.situation.num_rows,
+            "seed": seed,
+        }
+        found.append(
+            {
+                "schema": 1,
+                **key,
+                "revision": each.revision,
+                "fingerprint": f"{each.target} {seed}",
+                "evidence": numbers,
+            }
+        )
     return found
 
 
 def short_records_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str, Any]]:
-    """Short runs of half a training that end as the examples say, looked at every twentieth of it; before the end they say little."""
+    """Short runs of half a training that end as the examples say, looked at every twentieth of it.
+
+    Before the end they say little.
+    """
     found = []
     for each in examples:
         assert each.short is not None
         steps = [WHOLE // 20 * (place + 1) for place in range(10)]
-        ends = {"full": (each.short.accuracy, each.short.loss), "scratch": (each.short.scratch_accuracy, each.short.scratch_loss)}
+        ends = {
+            "full": (each.short.accuracy, each.short.loss),
+            "scratch": (each.short.scratch_accuracy, each.short.scratch_loss),
+        }
         for arm, (accuracy, loss) in ends.items():
             last = round(each.short.share * 20) - 1
             accuracies = [accuracy if place == last else 0.01 * place for place in range(10)]
-            losses = [loss if place == last else loss + (1 + place if place < last else -0.1) for place in range(10)]
-            key = {"source": each.source, "target": each.target, "size": each.situation.num_rows, "seed": seed, "arm": arm}
-            found.append({"schema": 1, **key, "whole": WHOLE, "steps": steps, "accuracies": accuracies, "losses": losses})
+            losses = [
+                loss if place == last else loss + (1 + place if place < last else -0.1)
+                for place in range(10)
+            ]
+            key = {
+                "source": each.source,
+                "target": each.target,
+                "size": each.situation.num_rows,
+                "seed": seed,
+                "arm": arm,
+            }
+            found.append(
+                {
+                    "schema": 1,
+                    **key,
+                    "whole": WHOLE,
+                    "steps": steps,
+                    "accuracies": accuracies,
+                    "losses": losses,
+                }
+            )
     return found

@@ -18,7 +18,13 @@ def write(folder, text, encoding="utf-8"):
 
 
 def test_columns_in_any_order_and_case(tmp_path):
-    table = read_accuracies(write(tmp_path, "LogME,Dataset,Finetune_Acc,MODEL,leep\n0.9,pets,90.5,resnet,-1e-1\n,cars,80,vit,nan\n", "utf-8-sig"))
+    table = read_accuracies(
+        write(
+            tmp_path,
+            "LogME,Dataset,Finetune_Acc,MODEL,leep\n0.9,pets,90.5,resnet,-1e-1\n,cars,80,vit,nan\n",
+            "utf-8-sig",
+        )
+    )
     assert table.sources == ("resnet", "vit")
     assert table.targets == ("pets", "cars")
     assert table.accuracies.tolist() == [90.5, 80]
@@ -28,19 +34,33 @@ def test_columns_in_any_order_and_case(tmp_path):
     assert (table.sizes, table.arms, table.ignored) == (None, None, ())
 
 
-@pytest.mark.parametrize("name", ["accuracy", "finetune_acc", "finetune_auc", "eval_accuracy", "test_accuracy"])
+@pytest.mark.parametrize(
+    "name", ["accuracy", "finetune_acc", "finetune_auc", "eval_accuracy", "test_accuracy"]
+)
 @pytest.mark.parametrize(("source", "target"), [("source", "dataset"), ("model", "target")])
 def test_each_name_of_a_column_is_known(tmp_path, name, source, target):
     table = read_accuracies(write(tmp_path, f"{source},{target},{name}\na,x,0.5\n"))
-    assert (table.sources, table.targets, table.accuracies.tolist(), dict(table.scores)) == (("a",), ("x",), [0.5], {})
+    assert (table.sources, table.targets, table.accuracies.tolist(), dict(table.scores)) == (
+        ("a",),
+        ("x",),
+        [0.5],
+        {},
+    )
 
 
 def test_size_and_arm_make_settings(tmp_path):
     text = "source,target,n,arm,accuracy\na,x,50,full,0.5\nb,x,50,full,0.6\na,x,50,probe,0.4\na,x,400,full,0.7\n"
     table = read_accuracies(write(tmp_path, text))
-    assert table.settings() == {Setting("x", 50.0, "full"): [0, 1], Setting("x", 50.0, "probe"): [2], Setting("x", 400.0, "full"): [3]}
+    assert table.settings() == {
+        Setting("x", 50.0, "full"): [0, 1],
+        Setting("x", 50.0, "probe"): [2],
+        Setting("x", 400.0, "full"): [3],
+    }
     assert not table.scores
-    assert read_accuracies(write(tmp_path, text.replace("n,", "Size,", 1))).settings() == table.settings()
+    assert (
+        read_accuracies(write(tmp_path, text.replace("n,", "Size,", 1))).settings()
+        == table.settings()
+    )
 
 
 def test_text_seeds_and_row_numbers_are_no_scores(tmp_path):
@@ -51,8 +71,12 @@ def test_text_seeds_and_row_numbers_are_no_scores(tmp_path):
 
 
 def test_chosen_columns(tmp_path):
-    path = write(tmp_path, "model,dataset,lr,eval_accuracy,test_accuracy,LogME,top1\na,x,0.1,0.5,0.4,1,2\n")
-    with pytest.raises(FeatalignError, match="got eval_accuracy and test_accuracy; pass accuracy= to choose one"):
+    path = write(
+        tmp_path, "model,dataset,lr,eval_accuracy,test_accuracy,LogME,top1\na,x,0.1,0.5,0.4,1,2\n"
+    )
+    with pytest.raises(
+        FeatalignError, match="got eval_accuracy and test_accuracy; pass accuracy= to choose one"
+    ):
         read_accuracies(path)
     table = read_accuracies(path, accuracy="Test_Accuracy", scores=["logme"])
     assert table.accuracies.tolist() == [0.4]
@@ -60,7 +84,9 @@ def test_chosen_columns(tmp_path):
     assert table.ignored == ("lr", "eval_accuracy", "top1")
     assert list(read_accuracies(path, accuracy="eval_accuracy").scores) == ["lr", "LogME", "top1"]
     assert read_accuracies(path, accuracy="top1").accuracies.tolist() == [2]
-    with pytest.raises(FeatalignError, match="expected a column NCE, got the columns model, dataset"):
+    with pytest.raises(
+        FeatalignError, match="expected a column NCE, got the columns model, dataset"
+    ):
         read_accuracies(path, accuracy="top1", scores=["NCE"])
 
 
@@ -70,21 +96,45 @@ def test_chosen_columns(tmp_path):
         ("", "got an empty file"),
         ("\n , \n", "got an empty file"),
         ("source,target,accuracy\n", "got a header alone"),
-        ("target,accuracy\nx,0.5\n", r"expected a column source \(or model\), got target, accuracy"),
+        (
+            "target,accuracy\nx,0.5\n",
+            r"expected a column source \(or model\), got target, accuracy",
+        ),
         ("source,accuracy\na,0.5\n", r"expected a column target \(or dataset\)"),
         ("source,target,acc\na,x,0.5\n", r"expected a column accuracy \(or finetune_acc, "),
         ("source,model,target,accuracy\na,b,x,0.5\n", "got source and model; remove or rename one"),
-        ("source,target,accuracy,LEEP,leep\na,x,0.5,1,2\n", "columns of different names, got LEEP and leep"),
-        ("source,target,accuracy\na,x,0.5\n\nb,x,fine\n", "in column accuracy, got 'fine' in line 4; remove the row"),
+        (
+            "source,target,accuracy,LEEP,leep\na,x,0.5,1,2\n",
+            "columns of different names, got LEEP and leep",
+        ),
+        (
+            "source,target,accuracy\na,x,0.5\n\nb,x,fine\n",
+            "in column accuracy, got 'fine' in line 4; remove the row",
+        ),
         ("source,target,accuracy\na,x,\n", "in column accuracy, got '' in line 2"),
         ("source,target,accuracy\na,x,nan\n", "in column accuracy, got 'nan' in line 2"),
-        ("source,target,accuracy,LEEP\na,x,0.5,-1\nb,x,0.5,n/a\n", "in column LEEP, got 'n/a' in line 3; leave the cell blank"),
+        (
+            "source,target,accuracy,LEEP\na,x,0.5,-1\nb,x,0.5,n/a\n",
+            "in column LEEP, got 'n/a' in line 3; leave the cell blank",
+        ),
         ("source,target,accuracy,LEEP\na,x,0.5,-inf\n", "in column LEEP, got '-inf' in line 2"),
         ("source,target,n,accuracy\na,x,all,0.5\n", "in column n, got 'all' in line 2"),
-        ("source,target,accuracy\n,x,0.5\n", "expected a name in column source, got a blank cell in line 2"),
-        ("source,target,accuracy\na,x,0.5,7\n", "expected 3 cells in every line, as in the header, got 4 in line 2"),
-        ("source,target,accuracy\na,x,0.5\nb,x,0.5\na,x,0.6\n", "expected a once on x, got it in lines 2 and 4"),
-        ("source,target,arm,accuracy\na,x,full,0.5\na,x,full,0.6\n", "expected a once on x, got it in lines 2 and 3"),
+        (
+            "source,target,accuracy\n,x,0.5\n",
+            "expected a name in column source, got a blank cell in line 2",
+        ),
+        (
+            "source,target,accuracy\na,x,0.5,7\n",
+            "expected 3 cells in every line, as in the header, got 4 in line 2",
+        ),
+        (
+            "source,target,accuracy\na,x,0.5\nb,x,0.5\na,x,0.6\n",
+            "expected a once on x, got it in lines 2 and 4",
+        ),
+        (
+            "source,target,arm,accuracy\na,x,full,0.5\na,x,full,0.6\n",
+            "expected a once on x, got it in lines 2 and 3",
+        ),
     ],
 )
 def test_bad_tables_are_refused(tmp_path, text, message):
@@ -120,7 +170,9 @@ def test_reliability_is_the_analysis_of_variance():
     result = reliability(runs)
     assert result.variance_over_seeds == pytest.approx(sum(np.var(row, ddof=1) for row in runs) / 7)
     variance_ratio = stats.f_oneway(*runs).statistic
-    assert result.coefficient == pytest.approx(1 - 1 / variance_ratio)  # the textbook's form of the same
+    assert result.coefficient == pytest.approx(
+        1 - 1 / variance_ratio
+    )  # the textbook's form of the same
     assert result.pearson_ceiling == pytest.approx(math.sqrt(1 - 1 / variance_ratio))
     assert (result.num_sources, result.num_seeds) == (7, 4)
     assert reliability(10 + 5 * runs).coefficient == pytest.approx(result.coefficient)
@@ -150,8 +202,13 @@ def test_published_ceilings():
     noise -= noise.mean(axis=1, keepdims=True)
     noise *= math.sqrt(1 / noise.var(axis=1, ddof=1).mean())
     means = rng.normal(size=400)
-    means = (means - means.mean()) / means.std(ddof=1) * math.sqrt(1.5 + 0.25)  # between 1.5, over seeds 1
-    four, sixteen = reliability(means[:, None] + noise), reliability(means[:, None] + noise, num_seeds=16)
+    means = (
+        (means - means.mean()) / means.std(ddof=1) * math.sqrt(1.5 + 0.25)
+    )  # between 1.5, over seeds 1
+    four, sixteen = (
+        reliability(means[:, None] + noise),
+        reliability(means[:, None] + noise, num_seeds=16),
+    )
     assert (round(four.coefficient, 3), round(four.kendall_ceiling, 2)) == (0.857, 0.75)
     assert (round(sixteen.coefficient, 3), round(sixteen.kendall_ceiling, 2)) == (0.960, 0.87)
 
@@ -172,7 +229,13 @@ def test_a_perfect_forecast_reaches_the_ceiling_and_no_more(num_seeds, within):
 
 
 def test_what_repeated_runs_cannot_tell_is_nan():
-    for runs in ([[0.5], [0.6]], [[0.5, 0.6]], [[0.5, 0.5], [0.5, 0.5]], np.zeros((0, 3)), [[math.nan, math.nan]]):
+    for runs in (
+        [[0.5], [0.6]],
+        [[0.5, 0.6]],
+        [[0.5, 0.5], [0.5, 0.5]],
+        np.zeros((0, 3)),
+        [[math.nan, math.nan]],
+    ):
         assert math.isnan(reliability(runs).coefficient)
         assert math.isnan(reliability(runs).kendall_ceiling)
     assert reliability([[0.5, 0.6]]).variance_over_seeds == pytest.approx(0.005)

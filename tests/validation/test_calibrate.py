@@ -41,7 +41,13 @@ def by_key(pairs):
 def with_other_outcomes(examples, changed):
     """The examples, with accuracies turned upside down where `changed` says so."""
     return [
-        replace(each, accuracy=1 - each.accuracy, scratch=each.scratch / 2, arms={arm: 1 - value for arm, value in each.arms.items()}, noise=0.3)
+        replace(
+            each,
+            accuracy=1 - each.accuracy,
+            scratch=each.scratch / 2,
+            arms={arm: 1 - value for arm, value in each.arms.items()},
+            noise=0.3,
+        )
         if changed(each)
         else each
         for each in examples
@@ -66,7 +72,9 @@ def test_accuracies_are_means_over_seeds_and_evidence_is_of_the_first():
     evidence = evidence_of(WORLD, seed=1)
     for each in evidence:
         each["evidence"] = {**each["evidence"], "linear_probe": 0.123}
-    found = examples_of(records_of(WORLD, seeds=(0, 1), spread=0.02), [*evidence, *evidence_of(WORLD)])
+    found = examples_of(
+        records_of(WORLD, seeds=(0, 1), spread=0.02), [*evidence, *evidence_of(WORLD)]
+    )
     for own, each in zip(sorted(found, key=key), sorted(WORLD, key=key), strict=True):
         assert own.gain == pytest.approx(each.gain)
         assert own.evidence["linear_probe"] == each.evidence["linear_probe"]
@@ -83,18 +91,41 @@ def test_pairs_without_evidence_of_their_rows_and_weights_are_left_out():
 
 
 def test_short_runs_are_read_where_their_share_ends():
-    found = {key(each): each for each in examples_of(records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), share=0.3)}
+    found = {
+        key(each): each
+        for each in examples_of(
+            records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), share=0.3
+        )
+    }
     for each in WORLD:
         assert found[key(each)].short == each.short
-    some = examples_of(records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD[:5]), share=0.3)
+    some = examples_of(
+        records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD[:5]), share=0.3
+    )
     assert {key(each) for each in some} == set(map(key, WORLD[:5]))
 
 
 def test_a_short_run_is_its_last_accuracy_and_its_lowest_loss_until_then():
-    own = {"steps": [15, 30, 45, 60], "whole": 300, "accuracies": [0.1, 0.4, 0.3, 0.9], "losses": [1.0, 0.8, 0.9, 0.1]}
-    scratch = {"steps": [15, 30, 45, 60], "whole": 300, "accuracies": [0.2, 0.2, 0.2, 0.2], "losses": [2.0, 1.9, 1.8, 1.7]}
+    own = {
+        "steps": [15, 30, 45, 60],
+        "whole": 300,
+        "accuracies": [0.1, 0.4, 0.3, 0.9],
+        "losses": [1.0, 0.8, 0.9, 0.1],
+    }
+    scratch = {
+        "steps": [15, 30, 45, 60],
+        "whole": 300,
+        "accuracies": [0.2, 0.2, 0.2, 0.2],
+        "losses": [2.0, 1.9, 1.8, 1.7],
+    }
     found = short_of(own, scratch, 0.15)
-    assert (found.share, found.accuracy, found.loss, found.scratch_accuracy, found.scratch_loss) == (0.15, 0.3, 0.8, 0.2, 1.8)
+    assert (
+        found.share,
+        found.accuracy,
+        found.loss,
+        found.scratch_accuracy,
+        found.scratch_loss,
+    ) == (0.15, 0.3, 0.8, 0.2, 1.8)
     assert short_of(own, scratch, 0.1).accuracy == 0.4
     assert short_of(own, scratch, 0.19).accuracy == 0.3
 
@@ -104,13 +135,21 @@ def test_other_kinds_are_the_same_examples_with_less_to_see():
         found = of_kind(PLAIN, kind)
         assert [key(each) for each in found] == [key(each) for each in PLAIN]
         assert {kind_of(each.evidence) for each in found} == {kind}
-    without = [each for each in PLAIN if not (each.source == REFERENCE and each.target == "target 0")]
-    assert {each.target for each in of_kind(without, "black box")} == {"target 1", "target 2", "target 3"}
+    without = [
+        each for each in PLAIN if not (each.source == REFERENCE and each.target == "target 0")
+    ]
+    assert {each.target for each in of_kind(without, "black box")} == {
+        "target 1",
+        "target 2",
+        "target 3",
+    }
     assert len(of_kind(without, "features alone")) == len(without)
 
 
 def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tmp_path):
-    calibration = calibrate_on(records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), shares=(0.3,))
+    calibration = calibrate_on(
+        records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), shares=(0.3,)
+    )
     expected = {*KINDS, "short 0.3"}
     assert set(calibration.lines) == expected | {name + KNOWN for name in expected}
     about = calibration.provenance
@@ -124,7 +163,10 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
     path.write_text(calibration.to_json())
     assert read_calibration(path) == calibration
     for each in WORLD:
-        one, other = (make_forecast(each.evidence, each.situation, some, each.short) for some in (calibration, read_calibration(path)))
+        one, other = (
+            make_forecast(each.evidence, each.situation, some, each.short)
+            for some in (calibration, read_calibration(path))
+        )
         assert one == other
         assert one.tier == "short"
 
@@ -132,7 +174,10 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
 def strange(error):
     """Pairs of sources that are not in the world, on its targets and others, which gain so much more than anything shows."""
     found = world(seed=5, targets=6, sources=4, sizes=(100, 400), noise=0.01)
-    sign = {each: 1 if place % 2 else -1 for place, each in enumerate(sorted({each.source for each in found}))}
+    sign = {
+        each: 1 if place % 2 else -1
+        for place, each in enumerate(sorted({each.source for each in found}))
+    }
     return [
         replace(
             each,
@@ -172,7 +217,9 @@ def test_strangers_are_read_beside_the_study():
     assert all(each.evidence["reference tangent_probe"] is not None for each in found)
     mixed = strangers_of(records, evidence, [*records, *theirs[0]], [*evidence, *theirs[1]])
     assert [key(each) for each in mixed] == [key(each) for each in found]
-    calibration = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,), strangers=theirs)
+    calibration = calibrate_on(
+        records, evidence, short_records_of(WORLD), shares=(0.3,), strangers=theirs
+    )
     plain = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,))
     for name in ("differentiable", "short 0.3"):
         assert calibration.lines[name]["gain"].half_width() > plain.lines[name]["gain"].half_width()
@@ -184,12 +231,21 @@ def test_a_stranger_is_forecast_without_its_family_and_its_target():
     family = lambda each: each.source  # noqa: E731
     found = list(left_out_strangers(PLAIN, strangers, family))
     assert len(found) == len(strangers)
-    coverage = np.mean([forecast.gain.low <= each.gain <= forecast.gain.high for each, forecast in found])
+    coverage = np.mean(
+        [forecast.gain.low <= each.gain <= forecast.gain.high for each, forecast in found]
+    )
     assert coverage > 0.8
     spoiled = [
-        replace(each, accuracy=0.0) if (family(each), each.target) == (family(strangers[0]), strangers[0].target) else each for each in strangers
+        replace(each, accuracy=0.0)
+        if (family(each), each.target) == (family(strangers[0]), strangers[0].target)
+        else each
+        for each in strangers
     ]
-    first = next(forecast for each, forecast in left_out_strangers(PLAIN, spoiled, family) if key(each) == key(strangers[0]))
+    first = next(
+        forecast
+        for each, forecast in left_out_strangers(PLAIN, spoiled, family)
+        if key(each) == key(strangers[0])
+    )
     assert first == next(forecast for each, forecast in found if key(each) == key(strangers[0]))
 
 
@@ -208,7 +264,9 @@ def test_too_few_targets_are_refused(lost):
         evidence = [each for each in evidence if each["target"] in ("target 0", "target 1")]
     else:
         evidence = [each | {"fingerprint": "other"} for each in evidence]
-    with pytest.raises(FeatalignError, match="expected trained pairs with evidence on at least 3 targets, got"):
+    with pytest.raises(
+        FeatalignError, match="expected trained pairs with evidence on at least 3 targets, got"
+    ):
         calibrate_on(records, evidence)
 
 
@@ -216,7 +274,11 @@ def test_too_few_targets_are_refused(lost):
 def test_a_target_that_is_left_out_does_not_see_its_own_outcomes(kind):
     examples = of_kind(PLAIN, kind)
     before = by_key(left_out(examples, BY_TARGET, kind))
-    after = by_key(left_out(with_other_outcomes(examples, lambda each: each.target == "target 1"), BY_TARGET, kind))
+    after = by_key(
+        left_out(
+            with_other_outcomes(examples, lambda each: each.target == "target 1"), BY_TARGET, kind
+        )
+    )
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[1] == "target 1"), where
 
@@ -225,14 +287,22 @@ def test_a_target_that_is_left_out_does_not_see_its_own_outcomes(kind):
 def test_a_source_that_is_left_out_does_not_see_its_own_outcomes(kind):
     examples = of_kind(PLAIN, kind)
     before = by_key(left_out(examples, BY_SOURCE, kind))
-    after = by_key(left_out(with_other_outcomes(examples, lambda each: each.source == "zoo/source 1"), BY_SOURCE, kind))
+    after = by_key(
+        left_out(
+            with_other_outcomes(examples, lambda each: each.source == "zoo/source 1"),
+            BY_SOURCE,
+            kind,
+        )
+    )
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[0] == "zoo/source 1"), where
 
 
 def test_a_pair_that_is_left_out_sees_neither_its_target_nor_its_source():
     before = by_key(left_out_both(PLAIN, "differentiable"))
-    changed = with_other_outcomes(PLAIN, lambda each: each.source == "zoo/source 1" or each.target == "target 2")
+    changed = with_other_outcomes(
+        PLAIN, lambda each: each.source == "zoo/source 1" or each.target == "target 2"
+    )
     after = by_key(left_out_both(changed, "differentiable"))
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[:2] == ("zoo/source 1", "target 2")), where
@@ -241,21 +311,36 @@ def test_a_pair_that_is_left_out_sees_neither_its_target_nor_its_source():
 def test_short_runs_that_are_left_out_do_not_leak_either():
     before = by_key(left_out(WORLD, BY_TARGET, "differentiable"))
     assert {forecast.tier for forecast in before.values()} == {"short"}
-    after = by_key(left_out(with_other_outcomes(WORLD, lambda each: each.target == "target 1"), BY_TARGET, "differentiable"))
+    after = by_key(
+        left_out(
+            with_other_outcomes(WORLD, lambda each: each.target == "target 1"),
+            BY_TARGET,
+            "differentiable",
+        )
+    )
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[1] == "target 1"), where
 
 
 def test_what_is_left_out_is_forecast_well_all_the_same():
-    errors = [forecast.gain.value - example.gain for example, forecast in left_out(PLAIN, BY_TARGET, "differentiable")]
+    errors = [
+        forecast.gain.value - example.gain
+        for example, forecast in left_out(PLAIN, BY_TARGET, "differentiable")
+    ]
     assert np.sqrt(np.mean(np.square(errors))) < 0.5 * np.std([each.gain for each in PLAIN])
 
 
 def test_a_known_source_is_forecast_with_what_it_gained_elsewhere():
     """In a world where the same source gains everywhere alike and no evidence shows it, only sources that are left out are guessed."""
-    examples = [replace(each, accuracy=each.accuracy + 0.1 * int(each.source[-1] == "1")) for each in PLAIN]
+    examples = [
+        replace(each, accuracy=each.accuracy + 0.1 * int(each.source[-1] == "1")) for each in PLAIN
+    ]
     misses = {}
     for name, fold in (("target", BY_TARGET), ("source", BY_SOURCE)):
-        found = [(example, forecast) for example, forecast in left_out(examples, fold, "differentiable") if example.source == "zoo/source 1"]
+        found = [
+            (example, forecast)
+            for example, forecast in left_out(examples, fold, "differentiable")
+            if example.source == "zoo/source 1"
+        ]
         misses[name] = np.mean([forecast.gain.value - example.gain for example, forecast in found])
     assert abs(misses["target"]) < 0.6 * abs(misses["source"])

@@ -36,7 +36,9 @@ def trained(monkeypatch):
 @pytest.fixture
 def checked(trained):
     band = Interval(0.5, 0.4, 0.6, 0.9)
-    forecast = Forecast("cache", "differentiable", band, band, Interval(0.0, -0.1, 0.1, 0.9), 0.5, (), None, (), {})
+    forecast = Forecast(
+        "cache", "differentiable", band, band, Interval(0.0, -0.1, 0.1, 0.9), 0.5, (), None, (), {}
+    )
     row = fa.RankingRow("small", "features", 5, {}, (forecast,), Verdict("cannot tell", ()))
     return check_row(row, small_source(), CLOUDS, progress=False)
 
@@ -47,18 +49,33 @@ def test_the_best_arm_is_chosen_by_validation_and_stands_beside_scratch(checked,
         assert options["steps"] == 20
         assert tuple(options["learning_rates"]) == RATES
         assert result.seed == 0
-    chosen = max(TRANSFER, key=lambda arm: (trained[arm][0].chosen.validation_accuracy, -trained[arm][0].chosen.validation_loss))
+    chosen = max(
+        TRANSFER,
+        key=lambda arm: (
+            trained[arm][0].chosen.validation_accuracy,
+            -trained[arm][0].chosen.validation_loss,
+        ),
+    )
     assert checked.best is trained[chosen][0]
     assert checked.scratch is trained["scratch"][0]
-    assert checked.gain == pytest.approx(trained[chosen][0].accuracy.value - trained["scratch"][0].accuracy.value)
+    assert checked.gain == pytest.approx(
+        trained[chosen][0].accuracy.value - trained["scratch"][0].accuracy.value
+    )
 
 
 def test_the_table_says_whether_the_result_lies_in_the_interval(checked):
-    for low, high, said in ((-1.0, 1.0, "yes"), (checked.gain + 0.01, 1.0, "no"), (-1.0, checked.gain - 0.01, "no"), (checked.gain, 1.0, "yes")):
+    for low, high, said in (
+        (-1.0, 1.0, "yes"),
+        (checked.gain + 0.01, 1.0, "no"),
+        (-1.0, checked.gain - 0.01, "no"),
+        (checked.gain, 1.0, "yes"),
+    ):
         gain = Interval((low + high) / 2, low, high, 0.9)
         forecast = replace(checked.row.forecasts[0], gain=gain)
         console = Console(width=220, record=True, file=io.StringIO())
-        console.print(checked_table([replace(checked, row=replace(checked.row, forecasts=(forecast,)))]))
+        console.print(
+            checked_table([replace(checked, row=replace(checked.row, forecasts=(forecast,)))])
+        )
         text = console.export_text()
         line = next(line for line in text.splitlines() if checked.row.verdict in line)
         cells = [cell.strip() for cell in line.strip("│┃").split("│")]

@@ -31,7 +31,13 @@ def grid(tmp_path):
     random = np.random.default_rng(0)
     for place, name in enumerate(("numbers", "shapes")):
         images = random.integers(0, 256, (60, 8, 8)).astype(np.uint8)
-        np.savez(tmp_path / f"{name}.npz", x_train=images[:40], y_train=np.arange(40) % (3 + place), x_test=images[40:], y_test=np.arange(20) % 3)
+        np.savez(
+            tmp_path / f"{name}.npz",
+            x_train=images[:40],
+            y_train=np.arange(40) % (3 + place),
+            x_test=images[40:],
+            y_test=np.arange(20) % 3,
+        )
     path = tmp_path / "grid.toml"
     path.write_text(GRID)
     return path
@@ -45,7 +51,12 @@ def asked(monkeypatch):
     def pretended(source, target, arm, steps, store, *, batch_size, **options):
         found.append((source.name, target.name, len(target), arm, steps, batch_size))
         points = np.arange(10)
-        return ShortRun(short_steps(steps), tuple(1 / (1 + points)), tuple(points / 123.456), np.zeros((10, len(target)), bool))
+        return ShortRun(
+            short_steps(steps),
+            tuple(1 / (1 + points)),
+            tuple(points / 123.456),
+            np.zeros((10, len(target)), bool),
+        )
 
     monkeypatch.setattr(gathering, "short_evidence", pretended)
     return found
@@ -56,7 +67,11 @@ def test_every_source_runs_and_scratch_once_for_all_that_share_it(grid, asked, t
     assert run_short(read_grid(grid), path, cache=tmp_path / "cache") == 2 * 2 * 3
     assert len(asked) == len(set(asked)) + 6  # both seeds look alike from here
     arms = {(name, arm) for name, _, _, arm, _, _ in asked}
-    assert arms == {("zoo/resnet_digits", "full"), ("zoo/resnet_aerial", "full"), ("zoo/resnet_aerial", "scratch")}
+    assert arms == {
+        ("zoo/resnet_digits", "full"),
+        ("zoo/resnet_aerial", "full"),
+        ("zoo/resnet_aerial", "scratch"),
+    }
     assert {steps for *_, steps, _ in asked} == {150}
     for record in read_records(path):
         assert record["whole"] == 300
@@ -64,7 +79,10 @@ def test_every_source_runs_and_scratch_once_for_all_that_share_it(grid, asked, t
         assert record["losses"] == [float(f"{1 / (1 + place):.5g}") for place in range(10)]
         assert len(record["accuracies"]) == 10
         assert record["size"] == 30
-    keys = [(record["source"], record["target"], record["seed"], record["arm"]) for record in read_records(path)]
+    keys = [
+        (record["source"], record["target"], record["seed"], record["arm"])
+        for record in read_records(path)
+    ]
     assert len(keys) == len(set(keys)) == 12
 
 
@@ -107,10 +125,17 @@ def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, t
 
 
 def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
-    monkeypatch.setattr(loop, "EVALUATION_ROWS", 15)  # a half, and not 250 for the most part of nothing
-    text = GRID.replace("min_steps = 300", "min_steps = 20").replace("seeds = [0, 1]", "seeds = [0]")
+    monkeypatch.setattr(
+        loop, "EVALUATION_ROWS", 15
+    )  # a half, and not 250 for the most part of nothing
+    text = GRID.replace("min_steps = 300", "min_steps = 20").replace(
+        "seeds = [0, 1]", "seeds = [0]"
+    )
     grid.write_text(
-        text.replace('sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]', 'sources = ["zoo/resnet_aerial"]').replace('shapes = "shapes.npz"\n', "")
+        text.replace(
+            'sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]',
+            'sources = ["zoo/resnet_aerial"]',
+        ).replace('shapes = "shapes.npz"\n', "")
     )
     path, cache = tmp_path / "short.jsonl", tmp_path / "cache"
     assert run_short(read_grid(grid), path, cache=cache) == 2
@@ -119,6 +144,8 @@ def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
     for record in records.values():
         assert record["steps"] == list(range(1, 11))
         assert 0 < min(record["losses"]) < 3
-        assert all(round(30 * accuracy, 2) % 1 in (0, 0.99, 0.01) for accuracy in record["accuracies"])
+        assert all(
+            round(30 * accuracy, 2) % 1 in (0, 0.99, 0.01) for accuracy in record["accuracies"]
+        )
     assert records["full"]["losses"] != records["scratch"]["losses"]
     assert run_short(read_grid(grid), path, cache=cache) == 0

@@ -15,8 +15,26 @@ from featalign.validation.findings import collect_findings, of_the_same_rows, sc
 from featalign.validation.ground_truth import ground_truth, reliabilities
 
 
-def record(source, arm, accuracy, *, target="t", size=100, seed=0, validation=0.5, loss=1.0, scratch="zoo/s", rows=500, hits=None):
-    run = {"learning_rate": 0.1, "validation_accuracy": validation, "validation_loss": loss, "test_accuracy": accuracy}
+def record(
+    source,
+    arm,
+    accuracy,
+    *,
+    target="t",
+    size=100,
+    seed=0,
+    validation=0.5,
+    loss=1.0,
+    scratch="zoo/s",
+    rows=500,
+    hits=None,
+):
+    run = {
+        "learning_rate": 0.1,
+        "validation_accuracy": validation,
+        "validation_loss": loss,
+        "test_accuracy": accuracy,
+    }
     kept = {} if hits is None else {"test_hits": np.packbits(hits).tobytes().hex()}
     return kept | {
         "source": source,
@@ -38,10 +56,20 @@ def study(seeds=2, spread=0.01, targets=3, sources=6, generator_seed=0):
     random, records = np.random.default_rng(generator_seed), []
     for target in range(targets):
         for seed in range(seeds):
-            records.append(record("zoo/s", "scratch", 0.5 + random.normal(0, spread), target=f"t{target}", seed=seed))
+            records.append(
+                record(
+                    "zoo/s",
+                    "scratch",
+                    0.5 + random.normal(0, spread),
+                    target=f"t{target}",
+                    seed=seed,
+                )
+            )
             for place in range(sources):
                 value = 0.5 + 0.1 * (place - 2) + random.normal(0, spread)
-                records.append(record(f"zoo/{place}", "full", value, target=f"t{target}", seed=seed))
+                records.append(
+                    record(f"zoo/{place}", "full", value, target=f"t{target}", seed=seed)
+                )
     return records
 
 
@@ -72,7 +100,9 @@ def test_gains_are_paired_by_seed():
 
 
 def test_without_repetition_the_noise_is_that_of_the_test_rows():
-    (pair,) = ground_truth([record("zoo/s", "scratch", 0.5, rows=100), record("zoo/a", "full", 0.6, rows=100)])
+    (pair,) = ground_truth(
+        [record("zoo/s", "scratch", 0.5, rows=100), record("zoo/a", "full", 0.6, rows=100)]
+    )
     assert pair.noise == pytest.approx(student.ppf(0.95, 99) * math.sqrt((0.25 + 0.24) / 100))
     assert pair.sign == 0
 
@@ -82,9 +112,14 @@ def test_arms_that_are_right_on_the_same_rows_are_compared_row_by_row():
     first, second, third = rows < 120, rows < 130, (rows * 7) % 200 < 130
     noises = []
     for hits in (second, third):
-        arms = [record("zoo/s", "scratch", 0.6, hits=first), record("zoo/a", "full", 0.65, hits=hits)]
+        arms = [
+            record("zoo/s", "scratch", 0.6, hits=first),
+            record("zoo/a", "full", 0.65, hits=hits),
+        ]
         (pair,) = ground_truth(arms)
-        expected = student.ppf(0.95, 199) * (hits.astype(float) - first).std(ddof=1) / math.sqrt(200)
+        expected = (
+            student.ppf(0.95, 199) * (hits.astype(float) - first).std(ddof=1) / math.sqrt(200)
+        )
         assert pair.noise == pytest.approx(expected)
         noises.append(pair.noise)
     assert noises[0] < 0.4 * noises[1]
@@ -97,14 +132,28 @@ def test_the_interval_of_the_gain_covers_it(ratio):
     for trial in range(120):
         random, records = np.random.default_rng(trial), []
         for seed in range(3):
-            records.append(record("zoo/s", "scratch", 0.5 + math.sqrt(ratio) * random.normal(0, 0.02), seed=seed))
-            records += [record(f"zoo/{place}", "full", 0.3 + 0.05 * place + random.normal(0, 0.02), seed=seed) for place in range(8)]
-        covered += [abs(pair.gain - (0.05 * int(pair.source[-1]) - 0.2)) <= pair.noise for pair in ground_truth(records)]
+            records.append(
+                record(
+                    "zoo/s", "scratch", 0.5 + math.sqrt(ratio) * random.normal(0, 0.02), seed=seed
+                )
+            )
+            records += [
+                record(
+                    f"zoo/{place}", "full", 0.3 + 0.05 * place + random.normal(0, 0.02), seed=seed
+                )
+                for place in range(8)
+            ]
+        covered += [
+            abs(pair.gain - (0.05 * int(pair.source[-1]) - 0.2)) <= pair.noise
+            for pair in ground_truth(records)
+        ]
     assert 0.86 < np.mean(covered) < 0.97
 
 
 def test_a_source_with_one_seed_scatters_as_those_with_more():
-    records = [each for each in study(seeds=3) if each["source"] != "zoo/0" or each["seed"] == 0]  # the first source of all
+    records = [
+        each for each in study(seeds=3) if each["source"] != "zoo/0" or each["seed"] == 0
+    ]  # the first source of all
     pairs = {(pair.target, pair.source): pair for pair in ground_truth(records)}
     for target in ("t0", "t1", "t2"):
         one, more = pairs[target, "zoo/0"], pairs[target, "zoo/1"]
@@ -115,7 +164,10 @@ def test_a_source_with_one_seed_scatters_as_those_with_more():
 def test_of_penalties_the_one_that_was_chosen_counts():
     probe: dict[str, Any] = dict(record("zoo/a", "probe", 0.5))
     run: dict[str, Any] = probe["runs"][1]
-    penalties = [run | {"head_penalty": penalty, "validation_accuracy": value} for penalty, value in ((0.001, 0.6), (1.0, 0.9))]
+    penalties = [
+        run | {"head_penalty": penalty, "validation_accuracy": value}
+        for penalty, value in ((0.001, 0.6), (1.0, 0.9))
+    ]
     probe |= {"runs": penalties, "setting": {"learning_rate": 0.1, "head_penalty": 1.0}}
     records = [record("zoo/s", "scratch", 0.4), probe, record("zoo/a", "full", 0.7, validation=0.8)]
     assert ground_truth(records)[0].accuracy == 0.5
@@ -124,7 +176,12 @@ def test_of_penalties_the_one_that_was_chosen_counts():
 
 
 def test_pairs_without_all_arms_or_with_other_rows_are_left_out():
-    whole = [record("zoo/s", "scratch", 0.4), record("zoo/a", "full", 0.9), record("zoo/a", "probe", 0.5), record("zoo/b", "full", 0.7)]
+    whole = [
+        record("zoo/s", "scratch", 0.4),
+        record("zoo/a", "full", 0.9),
+        record("zoo/a", "probe", 0.5),
+        record("zoo/b", "full", 0.7),
+    ]
     assert [pair.source for pair in ground_truth(whole)] == ["zoo/a"]
     assert [pair.source for pair in ground_truth(whole, arm="full")] == ["zoo/a", "zoo/b"]
     other = [record("zoo/s", "scratch", 0.4) | {"fingerprint": "another"}, *whole[1:]]
@@ -134,8 +191,13 @@ def test_pairs_without_all_arms_or_with_other_rows_are_left_out():
 
 def test_what_a_seed_does_to_all_alike_does_not_make_accuracies_unreliable():
     records = study(seeds=2, spread=0.002, targets=1)
-    shifted = [each | {"accuracy": {"value": each["accuracy"]["value"] + 0.3 * each["seed"]}} for each in records]
-    plain, moved = (reliabilities(ground_truth(some, arm="full"))["t0", 100] for some in (records, shifted))
+    shifted = [
+        each | {"accuracy": {"value": each["accuracy"]["value"] + 0.3 * each["seed"]}}
+        for each in records
+    ]
+    plain, moved = (
+        reliabilities(ground_truth(some, arm="full"))["t0", 100] for some in (records, shifted)
+    )
     assert plain.coefficient == pytest.approx(moved.coefficient)
     assert plain.coefficient > 0.99
 
@@ -179,10 +241,20 @@ def test_findings_compare_scores_and_baselines(tmp_path):
     assert gains + losses + neither == 18
     assert losses >= 4
     scores = {each.score: each for each in found.scores}
-    assert {"static list", "source accuracy", "log parameters", "gain elsewhere", "linear_probe", "linear_probe less twin", "neural_collapse"} <= set(
-        scores
-    )
-    for name in ("linear_probe", "linear_probe less twin", "neural_collapse"):  # neural collapse: smaller is better
+    assert {
+        "static list",
+        "source accuracy",
+        "log parameters",
+        "gain elsewhere",
+        "linear_probe",
+        "linear_probe less twin",
+        "neural_collapse",
+    } <= set(scores)
+    for name in (
+        "linear_probe",
+        "linear_probe less twin",
+        "neural_collapse",
+    ):  # neural collapse: smaller is better
         assert scores[name].summary.means["weighted_tau"].value > 0.8
         assert scores[name].auroc.value == 1
     assert scores["h_score"].summary.means["regret"].num_groups == 0
@@ -203,14 +275,23 @@ def test_findings_compare_scores_and_baselines(tmp_path):
 def test_scratch_catches_up_where_the_mean_gain_crosses_nothing():
     records = []
     for size, gain in ((100, 0.1), (400, -0.1), (1600, -0.2)):
-        records += [record("zoo/s", "scratch", 0.5, size=size), record("zoo/a", "full", 0.5 + gain, size=size)]
+        records += [
+            record("zoo/s", "scratch", 0.5, size=size),
+            record("zoo/a", "full", 0.5 + gain, size=size),
+        ]
     found = collect_findings(records)
     assert found.catches_up("t") == pytest.approx(200)
     assert math.isnan(collect_findings(records[:2]).catches_up("t"))
 
 
 def test_scores_are_turned_so_that_larger_is_better():
-    known = {"linear_probe": 0.7, "twin linear_probe": 0.5, "neural_collapse": 3.0, "twin neural_collapse": None, "source tangent both": 0.6}
+    known = {
+        "linear_probe": 0.7,
+        "twin linear_probe": 0.5,
+        "neural_collapse": 3.0,
+        "twin neural_collapse": None,
+        "source tangent both": 0.6,
+    }
     known |= {"twin tangent both": 0.4, "curve sizes": [1]}
     assert score_names([{"evidence": known}]) == [
         "linear_probe",

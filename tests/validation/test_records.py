@@ -12,7 +12,14 @@ from featalign.validation.records import Claims, append_record, read_records
 
 
 def record(number, arm="full"):
-    return {"source": "zoo/a", "target": "b", "size": 100, "seed": number, "arm": arm, "value": number / 3}
+    return {
+        "source": "zoo/a",
+        "target": "b",
+        "size": 100,
+        "seed": number,
+        "arm": arm,
+        "value": number / 3,
+    }
 
 
 def test_what_is_appended_is_read(tmp_path):
@@ -53,13 +60,17 @@ def test_what_is_no_record_is_refused_with_its_line(tmp_path):
     append_record(path, record(0))
     good = path.read_text()
     path.write_text("nonsense\n" + good)
-    with pytest.raises(FeatalignError, match=r"expected a record in JSON in line 1, got 'nonsense'"):
+    with pytest.raises(
+        FeatalignError, match=r"expected a record in JSON in line 1, got 'nonsense'"
+    ):
         read_records(path)
     path.write_text(good + json.dumps({"schema": 1, "source": "zoo/a"}) + "\n")
     with pytest.raises(FeatalignError, match=r"expected 'target' in the record of line 2"):
         read_records(path)
     path.write_text(good.replace('"schema": 1', '"schema": 9'))
-    with pytest.raises(FeatalignError, match=r"line 1 is of schema 9, this featalign reads up to 1"):
+    with pytest.raises(
+        FeatalignError, match=r"line 1 is of schema 9, this featalign reads up to 1"
+    ):
         read_records(path)
 
 

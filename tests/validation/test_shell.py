@@ -33,14 +33,25 @@ def run(shell):
 def test_published_tables_give_the_published_correlations(run):
     status, output, _ = run("report", TABLES / "tllib_model_selection_scores.csv", "--json")
     assert status == 0
-    found = {(each["score"], place["target"]): place for each in json.loads(output) for place in each["settings"]}
+    found = {
+        (each["score"], place["target"]): place
+        for each in json.loads(output)
+        for place in each["settings"]
+    }
     with (TABLES / "golden_correlations.csv").open() as file:
         golden = list(csv.DictReader(file))
     assert len(golden) == 32
-    names = {"tau_w_scipy_default(score,acc)": "weighted_tau", "kendall_tau_b": "kendall_tau", "pearson": "pearson", "spearman": "spearman"}
+    names = {
+        "tau_w_scipy_default(score,acc)": "weighted_tau",
+        "kendall_tau_b": "kendall_tau",
+        "pearson": "pearson",
+        "spearman": "spearman",
+    }
     for row in golden:
         for column, name in names.items():
-            assert found[row["metric"], row["dataset"]][name] == pytest.approx(float(row[column]), abs=6e-7)
+            assert found[row["metric"], row["dataset"]][name] == pytest.approx(
+                float(row[column]), abs=6e-7
+            )
 
 
 @needs_shared
@@ -61,7 +72,9 @@ def test_what_belongs_to_records_is_refused_with_accuracies(run, tmp_path):
 def test_records_give_gains_agreement_and_figures(run, tmp_path):
     records = study()
     for name, lines in (("records", records), ("evidence", evidence(records))):
-        (tmp_path / f"{name}.jsonl").write_text("".join(json.dumps({"schema": 1, **line}) + "\n" for line in lines))
+        (tmp_path / f"{name}.jsonl").write_text(
+            "".join(json.dumps({"schema": 1, **line}) + "\n" for line in lines)
+        )
     arguments = ("report", tmp_path / "records.jsonl", "--evidence", tmp_path / "evidence.jsonl")
     status, output, _ = run(*arguments, "--output", tmp_path / "figures")
     assert status == 0
@@ -81,13 +94,26 @@ def write(path, lines):
 def files(tmp_path):
     """Records, evidence and short runs of a small world."""
     examples = world(targets=3, sources=3, sizes=(100, 400), share=0.3)
-    made = {"records": records_of(examples), "evidence": evidence_of(examples), "short": short_records_of(examples)}
+    made = {
+        "records": records_of(examples),
+        "evidence": evidence_of(examples),
+        "short": short_records_of(examples),
+    }
     return {name: write(tmp_path / f"{name}.jsonl", lines) for name, lines in made.items()}
 
 
 def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     path = tmp_path / "mine.json"
-    status, output, _ = run("fit", files["records"], "--evidence", files["evidence"], "--short", files["short"], "--output", path)
+    status, output, _ = run(
+        "fit",
+        files["records"],
+        "--evidence",
+        files["evidence"],
+        "--short",
+        files["short"],
+        "--output",
+        path,
+    )
     assert status == 0
     assert output == f"18 pairs of 3 sources on 3 targets, calibration in {path}\n"
     calibration = read_calibration(path)
@@ -95,8 +121,19 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     random = np.random.default_rng(0)
     labels = np.arange(60) % 3
     np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(60, 4)), labels=labels)
-    np.savez(tmp_path / "features.npz", features=random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[labels])
-    status, output, _ = shell("rank", "-s", f"npz:{tmp_path}/features.npz", "-t", tmp_path / "numbers.npz", "--calibration", path, "--json")
+    np.savez(
+        tmp_path / "features.npz", features=random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[labels]
+    )
+    status, output, _ = shell(
+        "rank",
+        "-s",
+        f"npz:{tmp_path}/features.npz",
+        "-t",
+        tmp_path / "numbers.npz",
+        "--calibration",
+        path,
+        "--json",
+    )
     assert status == 0
     (row,) = json.loads(output)["rows"]
     evidence = {name: score["value"] for name, score in row["scores"].items()}
@@ -109,33 +146,81 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
     others = world(seed=3, targets=2, sources=2, sizes=(100,))
     for each in others:
         object.__setattr__(each, "source", "strange/" + each.source)
-    strangers = write(tmp_path / "others.jsonl", records_of(others)), write(tmp_path / "others_evidence.jsonl", evidence_of(others))
+    strangers = (
+        write(tmp_path / "others.jsonl", records_of(others)),
+        write(tmp_path / "others_evidence.jsonl", evidence_of(others)),
+    )
     path = tmp_path / "mine.json"
-    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", *strangers, "--output", path)
+    status, _, errors = run(
+        "fit",
+        files["records"],
+        "--evidence",
+        files["evidence"],
+        "--strangers",
+        *strangers,
+        "--output",
+        path,
+    )
     assert (status, errors) == (0, "")
     calibration = read_calibration(path)
     assert calibration.provenance["intervals for other sources"].startswith("4 pairs of strange/")
     assert len(calibration.lines["differentiable"]["gain"].residuals) == 4
-    for pair in ((files["records"], files["evidence"]), (strangers[0], write(tmp_path / "empty.jsonl", []))):
-        status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", *pair, "--output", tmp_path / "more.json")
+    for pair in (
+        (files["records"], files["evidence"]),
+        (strangers[0], write(tmp_path / "empty.jsonl", [])),
+    ):
+        status, _, errors = run(
+            "fit",
+            files["records"],
+            "--evidence",
+            files["evidence"],
+            "--strangers",
+            *pair,
+            "--output",
+            tmp_path / "more.json",
+        )
         assert status == 1
-        assert "strangers: expected trained pairs, with evidence, of sources that are not in the records, got none" in errors
-    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--strangers", strangers[0], tmp_path / "no.jsonl")
+        assert (
+            "strangers: expected trained pairs, with evidence, of sources that are not in the "
+            "records, got none" in errors
+        )
+    status, _, errors = run(
+        "fit",
+        files["records"],
+        "--evidence",
+        files["evidence"],
+        "--strangers",
+        strangers[0],
+        tmp_path / "no.jsonl",
+    )
     assert status == 1
     assert "no.jsonl: expected records in .jsonl, got a path that does not exist" in errors
 
 
 def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path):
-    few = write(tmp_path / "few.jsonl", [json.loads(line) for line in files["evidence"].read_text().splitlines() if "target 2" not in line])
+    few = write(
+        tmp_path / "few.jsonl",
+        [
+            json.loads(line)
+            for line in files["evidence"].read_text().splitlines()
+            if "target 2" not in line
+        ],
+    )
     empty = write(tmp_path / "empty.jsonl", [])
     for records, beside, message in (
         (files["records"], few, "on at least 3 targets, got target 0, target 1"),
         (files["records"], empty, "on at least 3 targets, got none"),
         (empty, files["evidence"], "records"),
         (files["records"], files["records"], "evidence"),
-        (files["records"], tmp_path / "none.jsonl", "none.jsonl: expected records in .jsonl, got a path that does not exist"),
+        (
+            files["records"],
+            tmp_path / "none.jsonl",
+            "none.jsonl: expected records in .jsonl, got a path that does not exist",
+        ),
     ):
-        status, output, errors = run("fit", records, "--evidence", beside, "--output", tmp_path / "mine.json")
+        status, output, errors = run(
+            "fit", records, "--evidence", beside, "--output", tmp_path / "mine.json"
+        )
         assert (status, output) == (1, ""), message
         assert message in errors
         assert errors.count("\n") == 1
@@ -143,7 +228,14 @@ def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path
 
 
 def test_a_calibration_that_cannot_be_written_is_said(run, files, tmp_path):
-    status, _, errors = run("fit", files["records"], "--evidence", files["evidence"], "--output", tmp_path / "nowhere" / "mine.json")
+    status, _, errors = run(
+        "fit",
+        files["records"],
+        "--evidence",
+        files["evidence"],
+        "--output",
+        tmp_path / "nowhere" / "mine.json",
+    )
     assert status == 1
     assert "output: " in errors
     assert "could not be written" in errors
@@ -152,11 +244,18 @@ def test_a_calibration_that_cannot_be_written_is_said(run, files, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("report", "none.jsonl"), "none.jsonl: expected records in .jsonl or accuracies in .csv, got a path that does not exist"),
+        (
+            ("report", "none.jsonl"),
+            "none.jsonl: expected records in .jsonl or accuracies in .csv, got a path that does "
+            "not exist",
+        ),
         (("report", "none.csv"), "none.csv"),
         (("run", "none.toml"), "none.toml: expected a grid in TOML"),
         (("short", "none.toml"), "none.toml: expected a grid in TOML"),
-        (("fit", "none.jsonl", "--evidence", "none.jsonl"), "none.jsonl: expected records in .jsonl, got a path that does not exist"),
+        (
+            ("fit", "none.jsonl", "--evidence", "none.jsonl"),
+            "none.jsonl: expected records in .jsonl, got a path that does not exist",
+        ),
     ],
 )
 def test_bad_input_is_one_sentence(run, arguments, message):

@@ -36,7 +36,13 @@ def grid(tmp_path):
     random = np.random.default_rng(0)
     for place, name in enumerate(("numbers", "shapes")):
         images = random.integers(0, 256, (120, 8, 8)).astype(np.uint8)
-        np.savez(tmp_path / f"{name}.npz", x_train=images[:80], y_train=np.arange(80) % (3 + place), x_test=images[80:], y_test=np.arange(40) % 3)
+        np.savez(
+            tmp_path / f"{name}.npz",
+            x_train=images[:80],
+            y_train=np.arange(80) % (3 + place),
+            x_test=images[80:],
+            y_test=np.arange(40) % 3,
+        )
     path = tmp_path / "grid.toml"
     path.write_text(GRID)
     return path
@@ -44,7 +50,14 @@ def grid(tmp_path):
 
 def start(grid: Path) -> subprocess.Popen:
     return subprocess.Popen(
-        [sys.executable, "-c", "from featalign.cli import main; main()", "validate", "run", str(grid)],
+        [
+            sys.executable,
+            "-c",
+            "from featalign.cli import main; main()",
+            "validate",
+            "run",
+            str(grid),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -62,7 +75,8 @@ def test_ten_kills_lose_no_record_and_double_none(grid):
     path, chance, seen = grid.with_name("records.jsonl"), random.Random(0), []
     for _ in range(10):
         process = start(grid)
-        # until it writes its first record or ends, then a random moment more: most of its time is start-up
+        # until it writes its first record or ends, then a random moment more: most of its time is
+        # start-up
         while process.poll() is None and len(read_records(path)) == len(seen):
             time.sleep(0.01)
         time.sleep(chance.uniform(0, 0.4))
@@ -73,7 +87,11 @@ def test_ten_kills_lose_no_record_and_double_none(grid):
         seen = now
     assert len(seen) >= 5, "the kills came too early to say anything"
     finish(start(grid))
-    keys = [tuple(json.loads(line)[name] for name in KEY) for line in path.read_text().splitlines() if line.endswith("}")]
+    keys = [
+        tuple(json.loads(line)[name] for name in KEY)
+        for line in path.read_text().splitlines()
+        if line.endswith("}")
+    ]
     assert len(keys) == len(set(keys)) == COUNT
     assert read_records(path)[: len(seen)] == seen
     assert "0 arms trained" in finish(start(grid))
@@ -90,7 +108,10 @@ def test_two_processes_at_once_share_the_work(grid):
 
 def test_scratch_comes_first_and_own_data_and_sizes_without_rows_are_left_out(grid, tmp_path):
     text = GRID.replace('["probe"]', '["scratch", "full"]').replace("[30, 60]", "[30, 7, 500]")
-    grid.write_text(text.replace('shapes = "shapes.npz"', 'mnist = "shapes.npz"') + '[scratch]\n"zoo/resnet_*" = "zoo/resnet_aerial"\n')
+    grid.write_text(
+        text.replace('shapes = "shapes.npz"', 'mnist = "shapes.npz"')
+        + '[scratch]\n"zoo/resnet_*" = "zoo/resnet_aerial"\n'
+    )
     found = jobs(read_grid(grid))
     assert {unit.size for unit, _ in found} == {30, 7}
     assert [(unit.target, unit.source) for unit, _ in found if unit.size == 30] == [
@@ -98,12 +119,21 @@ def test_scratch_comes_first_and_own_data_and_sizes_without_rows_are_left_out(gr
         ("numbers", "zoo/resnet_digits"),
         ("mnist", "zoo/resnet_aerial"),
     ]
-    assert all(("scratch" in {arm for _, arm in pairs}) == (unit.source == "zoo/resnet_aerial") for unit, pairs in found)
-    assert not any(unit.target == "mnist" and unit.size == 7 for unit, _ in found)  # fewer than two rows a class
+    assert all(
+        ("scratch" in {arm for _, arm in pairs}) == (unit.source == "zoo/resnet_aerial")
+        for unit, pairs in found
+    )
+    assert not any(
+        unit.target == "mnist" and unit.size == 7 for unit, _ in found
+    )  # fewer than two rows a class
 
 
 def test_records_say_what_was_done(grid, tmp_path):
-    grid.write_text(GRID.replace("[0, 1, 2]", "[0]").replace("[30, 60]", "[30]").replace('["probe"]', '["scratch", "probe"]'))
+    grid.write_text(
+        GRID.replace("[0, 1, 2]", "[0]")
+        .replace("[30, 60]", "[30]")
+        .replace('["probe"]', '["scratch", "probe"]')
+    )
     path = tmp_path / "elsewhere.jsonl"
     stated = read_grid(grid)
     assert run_study(stated, path) == 8
@@ -113,7 +143,9 @@ def test_records_say_what_was_done(grid, tmp_path):
         assert record["num_test"] == 40
         assert record["setting"]["steps"] == 5
         assert len(record["runs"]) == (4 if record["arm"] == "probe" else 2)
-        best = max(record["runs"], key=lambda run: (run["validation_accuracy"], -run["validation_loss"]))
+        best = max(
+            record["runs"], key=lambda run: (run["validation_accuracy"], -run["validation_loss"])
+        )
         assert record["setting"]["learning_rate"] == best["learning_rate"]
         assert record["setting"]["head_penalty"] == best.get("head_penalty", 0)
         assert record["accuracy"]["value"] == pytest.approx(best["test_accuracy"], abs=1e-5)
@@ -122,35 +154,57 @@ def test_records_say_what_was_done(grid, tmp_path):
 
 def means() -> Source:
     """A black box: the means of rows and of columns."""
-    return Source.from_function("means", lambda images: np.stack([np.r_[each.mean(0), each.mean(1)] for each in images]), revision="1")
+    return Source.from_function(
+        "means",
+        lambda images: np.stack([np.r_[each.mean(0), each.mean(1)] for each in images]),
+        revision="1",
+    )
 
 
 def test_probes_of_a_black_box_are_records_too(grid, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    text = GRID.replace('"zoo/resnet_digits", "zoo/resnet_aerial"', '"py:tests.validation.test_study:means"').replace("[30, 60]", "[30]")
+    text = GRID.replace(
+        '"zoo/resnet_digits", "zoo/resnet_aerial"', '"py:tests.validation.test_study:means"'
+    ).replace("[30, 60]", "[30]")
     grid.write_text(text)
     assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 2 * 3
     records = read_records(tmp_path / "records.jsonl")
-    assert {(each["source"], each["arm"], each["num_test"]) for each in records} == {("py:tests.validation.test_study:means", "probe", 40)}
+    assert {(each["source"], each["arm"], each["num_test"]) for each in records} == {
+        ("py:tests.validation.test_study:means", "probe", 40)
+    }
     assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 0
     grid.write_text(text.replace('["probe"]', '["scratch", "probe", "full"]'))
     assert {arm for _, pairs in jobs(read_grid(grid)) for _, arm in pairs} == {"probe"}
     np.savez(tmp_path / "features.npz", features=np.ones((80, 3)))
-    grid.write_text(text.replace("py:tests.validation.test_study:means", f"npz:{tmp_path / 'features.npz'}"))
-    with pytest.raises(FeatalignError, match=r"expected sources that embed any target, .* holds the features of one; take it out of the grid"):
+    grid.write_text(
+        text.replace("py:tests.validation.test_study:means", f"npz:{tmp_path / 'features.npz'}")
+    )
+    with pytest.raises(
+        FeatalignError,
+        match=r"expected sources that embed any target, .* holds the features of one; take it out "
+        r"of the grid",
+    ):
         read_grid(grid)
 
 
 def test_evidence_is_gathered_once(grid, tmp_path):
-    grid.write_text(GRID.replace("[0, 1, 2]", "[0]").replace("[30, 60]", "[30]").replace('"zoo/resnet_digits", ', ""))
+    grid.write_text(
+        GRID.replace("[0, 1, 2]", "[0]")
+        .replace("[30, 60]", "[30]")
+        .replace('"zoo/resnet_digits", ', "")
+    )
     path, stated = tmp_path / "evidence.jsonl", read_grid(grid)
     assert run_evidence(stated, path, cache=tmp_path / "cache") == 2
     assert run_evidence(stated, path, cache=tmp_path / "cache") == 0
     for record in read_records(path, key=EVIDENCE_KEY):
         known = record["evidence"]
-        assert known["tangent_gain"] == pytest.approx(known["source tangent both"] - known["twin tangent both"], abs=1e-5)
+        assert known["tangent_gain"] == pytest.approx(
+            known["source tangent both"] - known["twin tangent both"], abs=1e-5
+        )
         assert known["source curve"][-1] == pytest.approx(known["tangent_probe"], abs=1e-5)
-        assert len(known["curve sizes"]) == len(known["source curve"]) == len(known["twin curve"]) == 4
+        assert (
+            len(known["curve sizes"]) == len(known["source curve"]) == len(known["twin curve"]) == 4
+        )
         assert {"linear_probe", "twin linear_probe", "logme", "twin logme"} <= set(known)
 
 
@@ -163,7 +217,10 @@ def test_evidence_is_gathered_once(grid, tmp_path):
         (('["probe"]', '["magic"]'), r"expected arms among scratch, .*, got 'magic'"),
         (("min_steps = 5", "minimum = 5"), r"expected entries .*, got 'minimum'"),
         (("epochs = 1", "epochs = 0"), r"expected a whole number of at least 1 in 'epochs', got 0"),
-        (("epochs = 1", "learning_rates = [0.1, 0.1]"), r"learning_rates: expected each number once"),
+        (
+            ("epochs = 1", "learning_rates = [0.1, 0.1]"),
+            r"learning_rates: expected each number once",
+        ),
         (("zoo/resnet_aerial", "zoo/nothing"), r"there is no zoo/nothing"),
         (("[targets]", "[targets"), r"expected a grid in TOML, got something else"),
         (('"numbers.npz"', "3"), r"expected a table of names and addresses in \[targets\]"),

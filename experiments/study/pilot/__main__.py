@@ -1,10 +1,11 @@
 """The pilot: python -m experiments.study.pilot makes README.md and gain.png from the study's records and evidence.
 
-What it looks at is in grid.toml, a part of the study's grid. To train and to gather what is missing:
+What it looks at is in grid.toml, a part of the study's grid. To train and to gather what is
+missing:
 
-    python -m experiments.study.targets
-    featalign validate run experiments/study/pilot/grid.toml --records featalign/forecasting/calibration/records.jsonl
-    featalign validate evidence experiments/study/pilot/grid.toml --evidence featalign/forecasting/calibration/evidence.jsonl
+    python -m experiments.study.targets featalign validate run experiments/study/pilot/grid.toml
+    --records featalign/forecasting/calibration/records.jsonl featalign validate evidence
+    experiments/study/pilot/grid.toml --evidence featalign/forecasting/calibration/evidence.jsonl
 """
 
 from pathlib import Path
@@ -24,7 +25,10 @@ def make_page(folder: Path) -> None:
     records = [
         record
         for record in read_records(RECORDS)
-        if record["arm"] in grid.arms and record["target"] in grid.targets and record["size"] in grid.sizes and record["seed"] in grid.seeds
+        if record["arm"] in grid.arms
+        and record["target"] in grid.targets
+        and record["size"] in grid.sizes
+        and record["seed"] in grid.seeds
         if not grid.has_seen(record["source"], record["target"])
     ]
     evidence = [each for each in read_records(EVIDENCE, key=EVIDENCE_KEY) if each["seed"] == 0]
