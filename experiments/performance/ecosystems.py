@@ -295,7 +295,7 @@ def main() -> None:
     chosen = sys.argv[1:] or [name for name in CASES if name != "timm"]
     beside = Path(sys.prefix) / "beside"
     if chosen == ["timm"] and find_spec("timm") is None and beside.is_dir():
-        from tests.sources import torchvision_stub
+        from tests.sources import torchvision_stub  # noqa: F401
 
         sys.path.append(str(beside))
     for name in chosen:

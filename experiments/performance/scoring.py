@@ -201,8 +201,8 @@ def intervals() -> list[Line]:
         (20_000, 2048, CLOSED_FORM, "closed-form"),
     ):
         features, labels = _data(count, width, 20)
-        judged = lambda: fa.score(features, labels, names, intervals=True)  # noqa: E731
-        plain = lambda: fa.score(features, labels, names)  # noqa: E731
+        judged = lambda: fa.score(features, labels, names, intervals=True)  # noqa: E731, B023
+        plain = lambda: fa.score(features, labels, names)  # noqa: E731, B023
         lines.append(
             compare(
                 f"intervals: {what}, {count} x {width}",

@@ -86,6 +86,6 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
 @cache
 def _controller() -> ThreadpoolController:
     """Looking the libraries up takes milliseconds, and is done once."""
-    import scipy.linalg
+    import scipy.linalg  # noqa: F401  (brings a library of its own, which JAX calls too)
 
     return ThreadpoolController()

@@ -11,7 +11,7 @@ from tests.sources.ecosystem import counting, images, ranked_twice
 
 onnx = pytest.importorskip("onnx", reason="needs featalign[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs featalign[onnx]")
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
 RANDOM = np.random.default_rng(0)
 WEIGHTS = {
