@@ -25,6 +25,7 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
         BarColumn,
         MofNCompleteColumn,
         Progress,
+        TaskID,
         TextColumn,
         TimeElapsedColumn,
         TimeRemainingColumn,
@@ -39,16 +40,16 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        tasks: dict[str, int] = {}
+        tasks: dict[str, TaskID] = {}
 
         def report(description: str, found: int, done: int, total: int) -> None:
             if description not in tasks:
-                tasks[description] = progress.add_task(description, total=total, found="")  # type: ignore[assignment]
+                tasks[description] = progress.add_task(description, total=total, found="")
             progress.update(
                 tasks[description],
                 completed=found + done,
                 total=total,
                 found=f"{found} in the cache" if found else "",
-            )  # type: ignore[arg-type]
+            )
 
         yield report

@@ -151,11 +151,9 @@ def test_the_probability_of_being_worse_is_that_of_a_difference_of_two_errors():
 
 def test_a_source_is_dominated_from_0_95_on():
     edge = 0.8 - norm.ppf(DOMINATED) * SPREAD * math.sqrt(2)
-    left, gone = undominated(
-        ranking_of([row_of("best", 0.8), row_of("just", edge + 1e-4), row_of("gone", edge - 1e-4)]),
-        1,
-        CALIBRATION,
-    )  # type: ignore
+    just, below = float(edge) + 1e-4, float(edge) - 1e-4
+    rows = [row_of("best", 0.8), row_of("just", just), row_of("gone", below)]
+    left, gone = undominated(ranking_of(rows), 1, CALIBRATION)
     assert left == ["best", "just"]
     assert [name for name, _ in gone] == ["gone"]
 

@@ -95,9 +95,8 @@ def _moved(record: object, contrast: dict) -> object:
     """The record with its fields changed; the spectrum through its own coordinates."""
     if isinstance(record, Spectrum):
         return _turned(*_grouped(record, contrast))
-    return replace(
-        record, **{name: getattr(record, name) + value for name, value in contrast.items()}
-    )  # type: ignore[type-var]
+    fields = {name: getattr(record, name) + value for name, value in contrast.items()}
+    return replace(record, **fields)  # type: ignore[type-var]
 
 
 @jax.jit
