@@ -11,10 +11,10 @@ from featalign.arrays import check_features, check_labels
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
-from featalign.evidence.embedded import check_kind, embedded
-from featalign.evidence.frozen import on_features
-from featalign.evidence.rows import FORECAST_SCORERS, Plan, in_order, rank_layers
-from featalign.evidence.scoring import collect, scored
+from featalign.jobs.embedded import check_kind, embedded
+from featalign.jobs.frozen import on_features
+from featalign.jobs.rows import FORECAST_SCORERS, Plan, in_order, rank_layers
+from featalign.jobs.scoring import collect, scored
 from featalign.forecasting.calibration import read_calibration, shipped_calibration
 from featalign.forecasting.remarks import target_remarks
 from featalign.progress import progress_bar

@@ -76,6 +76,6 @@ def console() -> "Console":
 
 def keep_compiled() -> None:
     """Keep what JAX compiles between runs of the shell, training and gradients too."""
-    from featalign.evidence import compiled
+    from featalign.jobs import compiled
 
     compiled.keep_compiled()

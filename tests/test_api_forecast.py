@@ -9,10 +9,10 @@ import pytest
 
 import featalign as fa
 from featalign.api import ORDER
-from featalign.evidence.known import REFERENCE, TWIN_SCORERS
-from featalign.evidence.rows import FORECAST_SCORERS
+from featalign.jobs.known import REFERENCE, TWIN_SCORERS
+from featalign.jobs.rows import FORECAST_SCORERS
 from featalign.forecasting.predictors import ADVANTAGE
-from tests.evidence.examples import Squares, squares, twins_of
+from tests.jobs.examples import Squares, squares, twins_of
 from tests.forecasting.examples import made_calibration, made_line, made_lines
 from tests.training.examples import Network, clouds, small_source
 

@@ -14,7 +14,7 @@ from experiments.features_are_fate.results import Save
 from experiments.zoo.recipes import RECIPES, Recipe
 from featalign.api import score
 from featalign.distances.registry import measure
-from featalign.evidence.tangent import FIRST_TWIN
+from featalign.jobs.tangent import FIRST_TWIN
 from featalign.sources import catalogue
 from featalign.sources.flax_modules import chosen_layers
 from featalign.sources.source import Differentiable, Source

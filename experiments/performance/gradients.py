@@ -13,7 +13,7 @@ import numpy as np
 import featalign as fa
 from experiments.performance.timing import RESULTS, Line, compare, show_and_save
 from featalign.embeddings.store import Store
-from featalign.evidence.tangent import tangent_evidence
+from featalign.jobs.tangent import tangent_evidence
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
 from featalign.scorers.tangent import tangent_curve

@@ -281,7 +281,7 @@ def _read(folder: str, key: str) -> None:
     """In a process of its own: score a cached embedding twice, print the seconds of the second and the peak memory in GB."""
     from featalign.arrays import Labels
     from featalign.embeddings.store import Store
-    from featalign.evidence.scoring import collect, scored
+    from featalign.jobs.scoring import collect, scored
     from featalign.scorers.registry import select
 
     embedding = Store(Path(folder)).open(key)

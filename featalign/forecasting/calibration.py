@@ -1,10 +1,9 @@
 """What was learnt from a study, as data: linear models with the residuals they left on targets they had not seen."""
 
-import json
 import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -13,13 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from featalign.arrays import Interval
 from featalign.errors import FeatalignError
+from featalign.records.evidence import Capability
+from featalign.records.interval import Interval
+from featalign.records.plain import from_json, to_json
 
-SCHEMA = 1
 LEVEL = 0.9
-NEEDED = frozenset({"gain", "scratch", "accuracy", "drift", "order"})
-SHORT, KNOWN = "short ", ", known source"
 
 
 @dataclass(frozen=True)
@@ -83,63 +81,79 @@ class Line:
         return (below + 1) / (len(self.residuals) + 2)
 
 
-@dataclass(frozen=True)
-class Calibration:
-    """Lines by kind of source ("differentiable", "black box", "features alone", "short S" with runs of a share S) and by what they predict.
+@dataclass(frozen=True, kw_only=True)
+class Lines:
+    """What a forecast is made by, for sources of one kind.
 
-    Kinds that end in ", known source" are for sources of the study. `advantages` are theirs, by
-    revision; `provenance` says where it comes from.
+    `arms` predict what the accuracy of another arm is less that of `full`; `order` predicts nothing
+    and has the errors that are left where sources are compared on one target.
     """
 
-    lines: Mapping[str, Mapping[str, Line]]
-    provenance: Mapping[str, Any]
+    gain: Line
+    scratch: Line
+    accuracy: Line
+    drift: Line
+    order: Line
+    arms: Mapping[str, Line] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fitted:
+    """Lines, and what they are for.
+
+    `capability` is that of the source, `share` the length of the short runs as a part of one
+    training (None: none), `known` whether the source is one of the study.
+    """
+
+    capability: Capability
+    share: float | None = None
+    known: bool = False
+    lines: Lines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """What was fitted on a study, for every capability, with and without short runs.
+
+    `advantages` are those of the study's sources, by revision; `provenance` says where it all comes
+    from.
+    """
+
+    fitted: tuple[Fitted, ...]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
     advantages: Mapping[str, float] = field(default_factory=dict)
 
     def lines_of(
-        self, kind: str, *, share: float | None = None, known: bool = False
-    ) -> Mapping[str, Line]:
-        """The lines of a kind, or for short runs of the nearest share.
+        self, capability: Capability, *, share: float | None = None, known: bool = False
+    ) -> Lines:
+        """The lines for a capability, or for short runs of the nearest share.
 
-        For a known source its own where there are some.
-
-        Raises FeatalignError where there are none.
+        For a source of the study they are its own where there are some. Raises FeatalignError
+        where there are none.
         """
-        if share is not None:
-            shares = {
-                name.removeprefix(SHORT).removesuffix(KNOWN)
-                for name in self.lines
-                if name.startswith(SHORT)
-            }
-            if not shares:
-                raise FeatalignError(
-                    "calibration: expected one with short runs, this one has none; fit one with "
-                    "`featalign validate fit --short`"
-                )
-            kind = SHORT + min(shares, key=lambda each: abs(float(each) - share))
-        if kind not in self.lines:
+        shares = {each.share for each in self.fitted if each.share is not None}
+        if share is not None and not shares:
             raise FeatalignError(
-                f"calibration: expected lines for {kind}, this one has {', '.join(self.lines)}; "
-                "fit it on more targets"
+                "calibration: expected one with short runs, this one has none; fit one with "
+                "`featalign validate fit --short`"
             )
-        return (
-            self.lines[kind + KNOWN] if known and kind + KNOWN in self.lines else self.lines[kind]
-        )
+        nearest = None if share is None else min(shares, key=lambda each: abs(each - share))
+        found = {
+            each.known: each.lines
+            for each in self.fitted
+            if each.share == nearest and each.capability == capability
+        }
+        if False not in found:
+            there = ", ".join(dict.fromkeys(each.capability for each in self.fitted))
+            raise FeatalignError(
+                f"calibration: expected lines for sources with {capability}, this one has those "
+                f"for {there}; fit it on more targets"
+            )
+        return found.get(known, found[False])
 
     def to_json(self) -> str:
         """As text."""
-        lines = {
-            kind: {name: asdict(line) for name, line in each.items()}
-            for kind, each in self.lines.items()
-        }
-        return json.dumps(
-            {
-                "schema": SCHEMA,
-                "provenance": dict(self.provenance),
-                "advantages": dict(self.advantages),
-                "lines": lines,
-            },
-            indent=1,
-        )
+        return to_json(self)
 
 
 def read_calibration(path: Path) -> Calibration:
@@ -147,46 +161,40 @@ def read_calibration(path: Path) -> Calibration:
 
     Raises FeatalignError for a file that is none.
     """
+    hint = "make one with `featalign validate fit`"
     try:
-        stated = json.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
     except OSError as error:
         raise FeatalignError(
-            f"{path}: expected a calibration, got {error.strerror}; make one with `featalign "
-            "validate fit`"
+            f"{path}: expected a calibration, got {error.strerror}; {hint}"
         ) from error
     except ValueError as error:
         raise FeatalignError(
-            f"{path}: expected a calibration in JSON, got something else; make one with `featalign "
-            "validate fit`"
+            f"{path}: expected a calibration in JSON, got something else; {hint}"
         ) from error
-    if not isinstance(stated, dict) or stated.get("schema") != SCHEMA:
-        raise FeatalignError(
-            f"{path}: expected a calibration of schema {SCHEMA}, got another file; make one with "
-            "`featalign validate fit`"
-        )
     try:
-        lines = {
-            kind: {name: _line(line) for name, line in each.items()}
-            for kind, each in stated["lines"].items()
-        }
-        shares = [
-            float(kind.removeprefix(SHORT).removesuffix(KNOWN))
-            for kind in lines
-            if kind.startswith(SHORT)
-        ]
-        advantages = {str(name): float(value) for name, value in stated["advantages"].items()}
-        if (
-            not lines
-            or not all(NEEDED <= set(each) for each in lines.values())
-            or not all(map(math.isfinite, (*shares, *advantages.values())))
-        ):
-            raise ValueError(f"lines for {', '.join(sorted(NEEDED))} of each kind")
-        return Calibration(lines, stated["provenance"], advantages)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        found = from_json(Calibration, text)
+    except FeatalignError as error:
+        raise FeatalignError(f"{path}: {error}") from None
+    every = [line for each in found.fitted for line in _lines_in(each.lines)]
+    finite = all(map(math.isfinite, found.advantages.values()))
+    if not every or not finite or not all(map(_is_sound, every)):
         raise FeatalignError(
-            f"{path}: expected lines and provenance, got a calibration that lacks or spoils "
-            f"{error}; make it anew"
-        ) from error
+            f"{path}: expected lines with residuals and a weight and a mean for each name, "
+            f"and finite numbers, got others; {hint}"
+        )
+    return found
+
+
+def _lines_in(lines: Lines) -> tuple[Line, ...]:
+    return lines.gain, lines.scratch, lines.accuracy, lines.drift, lines.order, *lines.arms.values()
+
+
+def _is_sound(line: Line) -> bool:
+    numbers = (*line.weights, *line.means, line.intercept, *line.residuals)
+    alike = len(line.names) == len(line.weights) == len(line.means)
+    finite = all(map(math.isfinite, (*numbers, line.scale_start, line.scale_slope)))
+    return alike and finite and bool(line.residuals)
 
 
 @cache
@@ -306,32 +314,3 @@ def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
     if bounded != slope:
         start = np.average(roots - bounded * levels, weights=counts)
     return float(start), bounded
-
-
-def _line(stated: Mapping[str, Any]) -> Line:
-    line = Line(
-        tuple(map(str, stated["names"])),
-        tuple(map(float, stated["weights"])),
-        tuple(map(float, stated["means"])),
-        float(stated["intercept"]),
-        tuple(map(float, stated["residuals"])),
-        float(stated["scale_start"]),
-        float(stated["scale_slope"]),
-    )
-    numbers = (
-        *line.weights,
-        *line.means,
-        line.intercept,
-        *line.residuals,
-        line.scale_start,
-        line.scale_slope,
-    )
-    if (
-        not len(line.names) == len(line.weights) == len(line.means)
-        or not line.residuals
-        or not all(map(math.isfinite, numbers))
-    ):
-        raise ValueError(
-            "a line, which has a weight and a mean for each name, residuals, and finite numbers"
-        )
-    return line

@@ -1,17 +1,15 @@
 """From really trained pairs to a calibration."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
-from typing import Any
 
 import numpy as np
 
-from featalign.forecasting.calibration import MIN_GROUPS, Line, fit_line, with_residuals
-from featalign.forecasting.forecast import Forecast, within_headroom
+from featalign.forecasting.calibration import MIN_GROUPS, Line, Lines, fit_line, with_residuals
+from featalign.forecasting.forecast import within_headroom
 from featalign.forecasting.predictors import (
-    ADVANTAGE,
-    Kind,
     Short,
     Situation,
     arm_predictors,
@@ -20,16 +18,12 @@ from featalign.forecasting.predictors import (
     scratch_base,
     scratch_predictors,
 )
+from featalign.records.evidence import Capability, Evidence
+from featalign.records.forecast import Forecast
 
 ARMS = ("probe", "probe_then_full")
 NOTHING = Line((), (), (), 0.0, (), 0.0, 0.0)  # predicts 0, and takes residuals
-WITHOUT_TWIN = (
-    "tangent_probe",
-    "tangent_gain",
-    "curve sizes",
-    "source curve",
-    "twin curve",
-)  # what a black box has not
+BY_GRADIENTS = ("tangent_probe", "tangent_gain")  # scores that need them
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,7 @@ class Example:
     source: str
     target: str
     situation: Situation
-    evidence: Mapping[str, Any]
+    evidence: Evidence
     accuracy: float
     scratch: float
     noise: float
@@ -53,19 +47,23 @@ class Example:
         return self.accuracy - self.scratch
 
 
-def as_black_box(example: Example, reference: Mapping[str, Any] | None) -> Example:
-    """The example as if its source were a black box: no gradients, and the twins of a reference network (none: features alone)."""
-    kept = {
-        name: value
-        for name, value in example.evidence.items()
-        if name not in WITHOUT_TWIN and not name.startswith(("twin ", "reference "))
-    }
-    twins = {
-        name: value
-        for name, value in (reference or {}).items()
-        if name.startswith(("twin ", "reference ")) and name != "twin curve"
-    }
-    return replace(example, evidence=kept | twins, short=None)
+def without_gradients(example: Example, reference: Evidence | None) -> Example:
+    """The example as if its source had no gradients.
+
+    It is then compared with the twins of a reference network, whose evidence is given, or with
+    nothing.
+    """
+    own = {name: value for name, value in example.evidence.own.items() if name not in BY_GRADIENTS}
+    found = Evidence(capability="features", own=own)
+    if reference is not None:
+        found = replace(
+            found,
+            capability="twins",
+            twins=reference.twins,
+            reference=reference.reference,
+            compared_with="a reference architecture",
+        )
+    return replace(example, evidence=found, short=None)
 
 
 def advantages(examples: Sequence[Example], *, but: str | None = None) -> dict[str, float]:
@@ -87,13 +85,17 @@ def with_advantages(examples: Sequence[Example]) -> list[Example]:
         target: advantages(examples, but=target) for target in {each.target for each in examples}
     }
     return [
-        replace(each, evidence={**each.evidence, ADVANTAGE: known[each.target].get(each.revision)})
-        for each in examples
+        with_advantage(each, known[each.target].get(each.revision, math.nan)) for each in examples
     ]
 
 
-def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
-    """The lines of one kind of source; see `make_forecast`.
+def with_advantage(example: Example, advantage: float) -> Example:
+    """The example with what is known of its source from elsewhere; NaN where it is of nowhere else."""
+    return replace(example, evidence=replace(example.evidence, advantage=advantage))
+
+
+def fit_lines(examples: Sequence[Example], capability: Capability) -> Lines:
+    """The lines for sources of one capability; see `make_forecast`.
 
     Raises FeatalignError for fewer than three targets.
     """
@@ -102,16 +104,16 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
         np.array([getattr(each, name) for each in examples])
         for name in ("gain", "scratch", "accuracy")
     )
-    bases = np.array([scratch_base(each.evidence, kind, each.short) for each in examples])
+    bases = np.array([scratch_base(each.evidence, capability, each.short) for each in examples])
     correction, corrections = fit_line(
-        [scratch_predictors(each.evidence, each.situation, kind) for each in examples],
+        [scratch_predictors(each.evidence, each.situation, capability) for each in examples],
         (scratches - bases).tolist(),
         sizes,
         groups,
     )
     expected_scratch = np.clip(bases + corrections, 0, 1)
     raw, raw_gains = fit_line(
-        [gain_predictors(each.evidence, each.situation, kind, each.short) for each in examples],
+        [gain_predictors(each.evidence, each.situation, capability, each.short) for each in examples],
         gains.tolist(),
         sizes,
         groups,
@@ -122,34 +124,28 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
             for gain, scratch in zip(raw_gains, expected_scratch, strict=True)
         ]
     )
-    lines = {
-        "gain": with_residuals(raw, gains - expected, sizes),
-        "scratch": with_residuals(correction, scratches - expected_scratch, sizes),
-        "accuracy": with_residuals(NOTHING, accuracies - expected_scratch - expected, sizes),
-        "drift": _drift(examples, expected),
-        "order": with_residuals(
-            NOTHING,
-            _within(
-                gains - expected, [(each.target, each.situation.num_rows) for each in examples]
-            ),
-            sizes,
-        ),
-    }
+    places = [(each.target, each.situation.num_rows) for each in examples]
+    arms: dict[str, Line] = {}
     for arm in ARMS:
         trained = [each for each in examples if arm in each.arms and "full" in each.arms]
         if len({each.target for each in trained}) >= MIN_GROUPS:
-            lines[f"{arm} less full"], _ = fit_line(
-                [arm_predictors(each.evidence, each.situation, kind) for each in trained],
+            arms[arm], _ = fit_line(
+                [arm_predictors(each.evidence, each.situation, capability) for each in trained],
                 [each.arms[arm] - each.arms["full"] for each in trained],
                 [each.situation.size for each in trained],
                 [each.target for each in trained],
             )
-    return lines
+    return Lines(
+        gain=with_residuals(raw, gains - expected, sizes),
+        scratch=with_residuals(correction, scratches - expected_scratch, sizes),
+        accuracy=with_residuals(NOTHING, accuracies - expected_scratch - expected, sizes),
+        drift=_drift(examples, expected),
+        order=with_residuals(NOTHING, _within(gains - expected, places), sizes),
+        arms=arms,
+    )
 
 
-def with_residuals_of(
-    lines: Mapping[str, Line], found: Sequence[tuple[Example, Forecast]]
-) -> dict[str, Line]:
+def with_residuals_of(lines: Lines, found: Sequence[tuple[Example, Forecast]]) -> Lines:
     """The lines with the errors of these forecasts as their residuals: of sources that no line was fitted on."""
     sizes = [example.situation.size for example, _ in found]
     errors = {
@@ -164,13 +160,11 @@ def with_residuals_of(
     errors["order"] = _within(
         errors["gain"], [(example.target, example.situation.num_rows) for example, _ in found]
     )
-    return {
-        **lines,
-        **{
-            name: with_residuals(lines[name], residuals, sizes)
-            for name, residuals in errors.items()
-        },
+    changed = {
+        name: with_residuals(getattr(lines, name), residuals, sizes)
+        for name, residuals in errors.items()
     }
+    return replace(lines, **changed)
 
 
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:

@@ -1,63 +1,28 @@
-"""The forecast: accuracy of the best transfer arm and of scratch, the gain between them, and how it goes with n."""
+"""From evidence to a forecast: both arms, the gain between them, and how it goes with n."""
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal
 
-from featalign.arrays import Interval
 from featalign.forecasting.calibration import LEVEL, Calibration, Line
 from featalign.forecasting.predictors import (
-    ADVANTAGE,
-    Kind,
     Short,
     Situation,
     arm_predictors,
     drift_predictors,
     gain_predictors,
-    kind_of,
     scratch_base,
     scratch_predictors,
 )
+from featalign.records.evidence import Evidence
+from featalign.records.forecast import Forecast, Tier
+from featalign.records.interval import Interval
 
-Tier = Literal["cache", "short"]
 CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
 FURTHEST = CURVE[-1]
 BOTH_SIDES = 0.6  # an interval whose lower end is passed in 80% of cases
 
 
-@dataclass(frozen=True)
-class Forecast:
-    """What is expected of a source on a target before any arm is trained, at the target's n and the budget that the calibration was trained with.
-
-    `tier` says what it was made of, `kind` what the source allows; `scratch_accuracy` and `gain`
-    add up to `accuracy`. `gain_by_size` holds the gain at other numbers of rows, `catches_up` the
-    number at which scratch is expected to catch up (None: not between n and 16 n). `parts` are what
-    each predictor adds to the mean gain of the calibration, `arms` what the accuracy of other arms
-    less that of `full` should exceed in 80% of cases.
-    """
-
-    tier: Tier
-    kind: Kind
-    accuracy: Interval
-    scratch_accuracy: Interval
-    gain: Interval
-    negative_transfer_probability: float
-    gain_by_size: tuple[tuple[int, Interval], ...]
-    catches_up: int | None
-    parts: tuple[tuple[str, float], ...]
-    arms: Mapping[str, float]
-
-    def to_record(self) -> dict[str, Any]:
-        """As plain data."""
-        return asdict(self) | {
-            "gain_by_size": [{"size": size, **asdict(gain)} for size, gain in self.gain_by_size],
-            "parts": dict(self.parts),
-        }
-
-
 def make_forecast(
-    evidence: Mapping[str, Any],
+    evidence: Evidence,
     situation: Situation,
     calibration: Calibration,
     short: Short | None = None,
@@ -70,47 +35,48 @@ def make_forecast(
     networks made elsewhere, where the calibration was fitted with such.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
-    >>> evidence = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
-    >>> twins = {"twin linear_probe": 0.5, "twin logme": -0.1, "twin lda": 0.3, "twin tangent_probe": 0.6}
-    >>> found = make_forecast(evidence | twins, Situation(300, 10), shipped_calibration())
+    >>> own = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
+    >>> twins = {"linear_probe": 0.5, "logme": -0.1, "lda": 0.3, "tangent_probe": 0.6}
+    >>> evidence = Evidence(capability="gradients", own=own, twins=twins)
+    >>> found = make_forecast(evidence, Situation(300, 10), shipped_calibration())
     >>> found.gain.value > 0 and found.negative_transfer_probability < 0.5
     True
     """
-    kind = kind_of(evidence)
-    used = short if kind == "differentiable" else None
+    capability = evidence.capability
+    used = short if capability == "gradients" else None
     tier: Tier = "cache" if used is None else "short"
-    known = evidence.get(ADVANTAGE) is not None
-    lines = calibration.lines_of(kind, share=None if used is None else used.share, known=known)
-    predictors = gain_predictors(evidence, situation, kind, used)
-    value, size = lines["gain"].predict(predictors), situation.size
+    known = evidence.advantage is not None and not math.isnan(evidence.advantage)
+    share = None if used is None else used.share
+    lines = calibration.lines_of(capability, share=share, known=known)
+    predictors = gain_predictors(evidence, situation, capability, used)
+    value, size = lines.gain.predict(predictors), situation.size
     scratch = _share(
-        scratch_base(evidence, kind, used)
-        + lines["scratch"].predict(scratch_predictors(evidence, situation, kind))
+        scratch_base(evidence, capability, used)
+        + lines.scratch.predict(scratch_predictors(evidence, situation, capability))
     )
     value = within_headroom(value, scratch)
     accuracy = _share(scratch + value)
-    gain = lines["gain"].interval(value, size)
-    by_size = [
-        (round(share * situation.num_rows), _at(lines["drift"], evidence, situation, gain, share))
-        for share in CURVE
-    ]
+    gain = lines.gain.interval(value, size)
+    by_size = {
+        round(times * situation.num_rows): _at(lines.drift, evidence, situation, gain, times)
+        for times in CURVE
+    }
+    weighed = arm_predictors(evidence, situation, capability)
+    arms = {
+        arm: line.interval(line.predict(weighed), size, level=BOTH_SIDES).low
+        for arm, line in lines.arms.items()
+    }
     return Forecast(
-        tier,
-        kind,
-        _within(lines["accuracy"].interval(accuracy, size), 0, 1),
-        _within(lines["scratch"].interval(scratch, size), 0, 1),
-        _within(gain, -1, 1),
-        lines["gain"].probability_below(value, 0.0, size),
-        tuple(by_size),
-        _catches_up(lines["drift"], evidence, situation, value),
-        tuple(lines["gain"].parts(predictors)),
-        {
-            name.removesuffix(" less full"): line.interval(
-                line.predict(arm_predictors(evidence, situation, kind)), size, level=BOTH_SIDES
-            ).low
-            for name, line in lines.items()
-            if name.endswith(" less full")
-        },
+        tier=tier,
+        capability=capability,
+        accuracy=_within(lines.accuracy.interval(accuracy, size), 0, 1),
+        scratch_accuracy=_within(lines.scratch.interval(scratch, size), 0, 1),
+        gain=_within(gain, -1, 1),
+        negative_transfer_probability=lines.gain.probability_below(value, 0.0, size),
+        gain_by_size=by_size,
+        catches_up=_catches_up(lines.drift, evidence, situation, value),
+        parts=dict(lines.gain.parts(predictors)),
+        arms=arms,
     )
 
 
@@ -130,7 +96,7 @@ def within_headroom(gain: float, scratch: float) -> float:
 
 
 def gain_at(
-    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float, size: float
+    line: Line, evidence: Evidence, situation: Situation, gain: float, size: float
 ) -> float:
     """The gain expected at another number of rows."""
     here = line.predict(drift_predictors(evidence, situation, gain, situation.num_rows))
@@ -138,7 +104,7 @@ def gain_at(
 
 
 def _at(
-    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: Interval, share: float
+    line: Line, evidence: Evidence, situation: Situation, gain: Interval, share: float
 ) -> Interval:
     """The gain at a multiple of n, with an interval no narrower than that at n."""
     value = gain_at(line, evidence, situation, gain.value, share * situation.num_rows)
@@ -150,7 +116,7 @@ def _at(
 
 
 def _catches_up(
-    line: Line, evidence: Mapping[str, Any], situation: Situation, gain: float
+    line: Line, evidence: Evidence, situation: Situation, gain: float
 ) -> int | None:
     """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
 

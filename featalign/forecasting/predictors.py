@@ -1,25 +1,24 @@
 """From evidence to predictors: the few numbers that a forecast is made of."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
 
 from featalign.forecasting.learning_curve import fit_learning_curve
+from featalign.records.evidence import Capability, Evidence
 
-Kind = Literal["differentiable", "black box", "features alone"]
-KINDS: tuple[Kind, ...] = ("differentiable", "black box", "features alone")
+CAPABILITIES: tuple[Capability, ...] = ("gradients", "twins", "features")
 REFERENCE_ROWS = 200  # log n is counted from here, so that weights of what goes with it stay small
 LEAST_LOSS = 1e-6  # no loss is told from a smaller one: a logarithm of nothing has no end
 
 # what the source has more of than its random twins: 0 where pretraining gave nothing; a black box
 # has no gradients
-DIFFERENCES: dict[Kind, tuple[str, ...]] = {
-    "differentiable": ("linear_probe", "lda", "tangent_probe"),
-    "black box": ("linear_probe", "lda", "logme"),
-    "features alone": (),
+DIFFERENCES: dict[Capability, tuple[str, ...]] = {
+    "gradients": ("linear_probe", "lda", "tangent_probe"),
+    "twins": ("linear_probe", "lda", "logme"),
+    "features": (),
 }
-ADVANTAGE = "known advantage"  # of a source in the study: its mean gain less that of all sources on the same targets and sizes
+ADVANTAGE = "known advantage"  # the predictor that stands for `Evidence.advantage`
 LEVELS = (
     "linear_probe",
     "knn",
@@ -79,37 +78,22 @@ def _lowest(losses: Sequence[float]) -> float:
     return min(filter(math.isfinite, losses), default=math.nan)
 
 
-def kind_of(evidence: Mapping[str, Any]) -> Kind:
-    """Whether gradients and own random twins speak, or activations beside a reference network's twins, or activations alone."""
-    if evidence.get("twin linear_probe") is None or all(
-        evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")
-    ):
-        return "features alone"
-    own = "twins" not in evidence and all(
-        evidence.get(name) is not None for name in ("tangent_probe", "twin tangent_probe")
-    )
-    return "differentiable" if own else "black box"
-
-
 def gain_predictors(
-    evidence: Mapping[str, Any], situation: Situation, kind: Kind, short: Short | None = None
+    evidence: Evidence, situation: Situation, capability: Capability, short: Short | None = None
 ) -> dict[str, float]:
     """What the gain over training from scratch depends on; NaN where evidence has no value.
 
     Differences to the random twins and between short runs, each also times log(n / 200), because
     what they mean depends on n; scores as they are where there is no twin.
     """
-    plain = {
-        name: _number(evidence, name) - _number(evidence, f"twin {name}")
-        for name in DIFFERENCES[kind]
-    }
-    if kind == "features alone":
+    plain = {name: evidence.difference(name) for name in DIFFERENCES[capability]}
+    if capability == "features":
         plain = _levels(evidence) | {"chance": situation.chance}
     if short is not None:
         losses = [max(loss, LEAST_LOSS) for loss in (short.scratch_loss, short.loss)]
         plain["short accuracy"] = short.accuracy - short.scratch_accuracy
         plain["short loss"] = math.log(losses[0] / losses[1])
-    known = {ADVANTAGE: _number(evidence, ADVANTAGE)} if ADVANTAGE in evidence else {}
+    known = {} if evidence.advantage is None else {ADVANTAGE: evidence.advantage}
     return {
         **plain,
         **{f"{name} x size": value * situation.size for name, value in plain.items()},
@@ -118,35 +102,34 @@ def gain_predictors(
     }
 
 
-def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = None) -> float:
+def scratch_base(evidence: Evidence, capability: Capability, short: Short | None = None) -> float:
     """Accuracy from scratch but for a correction: what fresh weights reach, of the reference network where there is one, else of the source's own.
 
     Architectures differ less after training from scratch than their tangent probes do, so the
     difference of the own twins to the reference is left to the correction. Of features alone it is
     the linear probe. With short runs it is the mean of this and their accuracy from scratch.
     """
-    if kind == "features alone":
-        return _number(evidence, "linear_probe")
-    reference = _number(evidence, "reference tangent_probe")
-    plain = _number(evidence, "twin tangent_probe") if math.isnan(reference) else reference
+    if capability == "features":
+        return _own(evidence, "linear_probe")
+    twins = evidence.twins.get("tangent_probe", math.nan)
+    plain = twins if evidence.reference is None else evidence.reference
     return plain if short is None else (short.scratch_accuracy + plain) / 2
 
 
 def scratch_predictors(
-    evidence: Mapping[str, Any], situation: Situation, kind: Kind
+    evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
     """What the correction of accuracy from scratch depends on: log n, and how the source's own twins differ from the reference."""
-    if kind == "features alone":
+    if capability == "features":
         return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
-    own, reference = (
-        _number(evidence, "twin tangent_probe"),
-        _number(evidence, "reference tangent_probe"),
-    )
-    return {"size": situation.size, "own twins": 0.0 if math.isnan(reference) else own - reference}
+    apart = 0.0
+    if evidence.reference is not None:
+        apart = evidence.twins.get("tangent_probe", math.nan) - evidence.reference
+    return {"size": situation.size, "own twins": apart}
 
 
 def drift_predictors(
-    evidence: Mapping[str, Any], situation: Situation, gain: float, size: float
+    evidence: Evidence, situation: Situation, gain: float, size: float
 ) -> dict[str, float]:
     """What the change of the gain from n to another number of rows depends on.
 
@@ -156,7 +139,7 @@ def drift_predictors(
     curves, extrapolated, add between them.
     """
     ratio = math.log(size / situation.num_rows)
-    level = _number(evidence, "linear_probe")
+    level = _own(evidence, "linear_probe")
     return {
         "ratio": ratio,
         "ratio x gain": ratio * gain,
@@ -165,44 +148,46 @@ def drift_predictors(
     }
 
 
-def _curve_drift(evidence: Mapping[str, Any], situation: Situation, size: float) -> float:
-    sizes, own, twin = (
-        evidence.get(name) for name in ("curve sizes", "source curve", "twin curve")
-    )
-    if not sizes or not own or not twin or any(value is None for value in (*own, *twin)):
+def _curve_drift(evidence: Evidence, situation: Situation, size: float) -> float:
+    curves = evidence.curves
+    if curves is None or not curves.sizes:
+        return math.nan
+    own = [value for value in curves.source if value is not None]
+    twin = [value for value in curves.twin if value is not None]
+    if not len(own) == len(twin) == len(curves.sizes):
         return math.nan
     if size == situation.num_rows:
         return 0.0
-    shares = [size * sizes[-1] / situation.num_rows, sizes[-1]]
+    shares = [size * curves.sizes[-1] / situation.num_rows, curves.sizes[-1]]
     (own_then, own_now), (twin_then, twin_now) = (
-        [fit_learning_curve(sizes, curve).accuracy(n) for n in shares] for curve in (own, twin)
+        [fit_learning_curve(curves.sizes, curve).accuracy(n) for n in shares]
+        for curve in (own, twin)
     )
     return (own_then - own_now) - (twin_then - twin_now)
 
 
 def arm_predictors(
-    evidence: Mapping[str, Any], situation: Situation, kind: Kind
+    evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
     """What one arm has over another: probe and tangent accuracies of the source, and n."""
     names = (
         "linear_probe",
         "knn",
         "lda",
-        *(("tangent_probe",) if kind == "differentiable" else ()),
+        *(("tangent_probe",) if capability == "gradients" else ()),
     )
-    levels = {name: _number(evidence, name) for name in names}
+    levels = {name: _own(evidence, name) for name in names}
     tangent = (
         {"tangent less probe": levels["tangent_probe"] - levels["linear_probe"]}
-        if kind == "differentiable"
+        if capability == "gradients"
         else {}
     )
     return {**levels, **tangent, "chance": situation.chance, "size": situation.size}
 
 
-def _levels(evidence: Mapping[str, Any]) -> dict[str, float]:
-    return {name: _number(evidence, name) for name in LEVELS}
+def _levels(evidence: Evidence) -> dict[str, float]:
+    return {name: _own(evidence, name) for name in LEVELS}
 
 
-def _number(evidence: Mapping[str, Any], name: str) -> float:
-    value = evidence.get(name)
-    return math.nan if value is None else float(value)
+def _own(evidence: Evidence, name: str) -> float:
+    return evidence.own.get(name, math.nan)

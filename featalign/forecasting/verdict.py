@@ -1,16 +1,10 @@
 """The verdict: what to do with a source, and the numbers behind it."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
-
-from featalign.arrays import Interval
-from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import ADVANTAGE
+from featalign.records.evidence import Evidence
+from featalign.records.forecast import Decision, Forecast, Verdict
+from featalign.records.interval import Interval
 
-Decision = Literal[
-    "fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"
-]
 SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
 AS_GOOD = 0.01  # a probe that is expected to lose less than a point against fine-tuning everything is worth its price
 BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
@@ -26,21 +20,13 @@ NAMES = {
 SHARES = ("linear_probe", "tangent_probe", "lda")
 
 
-@dataclass(frozen=True)
-class Verdict:
-    """What to do, and why."""
-
-    decision: Decision
-    reasons: tuple[str, ...]
-
-
-def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
+def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
     """The verdict of a forecast.
 
     *train from scratch* where a loss has a probability of at least 0.8, *cannot tell* where neither
     a loss nor a gain has; else *probe only* where the probe is expected within a point of
     fine-tuning everything, *probe then fine-tune* where that is expected to add half a point, and
-    *fine- tune*.
+    *fine-tune*.
     """
     loss = forecast.negative_transfer_probability
     reasons = [
@@ -81,43 +67,40 @@ def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
         reasons.append(
             f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows"
         )
-    if forecast.kind == "black box":
-        compared = (
-            "a small reference architecture, not with its own"
-            if evidence.get("twins")
-            else "its architecture, by their features alone"
-        )
-        reasons.append(f"a black box: compared with fresh networks of {compared}")
-    if forecast.kind == "features alone":
+    if forecast.capability == "twins":
+        own = evidence.compared_with == "its own architecture"
+        compared = f"{evidence.compared_with}{'' if own else ', not its own'}"
+        reasons.append(f"no gradients: compared by features, with fresh networks of {compared}")
+    if forecast.capability == "features":
         reasons.append("features alone, nothing to compare with: the interval is wide")
-    return Verdict(decision, tuple(reasons))
+    return Verdict(decision=decision, reasons=tuple(reasons))
 
 
 def _points(gain: Interval) -> str:
     return f"{100 * gain.value:+.1f} points ({gain.level:.0%}: {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
 
 
-def _largest(forecast: Forecast, evidence: Mapping[str, Any]) -> list[str]:
+def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
     """What moved the gain most, with the numbers of the source and its twins."""
     moved: dict[str, float] = {}
-    for name, part in forecast.parts:
+    for name, part in forecast.parts.items():
         plain = name.removesuffix(" x size")
         moved[plain] = moved.get(plain, 0.0) + part
     known = [
         name
         for name in sorted(moved, key=lambda name: -abs(moved[name]))
-        if name in NAMES and evidence.get(f"twin {name}") is not None
+        if name in NAMES and name in evidence.own and name in evidence.twins
     ]
     told = []
-    if evidence.get(ADVANTAGE) is not None and abs(moved.get(ADVANTAGE, 0.0)) >= 0.01:
+    if evidence.advantage is not None and abs(moved.get(ADVANTAGE, 0.0)) >= 0.01:
         told.append(
-            f"in the study this source gained {100 * evidence[ADVANTAGE]:+.1f} points against the "
+            f"in the study this source gained {100 * evidence.advantage:+.1f} points against the "
             "mean of all sources"
         )
     for name in known[:TOLD]:
         own, twin = (
             f"{100 * value:.1f}%" if name in SHARES else f"{value:.3f}"
-            for value in (evidence[name], evidence[f"twin {name}"])
+            for value in (evidence.own[name], evidence.twins[name])
         )
         told.append(f"{NAMES[name]} {own}, of a fresh network {twin}")
     return told

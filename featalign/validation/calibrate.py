@@ -1,24 +1,29 @@
-"""From records, evidence and short runs to examples, a calibration, and how forecasts do on what was left out of it."""
+"""From records, evidence and short runs to a calibration, and forecasts of what was left out."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.evidence.known import REFERENCE
-from featalign.forecasting.calibration import KNOWN, MIN_GROUPS, SHORT, Calibration, Line
+from featalign.jobs.known import REFERENCE
+from featalign.forecasting.calibration import MIN_GROUPS, Calibration, Fitted, Lines
 from featalign.forecasting.fit import (
     Example,
     advantages,
-    as_black_box,
     fit_lines,
+    with_advantage,
     with_advantages,
     with_residuals_of,
+    without_gradients,
 )
-from featalign.forecasting.forecast import Forecast, make_forecast
-from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind, Short, Situation
+from featalign.forecasting.forecast import make_forecast
+from featalign.forecasting.predictors import CAPABILITIES, Short, Situation
+from featalign.records.evidence import Capability, Evidence
+from featalign.records.forecast import Forecast
+from featalign.records.plain import from_plain
 from featalign.validation.findings import of_the_same_rows
 from featalign.validation.ground_truth import ground_truth
 
@@ -46,9 +51,10 @@ def examples_of(
     first: dict[tuple[str, str, int], Mapping[str, Any]] = {}
     for each in sorted(of_the_same_rows(evidence, records), key=lambda each: each["seed"]):
         first.setdefault((each["source"], each["target"], each["size"]), each)
+    known_of = {key: evidence_in(each) for key, each in first.items()}
     references = {
-        (target, size): each["evidence"].get("twin tangent both")
-        for (source, target, size), each in first.items()
+        (target, size): known.twins.get("tangent_probe")
+        for (source, target, size), known in known_of.items()
         if source == REFERENCE
     }
     scratch_of = {
@@ -62,33 +68,27 @@ def examples_of(
     }
     examples = []
     for pair in ground_truth(records, arm=arm):
-        known = first.get((pair.source, pair.target, pair.size))
-        if known is None or any(
-            known["evidence"].get(name) is None
-            for name in ("linear_probe", "tangent_probe", "twin tangent both")
-        ):
+        key = pair.source, pair.target, pair.size
+        known = known_of.get(key)
+        if known is None or known.capability != "gradients":
             continue
-        numbers = dict(known["evidence"])
-        numbers |= {
-            "twin tangent_probe": numbers.get("twin tangent both"),
-            "reference tangent_probe": references.get((pair.target, pair.size)),
-        }
+        known = replace(known, reference=references.get((pair.target, pair.size)))
         found = None
         if share is not None:
-            where = pair.target, pair.size, known["seed"]
+            where = pair.target, pair.size, first[key]["seed"]
             own = runs.get((pair.source, *where, "full"))
             other = runs.get((scratch_of[pair.source, pair.target], *where, "scratch"))
             if own is None or other is None:
                 continue
             found = short_of(own, other, share)
         situation = Situation(pair.size, pair.num_classes)
-        revision = str(known.get("revision", pair.source))
+        revision = str(first[key].get("revision", pair.source))
         examples.append(
             Example(
                 pair.source,
                 pair.target,
                 situation,
-                numbers,
+                known,
                 pair.accuracy,
                 pair.scratch,
                 pair.noise,
@@ -98,6 +98,14 @@ def examples_of(
             )
         )
     return examples
+
+
+def evidence_in(record: Mapping[str, Any]) -> Evidence:
+    """The evidence that a line of `validate evidence` holds.
+
+    Raises FeatalignError for one of another form.
+    """
+    return from_plain(Evidence, record["evidence"])
 
 
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
@@ -112,9 +120,9 @@ def _losses(run: Mapping[str, Any], last: int) -> list[float]:
     return [math.nan if loss is None else loss for loss in run["losses"][:last]]
 
 
-def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
-    """The examples as sources of another kind would have been seen."""
-    if kind == "differentiable":
+def seen_as(examples: Sequence[Example], capability: Capability) -> list[Example]:
+    """The examples as sources of another capability would have been seen."""
+    if capability == "gradients":
         return list(examples)
     references = {
         (each.target, each.situation.num_rows): each.evidence
@@ -124,8 +132,10 @@ def of_kind(examples: Sequence[Example], kind: Kind) -> list[Example]:
     found = []
     for each in examples:
         reference = references.get((each.target, each.situation.num_rows))
-        if kind == "features alone" or reference is not None:
-            found.append(as_black_box(each, reference if kind == "black box" else None))
+        if capability == "features":
+            found.append(without_gradients(each, None))
+        elif reference is not None:
+            found.append(without_gradients(each, reference))
     return found
 
 
@@ -133,96 +143,105 @@ def calibrate(
     examples: Sequence[Example],
     provenance: Mapping[str, Any],
     with_short: Mapping[float, Sequence[Example]],
-    strangers: Sequence[Example] = (),
+    outside: Sequence[Example] = (),
 ) -> Calibration:
-    """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on.
+    """Lines for every capability, and with short runs of each share.
 
-    `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources
-    that are not in the study hold their errors. Those with short runs, which strangers do not have,
-    are widened by as much.
+    There are none where there are fewer than three targets to fit them on. `outside` are pairs of
+    sources outside the study: no line is fitted on them, but the intervals for sources that are not
+    in the study hold their errors. Those with short runs, which they do not have, are widened by
+    as much.
     """
-    parts: list[tuple[str, Kind, Sequence[Example]]] = [
-        (kind, kind, of_kind(examples, kind)) for kind in KINDS
+    parts: list[tuple[Capability, float | None, Sequence[Example]]] = [
+        (capability, None, seen_as(examples, capability)) for capability in CAPABILITIES
     ]
-    for share, some in with_short.items():
-        parts.append((f"{SHORT}{share:g}", "differentiable", some))
-    lines = {
-        name + KNOWN * known: _lines(some, kind, known)
+    parts += [("gradients", share, some) for share, some in with_short.items()]
+    fitted = [
+        Fitted(
+            capability=capability,
+            share=share,
+            known=known,
+            lines=_lines(some, capability, known),
+        )
         for known in (False, True)
-        for name, kind, some in parts
+        for capability, share, some in parts
         if len({each.target for each in some}) >= MIN_GROUPS
-    }
-    if strangers:
-        fitted = dict(lines)
-        lines |= {
-            kind: for_strangers(lines[kind], examples, strangers, kind)
-            for kind in KINDS
-            if kind in lines
-        }
-        wider = {
-            name: lines["differentiable"][name].half_width()
-            / fitted["differentiable"][name].half_width()
-            for name in WIDENED
-        }
-        for name in (f"{SHORT}{share:g}" for share in with_short):
-            lines |= (
-                {
-                    name: {
-                        **lines[name],
-                        **{
-                            each: lines[name][each].widened(max(1.0, wider[each]))
-                            for each in WIDENED
-                        },
-                    }
-                }
-                if name in lines
-                else {}
-            )
-    return Calibration(lines, provenance, advantages(examples))
+    ]
+    if outside:
+        fitted = _for_sources_outside(fitted, examples, outside)
+    return Calibration(
+        fitted=tuple(fitted), provenance=provenance, advantages=advantages(examples)
+    )
 
 
-def for_strangers(
-    lines: Mapping[str, Line], examples: Sequence[Example], strangers: Sequence[Example], kind: Kind
-) -> Mapping[str, Line]:
-    """The lines with residuals of sources that what forecast them had not seen, nor their targets where there are enough others."""
-    names = {each.source for each in strangers}
-    seen = of_kind([*examples, *strangers], kind)
+def _for_sources_outside(
+    fitted: Sequence[Fitted], examples: Sequence[Example], outside: Sequence[Example]
+) -> list[Fitted]:
+    """The lines of sources outside the study with the errors of such sources; others stay."""
+    found, wider = [], dict.fromkeys(WIDENED, 1.0)
+    for each in fitted:  # those without short runs come first
+        lines = each.lines
+        if each.known:
+            pass
+        elif each.share is None:
+            lines = with_errors_of(each.lines, examples, outside, each.capability)
+            if each.capability == "gradients":
+                wider = {name: max(1.0, _widening(lines, each.lines, name)) for name in WIDENED}
+        else:
+            widened = {name: getattr(lines, name).widened(wider[name]) for name in WIDENED}
+            lines = replace(lines, **widened)
+        found.append(replace(each, lines=lines))
+    return found
+
+
+def _widening(lines: Lines, before: Lines, name: str) -> float:
+    return getattr(lines, name).half_width() / getattr(before, name).half_width()
+
+
+def with_errors_of(
+    lines: Lines,
+    examples: Sequence[Example],
+    outside: Sequence[Example],
+    capability: Capability,
+) -> Lines:
+    """The lines with residuals of sources that what forecast them had not seen.
+
+    It had not seen their targets either, where there are enough others.
+    """
+    names = {each.source for each in outside}
+    seen = seen_as([*examples, *outside], capability)
     found: list[tuple[Example, Forecast]] = []
     for target in dict.fromkeys(each.target for each in seen if each.source in names):
         held = [each for each in seen if each.source in names and each.target == target]
         study = [each for each in seen if each.source not in names]
         without = [each for each in study if each.target != target]
-        found += forecasts_without(
-            held, without if len({each.target for each in without}) >= MIN_GROUPS else study, kind
-        )
+        enough = len({each.target for each in without}) >= MIN_GROUPS
+        found += forecasts_without(held, without if enough else study, capability)
     return with_residuals_of(lines, found) if found else lines
 
 
-def left_out_strangers(
-    examples: Sequence[Example], strangers: Sequence[Example], family: Fold
+def left_out_outside(
+    examples: Sequence[Example], outside: Sequence[Example], family: Fold
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every stranger as of a calibration that knows neither its target nor its family, the other strangers giving the intervals."""
-    for name, target in dict.fromkeys((family(each), each.target) for each in strangers):
-        others = [each for each in strangers if family(each) != name and each.target != target]
+    """A forecast for every source outside the study.
+
+    Its calibration knows neither its target nor its family; the others outside give the intervals.
+    """
+    for name, target in dict.fromkeys((family(each), each.target) for each in outside):
+        others = [each for each in outside if family(each) != name and each.target != target]
         known = [each for each in examples if each.target != target]
-        lines = for_strangers(
-            _lines(known, "differentiable", False), known, others, "differentiable"
-        )
-        for each in strangers:
+        lines = with_errors_of(_lines(known, "gradients", False), known, others, "gradients")
+        calibration = Calibration(fitted=(Fitted(capability="gradients", lines=lines),))
+        for each in outside:
             if (family(each), each.target) == (name, target):
-                yield (
-                    each,
-                    make_forecast(
-                        each.evidence, each.situation, Calibration({"differentiable": lines}, {})
-                    ),
-                )
+                yield each, make_forecast(each.evidence, each.situation, calibration)
 
 
-def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str, Line]:
-    return fit_lines(with_advantages(examples) if known else examples, kind)
+def _lines(examples: Sequence[Example], capability: Capability, known: bool) -> Lines:
+    return fit_lines(with_advantages(examples) if known else examples, capability)
 
 
-def strangers_of(
+def outside_of(
     records: Records, evidence: Records, others: Records, others_evidence: Records
 ) -> list[Example]:
     """Pairs of sources that are not among those of a study, beside whose evidence they are read: reference networks are those of the study.
@@ -261,7 +280,7 @@ def calibrate_on(
     short: Records = (),
     *,
     shares: Sequence[float] = SHARES,
-    strangers: tuple[Records, Records] = ((), ()),
+    outside: tuple[Records, Records] = ((), ()),
 ) -> Calibration:
     """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
 
@@ -281,7 +300,7 @@ def calibrate_on(
         share: examples_of(records, evidence, short, share=share)
         for share in (shares if short else ())
     }
-    others = strangers_of(records, evidence, *strangers) if strangers[0] or strangers[1] else []
+    others = outside_of(records, evidence, *strangers) if strangers[0] or strangers[1] else []
     provenance = {
         "records": len(records),
         "pairs": len(examples),
@@ -304,37 +323,41 @@ def calibrate_on(
 
 
 def left_out(
-    examples: Sequence[Example], fold: Fold, kind: Kind
+    examples: Sequence[Example], fold: Fold, capability: Capability
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from a calibration that saw no example of its fold: its target, its source, or both."""
+    """A forecast for every example from a calibration that saw no example of its fold.
+
+    A fold is a target, or a source.
+    """
     for name in dict.fromkeys(map(fold, examples)):
         held = [each for each in examples if fold(each) == name]
-        yield from forecasts_without(held, [each for each in examples if fold(each) != name], kind)
+        others = [each for each in examples if fold(each) != name]
+        yield from forecasts_without(held, others, capability)
 
 
-def left_out_both(examples: Sequence[Example], kind: Kind) -> Iterator[tuple[Example, Forecast]]:
+def left_out_both(
+    examples: Sequence[Example], capability: Capability
+) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every example from a calibration that saw neither its target nor its source."""
     for source, target in dict.fromkeys((each.source, each.target) for each in examples):
         held = [each for each in examples if (each.source, each.target) == (source, target)]
-        yield from forecasts_without(
-            held,
-            [each for each in examples if each.source != source and each.target != target],
-            kind,
-        )
+        others = [each for each in examples if each.source != source and each.target != target]
+        yield from forecasts_without(held, others, capability)
 
 
 def forecasts_without(
-    held: Iterable[Example], others: Sequence[Example], kind: Kind
+    held: Iterable[Example], others: Sequence[Example], capability: Capability
 ) -> Iterator[tuple[Example, Forecast]]:
     """Forecasts of some examples from others; a source that is among the others is a known one."""
     short, known = others[0].short, advantages(others)
-    named = kind if short is None else f"{SHORT}{short.share:g}"
-    lines: dict[str, Mapping[str, Line]] = {}
+    share = None if short is None else short.share
+    lines: dict[bool, Lines] = {}
     for each in held:
         advantage = known.get(each.revision)
-        name = named + KNOWN * (advantage is not None)
-        if name not in lines:
-            lines[name] = _lines(others, kind, advantage is not None)
-        calibration = Calibration({named: lines[name], name: lines[name]}, {})
-        evidence = each.evidence if advantage is None else {**each.evidence, ADVANTAGE: advantage}
-        yield each, make_forecast(evidence, each.situation, calibration, each.short)
+        is_known = advantage is not None
+        if is_known not in lines:
+            lines[is_known] = _lines(others, capability, is_known)
+        fitted = Fitted(capability=capability, share=share, lines=lines[is_known])
+        seen = with_advantage(each, advantage) if advantage is not None else each
+        calibration = Calibration(fitted=(fitted,))
+        yield each, make_forecast(seen.evidence, each.situation, calibration, each.short)

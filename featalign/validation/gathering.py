@@ -8,7 +8,7 @@ from typing import Any
 
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
-from featalign.evidence.short import short_evidence
+from featalign.jobs.short import short_evidence
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 from featalign.validation.records import KEY, read_records

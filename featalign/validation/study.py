@@ -15,7 +15,7 @@ import numpy as np
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
-from featalign.evidence.frozen import on_features
+from featalign.jobs.frozen import on_features
 from featalign.sources import catalogue
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.loaders import load_target

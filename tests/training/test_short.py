@@ -12,7 +12,7 @@ from scipy.special import log_softmax
 
 import featalign as fa
 from featalign.embeddings.store import Store
-from featalign.evidence.short import short_evidence
+from featalign.jobs.short import short_evidence
 from featalign.training import short
 from featalign.training.short import held_out_run, run_steps, short_folds, short_source, short_steps
 from tests.training.examples import clouds, small_source

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import featalign as fa
-from featalign.evidence import compiled
+from featalign.jobs import compiled
 
 NAMES = (
     "jax_enable_compilation_cache",

@@ -7,11 +7,11 @@ from typing import Any
 
 from featalign.arrays import Labels
 from featalign.embeddings.store import Embedding, Store
-from featalign.evidence.embedded import embedded, keep_to_limit, layer_names
-from featalign.evidence.known import known_evidence
-from featalign.evidence.scoring import collect, scored
-from featalign.evidence.short import short_evidence
-from featalign.evidence.tangent import tangent_evidence
+from featalign.jobs.embedded import embedded, keep_to_limit, layer_names
+from featalign.jobs.known import known_evidence
+from featalign.jobs.scoring import collect, scored
+from featalign.jobs.short import short_evidence
+from featalign.jobs.tangent import tangent_evidence
 from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.forecast import Forecast, Tier, make_forecast
 from featalign.forecasting.predictors import ADVANTAGE, Short, Situation

@@ -3,7 +3,7 @@
 import numpy as np
 
 import featalign as fa
-from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS
+from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS
 
 
 def squares(images):

@@ -6,7 +6,7 @@ import numpy as np
 
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
-from featalign.evidence.embedded import embedded
+from featalign.jobs.embedded import embedded
 from featalign.progress import Report
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.conversion import as_inputs

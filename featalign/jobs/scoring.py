@@ -8,7 +8,7 @@ import numpy as np
 
 from featalign.arrays import Labels
 from featalign.errors import FeatalignError
-from featalign.evidence.compiled import compiled_code_kept
+from featalign.jobs.compiled import compiled_code_kept
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
 from featalign.statistics.collected import Statistics

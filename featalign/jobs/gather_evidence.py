@@ -10,8 +10,8 @@ import numpy as np
 from featalign.arrays import Labels
 from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Embedding, Store
-from featalign.evidence.scoring import collect, scored
-from featalign.evidence.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
+from featalign.jobs.scoring import collect, scored
+from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
 from featalign.progress import Report
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import ScoreResult

@@ -1,26 +1,28 @@
 """What a ranking is: one row per source and layer, best first."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from featalign.arrays import Interval, Task
-from featalign.forecasting.forecast import Forecast, Tier
-from featalign.forecasting.verdict import Verdict
-from featalign.scorers.scorer import ScoreResult, Status
+from featalign.arrays import Task
+from featalign.records.evidence import Evidence
+from featalign.records.forecast import Forecast, Tier, Verdict
+from featalign.records.interval import Interval
+from featalign.records.plain import from_json, json_schema, to_json, to_plain
+from featalign.records.score import ScoreResult, Status
 
 if TYPE_CHECKING:
     import pandas
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RankingRow:
-    """One source and layer: its scores, its forecasts (from the cache, then with short runs), and the verdict.
+    """One source and layer: its scores, its forecasts, and the verdict.
 
-    `accuracy`, `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last
-    forecast, the best informed; None where there is none. `evidence` are the numbers that forecasts
-    were made of, `seconds` what each tier took to gather on this machine, what was cached included.
+    `forecasts` are from the cache, then with short runs. `accuracy`, `scratch_accuracy`, `gain` and
+    `negative_transfer_probability` are those of the last forecast, the best informed; None where
+    there is none. `evidence` are the numbers that forecasts were made of, `seconds` what each tier
+    took to gather on this machine, what was cached included; they do not make rows unequal.
     """
 
     source: str
@@ -30,8 +32,8 @@ class RankingRow:
     forecasts: tuple[Forecast, ...] = ()
     judgement: Verdict | None = None
     warnings: tuple[str, ...] = ()
-    evidence: Mapping[str, Any] = field(default_factory=dict)
-    seconds: Mapping[Tier, float] = field(default_factory=dict)
+    evidence: Evidence | None = None
+    seconds: Mapping[Tier, float] = field(default_factory=dict, compare=False)
 
     @property
     def forecast(self) -> Forecast | None:
@@ -69,24 +71,17 @@ class RankingRow:
         return self.judgement.reasons if self.judgement else ()
 
     def to_record(self) -> dict[str, Any]:
-        """Plain data for JSON."""
-        intervals = {
-            name: vars(value) if value else None for name, value in self._intervals().items()
-        }
+        """Plain data for JSON: the fields, and what follows from them."""
+        found = to_plain(self)
+        for name, result in self.scores.items():
+            found["scores"][name]["explanation"] = result.status.explanation
+        intervals = {name: vars(each) if each else None for name, each in self._intervals().items()}
         return {
-            "source": self.source,
-            "layer": self.layer,
-            "num_features": self.num_features,
-            "scores": {name: result.to_record() for name, result in self.scores.items()},
+            **found,
             **intervals,
             "negative_transfer_probability": self.negative_transfer_probability,
             "verdict": self.verdict,
             "reasons": list(self.reasons),
-            "forecasts": [
-                forecast.to_record() | {"seconds": self.seconds.get(forecast.tier)}
-                for forecast in self.forecasts
-            ],
-            "warnings": list(self.warnings),
         }
 
     def _intervals(self) -> dict[str, Interval | None]:
@@ -97,7 +92,7 @@ class RankingRow:
         }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Ranking:
     """Sources in the order in which they are expected to help on a target, best first.
 
@@ -141,23 +136,22 @@ class Ranking:
         return [row.to_record() for row in self.rows]
 
     def to_json(self) -> str:
-        """The whole ranking as JSON; values that are not available are null."""
-        head: dict[str, Any] = {
-            "target": self.target,
-            "num_rows": self.num_rows,
-            "num_classes": self.num_classes,
-            "task": self.task,
-        }
-        head |= {
-            "ordered_by": self.ordered_by,
-            "best_layers": {source: row.layer for source, row in self.best_layers.items()},
-        }
-        head |= {"warnings": list(self.target_warnings)}
-        return json.dumps(
-            {**head, "rows": self.to_records(), "failures": dict(self.failures)},
-            indent=1,
-            allow_nan=False,
-        )
+        """The whole ranking as JSON, which `from_json` reads; what has no value is null."""
+        best = {source: row.layer for source, row in self.best_layers.items()}
+        return to_json(self, more={"best_layers": best, "rows": self.to_records()})
+
+    @staticmethod
+    def from_json(text: str) -> "Ranking":
+        """The ranking that `to_json` made the text of, equal to the one before.
+
+        Raises FeatalignError for another text, or for one of another version.
+        """
+        return from_json(Ranking, text)
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """The JSON Schema of what `to_json` writes."""
+        return json_schema(Ranking)
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """One line per row with the score values as columns; needs pandas."""

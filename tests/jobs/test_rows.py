@@ -7,9 +7,9 @@ import pytest
 
 import featalign as fa
 from featalign.arrays import Interval, Labels
-from featalign.evidence.embedded import layer_names
-from featalign.evidence.rows import in_order
-from featalign.evidence.scoring import collect, scored
+from featalign.jobs.embedded import layer_names
+from featalign.jobs.rows import in_order
+from featalign.jobs.scoring import collect, scored
 from featalign.forecasting.forecast import Forecast
 from featalign.ranking import RankingRow
 from featalign.scorers.registry import select

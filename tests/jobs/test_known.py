@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 import featalign as fa
-from featalign.evidence.known import TWIN_SCORERS, number
-from tests.evidence.examples import twins_of
+from featalign.jobs.known import TWIN_SCORERS, number
+from tests.jobs.examples import twins_of
 from tests.training.examples import Network, clouds, small_source
 
 CLOUDS = fa.Target.from_arrays("clouds", *clouds(90, 0))

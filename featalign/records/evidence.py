@@ -1,0 +1,70 @@
+"""What is known of a source on a target before any arm is trained."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Capability = Literal["gradients", "twins", "features"]
+ComparedWith = Literal["its own architecture", "a reference architecture"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curves:
+    """Accuracies of the tangent probe on nested subsets of the rows.
+
+    `sizes` are their numbers of rows; `source` and `twin` the accuracies of the source and of its
+    random twins, None where there is none.
+    """
+
+    sizes: tuple[int, ...]
+    source: tuple[float | None, ...]
+    twin: tuple[float | None, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """Numbers of a source on a target, from the cache alone; a number without a value is left out.
+
+    `capability` says what there is to compare with fresh weights: "gradients" (tangent probes of
+    the source and of its own twins), "twins" (features alone, beside those of twins), "features"
+    (nothing to compare with). `own` are scores of the source by name, `twins` means of the same
+    scores over two random twins; `tangent_activations` and `tangent_gradients` are the tangent
+    probe on one of its two parts, which the study asks for. `reference` is what the tangent probe
+    reaches from fresh weights of a small reference network. `curves` go with gradients.
+    `compared_with` says of what network the twins are. `advantage` is known of a source of the
+    study alone: its mean gain less that of all sources on the same targets and sizes.
+
+    >>> Evidence(capability="features", own={"linear_probe": 0.9}).difference("linear_probe")
+    nan
+    """
+
+    capability: Capability
+    own: Mapping[str, float] = field(default_factory=dict)
+    twins: Mapping[str, float] = field(default_factory=dict)
+    reference: float | None = None
+    curves: Curves | None = None
+    compared_with: ComparedWith = "its own architecture"
+    advantage: float | None = None
+
+    def difference(self, name: str) -> float:
+        """What the source has more of than its twins; NaN where one of the two has no value."""
+        return self.own.get(name, math.nan) - self.twins.get(name, math.nan)
+
+
+def capability_of(
+    own: Mapping[str, float],
+    twins: Mapping[str, float],
+    reference: float | None,
+    *,
+    own_twins: bool,
+) -> Capability:
+    """What these numbers allow; `own_twins` says that the twins are of the source itself.
+
+    >>> capability_of({"linear_probe": 0.9}, {"linear_probe": 0.5}, 0.6, own_twins=True)
+    'twins'
+    """
+    if "linear_probe" not in twins or ("tangent_probe" not in twins and reference is None):
+        return "features"
+    both = "tangent_probe" in own and "tangent_probe" in twins
+    return "gradients" if own_twins and both else "twins"

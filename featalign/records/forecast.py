@@ -1,0 +1,44 @@
+"""What is expected of a source on a target before it is trained, and what to do."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from featalign.records.evidence import Capability
+from featalign.records.interval import Interval
+
+Tier = Literal["cache", "short"]
+Decision = Literal[
+    "fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"
+]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Forecast:
+    """Both arms of a source on a target, at its n and the budget that the calibration has.
+
+    `tier` says what the forecast was made of, `capability` what the source allows;
+    `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
+    numbers of rows, `catches_up` the number at which scratch is expected to catch up (None: not
+    between n and 16 n). `parts` are what each predictor adds to the mean gain of the calibration,
+    `arms` what the accuracy of other arms less that of `full` should exceed in 80% of cases.
+    """
+
+    tier: Tier
+    capability: Capability
+    accuracy: Interval
+    scratch_accuracy: Interval
+    gain: Interval
+    negative_transfer_probability: float
+    gain_by_size: Mapping[int, Interval] = field(default_factory=dict)
+    catches_up: int | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    arms: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What to do, and why."""
+
+    decision: Decision
+    reasons: tuple[str, ...]

@@ -1,0 +1,90 @@
+"""Records to plain data and back; the form of the data is made from the records."""
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from featalign.errors import FeatalignError
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA = 1  # to be raised whenever a record is no longer read as it was
+Record = TypeVar("Record")
+
+
+def to_plain(record: object) -> Any:
+    """Dicts, lists, strings and numbers; None where there is no value, or none that is finite."""
+    return json.loads(_adapter(type(record)).dump_json(record))
+
+
+def from_plain(kind: type[Record], stated: object) -> Record:
+    """The record of a kind that such data states; entries that no field has are left aside.
+
+    Raises FeatalignError for data that states none, and says where.
+    """
+    from pydantic import ValidationError
+
+    try:
+        return _adapter(kind).validate_json(json.dumps(_without_nulls(stated)), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"])) or "the whole"
+        name = kind.__name__
+        raise FeatalignError(
+            f"{name}: expected the JSON of a {name}, got another at {where}: {first['msg']}; "
+            "make it anew"
+        ) from None
+
+
+def to_json(record: object, *, more: Mapping[str, Any] | None = None) -> str:
+    """The record as text with the version of its form; `more` is for readers, and not read."""
+    content = {"schema": SCHEMA, **to_plain(record), **(more or {})}
+    return json.dumps(content, indent=1, allow_nan=False)
+
+
+def from_json(kind: type[Record], text: str) -> Record:
+    """The record that `to_json` made the text of; it equals the one before.
+
+    Raises FeatalignError for another text, or for one of another version.
+    """
+    name = kind.__name__
+    try:
+        stated = json.loads(text)
+    except ValueError as error:
+        raise FeatalignError(
+            f"{name}: expected JSON as its to_json writes it, got something else ({error})"
+        ) from None
+    found = stated.get("schema") if isinstance(stated, dict) else None
+    if found != SCHEMA:
+        raise FeatalignError(
+            f"{name}: expected JSON of schema {SCHEMA}, got "
+            f"{'none' if found is None else f'schema {found!r}'}; make it anew with this featalign"
+        )
+    return from_plain(kind, stated)
+
+
+def json_schema(kind: type) -> dict[str, Any]:
+    """The JSON Schema of what `to_json` writes of a kind of record."""
+    found = _adapter(kind).json_schema(mode="serialization")
+    properties = {"schema": {"const": SCHEMA}, **found.pop("properties")}
+    required = ["schema", *found.pop("required", [])]
+    draft = "https://json-schema.org/draft/2020-12/schema"
+    return {"$schema": draft, **found, "properties": properties, "required": required}
+
+
+@cache
+def _adapter(kind: type) -> "TypeAdapter[Any]":
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(kind)
+
+
+def _without_nulls(stated: object) -> object:
+    """Entries without a value are left to their fields' defaults."""
+    if isinstance(stated, dict):
+        return {name: _without_nulls(value) for name, value in stated.items() if value is not None}
+    if isinstance(stated, list):
+        return [_without_nulls(each) for each in stated]
+    return stated

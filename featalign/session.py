@@ -1,0 +1,34 @@
+"""What lives as long as a call."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import Lock
+from typing import Any, TypeVar
+
+from featalign.embeddings.store import Store
+from featalign.progress import Report, silent
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Session:
+    """The cache and the settings that all jobs of a call share.
+
+    `seed` draws folds and projections, `batch_size` inputs are embedded at a time, `report` is told
+    of long work. What `once` made is kept for the other jobs of the call.
+    """
+
+    store: Store
+    seed: int = 0
+    batch_size: int = 256
+    report: Report = silent
+    _made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
+    _lock: Any = field(default_factory=Lock, repr=False, compare=False)
+
+    def once(self, name: str, make: Callable[[], Value]) -> Value:
+        """What `make` gives, made by the first job that asks."""
+        with self._lock:
+            if name not in self._made:
+                self._made[name] = make()
+            return self._made[name]
