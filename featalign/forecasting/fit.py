@@ -28,7 +28,10 @@ BY_GRADIENTS = ("tangent_probe", "tangent_gain")  # scores that need them
 
 @dataclass(frozen=True)
 class Example:
-    """A source on a part of a target with what was known before and what came out after training."""
+    """A source on a part of a target.
+
+    It holds what was known before training and what came out after it.
+    """
 
     source: str
     target: str
@@ -67,7 +70,10 @@ def without_gradients(example: Example, reference: Evidence | None) -> Example:
 
 
 def advantages(examples: Sequence[Example], *, but: str | None = None) -> dict[str, float]:
-    """The mean gain of each source, by revision, less that of all sources on the same targets and sizes; `but` leaves out a target."""
+    """The mean gain of each source, by revision, less that of all sources.
+
+    The mean of all is over the same targets and sizes. `but` leaves out a target.
+    """
     there = [each for each in examples if each.target != but]
     means: dict[tuple[str, int], list[float]] = {}
     for each in there:
@@ -168,7 +174,10 @@ def with_residuals_of(lines: Lines, found: Sequence[tuple[Example, Forecast]]) -
 
 
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:
-    """Residuals (R,) less their mean on the same target and size: what is left of an error when sources are compared there."""
+    """Residuals (R,) less their mean on the same target and size.
+
+    That is what is left of an error when sources are compared there.
+    """
     found = residuals.copy()
     for group in set(groups):
         rows = [place for place, each in enumerate(groups) if each == group]
@@ -177,7 +186,10 @@ def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndar
 
 
 def _drift(examples: Sequence[Example], gains: np.ndarray) -> Line:
-    """How a predicted gain (R,), left out of its own target, changes to the measured gain of the same source and target at each size."""
+    """How a predicted gain (R,) changes to the measured gain at each size.
+
+    The predictions were left out of their own target. Both gains are of the same source and target.
+    """
     together: dict[tuple[str, str], list[int]] = {}
     for place, each in enumerate(examples):
         together.setdefault((each.source, each.target), []).append(place)

@@ -57,7 +57,10 @@ Points = tuple[Sequence[float], Sequence[float]]  # accuracies and losses
 
 @dataclass(frozen=True)
 class Short:
-    """Short runs of source and scratch: held-out accuracy and loss of each after `share` of the steps of one training."""
+    """Short runs of source and scratch.
+
+    It holds the held-out accuracy and loss of each after `share` of the steps of one training.
+    """
 
     share: float
     accuracy: float
@@ -67,7 +70,10 @@ class Short:
 
     @staticmethod
     def of(share: float, source: Points, scratch: Points) -> "Short":
-        """From accuracies and losses at points up to that share, of source and scratch: the last accuracy, and the lowest loss on the way."""
+        """From accuracies and losses at points up to that share, of source and scratch.
+
+        It takes the last accuracy, and the lowest loss on the way.
+        """
         (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
         lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
         return Short(share, accuracies[-1], lowest, scratch_accuracies[-1], scratch_lowest)

@@ -109,7 +109,10 @@ def evidence_in(record: Mapping[str, Any]) -> Evidence:
 
 
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
-    """What two records of short runs say after a share of one training: accuracy then, and the lowest loss until then."""
+    """What two records of short runs say after a share of one training.
+
+    That is the accuracy then, and the lowest loss until then.
+    """
     last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
     ours, others = ((run["accuracies"][:last], _losses(run, last)) for run in (own, scratch))
     return Short.of(share, ours, others)
@@ -244,10 +247,11 @@ def _lines(examples: Sequence[Example], capability: Capability, known: bool) -> 
 def outside_of(
     records: Records, evidence: Records, others: Records, others_evidence: Records
 ) -> list[Example]:
-    """Pairs of sources that are not among those of a study, beside whose evidence they are read: reference networks are those of the study.
+    """Pairs of sources that are not among those of a study.
 
-    Their scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError
-    where no such pair has evidence.
+    They are read beside the evidence of the study, whose reference networks are theirs. Their
+    scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError where
+    no such pair has evidence.
     """
     known = {(each["source"], each["revision"]) for each in records}
     arms = {each["arm"] for each in others}
@@ -282,10 +286,10 @@ def calibrate_on(
     shares: Sequence[float] = SHARES,
     outside: tuple[Records, Records] = ((), ()),
 ) -> Calibration:
-    """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
+    """A calibration from records of trained arms and evidence, with what it was made from.
 
-    `strangers` are records and evidence of other sources, by whose errors the intervals for sources
-    that are not in the study are made.
+    Short runs go into it where there are some. `strangers` are records and evidence of other
+    sources, by whose errors the intervals for sources that are not in the study are made.
 
     Raises FeatalignError for fewer than three targets with both.
     """
