@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featalign.api import embed, fine_tune, load_source, load_target, rank, score, screen
-    from featalign.arrays import Interval
     from featalign.errors import FeatalignError
-    from featalign.forecasting.forecast import Forecast
-    from featalign.ranking import Ranking, RankingRow
+    from featalign.records.forecast import Forecast
+    from featalign.records.interval import Interval
+    from featalign.records.ranking import Ranking, RankingRow
+    from featalign.records.score import ScoreResult, Status
     from featalign.scorers.cka import cka_between
-    from featalign.scorers.scorer import ScoreResult, Status
     from featalign.scorers.spectral_alignment import spectral_curve
     from featalign.screening import Screening
     from featalign.sources.flax_modules import flax_source

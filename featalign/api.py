@@ -8,33 +8,37 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 from featalign.arrays import check_features, check_labels
-from featalign.embeddings.location import default_cache
-from featalign.embeddings.store import Embedding, Store
+from featalign.embeddings.store import Embedding
+from featalign.engines.local import map_jobs
 from featalign.errors import FeatalignError
+from featalign.forecasting.calibration import calibration_at
 from featalign.jobs.embedded import check_kind, embedded
-from featalign.jobs.frozen import on_features
-from featalign.jobs.rows import FORECAST_SCORERS, Plan, in_order, rank_layers
-from featalign.jobs.scoring import collect, scored
-from featalign.forecasting.calibration import read_calibration, shipped_calibration
-from featalign.forecasting.remarks import target_remarks
+from featalign.jobs.examine import EVIDENCE_SCORERS
+from featalign.jobs.given import (
+    check_seed,
+    name_of,
+    session_at,
+    source_of,
+    target_of,
+    unique_sources,
+)
+from featalign.jobs.ranking import is_forecast_wanted, ranked
 from featalign.progress import progress_bar
-from featalign.ranking import Ranking, RankingRow
+from featalign.records.ranking import Ranking
+from featalign.records.request import Request
+from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import ScoreResult
-from featalign.sources import catalogue
 from featalign.sources.source import Source
-from featalign.statistics.source_outputs import SourceOutputs
 from featalign.targets import loaders
 from featalign.targets.target import Target
-from featalign.training.short import run_steps
 
 if TYPE_CHECKING:
+    from featalign.records.request import Effort
     from featalign.screening import Screening
     from featalign.sources.source import Differentiable
     from featalign.training.arms import Arm, FineTuned
     from featalign.training.loop import Optimiser
 
-ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # where there is no forecast
 SHARE = 0.2  # of a training in each short run: see experiments/study
 LEARNING_RATES, EPOCHS, MIN_STEPS = (3e-4, 1e-3, 3e-3), 40, 300
 
@@ -65,7 +69,10 @@ def score(
     >>> score(features, labels, ["knn", "dead_fraction"])["dead_fraction"].value
     0.0
     """
-    _check_seed(seed)
+    check_seed(seed)
+    from featalign.jobs.scoring import collect, scored
+    from featalign.statistics.source_outputs import SourceOutputs
+
     rows = check_features(features)
     outputs = None
     if source_probabilities is not None and source_logits is not None:
@@ -123,12 +130,7 @@ def load_source(address: str) -> Source:
     >>> load_source("zoo/resnet_cifar10").layers
     ('stem', 'stage_1', 'stage_2', 'features')
     """
-    if not isinstance(address, str):
-        raise FeatalignError(
-            "source: expected an address such as zoo/resnet_cifar10 or a Source, got "
-            f"{type(address).__name__}; make one with fa.Source.from_function"
-        )
-    return catalogue.load(address)
+    return source_of(address)
 
 
 def embed(
@@ -149,12 +151,10 @@ def embed(
     `read_all()`. Raises FeatalignError for a layer that does not exist, or when source and target
     do not fit; what was computed before an error is in the cache.
     """
-    loaded, data = _source(source), _target(target)
+    loaded, data = source_of(source), target_of(target)
     with progress_bar(show=progress) as report:
-        store = Store(Path(cache or default_cache()))
-        return embedded(
-            loaded, data, layers, store, dtype=dtype, batch_size=batch_size, report=report
-        )
+        session = session_at(cache, batch_size=batch_size, report=report)
+        return embedded(loaded, data, layers, session, dtype=dtype)
 
 
 def rank(
@@ -204,77 +204,28 @@ def rank(
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
-    if effort not in ("cache", "short") or engine != "local":
-        raise FeatalignError(
-            'effort, engine: expected effort="cache" or "short" and engine="local", got '
-            f"{effort!r} and {engine!r}"
-        )
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise FeatalignError(
-            f"share: expected a part of one training, above 0 and at most 1, got {share!r}"
-        )
-    _check_seed(seed)
-    data, chosen = _target(target), select(scorers)
-    classes = data.task == "classification" and len(np.unique(data.labels)) > 1
-    wanted = classes and (effort == "short" or scorers is None) if forecast is None else forecast
-    if (wanted or effort == "short") and not classes:
-        raise FeatalignError(
-            f"forecast: expected a target with classes to tell apart, {data.name} has none; leave "
-            "effort and forecast out"
-        )
-    order = REGRESSION_ORDER if data.task == "regression" else ORDER
-    needed = [
-        name
-        for name in (order, *(FORECAST_SCORERS if wanted else ()))
-        if all(scorer.name != name for scorer in chosen)
-    ]
-    known = (
-        (shipped_calibration() if calibration is None else read_calibration(Path(calibration)))
-        if wanted
-        else None
+    if engine != "local":
+        raise FeatalignError(f'engine: expected "local", got {engine!r}')
+    given, data = unique_sources(sources), target_of(target)
+    short = effort == "short"
+    request = Request(
+        sources=tuple(map(name_of, given)),
+        target=data.name,
+        scorers=tuple(scorer.name for scorer in select(scorers)),
+        layers=layers if layers is None or isinstance(layers, str) else tuple(layers),
+        effort=cast("Effort", effort),
+        share=share,
+        intervals=intervals,
+        forecast=is_forecast_wanted(data, short or forecast, scorers is None),
+        seed=check_seed(seed),
+        batch_size=batch_size,
     )
-    if known is not None and effort == "short":
-        known.lines_of(
-            "differentiable", share=share
-        )  # refuses one without short runs before anything is trained
-    plan = Plan(
-        data,
-        Store(Path(cache or default_cache())),
-        (*select(needed), *chosen) if needed else chosen,
-        layers,
-        seed,
-        batch_size,
-        intervals,
-        known,
-        run_steps(len(data), share) if wanted and effort == "short" else 0,
-        share,
-    )
-    rows: list[RankingRow] = []
-    failures: dict[str, str] = {}
+    known = calibration_at(calibration) if request.forecast else None
+    if known is not None and short:  # refused before anything is trained
+        known.lines_of("gradients", share=share)
     with progress_bar(show=progress) as report:
-        for candidate in _unique(sources):
-            name = candidate if isinstance(candidate, str) else candidate.name
-            try:
-                rows.extend(rank_layers(_source(candidate), plan, report))  # as far as it comes
-            except FeatalignError as error:
-                failures[name] = str(error)
-    if not rows:
-        raise FeatalignError(
-            "; ".join(
-                reason if reason.startswith(name) else f"{name}: {reason}"
-                for name, reason in failures.items()
-            )
-        )
-    found, ordered_by = in_order(rows, order)
-    counts = (
-        dict(zip(data.class_names, np.bincount(data.labels).tolist(), strict=False))
-        if wanted
-        else {}
-    )
-    remarks = target_remarks(counts, data.kind, shipped=calibration is None) if wanted else ()
-    return Ranking(
-        data.name, data.num_rows, data.num_classes, data.task, ordered_by, found, failures, remarks
-    )
+        session = session_at(cache, seed=seed, batch_size=batch_size, report=report)
+        return ranked(request, given, data, known, session, map_jobs)
 
 
 def screen(
@@ -314,11 +265,8 @@ def screen(
         raise FeatalignError(
             f"budget: expected a number of trainings above 0, or None, got {budget!r}"
         )
-    given = _unique(sources)
-    data, candidates = (
-        _target(target),
-        {each if isinstance(each, str) else each.name: each for each in given},
-    )
+    given, data = unique_sources(sources), target_of(target)
+    candidates = {name_of(each): each for each in given}
     if len(candidates) < len(given):
         raise FeatalignError(
             "sources: expected each source once, got several layers of one; screen one layer of "
@@ -337,9 +285,9 @@ def screen(
         effort: dict[str, Any] = (
             {"effort": "cache"} if share is None else {"effort": "short", "share": share}
         )
-        return rank(some, data, scorers=FORECAST_SCORERS, forecast=True, **effort, **options)
+        return rank(some, data, scorers=EVIDENCE_SCORERS, forecast=True, **effort, **options)
 
-    known = shipped_calibration() if calibration is None else read_calibration(Path(calibration))
+    known = calibration_at(calibration)
     return screen_by(
         rank_some, list(candidates), int(keep), None if budget is None else float(budget), known
     )
@@ -411,13 +359,15 @@ def fine_tune(
     >>> result.accuracy.low < result.accuracy.value < result.accuracy.high
     True
     """
-    from featalign.training.arms import Request, check_arm, run_arms
+    from featalign.jobs.frozen import on_features
+    from featalign.training.arms import Request as ArmRequest
+    from featalign.training.arms import check_arm, run_arms
     from featalign.training.checkpoint import check_checkpoint, save_checkpoint
     from featalign.training.loop import Setting, check_setting, training_steps
     from featalign.training.rows import check_trainable, split_rows
 
-    _check_seed(seed)
-    loaded, data = _source(source), _target(target)
+    check_seed(seed)
+    loaded, data = source_of(source), target_of(target)
     options = (
         batch_size,
         optimiser,
@@ -435,14 +385,8 @@ def fine_tune(
     if differentiable is None:
         check_trainable(data, max_test)
         with progress_bar(show=progress) as report:
-            loaded, data = on_features(
-                loaded,
-                data,
-                layer,
-                Store(Path(cache or default_cache())),
-                max_test=max_test,
-                report=report,
-            )
+            session = session_at(cache, report=report)
+            loaded, data = on_features(loaded, data, layer, session, max_test=max_test)
         differentiable = cast("Differentiable", loaded.differentiable)
     split = split_rows(data, differentiable, seed=seed, max_test=max_test)
     budget = (
@@ -457,7 +401,7 @@ def fine_tune(
     with progress_bar(show=progress) as report:
         found = run_arms(
             loaded,
-            [Request(arm, split, seed)],
+            [ArmRequest(arm, split, seed)],
             layer=layer,
             learning_rates=rates,
             setting=setting,
@@ -473,50 +417,3 @@ def fine_tune(
             if results and checkpoint is not None:
                 save_checkpoint(results[0], Path(checkpoint))
     return results[0]
-
-
-def _check_seed(seed: int) -> None:
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
-
-
-def _source(source: Source | str) -> Source:
-    return source if isinstance(source, Source) else load_source(source)
-
-
-def _target(target: Target | str) -> Target:
-    return target if isinstance(target, Target) else load_target(target)
-
-
-def _unique(sources: Sequence[Source | str] | Source | str) -> list[Source | str]:
-    """Sources with wildcards expanded.
-
-    One name stands for one source only, and for the gradients of its layers.
-    """
-    given = (
-        list(sources)
-        if isinstance(sources, Sequence) and not isinstance(sources, str)
-        else [sources]
-    )
-    expanded: list[Source | str] = []
-    for source in given:
-        expanded += catalogue.expand([source]) if isinstance(source, str) else [_source(source)]
-    if not expanded:
-        raise FeatalignError('sources: expected at least one source, got none; try ["zoo/*"]')
-    names: dict[tuple[str, str], Source | str] = {}
-    for source in expanded:
-        if isinstance(source, str):
-            names[source, ""] = source
-            continue
-        same = [other for (name, _), other in names.items() if name == source.name]
-        if any(
-            isinstance(other, str)
-            or other.revision != source.revision
-            or other.default_layer == source.default_layer
-            for other in same
-        ):
-            raise FeatalignError(
-                f"sources: two sources are called {source.name!r}; give one of them another name"
-            )
-        names[source.name, source.default_layer] = source
-    return list(names.values())

@@ -14,16 +14,6 @@ Named = TypeVar("Named")
 
 
 @dataclass(frozen=True)
-class Interval:
-    """A value that is expected to lie in [low, high] with probability `level`."""
-
-    value: float
-    low: float
-    high: float
-    level: float
-
-
-@dataclass(frozen=True)
 class Labels:
     """Labels as the scorers read them.
 

@@ -182,9 +182,11 @@ def score(
         rows = np.concatenate(list(foreign.blocks))
         results = api.score(rows, foreign.labels, _names(scorers), seed=seed, intervals=intervals)
     if as_json:
+        from featalign.records.ranking import shown_in_json
+
         print(
             json.dumps(
-                {name: result.to_record() for name, result in results.items()},
+                {name: shown_in_json(result) for name, result in results.items()},
                 indent=1,
                 allow_nan=False,
             )

@@ -136,7 +136,7 @@ def fit(
         else ((), ())
     )
     found = calibrate_on(
-        trained, known, read_records(short) if short is not None else [], strangers=others
+        trained, known, read_records(short) if short is not None else [], outside=others
     )
     try:
         output.write_text(found.to_json() + "\n", encoding="utf-8")
@@ -150,7 +150,7 @@ def fit(
         f"targets, calibration in {output}"
     )
     if len(about["targets"]) > MIN_GROUPS:
-        pairs = list(left_out(examples, lambda each: each.target, "differentiable"))
+        pairs = list(left_out(examples, lambda each: each.target, "gradients"))
         judged = judge_guesses(
             [example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs]
         )

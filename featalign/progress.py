@@ -7,7 +7,7 @@ from contextlib import contextmanager
 Report = Callable[[str, int, int, int], None]
 
 
-def _silent(description: str, found: int, done: int, total: int) -> None:
+def silent(description: str, found: int, done: int, total: int) -> None:
     """Reports nothing."""
 
 
@@ -19,7 +19,7 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
     error is a terminal.
     """
     if not (sys.stderr.isatty() if show is None else show):
-        yield _silent
+        yield silent
         return
     from rich.console import Console
     from rich.progress import (

@@ -10,7 +10,7 @@ from typing import Any
 
 from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.predictors import size_of
-from featalign.ranking import Ranking, RankingRow
+from featalign.records.ranking import Ranking, RankingRow
 
 DOMINATED = (
     0.95  # probability of being worse than the last of those to keep from which a source is dropped
@@ -108,7 +108,7 @@ def screen_by(
             name
             for name in left
             if _row(first, name).forecasts
-            and _row(first, name).forecasts[0].kind == "differentiable"
+            and _row(first, name).forecasts[0].capability == "gradients"
         ]
         cost = FOLDS * share * 2 * len(runnable)  # from the source and from scratch
         if len(left) <= keep or not runnable or spent + cost > budget + 1e-9:
@@ -193,9 +193,9 @@ def worse_probability(
 
     if row.accuracy is None or other.accuracy is None or row.forecast is None:
         return 0.5
-    lines = calibration.lines_of(row.forecast.kind)
-    residuals = lines["order"].residuals
-    deviation = lines["order"].scale(size_of(num_rows)) * math.sqrt(
+    lines = calibration.lines_of(row.forecast.capability)
+    residuals = lines.order.residuals
+    deviation = lines.order.scale(size_of(num_rows)) * math.sqrt(
         2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1)
     )
     return float(norm.cdf((other.accuracy.value - row.accuracy.value) / max(deviation, 1e-9)))

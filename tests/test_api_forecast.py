@@ -6,14 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from featalign.jobs.rows import FORECAST_SCORERS
 
 import featalign as fa
 from featalign.api import ORDER
-from featalign.jobs.known import REFERENCE, TWIN_SCORERS
-from featalign.jobs.rows import FORECAST_SCORERS
 from featalign.forecasting.predictors import ADVANTAGE
-from tests.jobs.examples import Squares, squares, twins_of
+from featalign.jobs.gather_evidence import REFERENCE, TWIN_SCORERS
 from tests.forecasting.examples import made_calibration, made_line, made_lines
+from tests.jobs.examples import Squares, squares, twins_of
 from tests.training.examples import Network, clouds, small_source
 
 DIGITS = fa.load_target("sklearn:digits", subset=60)

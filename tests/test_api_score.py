@@ -9,8 +9,8 @@ import pytest
 
 import featalign
 from featalign.errors import FeatalignError
+from featalign.records.score import ScoreResult, Status
 from featalign.scorers.registry import SCORERS
-from featalign.scorers.scorer import ScoreResult, Status
 from tests.scorers.cases import tall
 
 FAST = ["knn_1", "dead_fraction"]

@@ -13,12 +13,11 @@ import pytest
 from scipy.stats import norm
 
 import featalign as fa
-from featalign.arrays import Interval
 from featalign.errors import FeatalignError
-from featalign.forecasting.forecast import Forecast, Tier
 from featalign.forecasting.predictors import Kind
-from featalign.forecasting.verdict import Verdict
-from featalign.ranking import Ranking, RankingRow
+from featalign.records.forecast import Forecast, Tier, Verdict
+from featalign.records.interval import Interval
+from featalign.records.ranking import Ranking, RankingRow
 from featalign.screening import DOMINATED, HURTS, RUNGS, screen_by, undominated, worse_probability
 from tests.forecasting.examples import made_calibration, made_line
 

@@ -55,14 +55,12 @@ def _less_twin(name: str, turned: int = 1) -> Predictor:
     return lambda known: turned * (known.features["source"][name] - known.features["twin"][name])
 
 
-def _evidence(name: str, minus: str | None = None) -> Predictor:
+def _evidence(name: str, *, less_twin: bool = False) -> Predictor:
     def predict(known: Known) -> float | None:
-        values = [
-            None if known.evidence is None else known.evidence.get(each)
-            for each in (name, minus)
-            if each is not None
-        ]
-        return None if any(value is None for value in values) else values[0] - sum(values[1:])  # type: ignore[operator, arg-type]
+        groups = ("own", "twins") if less_twin else ("own",)
+        found = [(known.evidence or {}).get(group, {}).get(name) for group in groups]
+        values = [value for value in found if value is not None]
+        return values[0] - sum(values[1:]) if len(values) == len(groups) else None
 
     return predict
 
@@ -82,7 +80,7 @@ PREDICTORS: tuple[tuple[str, str, Predictor], ...] = (
     (
         "theory",
         "label overlap less twin, at n rows",
-        _evidence("label_overlap", "twin label_overlap"),
+        _evidence("label_overlap", less_twin=True),
     ),
     (
         "theory",
@@ -107,7 +105,7 @@ PREDICTORS: tuple[tuple[str, str, Predictor], ...] = (
         ("distances of pixels", f"- {distance.name}", _distance("pixel", distance.name))
         for distance in DISTANCES
     ),
-    ("featalign", "linear probe less twin", _evidence("linear_probe", "twin linear_probe")),
+    ("featalign", "linear probe less twin", _evidence("linear_probe", less_twin=True)),
     ("featalign", "tangent gain", _evidence("tangent_gain")),
 )
 

@@ -31,6 +31,8 @@ def main() -> None:
         shipped_calibration(),
     )
 
+    assert evidence is not None
+
     def forecast() -> None:
         judge(make_forecast(evidence, situation, calibration), evidence)
 

@@ -5,14 +5,13 @@ comparison of a source against one fine-tuning.
 """
 
 import tempfile
-from pathlib import Path
 
 import jax
 import numpy as np
 
 import featalign as fa
 from experiments.performance.timing import RESULTS, Line, compare, show_and_save
-from featalign.embeddings.store import Store
+from featalign.jobs.given import session_at
 from featalign.jobs.tangent import tangent_evidence
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
@@ -69,7 +68,7 @@ def comparison(address: str) -> Line:
     def ours() -> None:
         with tempfile.TemporaryDirectory() as folder:
             tangent = tangent_evidence(
-                source, target, "features", Store(Path(folder)), max_rows=COUNT
+                source, target, "features", session_at(folder), max_rows=COUNT
             )
             assert tangent is not None
             statistics = gather(

@@ -9,12 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 from featalign.forecasting.fit import Example
-from featalign.forecasting.forecast import Forecast
-from featalign.forecasting.predictors import KINDS
+from featalign.forecasting.predictors import CAPABILITIES
 from featalign.forecasting.verdict import judge
+from featalign.records.evidence import Capability
+from featalign.records.forecast import Forecast
 from featalign.validation.agreement import BootstrapInterval
-from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, of_kind
-from featalign.validation.findings import LESS_TWIN, of_source, score, score_names
+from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, seen_as
+from featalign.validation.findings import of_source, score, score_names
 from featalign.validation.forecast_agreement import (
     Judged,
     always_helps,
@@ -44,7 +45,7 @@ ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
 def section(records: Records, evidence: Records, short: Records) -> str:
     """The section on forecasts."""
     examples = examples_of(records, evidence)
-    found = list(left_out(examples, lambda each: each.target, "differentiable"))
+    found = list(left_out(examples, lambda each: each.target, "gradients"))
     parts = [
         _introduction(examples),
         _table(examples, found, records, evidence, short),
@@ -79,7 +80,7 @@ def _table(
         lines.append(
             row(
                 f"**with short runs of {DEFAULT_SHARE:g} training**",
-                judged(left_out(some, lambda each: each.target, "differentiable")),
+                judged(left_out(some, lambda each: each.target, "gradients")),
             )
         )
         if len(some) < len(examples):
@@ -88,7 +89,7 @@ def _table(
             lines.append(
                 row(
                     f"from the cache, the same {len(same)} pairs",
-                    judged(left_out(same, lambda each: each.target, "differentiable")),
+                    judged(left_out(same, lambda each: each.target, "gradients")),
                 )
             )
     lines.append(row("always helps", judge_guesses(examples, always_helps(examples))))
@@ -108,7 +109,7 @@ def _table(
         name: judge_guesses(
             examples, guesses_by(examples, lambda each, name=name: number_of(each, name))
         )
-        for name in _names(evidence)
+        for name in score_names(evidence)
     }
     lines += [row(name.replace("_", " "), singles[name]) for name in SINGLES]
     for what, name in _best(singles).items():
@@ -121,28 +122,36 @@ def _table(
     return "\n".join(lines)
 
 
+# what a source of the zoo is taken for
+SEEN_AS: dict[Capability, str] = {
+    "gradients": "differentiable",
+    "twins": "black box",
+    "features": "features alone",
+}
+
+
 def _others(
     examples: Sequence[Example], found: Found, records: Records, evidence: Records, short: Records
 ) -> str:
     lines = ["### Whole sources left out, both, and black boxes", "", HEAD, "|---" * 9 + "|"]
-    for kind in KINDS:
-        seen = of_kind(examples, kind)
+    for capability in CAPABILITIES:
+        seen = seen_as(examples, capability)
         for name, left in (
             (
                 "targets",
                 found
-                if kind == "differentiable"
-                else left_out(seen, lambda each: each.target, kind),
+                if capability == "gradients"
+                else left_out(seen, lambda each: each.target, capability),
             ),
-            ("sources", left_out(seen, lambda each: each.source, kind)),
-            ("both", left_out_both(seen, kind)),
+            ("sources", left_out(seen, lambda each: each.source, capability)),
+            ("both", left_out_both(seen, capability)),
         ):
-            lines.append(row(f"{kind}, {name} left out", judged(left)))
+            lines.append(row(f"{SEEN_AS[capability]}, {name} left out", judged(left)))
     if short:
         some = examples_of(records, evidence, short, share=DEFAULT_SHARE)
         for name, left in (
-            ("sources", left_out(some, lambda each: each.source, "differentiable")),
-            ("both", left_out_both(some, "differentiable")),
+            ("sources", left_out(some, lambda each: each.source, "gradients")),
+            ("both", left_out_both(some, "gradients")),
         ):
             lines.append(row(f"with short runs, {name} left out", judged(left)))
     text = """
@@ -196,12 +205,12 @@ def _shares(records: Records, evidence: Records, short: Records) -> str:
     lines.append(
         row(
             "0 (cache alone) | 0",
-            judged(left_out(plain, lambda each: each.target, "differentiable")),
+            judged(left_out(plain, lambda each: each.target, "gradients")),
         )
     )
     for share in SHARES:
         some = examples_of(records, evidence, short, share=share)
-        found = judged(left_out(some, lambda each: each.target, "differentiable"))
+        found = judged(left_out(some, lambda each: each.target, "gradients"))
         lines.append(row(f"{share:g} | {4 * share:.1f}", found))
     text = """
 A run is a part of the steps of one training at one learning rate; each half of the rows is \
@@ -258,14 +267,6 @@ def _best(singles: Mapping[str, Judged]) -> dict[str, str]:
         "weighted tau": max(singles, key=lambda name: value(name, "weighted_tau", 1)),
         "regret": max(singles, key=lambda name: value(name, "regret", -1)),
     }
-
-
-def _names(evidence: Records) -> list[str]:
-    return [
-        name
-        for name in score_names(evidence)
-        if not name.startswith("curve") and name != f"tangent_probe {LESS_TWIN}"
-    ]
 
 
 def number_of(example: Example, name: str) -> float:

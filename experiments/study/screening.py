@@ -12,7 +12,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from featalign.forecasting.fit import Example
-from featalign.forecasting.forecast import Forecast
+from featalign.records.forecast import Forecast
 from featalign.screening import FOLDS, RUNGS
 from featalign.validation.calibrate import examples_of, left_out
 
@@ -54,12 +54,10 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
     plain = {share: examples_of(records, evidence, short, share=share) for share in RUNGS}
     cache = [each.__class__(**{**vars(each), "short": None}) for each in plain[RUNGS[0]]]
     forecasts: dict[float, dict[tuple[str, Place], Forecast]] = {
-        0.0: _by_pair(left_out(cache, lambda each: each.target, "differentiable"))
+        0.0: _by_pair(left_out(cache, lambda each: each.target, "gradients"))
     }
     for share in RUNGS:
-        forecasts[share] = _by_pair(
-            left_out(plain[share], lambda each: each.target, "differentiable")
-        )
+        forecasts[share] = _by_pair(left_out(plain[share], lambda each: each.target, "gradients"))
     validated = {
         (each["source"], (each["target"], each["size"])): max(
             run["validation_accuracy"] for run in each["runs"]
@@ -82,9 +80,9 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
         regret = lambda name, best=best, truth=truth: 100 * (best - truth[name])  # noqa: E731
 
         singles = {
-            "pick by LogME": {each.source: _or(each.evidence.get("logme")) for each in group},
+            "pick by LogME": {each.source: _or(each.evidence.own.get("logme")) for each in group},
             "pick by the linear probe": {
-                each.source: _or(each.evidence.get("linear_probe")) for each in group
+                each.source: _or(each.evidence.own.get("linear_probe")) for each in group
             },
             "pick by the forecast": {
                 name: forecasts[0.0][name, place].accuracy.value for name in truth

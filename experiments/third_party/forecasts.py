@@ -10,16 +10,16 @@ from matplotlib.figure import Figure
 
 from experiments.study.forecasts import HEAD, ITS_ARM, SINGLES, judged, number_of, row, verdicts
 from featalign.forecasting.fit import Example
-from featalign.forecasting.forecast import Forecast
-from featalign.forecasting.predictors import Kind
 from featalign.forecasting.verdict import judge
+from featalign.records.evidence import Capability
+from featalign.records.forecast import Forecast
 from featalign.validation import shipped
 from featalign.validation.calibrate import (
     examples_of,
     forecasts_without,
-    left_out_strangers,
-    of_kind,
-    strangers_of,
+    left_out_outside,
+    outside_of,
+    seen_as,
 )
 from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
 from featalign.validation.gathering import EVIDENCE_KEY
@@ -36,7 +36,7 @@ def section() -> str:
     if not RECORDS.exists():
         return ""
     zoo, own = examples()
-    found = list(left_out_strangers(zoo, own, family))
+    found = list(left_out_outside(zoo, own, family))
     draw(found).savefig(FIGURE, dpi=110)
     return "\n\n".join(
         [
@@ -56,16 +56,14 @@ def examples() -> tuple[list[Example], list[Example]]:
     The shipped calibration was made from the former.
     """
     zoo, evidence = read_records(shipped.RECORDS), read_records(shipped.EVIDENCE, key=EVIDENCE_KEY)
-    own = strangers_of(
-        zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY)
-    )
+    own = outside_of(zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY))
     return examples_of(zoo, evidence), own
 
 
 def without_target(
     own: Sequence[Example],
     zoo: Sequence[Example],
-    kind: Kind,
+    capability: Capability,
     more: Callable[[str], list[Example]] = lambda family: [],
 ) -> Found:
     """Forecasts of networks from pairs of the zoo on other targets.
@@ -78,7 +76,7 @@ def without_target(
     found: Found = []
     for (target, name), held in groups.items():
         found += forecasts_without(
-            held, [each for each in (*zoo, *more(name)) if each.target != target], kind
+            held, [each for each in (*zoo, *more(name)) if each.target != target], capability
         )
     return found
 
@@ -104,22 +102,20 @@ def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
     lines.append(
         row(
             "the same, intervals of the zoo alone",
-            judged(without_target(own, zoo, "differentiable")),
+            judged(without_target(own, zoo, "gradients")),
         )
     )
     lines.append(
         row(
             "intervals of the zoo alone, which has the target",
-            judged(forecasts_without(own, zoo, "differentiable")),
+            judged(forecasts_without(own, zoo, "gradients")),
         )
     )
     with_others = without_target(
-        own, zoo, "differentiable", lambda name: [each for each in own if family(each) != name]
+        own, zoo, "gradients", lambda name: [each for each in own if family(each) != name]
     )
     lines.append(row("fitted on the zoo and the other families", judged(with_others)))
-    alone = without_target(
-        of_kind(own, "features alone"), of_kind(zoo, "features alone"), "features alone"
-    )
+    alone = without_target(seen_as(own, "features"), seen_as(zoo, "features"), "features")
     lines.append(row("features alone, intervals of the zoo alone", judged(alone)))
     lines.append(row("always helps", judge_guesses(own, always_helps(own))))
     lines.append(

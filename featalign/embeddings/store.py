@@ -84,6 +84,10 @@ class Embedding:
         """D."""
         return self.manifest.num_features
 
+    def mark_used(self) -> None:
+        """Say that it was used just now: what was used longest ago is evicted first."""
+        touch(self.folder / USED)
+
     @property
     def description(self) -> str:
         """Source, layer and target in a few words, for messages."""
@@ -103,7 +107,7 @@ class Embedding:
 
     def shards(self, *, ahead: int = AHEAD) -> Iterator[Shard]:
         """The same with the counts of each shard."""
-        touch(self.folder / USED)
+        self.mark_used()
         if self.held is not None:
             return iter((self.held,))
         return read_ahead(self._shard_or_sentence, self.manifest.num_shards, ahead=ahead)

@@ -4,6 +4,7 @@ That is linear models with the residuals they left on targets they had not seen.
 """
 
 import math
+import os
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -201,6 +202,11 @@ def _is_sound(line: Line) -> bool:
     alike = len(line.names) == len(line.weights) == len(line.means)
     finite = all(map(math.isfinite, (*numbers, line.scale_start, line.scale_slope)))
     return alike and finite and bool(line.residuals)
+
+
+def calibration_at(path: str | os.PathLike[str] | None) -> Calibration:
+    """The calibration of a file, or the shipped one. Raises FeatalignError as reading it does."""
+    return shipped_calibration() if path is None else read_calibration(Path(path))
 
 
 @cache

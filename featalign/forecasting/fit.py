@@ -96,7 +96,7 @@ def with_advantages(examples: Sequence[Example]) -> list[Example]:
 
 
 def with_advantage(example: Example, advantage: float) -> Example:
-    """The example with what is known of its source from elsewhere; NaN where it is of nowhere else."""
+    """The example with the advantage of its source elsewhere; NaN where it was nowhere else."""
     return replace(example, evidence=replace(example.evidence, advantage=advantage))
 
 
@@ -119,7 +119,10 @@ def fit_lines(examples: Sequence[Example], capability: Capability) -> Lines:
     )
     expected_scratch = np.clip(bases + corrections, 0, 1)
     raw, raw_gains = fit_line(
-        [gain_predictors(each.evidence, each.situation, capability, each.short) for each in examples],
+        [
+            gain_predictors(each.evidence, each.situation, capability, each.short)
+            for each in examples
+        ],
         gains.tolist(),
         sizes,
         groups,
@@ -152,7 +155,7 @@ def fit_lines(examples: Sequence[Example], capability: Capability) -> Lines:
 
 
 def with_residuals_of(lines: Lines, found: Sequence[tuple[Example, Forecast]]) -> Lines:
-    """The lines with the errors of these forecasts as their residuals: of sources that no line was fitted on."""
+    """The lines with the errors of these forecasts, whose sources no line was fitted on."""
     sizes = [example.situation.size for example, _ in found]
     errors = {
         "gain": np.array([example.gain - forecast.gain.value for example, forecast in found]),

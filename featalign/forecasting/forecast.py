@@ -115,9 +115,7 @@ def _at(
     return _within(Interval(value, value - half, value + half, LEVEL), -1, 1)
 
 
-def _catches_up(
-    line: Line, evidence: Evidence, situation: Situation, gain: float
-) -> int | None:
+def _catches_up(line: Line, evidence: Evidence, situation: Situation, gain: float) -> int | None:
     """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
 
     None where there is none, or no gain to lose.

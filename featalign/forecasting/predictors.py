@@ -109,7 +109,10 @@ def gain_predictors(
 
 
 def scratch_base(evidence: Evidence, capability: Capability, short: Short | None = None) -> float:
-    """Accuracy from scratch but for a correction: what fresh weights reach, of the reference network where there is one, else of the source's own.
+    """Accuracy from scratch but for a correction.
+
+    It is what fresh weights reach: those of the reference network, or, where there is none, of
+    the source.
 
     Architectures differ less after training from scratch than their tangent probes do, so the
     difference of the own twins to the reference is left to the correction. Of features alone it is
@@ -125,7 +128,10 @@ def scratch_base(evidence: Evidence, capability: Capability, short: Short | None
 def scratch_predictors(
     evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
-    """What the correction of accuracy from scratch depends on: log n, and how the source's own twins differ from the reference."""
+    """What the correction of accuracy from scratch depends on.
+
+    That is log n, and how the source's own twins differ from the reference.
+    """
     if capability == "features":
         return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
     apart = 0.0

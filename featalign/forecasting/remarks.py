@@ -3,21 +3,12 @@
 The remarks are sentences, each with its numbers.
 """
 
+import math
 from collections.abc import Mapping
-from typing import Any
 
-import numpy as np
-
-from featalign.scorers.knn import neighbours
-from featalign.statistics.collected import Statistics
-
-NEIGHBOURS = 5
 CALIBRATED = (100, 400)  # numbers of rows that the shipped study trained with
 CALIBRATED_KIND = "image"
 FEW = 5
-MANY_DEAD = 0.3
-NOISY = 0.05
-UNANIMOUS_ROWS = 30  # fewer say nothing of the labels
 
 
 def target_remarks(
@@ -58,43 +49,6 @@ def target_remarks(
     return tuple(found)
 
 
-def source_remarks(evidence: Mapping[str, Any], statistics: Statistics) -> tuple[str, ...]:
-    """Remarks on a source's features: dead ones, and labels that all neighbours contradict."""
-    found = []
-    dead = evidence.get("dead_fraction")
-    if dead is not None and dead > MANY_DEAD:
-        found.append(
-            f"{dead:.0%} of the features are zero on every row: the source may get inputs it was "
-            "not made for"
-        )
-    contradicted, unanimous = label_noise(statistics)
-    if unanimous >= UNANIMOUS_ROWS and contradicted > NOISY * unanimous:
-        share = contradicted / unanimous
-        found.append(
-            f"labels may be wrong: of {unanimous} rows whose {NEIGHBOURS} nearest neighbours "
-            f"agree, {share:.0%} have another label"
-        )
-    return tuple(found)
-
-
-def label_noise(statistics: Statistics) -> tuple[int, int]:
-    """Two counts of rows by the labels of their nearest neighbours.
-
-    The first is of rows whose neighbours are all of one class that is not their own. The second is
-    of rows whose neighbours are all of one class.
-    """
-    if (
-        statistics.rows is None
-        or statistics.task != "classification"
-        or len(statistics.rows.labels) <= NEIGHBOURS
-    ):
-        return 0, 0
-    labels = statistics.rows.labels
-    around = labels[neighbours(statistics, NEIGHBOURS)]
-    unanimous = (around == around[:, :1]).all(axis=1)
-    return int((unanimous & (around[:, 0] != labels)).sum()), int(unanimous.sum())
-
-
 def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
     """A remark where another layer has a clearly better linear probe.
 
@@ -106,7 +60,7 @@ def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
     best = max(scores, key=lambda layer: scores[layer])
     lead = scores[best] - scores[default]
     if best == default or not lead > max(
-        0.01, float(np.sqrt(scores[default] * (1 - scores[default])) / 10)
+        0.01, math.sqrt(scores[default] * (1 - scores[default])) / 10
     ):
         return None
     return (

@@ -8,7 +8,7 @@ from featalign.embeddings.location import size_limit
 from featalign.embeddings.maintenance import limit_size
 from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
-from featalign.progress import Report
+from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 
@@ -30,11 +30,9 @@ def embedded(
     source: Source,
     target: Target,
     layers: Sequence[str] | str | None,
-    store: Store,
+    session: Session,
     *,
-    dtype: str,
-    batch_size: int,
-    report: Report,
+    dtype: str = "float32",
 ) -> dict[str, Embedding]:
     """Embeddings by layer.
 
@@ -48,21 +46,21 @@ def embedded(
                 f"{asked}"
             )
         embedding = import_features(
-            source.features_file, store, target=target, source_name=source.name
+            source.features_file, session.store, target=target, source_name=source.name
         )
-        keep_to_limit(store, [embedding.key])
+        keep_to_limit(session.store, [embedding.key])
         return {source.default_layer: embedding}
     check_kind(source, target)
     embeddings = extract(
         source,
         target,
         layer_names(source, layers),
-        store,
+        session.store,
         dtype=dtype,
-        batch_size=batch_size,
-        progress=lambda found, done, total: report(source.name, found, done, total),
+        batch_size=session.batch_size,
+        progress=session.progress(source.name),
     )
-    keep_to_limit(store, [embedding.key for embedding in embeddings.values()])
+    keep_to_limit(session.store, [embedding.key for embedding in embeddings.values()])
     return embeddings
 
 

@@ -4,10 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import embedded
-from featalign.progress import Report
+from featalign.session import Session
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.conversion import as_inputs
 from featalign.targets.target import Target
@@ -19,11 +18,9 @@ def on_features(
     source: Source,
     target: Target,
     layer: str | None,
-    store: Store,
+    session: Session,
     *,
     max_test: int | None = None,
-    batch_size: int = 256,
-    report: Report = lambda name, found, done, total: None,
 ) -> tuple[Source, Target]:
     """The source with nothing before its head, and the target as this layer sees it.
 
@@ -35,10 +32,7 @@ def on_features(
     name = layer or source.default_layer
 
     def features(part: Target) -> np.ndarray:
-        found = embedded(
-            source, part, [name], store, dtype="float32", batch_size=batch_size, report=report
-        )[name]
-        values = found.read_all()
+        values = embedded(source, part, [name], session)[name].read_all()
         if bad := int((~np.isfinite(values)).any(axis=1).sum()):
             raise FeatalignError(
                 f"{source.name}: expected finite features of layer {name!r} to train a head on, "

@@ -4,168 +4,174 @@ That is its scores, and those of random twins, as plain numbers.
 """
 
 import math
-from collections.abc import Mapping
-from typing import Any
-from weakref import WeakKeyDictionary
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from featalign.arrays import Labels
 from featalign.embeddings.extract import extract
-from featalign.embeddings.store import Embedding, Store
+from featalign.embeddings.store import Embedding
 from featalign.jobs.scoring import collect, scored
 from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
-from featalign.progress import Report
+from featalign.records.evidence import ComparedWith, Curves, Evidence, capability_of
+from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import ScoreResult
-from featalign.scorers.tangent import tangent_curve, twins_accuracy
+from featalign.scorers.tangent import decompose, held_out_hits, tangent_curve, twins_accuracy
+from featalign.session import Session
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.collected import Statistics
+from featalign.statistics.tangent import Draw, Tangent, joint_gram
 from featalign.statistics.threads import side_by_side
 from featalign.targets.target import Target
 
+OWN: ComparedWith = "its own architecture"
+OTHER: ComparedWith = "a reference architecture"
 TWIN_SCORERS = ("linear_probe", "logme", "lda")
+STUDY_TWIN_SCORERS = (
+    *TWIN_SCORERS,
+    "knn",
+    "h_score_shrunk",
+    "neural_collapse",
+    "label_overlap",
+    "rankme",
+)
 # Its random twin stands for training from scratch beside a black box: no real data is in its
 # preprocessing.
 REFERENCE = "zoo/resnet_noise"
 
 
-def known_evidence(
+def gather_evidence(
     source: Source,
     target: Target,
     layer: str,
     scores: Mapping[str, ScoreResult],
     statistics: Statistics,
-    store: Store,
+    session: Session,
     *,
-    seed: int = 0,
-    batch_size: int = 256,
-    report: Report = lambda name, found, done, total: None,
-) -> dict[str, Any]:
-    """Numbers by name, None where there is no value: forecasts are made of these.
+    study: bool = False,
+) -> Evidence:
+    """The evidence on a layer of a source, whose scores are known already.
 
-    `NAME` is a score of the source; `twin NAME` the mean of it over two random twins, for
-    `tangent_probe` and `TWIN_SCORERS`; `curve sizes`, `source curve` and `twin curve` are
-    accuracies of the tangent probe on nested subsets. Where the source cannot be drawn anew the
-    twins are those of a small reference network, which `twins` then names, for images; else there
-    are none. `reference tangent_probe` is that of this network's twins, for every source of images;
-    it stands for the twins of a black box too, and where there is none the linear probe of its own
-    twins does.
+    Twins are those of the source where it can be drawn anew, else, for images, those of a small
+    reference network, else there are none. What the tangent probe reaches from fresh weights of
+    this network is known of every target of images; it stands for the twins' own where these have
+    no gradients, and where there is none their linear probe does. `study` adds twins' scores that
+    only the study compares, and the tangent probe on activations and on gradients alone.
     """
-    found: dict[str, Any] = {
-        name: number(result.value) if result.ok else None for name, result in scores.items()
-    }
-    tangent, settings = (
-        statistics.tangent,
-        {"seed": seed, "batch_size": batch_size, "report": report},
-    )
-    if target.kind == "image":
-        found["reference tangent_probe"] = _reference(target, store, **settings)
+    tangent = statistics.tangent
+    own = _known({name: result.value for name, result in scores.items() if result.ok})
+    names = STUDY_TWIN_SCORERS if study else TWIN_SCORERS
+    reference = _reference(target, session) if target.kind == "image" else None
+    curves, twins = None, {}
+    own_twins, compared = True, OWN
     if tangent is not None and tangent.twins:
         gain = scores.get("tangent_gain")
-        found["twin tangent_probe"] = (
-            number(scores["tangent_probe"].value - gain.value)
-            if gain is not None and gain.ok
-            else None
-        )
-        if curve := tangent_curve(statistics):
-            found["curve sizes"] = list(curve)
-            found["source curve"], found["twin curve"] = (
-                [number(each[place]) for each in curve.values()] for place in (0, 1)
-            )
-        twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
+        if gain is not None and gain.ok:
+            twins = _known({"tangent_probe": scores["tangent_probe"].value - gain.value})
+        curves = _curves(statistics)
+        if study:
+            own |= _of_parts(tangent, (tangent.source,))
+            twins |= _of_parts(tangent, tangent.twins)
+        twins |= twin_scores(source, target, layer, names, session)
     elif source.load_twin is not None:  # fresh weights, but no gradients
-        twins = twin_scores(source, target, layer, store, TWIN_SCORERS, **settings)
-        found["twin tangent_probe"] = found.get(
-            "reference tangent_probe", twins.get("linear_probe")
-        )
+        twins = twin_scores(source, target, layer, names, session)
+        stands_for = twins.get("linear_probe") if reference is None else reference
+        twins |= {} if stands_for is None else {"tangent_probe": stands_for}
     elif target.kind == "image":
-        found["twins"] = REFERENCE
-        found["twin tangent_probe"] = found["reference tangent_probe"]
-        twins = twin_scores(
-            catalogue.load(REFERENCE), target, None, store, TWIN_SCORERS, **settings
-        )
-    else:
-        twins = {}
-    return found | {f"twin {name}": value for name, value in twins.items()}
-
-
-_REFERENCES: WeakKeyDictionary[Target, dict[int, float | None]] = (
-    WeakKeyDictionary()
-)  # by seed: the same for every source of a ranking
-
-
-def _reference(
-    target: Target, store: Store, *, seed: int, batch_size: int, report: Report
-) -> float | None:
-    """What the tangent probe reaches from fresh weights of the reference network."""
-    known = _REFERENCES.setdefault(target, {})
-    if seed not in known:
-        known[seed] = _probe_reference(
-            target, store, seed=seed, batch_size=batch_size, report=report
-        )
-    return known[seed]
-
-
-def _probe_reference(
-    target: Target, store: Store, *, seed: int, batch_size: int, report: Report
-) -> float | None:
-    model = catalogue.load(REFERENCE)
-    tangent = tangent_evidence(
-        model,
-        target,
-        model.default_layer,
-        store,
-        twins_only=True,
-        seed=seed,
-        batch_size=batch_size,
-        report=report,
+        own_twins, compared = False, OTHER
+        model = catalogue.load(REFERENCE)
+        twins = twin_scores(model, target, model.default_layer, names, session)
+        twins |= {} if reference is None else {"tangent_probe": reference}
+    return Evidence(
+        capability=capability_of(own, twins, reference, own_twins=own_twins),
+        own=own,
+        twins=twins,
+        reference=reference,
+        curves=curves,
+        compared_with=compared,
     )
+
+
+def _curves(statistics: Statistics) -> Curves | None:
+    curve = tangent_curve(statistics)
+    if not curve:
+        return None
+    own, twin = zip(*curve.values(), strict=True)
+    return Curves(sizes=tuple(curve), source=tuple(map(number, own)), twin=tuple(map(number, twin)))
+
+
+def _of_parts(tangent: Tangent, groups: Sequence[Sequence[Draw]]) -> dict[str, float]:
+    """The tangent probe on activations, and on gradients, alone: means over groups and draws."""
+    found = {}
+    for part in ("activations", "gradients"):
+        values = [_accuracy(draw, part, tangent) for group in groups for draw in group]
+        found[f"tangent_{part}"] = float(np.mean(values))
+    return _known(found)
+
+
+def _accuracy(draw: Draw, part: str, tangent: Tangent) -> float:
+    nothing = np.zeros((len(draw.features), 1), np.float32)
+    kept = Draw(
+        draw.features if part == "activations" else nothing,
+        draw.gradients if part == "gradients" else nothing,
+    )
+    parts = decompose(joint_gram(kept), tangent.folds)
+    return float(held_out_hits(parts, tangent.labels).mean())
+
+
+def _reference(target: Target, session: Session) -> float | None:
+    """What the tangent probe reaches from fresh weights of the reference network.
+
+    It is the same for every source of a ranking.
+    """
+    name = f"reference {target.fingerprint} {session.seed}"
+    return session.once(name, lambda: number(_probe_reference(target, session)))
+
+
+def _probe_reference(target: Target, session: Session) -> float:
+    model = catalogue.load(REFERENCE)
+    tangent = tangent_evidence(model, target, model.default_layer, session, twins_only=True)
     assert tangent is not None
-    return number(twins_accuracy(tangent))
+    return twins_accuracy(tangent)
 
 
 def twin_scores(
-    source: Source,
-    target: Target,
-    layer: str | None,
-    store: Store,
-    names: tuple[str, ...],
-    *,
-    seed: int = 0,
-    batch_size: int = 256,
-    report: Report = lambda name, found, done, total: None,
-) -> dict[str, float | None]:
-    """The mean of scores over random twins of a source, on all rows."""
-    labels, scorers, layer = (
-        Labels(target.labels, target.class_names),
-        select(names),
-        layer or source.default_layer,
-    )
+    source: Source, target: Target, layer: str, names: Sequence[str], session: Session
+) -> dict[str, float]:
+    """The mean of scores over random twins of a source, on all rows; without a value, none."""
+    labels, scorers = Labels(target.labels, target.class_names), select(names)
     embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
         model = source.random_twin(FIRST_TWIN + twin)
-
-        def progress(done_before, done, total, name=model.name):
-            return report(name, done_before, done, total)
-
-        embeddings.append(
-            extract(model, target, [layer], store, batch_size=batch_size, progress=progress)[layer]
+        found = extract(
+            model,
+            target,
+            [layer],
+            session.store,
+            batch_size=session.batch_size,
+            progress=session.progress(model.name),
         )
+        embeddings.append(found[layer])
 
     def results_of(embedding: Embedding) -> dict[str, ScoreResult]:
         features = (features for _, features in embedding.blocks())
-        return scored(collect(features, labels, scorers, seed=seed), scorers)
+        return scored(collect(features, labels, scorers, seed=session.seed), scorers)
 
     results = side_by_side(results_of, embeddings, len(target), embeddings[0].num_features)
-    means: dict[str, float | None] = {}
+    means: dict[str, float] = {}
     for name in names:
         values = [result[name].value for result in results if result[name].ok]
-        means[name] = number(float(np.mean(values))) if values else None
-    return means
+        means |= {name: float(np.mean(values))} if values else {}
+    return _known(means)
 
 
 def number(value: float) -> float | None:
     """To six digits; None for what is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
+
+
+def _known(values: Mapping[str, float]) -> dict[str, float]:
+    """To six digits, without those that are not finite."""
+    found = {name: number(value) for name, value in values.items()}
+    return {name: value for name, value in found.items() if value is not None}

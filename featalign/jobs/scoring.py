@@ -9,8 +9,9 @@ import numpy as np
 from featalign.arrays import Labels
 from featalign.errors import FeatalignError
 from featalign.jobs.compiled import compiled_code_kept
+from featalign.records.score import ScoreResult
 from featalign.scorers.intervals import evaluate_with_intervals
-from featalign.scorers.scorer import Scorer, ScoreResult, evaluate
+from featalign.scorers.scorer import Scorer, evaluate
 from featalign.statistics.collected import Statistics
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision

@@ -8,10 +8,9 @@ import numpy as np
 
 from featalign.arrays import Labels
 from featalign.embeddings.extract import extract
-from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
-from featalign.progress import Report
 from featalign.scorers.tangent import tangent_folds
+from featalign.session import Session
 from featalign.sources.gradients import MICROBATCH, gradient_source
 from featalign.sources.source import Source
 from featalign.statistics.tangent import Draw, Tangent
@@ -28,48 +27,50 @@ def tangent_evidence(
     source: Source,
     target: Target,
     layer: str,
-    store: Store,
+    session: Session,
     *,
     max_rows: int = TANGENT_ROWS,
     num_twins: int = TANGENT_TWINS,
     num_draws: int = 1,
     twins_only: bool = False,
-    seed: int = 0,
-    batch_size: int = 256,
-    report: Report = lambda name, found, done, total: None,
 ) -> Tangent | None:
     """Activations and gradients of a source and of its random twins, from the cache.
 
     They are of a stratified sample of rows. A black box has none: the answer is None.
 
-    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1,
-    ... in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,
+    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from the session's seed on
+    in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,
     `failure` says why and there are no draws. With `twins_only` there are none of the source.
     """
     if not source.is_differentiable:
         return None
-    some = np.sort(stratified_order(target.labels, seed)[:max_rows])
+    some = np.sort(stratified_order(target.labels, session.seed)[:max_rows])
     subset = None if len(some) == len(target) else some
-    batches = -(-len(some) // batch_size)
-    fitting = (
-        -(-len(some) // (batches * MICROBATCH)) * MICROBATCH
-    )  # the last batch is padded, and gradients of padding cost as much as others
+    batches = -(-len(some) // session.batch_size)
+    # the last batch is padded, and gradients of padding cost as much as others
+    fitting = -(-len(some) // (batches * MICROBATCH)) * MICROBATCH
 
     def rows_of(model: Source, name: str) -> np.ndarray:
-        progress = lambda found, done, total: report(model.name, found, done, total)  # noqa: E731
         return extract(
-            model, target, [name], store, subset=subset, batch_size=fitting, progress=progress
+            model,
+            target,
+            [name],
+            session.store,
+            subset=subset,
+            batch_size=fitting,
+            progress=session.progress(model.name),
         )[name].read_all()
 
     def draws_of(model: Source) -> tuple[Draw, ...]:
         features = rows_of(model, layer)
         models = [
-            gradient_source(model, layer=layer, seed=seed + draw) for draw in range(num_draws)
+            gradient_source(model, layer=layer, seed=session.seed + draw)
+            for draw in range(num_draws)
         ]
         return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
 
     labels = Labels(target.labels[some], target.class_names)
-    folds = tangent_folds(labels, seed)
+    folds = tangent_folds(labels, session.seed)
     try:
         number = num_twins if source.has_fresh_weights else 0
         twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(number)]

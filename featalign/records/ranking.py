@@ -72,9 +72,8 @@ class RankingRow:
 
     def to_record(self) -> dict[str, Any]:
         """Plain data for JSON: the fields, and what follows from them."""
-        found = to_plain(self)
-        for name, result in self.scores.items():
-            found["scores"][name]["explanation"] = result.status.explanation
+        scores = {name: shown_in_json(result) for name, result in self.scores.items()}
+        found = {**to_plain(self), "scores": scores}
         intervals = {name: vars(each) if each else None for name, each in self._intervals().items()}
         return {
             **found,
@@ -203,6 +202,15 @@ class Ranking:
             f"{source} could not be scored: {reason}" for source, reason in self.failures.items()
         ]
         return "\n".join([*lines, *notes])
+
+
+def shown_in_json(result: ScoreResult) -> dict[str, Any]:
+    """A score as plain data, with what its status means.
+
+    >>> shown_in_json(ScoreResult(status=Status.UNDEFINED))["explanation"]
+    'not defined for this input'
+    """
+    return {**to_plain(result), "explanation": result.status.explanation}
 
 
 def _shown(result: ScoreResult) -> str:

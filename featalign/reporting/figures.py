@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from featalign.errors import FeatalignError
-from featalign.ranking import Ranking
+from featalign.records.ranking import Ranking
 from featalign.reporting.names import short_names
 from featalign.reporting.tables import format_score
 from featalign.scorers.registry import select

@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
 
-from featalign.arrays import Interval
-from featalign.forecasting.forecast import Forecast
-from featalign.ranking import Ranking, RankingRow, gain_in_points
+from featalign.records.forecast import Forecast
+from featalign.records.interval import Interval
+from featalign.records.ranking import Ranking, RankingRow, gain_in_points
 from featalign.reporting.names import short_name, short_names
 
 if TYPE_CHECKING:
@@ -158,8 +158,8 @@ def gain_figure(ranking: Ranking) -> Figure:
     for axes, row in zip(panels.flat, chosen, strict=False):
         forecast = row.forecast
         assert forecast is not None
-        sizes = [size for size, _ in forecast.gain_by_size]
-        gains = [gain for _, gain in forecast.gain_by_size]
+        sizes = list(forecast.gain_by_size)
+        gains = list(forecast.gain_by_size.values())
         axes.fill_between(
             sizes,
             [100 * gain.low for gain in gains],

@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from featalign.ranking import Ranking
+from featalign.records.ranking import Ranking
+from featalign.records.score import ScoreResult, Status
 from featalign.reporting.forecasts import print_forecasts
 from featalign.reporting.names import short_name, short_names
-from featalign.scorers.scorer import Scorer, ScoreResult, Status
+from featalign.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
     from featalign.training.arms import FineTuned

@@ -9,7 +9,8 @@ import numpy as np
 
 from featalign.arrays import check_features
 from featalign.errors import FeatalignError
-from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.gather import Statistics
 from featalign.statistics.moments import Moments

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.special import logsumexp
 
-from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
 from featalign.statistics.gather import Statistics
 
 

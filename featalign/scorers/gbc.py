@@ -5,7 +5,8 @@ import math
 import jax
 import jax.numpy as jnp
 
-from featalign.scorers.scorer import Scorer, ScoreResult, Status
+from featalign.records.score import ScoreResult, Status
+from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.gather import Need, Statistics

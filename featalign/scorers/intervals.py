@@ -9,14 +9,13 @@ from dataclasses import replace
 
 import numpy as np
 
+from featalign.records.score import ScoreResult, Zero
 from featalign.scorers.scorer import (
     NORMAL,
     Answer,
     Influenced,
     RowMean,
     Scorer,
-    ScoreResult,
-    Zero,
     answer,
     evaluate,
     restricted,

@@ -4,9 +4,10 @@ from functools import partial
 
 import numpy as np
 
+from featalign.records.score import Status
 from featalign.scorers.nearest import nearest
 from featalign.scorers.ridge_probe import explained
-from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer, Status
+from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
 from featalign.statistics.collected import Statistics
 
 SHARED = 5  # as many neighbours are looked up at least, so that all forms share one search

@@ -3,7 +3,8 @@
 import numpy as np
 
 from featalign.arrays import Task
-from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status
+from featalign.records.score import ScoreResult, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from featalign.records.score import Status
 from featalign.scorers.ridge_probe import rotated_rows
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates, rounding
 from featalign.statistics.gather import Statistics
 from featalign.statistics.products import arrays, held, squares_product

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.gather import Statistics
 from featalign.statistics.source_outputs import SourceOutputs
 

@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from featalign.records.score import Status
 from featalign.scorers.logistic import GAP, MAX_STEPS, Fit, clean_start, minimise, with_intercept
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.collected import Statistics
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status
+from featalign.records.score import ScoreResult, Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import Spectrum
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from featalign.records.score import Status
 from featalign.scorers.leep import conditional
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.gather import Statistics
 
 

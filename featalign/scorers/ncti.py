@@ -9,7 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import Scorer
 from featalign.statistics.gather import Need, Statistics
 from featalign.statistics.moments import symmetric_product
 from featalign.statistics.spectrum import principal_components

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.gather import Statistics
 

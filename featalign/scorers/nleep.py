@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import logsumexp
 
+from featalign.records.score import Status
 from featalign.scorers.leep import conditional, log_predictions
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import principal_components
 

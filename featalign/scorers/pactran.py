@@ -8,8 +8,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from featalign.records.score import Status
 from featalign.scorers.logistic import clean_start, minimise, with_intercept
-from featalign.scorers.scorer import Influenced, Scorer, Status
+from featalign.scorers.scorer import Influenced, Scorer
 from featalign.statistics.gather import Statistics
 
 PENALTY_FACTOR = 1.0

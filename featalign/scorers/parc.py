@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 
-from featalign.scorers.scorer import Influenced, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import Influenced, Scorer
 from featalign.statistics.gather import Statistics
 from featalign.statistics.spectrum import principal_components
 

@@ -4,7 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.gather import Need, Statistics
 from featalign.statistics.spectrum import (
     Spectrum,

@@ -4,7 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
 from featalign.statistics.gather import Statistics, label_columns
 from featalign.statistics.products import arrays, held, squares_product
 from featalign.statistics.spectrum import Spectrum, rotated

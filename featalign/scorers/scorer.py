@@ -3,96 +3,18 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from enum import Enum
 from typing import Any
 
 import numpy as np
 
 from featalign.arrays import Task
+from featalign.records.score import ScoreResult, Status
 from featalign.statistics.gather import Need, Statistics
 
 NORMAL = (
     1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
 )
 ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
-
-
-class Status(Enum):
-    """Whether a score means something; each value is the explanation."""
-
-    OK = "ok"
-    NOT_FINITE = (
-        "the features hold NaN or infinite values; find them with `featalign cache verify` or "
-        "embed in float32"
-    )
-    ONE_CLASS = "all labels are of one class; at least two are needed"
-    TOO_FEW_ROWS = "too few rows for this score"
-    CONSTANT = "the features are the same on every row"
-    OUT_OF_RANGE = (
-        "the features are so large or so small that their squares leave the range of float64; "
-        "scale them"
-    )
-    NOT_FOR_REGRESSION = "not defined for regression targets"
-    NOT_FOR_MULTILABEL = "not defined for several labels a row"
-    NO_PROBABILITIES = (
-        "needs the source's class probabilities (source_probabilities, or source_logits)"
-    )
-    BLACK_BOX = (
-        "not available (black box): needs a source with parameters, gradients and fresh weights, "
-        "such as a Flax module or one of the zoo"
-    )
-    NO_GRADIENTS = (
-        "the gradients of this source could not be computed; the warning of its row says why"
-    )
-    GRADIENTS_NOT_FINITE = (
-        "the gradients, or the features of a random twin, hold NaN or infinite values"
-    )
-    NO_LOGITS = "needs the source's logits (source_logits)"
-    NOT_CONVERGED = "the fit did not converge; if the features are very large, scale them"
-    UNDEFINED = "not defined for this input"
-
-
-@dataclass(frozen=True)
-class Zero:
-    """What a score is when labels and features have nothing to do with each other.
-
-    It is the mean and the deviation over orders of the labels.
-    """
-
-    mean: float
-    spread: float
-    orders: int
-
-
-@dataclass(frozen=True)
-class ScoreResult:
-    """One score: `value` (NaN unless `status` is OK), `status`, and a `note`.
-
-    Where they were asked for, `zero` (None where the score looks at no label) and the 90%
-    `interval` (low, high).
-    """
-
-    value: float
-    status: Status = Status.OK
-    interval: tuple[float, float] | None = None
-    note: str = ""
-    zero: Zero | None = None
-
-    @property
-    def ok(self) -> bool:
-        """Whether the value can be used."""
-        return self.status is Status.OK
-
-    def to_record(self) -> dict[str, Any]:
-        """Plain data for JSON; a value that cannot be used is None."""
-        return {
-            "value": self.value if self.ok else None,
-            "status": "ok" if self.ok else self.status.name.lower(),
-            "explanation": "" if self.ok else self.status.value,
-            "interval": list(self.interval) if self.interval else None,
-            "zero": dict(vars(self.zero)) if self.zero else None,
-            "note": self.note,
-        }
 
 
 @dataclass(frozen=True)

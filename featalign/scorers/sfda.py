@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from featalign.scorers.scorer import RowMean, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates
 from featalign.statistics.gather import Statistics
 from featalign.statistics.products import arrays, blocks, class_sums, solve_positive

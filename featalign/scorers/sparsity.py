@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from featalign.scorers.scorer import ALL_TASKS, Scorer, Status
+from featalign.records.score import Status
+from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.gather import Statistics
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from featalign.arrays import check_features, check_labels
 from featalign.errors import FeatalignError
+from featalign.records.score import ScoreResult, Status
 from featalign.scorers.label_overlap import can_share, label_shares
-from featalign.scorers.scorer import ALL_TASKS, Scorer, ScoreResult, Status, evaluate
+from featalign.scorers.scorer import ALL_TASKS, Scorer, evaluate
 from featalign.statistics.gather import Statistics, gather
 from featalign.statistics.precision import double_precision
 

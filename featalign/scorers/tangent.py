@@ -13,8 +13,9 @@ import numpy as np
 from scipy.special import stdtrit
 
 from featalign.arrays import Labels
+from featalign.records.score import ScoreResult, Status
 from featalign.scorers.linear_probe import NUM_FOLDS, stratified_folds
-from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer, ScoreResult, Status
+from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
 from featalign.statistics.collected import Statistics, label_columns
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
 from featalign.statistics.threads import decompositions, threads_for

@@ -9,8 +9,8 @@ from typing import Any, Literal, get_args
 import jax
 import numpy as np
 
-from featalign.arrays import Interval
 from featalign.errors import FeatalignError
+from featalign.records.interval import Interval
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import unfreeze
 from featalign.training.loop import (

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.jobs.known import REFERENCE
 from featalign.forecasting.calibration import MIN_GROUPS, Calibration, Fitted, Lines
 from featalign.forecasting.fit import (
     Example,
@@ -21,11 +20,12 @@ from featalign.forecasting.fit import (
 )
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import CAPABILITIES, Short, Situation
-from featalign.records.evidence import Capability, Evidence
+from featalign.jobs.gather_evidence import REFERENCE
+from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast
-from featalign.records.plain import from_plain
 from featalign.validation.findings import of_the_same_rows
 from featalign.validation.ground_truth import ground_truth
+from featalign.validation.records import evidence_in
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training
@@ -100,14 +100,6 @@ def examples_of(
     return examples
 
 
-def evidence_in(record: Mapping[str, Any]) -> Evidence:
-    """The evidence that a line of `validate evidence` holds.
-
-    Raises FeatalignError for one of another form.
-    """
-    return from_plain(Evidence, record["evidence"])
-
-
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
     """What two records of short runs say after a share of one training.
 
@@ -158,7 +150,8 @@ def calibrate(
     parts: list[tuple[Capability, float | None, Sequence[Example]]] = [
         (capability, None, seen_as(examples, capability)) for capability in CAPABILITIES
     ]
-    parts += [("gradients", share, some) for share, some in with_short.items()]
+    for share, some in with_short.items():
+        parts.append(("gradients", share, some))
     fitted = [
         Fitted(
             capability=capability,
@@ -172,9 +165,7 @@ def calibrate(
     ]
     if outside:
         fitted = _for_sources_outside(fitted, examples, outside)
-    return Calibration(
-        fitted=tuple(fitted), provenance=provenance, advantages=advantages(examples)
-    )
+    return Calibration(fitted=tuple(fitted), provenance=provenance, advantages=advantages(examples))
 
 
 def _for_sources_outside(
@@ -271,7 +262,7 @@ def outside_of(
     )
     if not found:
         raise FeatalignError(
-            "strangers: expected trained pairs, with evidence, of sources that are not in the "
+            "outside: expected trained pairs, with evidence, of sources that are not in the "
             "records, got none; "
             "give records of other sources and what `featalign validate evidence` says of them"
         )
@@ -288,7 +279,7 @@ def calibrate_on(
 ) -> Calibration:
     """A calibration from records of trained arms and evidence, with what it was made from.
 
-    Short runs go into it where there are some. `strangers` are records and evidence of other
+    Short runs go into it where there are some. `outside` are records and evidence of other
     sources, by whose errors the intervals for sources that are not in the study are made.
 
     Raises FeatalignError for fewer than three targets with both.
@@ -304,7 +295,7 @@ def calibrate_on(
         share: examples_of(records, evidence, short, share=share)
         for share in (shares if short else ())
     }
-    others = outside_of(records, evidence, *strangers) if strangers[0] or strangers[1] else []
+    others = outside_of(records, evidence, *outside) if outside[0] or outside[1] else []
     provenance = {
         "records": len(records),
         "pairs": len(examples),
@@ -342,7 +333,7 @@ def left_out(
 def left_out_both(
     examples: Sequence[Example], capability: Capability
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from a calibration that saw neither its target nor its source."""
+    """A forecast for every example from others: neither its target nor its source is among them."""
     for source, target in dict.fromkeys((each.source, each.target) for each in examples):
         held = [each for each in examples if (each.source, each.target) == (source, target)]
         others = [each for each in examples if each.source != source and each.target != target]

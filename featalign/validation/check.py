@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from featalign import api
-from featalign.ranking import RankingRow
+from featalign.records.ranking import RankingRow
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 from featalign.training.arms import FineTuned

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.records.evidence import Evidence
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
 from featalign.validation.accuracies import Reliability
@@ -25,6 +26,7 @@ from featalign.validation.agreement import (
     summarise_agreement,
 )
 from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
+from featalign.validation.records import evidence_in
 
 LESS_TWIN = "less twin"
 SMALLER_IS_BETTER = frozenset(scorer.name for scorer in SCORERS if scorer.larger_is_better is False)
@@ -191,11 +193,10 @@ def of_the_same_rows(
 
 
 def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> tuple[Finding, ...]:
-    seeds: dict[tuple[str, str, int], list[Mapping[str, Any]]] = {}
+    seeds: dict[tuple[str, str, int], list[Evidence]] = {}
     for each in evidence:
-        seeds.setdefault((each["source"], each["target"], each["size"]), []).append(
-            each["evidence"]
-        )
+        place = each["source"], each["target"], each["size"]
+        seeds.setdefault(place, []).append(evidence_in(each))
     known = [
         pair for pair in pairs if not evidence or (pair.source, pair.target, pair.size) in seeds
     ]
@@ -224,31 +225,20 @@ def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> 
 def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
     """What evidence can be compared by.
 
-    That is every number in it, and each that random twins have too less that of the twins.
+    That is every number of the source, and each that random twins have too less that of the twins.
     """
-    names = {
-        name
-        for each in evidence
-        for name, value in each["evidence"].items()
-        if not isinstance(value, list)
-    }
-    return sorted(name for name in names if not name.startswith("twin ")) + sorted(
-        f"{name} {LESS_TWIN}" for name in names if _twin(name) in names
-    )
+    known = [evidence_in(each) for each in evidence]
+    own = {name for each in known for name in each.own}
+    twins = {name for each in known for name in each.twins}
+    return sorted(own) + sorted(f"{name} {LESS_TWIN}" for name in own & twins)
 
 
-def score(evidence: Mapping[str, Any], name: str) -> float | None:
+def score(evidence: Evidence, name: str) -> float | None:
     """A number of evidence, turned so that larger is better; None where there is none."""
     plain = name.removesuffix(f" {LESS_TWIN}")
-    value = evidence.get(plain)
-    if name != plain and value is not None:
-        twin = evidence.get(_twin(plain))
-        value = None if twin is None else value - twin
+    found = evidence.own.get(plain, math.nan) if name == plain else evidence.difference(plain)
+    value = None if math.isnan(found) else found
     return -value if value is not None and plain in SMALLER_IS_BETTER else value
-
-
-def _twin(name: str) -> str:
-    return "twin " + name.removeprefix("source ")
 
 
 def _auroc(pairs: Sequence[Pair], values: np.ndarray) -> BootstrapInterval:

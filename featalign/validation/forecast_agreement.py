@@ -8,7 +8,7 @@ import numpy as np
 
 from featalign.forecasting.calibration import fit_line
 from featalign.forecasting.fit import Example
-from featalign.forecasting.forecast import Forecast
+from featalign.records.forecast import Forecast
 from featalign.validation.agreement import (
     BootstrapInterval,
     bootstrap_interval,

@@ -9,9 +9,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from featalign.embeddings.location import default_cache
-from featalign.embeddings.store import Store
+from featalign.jobs.examine import Wanted, examine
+from featalign.jobs.given import session_at
 from featalign.jobs.short import short_evidence
+from featalign.records.plain import to_plain
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 from featalign.validation.records import KEY, read_records
@@ -44,7 +45,11 @@ def run_evidence(
 
     It can be stopped and run by several processes at once, as `run_study`.
     """
-    from featalign.validation.evidence import collect_evidence
+    from featalign.scorers.registry import select
+
+    session = session_at(cache)
+    names = tuple(scorer.name for scorer in select(None))
+    wanted = Wanted(scorers=names, evidence=True, study=True)
 
     def look(unit: Unit) -> Iterator[dict[str, Any]]:
         known = {
@@ -57,14 +62,19 @@ def run_evidence(
             if record is not None and is_of(record, EVIDENCE_VERSION, source, part):
                 continue
             start = time.perf_counter()
-            found = collect_evidence(source, part, cache=cache)
+            (found,) = examine(source, part, wanted, session)
             key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
             of = {
                 "version": EVIDENCE_VERSION,
                 "revision": source.revision,
                 "fingerprint": part.fingerprint,
             }
-            yield {**key, **of, "seconds": round(time.perf_counter() - start, 2), "evidence": found}
+            yield {
+                **key,
+                **of,
+                "seconds": round(time.perf_counter() - start, 2),
+                "evidence": to_plain(found.answer.evidence),
+            }
 
     return run_units(list(fitting(grid)), path, look, report)
 
@@ -83,7 +93,7 @@ def run_short(
     The runs are half as long as a training, and looked at after every twentieth of one. The work
     can be stopped and run by several processes at once.
     """
-    store = Store(Path(cache or default_cache()))
+    session = session_at(cache)
     arms: dict[Unit, list[tuple[int, ShortArm]]] = {}
     for unit in fitting(grid):
         scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
@@ -101,7 +111,7 @@ def run_short(
                 continue
             start = time.perf_counter()
             steps = part_of(whole, SHORT_SHARE)
-            found = short_evidence(source, part, arm, steps, store, batch_size=grid.batch_size)
+            found = short_evidence(source, part, arm, steps, session, batch_size=grid.batch_size)
             named = dict(zip(KEY, (unit.source, unit.target, unit.size, seed, arm), strict=True))
             identity = {"revision": source.revision, "fingerprint": part.fingerprint}
             of = {"version": SHORT_VERSION, **identity, "whole": whole}

@@ -5,12 +5,14 @@ They are JSON lines that survive interruption and take several writers at once.
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
 from featalign.errors import FeatalignError
+from featalign.records.evidence import Evidence
+from featalign.records.plain import from_plain
 
 SCHEMA = 1
 KEY = ("source", "target", "size", "seed", "arm")
@@ -121,3 +123,11 @@ class Claims:
     def close(self) -> None:
         """Give up everything."""
         self._file.close()
+
+
+def evidence_in(record: Mapping[str, Any]) -> Evidence:
+    """The evidence that a line of `validate evidence` holds.
+
+    Raises FeatalignError for one of another form.
+    """
+    return from_plain(Evidence, record["evidence"])

@@ -15,10 +15,9 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from featalign.embeddings.location import default_cache
-from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
 from featalign.jobs.frozen import on_features
+from featalign.jobs.given import session_at
 from featalign.sources import catalogue
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.loaders import load_target
@@ -354,11 +353,13 @@ def _train(
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     rows = dict(parts)
     if differentiable is None:
-        embedding = lambda name, found, done, total: report(name, found + done, total)  # noqa: E731
+
+        def embedding(name: str, found: int, done: int, total: int) -> None:
+            report(name, found + done, total)
+
+        session = session_at(None, report=embedding)
         for seed, part in parts.items():
-            trained, rows[seed] = on_features(
-                source, part, None, Store(default_cache()), max_test=grid.max_test, report=embedding
-            )
+            trained, rows[seed] = on_features(source, part, None, session, max_test=grid.max_test)
         differentiable = cast(Differentiable, trained.differentiable)
     splits = {
         seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from featalign.arrays import Interval
-from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind
 from featalign.forecasting.verdict import judge
+from featalign.records.forecast import Forecast
+from featalign.records.interval import Interval
 
 EVIDENCE = {
     "linear_probe": 0.712,

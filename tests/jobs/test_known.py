@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import featalign as fa
-from featalign.jobs.known import TWIN_SCORERS, number
+from featalign.jobs.gather_evidence import TWIN_SCORERS, number
 from tests.jobs.examples import twins_of
 from tests.training.examples import Network, clouds, small_source
 

@@ -4,16 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+from featalign.jobs.rows import in_order
 
 import featalign as fa
-from featalign.arrays import Interval, Labels
+from featalign.arrays import Labels
 from featalign.jobs.embedded import layer_names
-from featalign.jobs.rows import in_order
 from featalign.jobs.scoring import collect, scored
-from featalign.forecasting.forecast import Forecast
-from featalign.ranking import RankingRow
+from featalign.records.forecast import Forecast
+from featalign.records.interval import Interval
+from featalign.records.ranking import RankingRow
+from featalign.records.score import ScoreResult, Status
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import ScoreResult, Status
 
 NOTHING = ScoreResult(float("nan"), Status.CONSTANT)
 

@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from featalign.arrays import Interval
-from featalign.forecasting.forecast import Forecast, Tier
-from featalign.forecasting.verdict import Decision, Verdict
-from featalign.ranking import Ranking, RankingRow
+from featalign.records.forecast import Decision, Forecast, Tier, Verdict
+from featalign.records.interval import Interval
+from featalign.records.ranking import Ranking, RankingRow
 from featalign.reporting.figures import save_figure
 from featalign.reporting.forecasts import MOST_LINES, forecast_table, gain_figure, print_forecasts
 

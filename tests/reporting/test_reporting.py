@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.ranking import Ranking, RankingRow
+from featalign.records.ranking import Ranking, RankingRow
+from featalign.records.score import ScoreResult, Status
 from featalign.reporting.figures import ranking_figure, save_figure
 from featalign.reporting.tables import format_score, print_ranking, ranking_table
-from featalign.scorers.scorer import ScoreResult, Status
 
 
 def ranking(num_rows=3):

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import featalign
+from featalign.records.score import Status
 from featalign.scorers.registry import SCORERS
-from featalign.scorers.scorer import Status
 from tests.scorer_table import FEATURE_ROWS
 from tests.scorers.cases import imbalanced, tall, wide
 

@@ -10,10 +10,11 @@ import pytest
 
 import featalign
 from featalign.arrays import check_labels
+from featalign.records.score import Status
 from featalign.scorers import logme, nleep
 from featalign.scorers.nleep import first_clusters, fit_mixture
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import Status, evaluate
+from featalign.scorers.scorer import evaluate
 from featalign.scorers.sfda import largest_eigenvalue
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision

@@ -12,9 +12,10 @@ import pytest
 
 import featalign
 from featalign.arrays import check_labels
+from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import SCORERS, select
-from featalign.scorers.scorer import Status, evaluate
+from featalign.scorers.scorer import evaluate
 from featalign.statistics.gather import gather
 from featalign.statistics.label_orders import NUM_ORDERS, relabelled
 from featalign.statistics.precision import double_precision

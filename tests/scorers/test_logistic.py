@@ -14,8 +14,8 @@ from experiments.probes.compare import beside
 from experiments.probes.draws import draw
 from experiments.probes.reference import reference
 from featalign.arrays import check_labels
+from featalign.records.score import Status
 from featalign.scorers import linear_probe, logistic
-from featalign.scorers.scorer import Status
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 

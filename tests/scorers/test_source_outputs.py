@@ -11,8 +11,8 @@ from scipy.special import softmax
 
 import featalign
 from featalign.errors import FeatalignError
+from featalign.records.score import Status
 from featalign.scorers.registry import SCORERS
-from featalign.scorers.scorer import Status
 from featalign.statistics.source_outputs import BLOCK_ROWS, SourceOutputs
 from tests.scorer_table import SOURCE_ROWS
 from tests.scorers.cases import imbalanced, tall, wide

@@ -15,9 +15,10 @@ from flax import nnx
 
 import featalign as fa
 from featalign.arrays import Labels, check_labels
+from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import Status, evaluate
+from featalign.scorers.scorer import evaluate
 from featalign.scorers.tangent import (
     decompose,
     held_out_hits,

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 import featalign as fa
-from featalign.ranking import Ranking
+from featalign.records.ranking import Ranking
 
 SCORERS = ["knn", "dead_fraction"]
 WORDS = (

@@ -11,9 +11,8 @@ from rich.console import Console
 
 import featalign as fa
 from featalign import api
-from featalign.arrays import Interval
-from featalign.forecasting.forecast import Forecast
-from featalign.forecasting.verdict import Verdict
+from featalign.records.forecast import Forecast, Verdict
+from featalign.records.interval import Interval
 from featalign.reporting.forecasts import checked_table
 from featalign.validation import check
 from featalign.validation.check import RATES, TRANSFER, check_row

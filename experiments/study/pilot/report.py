@@ -21,36 +21,29 @@ SHOWN = (
 )
 
 
-def difference(name: str) -> tuple[str, str]:
-    """A number of the source, and that of its twins to take off."""
-    return (
-        (f"source tangent {name}", f"twin tangent {name}")
-        if name in ("activations", "gradients", "both")
-        else (name, f"twin {name}")
-    )
-
-
-# what is said of it -> the number, and the number to take off
-PREDICTORS: dict[str, tuple[str, str | None]] = {
-    "activations, difference to the twin": difference("activations"),
-    "gradients, difference": difference("gradients"),
-    "both, difference (`tangent_gain`)": difference("both"),
-    "linear probe, difference": difference("linear_probe"),
-    "kNN, difference": difference("knn"),
-    "LogME, difference": difference("logme"),
-    "activations": ("source tangent activations", None),
-    "gradients": ("source tangent gradients", None),
-    "both (`tangent_probe`)": ("source tangent both", None),
-    "linear probe": ("linear_probe", None),
-    "kNN": ("knn", None),
-    "LogME": ("logme", None),
+# what is said of it -> the number of the source, and whether that of its twins is taken off
+PREDICTORS: dict[str, tuple[str, bool]] = {
+    "activations, difference to the twin": ("tangent_activations", True),
+    "gradients, difference": ("tangent_gradients", True),
+    "both, difference (`tangent_gain`)": ("tangent_probe", True),
+    "linear probe, difference": ("linear_probe", True),
+    "kNN, difference": ("knn", True),
+    "LogME, difference": ("logme", True),
+    "activations": ("tangent_activations", False),
+    "gradients": ("tangent_gradients", False),
+    "both (`tangent_probe`)": ("tangent_probe", False),
+    "linear probe": ("linear_probe", False),
+    "kNN": ("knn", False),
+    "LogME": ("logme", False),
 }
 
 
 def predict(name: str, known: Sequence[Evidence]) -> np.ndarray:
     """The predictor for each pair."""
-    plus, minus = PREDICTORS[name]
-    return np.array([each[plus] - (0.0 if minus is None else each[minus]) for each in known])
+    score, less_twin = PREDICTORS[name]
+    return np.array(
+        [each["own"][score] - (each["twins"][score] if less_twin else 0.0) for each in known]
+    )
 
 
 def write_report(
@@ -60,9 +53,11 @@ def write_report(
     folder: Path,
 ) -> None:
     """README.md and gain.png of what is stored, for the pairs that have both."""
-    names = {name for pair in PREDICTORS.values() for name in pair if name is not None}
+    names = {name for name, _ in PREDICTORS.values()}
     complete = [
-        each for each in evidence if all(each["evidence"].get(name) is not None for name in names)
+        each
+        for each in evidence
+        if names <= set(each["evidence"]["own"]) and names <= set(each["evidence"]["twins"])
     ]
     by_pair = {
         (each["source"], each["target"], each["size"]): each["evidence"] for each in complete

@@ -1,0 +1,1 @@
+"""Where jobs run: each engine maps jobs to what they give."""

@@ -1,0 +1,126 @@
+"""Answers that the cache lacks: one pass of the source, one of the statistics, then the scorers."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from featalign.arrays import Labels
+from featalign.embeddings.answers import read_answer
+from featalign.embeddings.store import Embedding
+from featalign.forecasting.source_remarks import source_remarks
+from featalign.jobs.embedded import embedded, keep_to_limit, layer_names
+from featalign.jobs.examine import (
+    EVIDENCE_SCORERS,
+    Examined,
+    Wanted,
+    is_answered,
+    keep,
+    kept_as,
+    settings_of,
+)
+from featalign.jobs.gather_evidence import gather_evidence
+from featalign.jobs.scoring import collect, scored
+from featalign.jobs.tangent import tangent_evidence
+from featalign.records.answer import Answer
+from featalign.records.evidence import Evidence
+from featalign.scorers.registry import select
+from featalign.scorers.scorer import Scorer
+from featalign.session import Session
+from featalign.sources.source import Source
+from featalign.statistics.collected import Statistics
+from featalign.statistics.source_outputs import SourceOutputs
+from featalign.targets.target import Target
+
+SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
+
+
+def computed(
+    source: Source, target: Target, wanted: Wanted, session: Session
+) -> tuple[Examined, ...]:
+    """What is wanted of each layer; what the cache has of a layer's answer is taken from there."""
+    shown = layer_names(source, wanted.layers)
+    layers = shown
+    if source.logits_layer is not None and any(
+        scorer.needs & SOURCE_NEEDS for scorer in select(wanted.scorers)
+    ):
+        layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass
+    embeddings = embedded(source, target, layers, session)
+    found = []
+    for layer, embedding in embeddings.items():
+        if layer == source.logits_layer and layer not in shown:
+            continue
+        answer = read_answer(session.store, embedding.key, settings_of(wanted, session))
+        if not is_answered(answer, layer, source, wanted):
+            answer = _answer(source, target, layer, embeddings, answer, wanted, session)
+            keep(session, embedding.key, wanted, answer)
+        keep_to_limit(session.store, [each.key for each in embeddings.values()])
+        found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
+    return tuple(found)
+
+
+def _answer(
+    source: Source,
+    target: Target,
+    layer: str,
+    embeddings: Mapping[str, Embedding],
+    known: Answer,
+    wanted: Wanted,
+    session: Session,
+) -> Answer:
+    """The answer on a layer, of which a part may be known."""
+    lacks_evidence = wanted.evidence and layer == source.default_layer and known.evidence is None
+    names = [name for name in wanted.scorers if name not in known.scores]
+    scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])
+    statistics = _statistics(source, target, layer, embeddings, scorers, wanted, session)
+    scores = scored(statistics, scorers, intervals=wanted.intervals)
+    tangent = statistics.tangent
+    failed = tangent is not None and tangent.failure
+    warnings = (
+        *_counted(embeddings[layer]),
+        *((f"no tangent scores: {tangent.failure}",) if tangent is not None and failed else ()),
+    )
+    answer = Answer(scores=scores, warnings=warnings).joined(known)
+    if not lacks_evidence:
+        return answer
+    own = answer.scores
+    if not own["linear_probe"].ok:
+        return replace(answer, evidence=Evidence(capability="features"))
+    evidence = gather_evidence(source, target, layer, own, statistics, session, study=wanted.study)
+    return replace(answer, evidence=evidence, remarks=source_remarks(evidence, statistics))
+
+
+def _statistics(
+    source: Source,
+    target: Target,
+    layer: str,
+    embeddings: Mapping[str, Embedding],
+    scorers: tuple[Scorer, ...],
+    wanted: Wanted,
+    session: Session,
+) -> Statistics:
+    logits = None if source.logits_layer is None else embeddings.get(source.logits_layer)
+    outputs = None
+    if logits is not None:
+        outputs = SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    tangent = None
+    if any("tangent" in scorer.needs for scorer in scorers):
+        tangent = tangent_evidence(source, target, layer, session)
+    return collect(
+        (features for _, features in embeddings[layer].blocks()),
+        Labels(target.labels, target.class_names),
+        scorers,
+        seed=session.seed,
+        outputs=outputs,
+        intervals=wanted.intervals,
+        tangent=tangent,
+    )
+
+
+def _counted(embedding: Embedding) -> tuple[str, ...]:
+    survey = embedding.survey
+    if survey is None:
+        return ()
+    counts = (
+        ("not finite", survey.nonfinite_count),
+        ("too large for the type they are kept in", survey.overflow_count),
+    )
+    return tuple(f"{count} values are {what}" for what, count in counts if count)

@@ -1,0 +1,41 @@
+"""What is asked of a ranking."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from featalign.errors import FeatalignError
+
+Effort = Literal["cache", "short"]
+EFFORTS: tuple[Effort, ...] = ("cache", "short")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """Sources, a target, and what is wanted of them; see `featalign.rank`.
+
+    `sources` and `target` are addresses, or names of what was made in Python. `scorers` are names
+    in the order of the answer; `layers` too, None for each source's default. Raises FeatalignError
+    for an option that is none.
+    """
+
+    sources: tuple[str, ...]
+    target: str
+    scorers: tuple[str, ...]
+    layers: tuple[str, ...] | str | None = None
+    effort: Effort = "cache"
+    share: float = 0.2
+    intervals: bool = False
+    forecast: bool = False
+    seed: int = 0
+    batch_size: int = 256
+
+    def __post_init__(self) -> None:
+        if self.effort not in EFFORTS:
+            raise FeatalignError(
+                f'effort: expected "cache" or "short", got {self.effort!r}; "short" trains a little'
+            )
+        share = self.share
+        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+            raise FeatalignError(
+                f"share: expected a part of one training, above 0 and at most 1, got {share!r}"
+            )
