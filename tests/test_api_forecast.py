@@ -6,12 +6,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from featalign.jobs.rows import FORECAST_SCORERS
 
 import featalign as fa
-from featalign.api import ORDER
+from featalign.forecasting.calibration import Calibration, Fitted
 from featalign.forecasting.predictors import ADVANTAGE
+from featalign.jobs.examine import EVIDENCE_SCORERS
 from featalign.jobs.gather_evidence import REFERENCE, TWIN_SCORERS
+from featalign.jobs.ranking import ORDER
 from tests.forecasting.examples import made_calibration, made_line, made_lines
 from tests.jobs.examples import Squares, squares, twins_of
 from tests.training.examples import Network, clouds, small_source
@@ -116,31 +117,31 @@ def test_random_features_are_forecast_below_those_of_the_same_task(ranking):
 
 def test_a_function_of_images_is_a_black_box(ranking):
     row = next(row for row in ranking.rows if row.source == "squares")
-    assert forecast_of(row).kind == "black box"
-    assert any("black box" in reason for reason in row.reasons)
-    assert {forecast_of(row).kind for row in ranking.rows if row.source != "squares"} == {
-        "differentiable"
-    }
+    assert forecast_of(row).capability == "twins"
+    assert row.reasons[-1] == (
+        "no gradients: compared by features, with fresh networks of a reference architecture, "
+        "not its own"
+    )
+    others = {forecast_of(row).capability for row in ranking.rows if row.source != "squares"}
+    assert others == {"gradients"}
 
 
 def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
     rows = {row.source: row.evidence for row in ranking.rows}
     box, reference = rows["squares"], rows[REFERENCE]
     for name in TWIN_SCORERS:
-        assert box[f"twin {name}"] == reference[f"twin {name}"]
-    assert box["twin linear_probe"] == pytest.approx(
+        assert box.twins[name] == reference.twins[name]
+    assert box.twins["linear_probe"] == pytest.approx(
         twins_of(fa.load_source(REFERENCE), DIGITS, "linear_probe"), rel=1e-4
     )
-    assert (
-        box["twin tangent_probe"]
-        == box["reference tangent_probe"]
-        == reference["reference tangent_probe"]
+    assert box.twins["tangent_probe"] == box.reference == reference.reference
+    assert reference.twins["tangent_probe"] == pytest.approx(reference.reference, abs=1e-6)
+    assert "tangent_probe" not in box.own
+    assert box.curves is None
+    assert (box.compared_with, reference.compared_with) == (
+        "a reference architecture",
+        "its own architecture",
     )
-    assert reference["twin tangent_probe"] == pytest.approx(
-        reference["reference tangent_probe"], abs=1e-6
-    )
-    assert box["tangent_probe"] is None
-    assert "source curve" not in box
 
 
 def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
@@ -158,9 +159,9 @@ def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
     )
     row = fa.rank(eyes, DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False).best
     box = next(row.evidence for row in ranking.rows if row.source == "squares")
-    assert row.evidence["tangent_probe"] is not None
-    assert row.evidence["twin linear_probe"] == box["twin linear_probe"]
-    assert forecast_of(row).kind == "black box"
+    assert "tangent_probe" in row.evidence.own
+    assert row.evidence.twins["linear_probe"] == box.twins["linear_probe"]
+    assert forecast_of(row).capability == "twins"
 
 
 def test_a_small_target_is_warned_of(ranking):
@@ -171,19 +172,17 @@ def test_a_small_target_is_warned_of(ranking):
 def test_json_holds_the_whole_forecast(ranking):
     stored = json.loads(ranking.to_json())
     assert stored["ordered_by"] == "forecast"
-    assert stored["warnings"] == list(ranking.target_warnings)
+    assert stored["target_warnings"] == list(ranking.target_warnings)
     for row, told in zip(ranking.rows, stored["rows"], strict=True):
         for name in ("accuracy", "scratch_accuracy", "gain"):
             assert told[name] == vars(getattr(row, name))
         assert told["negative_transfer_probability"] == row.negative_transfer_probability
         assert (told["verdict"], told["reasons"]) == (row.verdict, list(row.reasons))
         (forecast,) = told["forecasts"]
-        assert forecast["seconds"] == row.seconds["cache"] > 0
-        assert forecast["kind"] == forecast_of(row).kind
-        assert forecast["parts"] == dict(forecast_of(row).parts)
-        assert [point["size"] for point in forecast["gain_by_size"]] == [
-            size for size, _ in forecast_of(row).gain_by_size
-        ]
+        assert told["seconds"]["cache"] == row.seconds["cache"] > 0
+        assert forecast["capability"] == forecast_of(row).capability
+        assert forecast["parts"] == forecast_of(row).parts
+        assert list(forecast["gain_by_size"]) == list(map(str, forecast_of(row).gain_by_size))
 
 
 def test_tables_show_the_forecast(ranking):
@@ -209,15 +208,15 @@ def test_named_scorers_give_no_forecast_unless_asked(cache):
     assert set(plain.best.scores) == {"knn", ORDER}
     assert json.loads(plain.to_json())["rows"][0]["gain"] is None
     asked = fa.rank(PLAIN, CLOUDS, cache=cache, scorers=["knn"], forecast=True, progress=False)
-    assert forecast_of(asked.best).kind == "features alone"
-    assert set(FORECAST_SCORERS) <= set(asked.best.scores)
+    assert forecast_of(asked.best).capability == "features"
+    assert set(EVIDENCE_SCORERS) <= set(asked.best.scores)
     unasked = fa.rank(PLAIN, CLOUDS, cache=cache, forecast=False, progress=False)
     assert (unasked.ordered_by, unasked.best.forecasts) == (ORDER, ())
 
 
 def test_features_alone_are_told_so(cache):
     row = fa.rank(PLAIN, CLOUDS, cache=cache, progress=False).best
-    assert forecast_of(row).kind == "features alone"
+    assert forecast_of(row).capability == "features"
     assert any("features alone" in reason for reason in row.reasons)
 
 
@@ -231,8 +230,8 @@ def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
         calibration=calibration,
         progress=False,
     ).best
-    difference = row.evidence["tangent_probe"] - row.evidence["twin tangent_probe"]
-    scratch = row.evidence["twin tangent_probe"]
+    difference = row.evidence.difference("tangent_probe")
+    scratch = row.evidence.twins["tangent_probe"]
     found = forecast_of(row)
     assert found.scratch_accuracy.value == pytest.approx(scratch)
     assert found.gain.value == pytest.approx(difference) or difference > (1 - scratch) / 2
@@ -241,11 +240,11 @@ def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
 
 def test_a_source_of_the_study_is_known_by_its_weights(cache, tmp_path):
     known, path = small_source(), tmp_path / "calibration.json"
-    lines = {"differentiable, known source": made_lines(gain=made_line({ADVANTAGE: 1.0}))}
+    lines = made_lines(gain=made_line({ADVANTAGE: 1.0}))
+    own = Fitted(capability="gradients", known=True, lines=lines)
     made = made_calibration()
-    path.write_text(
-        replace(made, lines={**made.lines, **lines}, advantages={known.revision: 0.055}).to_json()
-    )
+    fitted = (*(each for each in made.fitted if not each.known), own)
+    path.write_text(replace(made, fitted=fitted, advantages={known.revision: 0.055}).to_json())
     options = {
         "cache": cache,
         "scorers": ["knn"],
@@ -279,12 +278,13 @@ def test_short_runs_make_a_second_forecast_where_a_source_can_be_trained(cache, 
     told = json.loads(ranking.to_json())["rows"]
     small = next(row for row in told if row["source"] == "small")
     assert [forecast["tier"] for forecast in small["forecasts"]] == ["cache", "short"]
-    assert small["forecasts"][1]["seconds"] == rows["small"].seconds["short"]
+    assert small["seconds"]["short"] == rows["small"].seconds["short"]
 
 
 def test_a_calibration_without_short_runs_is_said(cache, tmp_path):
     path = tmp_path / "calibration.json"
-    path.write_text(type(made_calibration())({"differentiable": made_lines()}, {}).to_json())
+    fitted = Fitted(capability="gradients", lines=made_lines())
+    path.write_text(Calibration(fitted=(fitted,)).to_json())
     with pytest.raises(fa.FeatalignError, match="expected one with short runs, this one has none"):
         fa.rank(
             small_source(),

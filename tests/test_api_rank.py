@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import featalign as fa
-from featalign.api import ORDER
 from featalign.embeddings.exchange import export_embedding
+from featalign.jobs.ranking import ORDER
 
 random = np.random.default_rng(0)
 LABELS = np.arange(90) % 3
@@ -313,7 +313,7 @@ def test_features_beyond_the_type_are_told(tmp_path):
         ({"scorers": ["magic"]}, "there is no scorer 'magic'; choose from linear_probe"),
         ({"scorers": []}, "expected at least one name, got none"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
-        ({"effort": "long"}, 'expected effort="cache"'),
+        ({"effort": "long"}, 'effort: expected "cache" or "short", got .long.'),
         ({"layers": ["deep"]}, "expected some of features of good, got deep"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 
 import featalign
 from featalign.errors import FeatalignError
+from featalign.records.ranking import shown_in_json
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.registry import SCORERS
 from tests.scorers.cases import tall
@@ -86,7 +87,7 @@ def test_arrays_of_jax_lists_and_views_are_read_and_left_alone():
 
 def test_a_result_as_a_record_is_plain_json():
     scores = featalign.score(*tall(0), FAST)
-    record = scores["knn_1"].to_record()
+    record = shown_in_json(scores["knn_1"])
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert record == {
         "value": scores["knn_1"].value,
@@ -96,7 +97,7 @@ def test_a_result_as_a_record_is_plain_json():
         "note": "",
         "zero": None,
     }
-    failed = ScoreResult(math.nan, Status.ONE_CLASS).to_record()
+    failed = shown_in_json(ScoreResult(math.nan, Status.ONE_CLASS))
     assert json.loads(json.dumps(failed, allow_nan=False)) == failed
     assert failed["value"] is None
     assert failed["status"] == "one_class"

@@ -69,9 +69,9 @@ def make_forecast(
     return Forecast(
         tier=tier,
         capability=capability,
-        accuracy=_within(lines.accuracy.interval(accuracy, size), 0, 1),
-        scratch_accuracy=_within(lines.scratch.interval(scratch, size), 0, 1),
-        gain=_within(gain, -1, 1),
+        accuracy=_within(lines.accuracy.interval(accuracy, size), 0.0, 1.0),
+        scratch_accuracy=_within(lines.scratch.interval(scratch, size), 0.0, 1.0),
+        gain=_within(gain, -1.0, 1.0),
         negative_transfer_probability=lines.gain.probability_below(value, 0.0, size),
         gain_by_size=by_size,
         catches_up=_catches_up(lines.drift, evidence, situation, value),
@@ -112,7 +112,7 @@ def _at(
         (gain.high - gain.low) / 2,
         (found := line.interval(0.0, abs(math.log(share)))).high - found.value,
     )
-    return _within(Interval(value, value - half, value + half, LEVEL), -1, 1)
+    return _within(Interval(value, value - half, value + half, LEVEL), -1.0, 1.0)
 
 
 def _catches_up(line: Line, evidence: Evidence, situation: Situation, gain: float) -> int | None:

@@ -150,7 +150,11 @@ class Ranking:
     @staticmethod
     def json_schema() -> dict[str, Any]:
         """The JSON Schema of what `to_json` writes."""
-        return json_schema(Ranking)
+        found = json_schema(Ranking)
+        title = found["$defs"]["ScoreResult"]["properties"]["value"]["title"]
+        nullable = {"title": title, "type": ["number", "null"]}  # null where the status is not ok
+        found["$defs"]["ScoreResult"]["properties"]["value"] = nullable
+        return found
 
     def to_dataframe(self) -> "pandas.DataFrame":
         """One line per row with the score values as columns; needs pandas."""

@@ -6,12 +6,14 @@ calibrations made by hand.
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 
-from featalign.forecasting.calibration import Calibration, Line
+from featalign.forecasting.calibration import Calibration, Fitted, Line, Lines
 from featalign.forecasting.fit import Example
-from featalign.forecasting.predictors import Short, Situation
+from featalign.forecasting.predictors import CAPABILITIES, Short, Situation
+from featalign.records.evidence import Evidence
 
 REFERENCE = "zoo/resnet_noise"
 ON_TANGENT, ON_PROBE, ON_SIZE = 0.5, 0.3, -0.05  # what the gain is made of
@@ -74,24 +76,28 @@ def world(
                     + hidden * unseen
                     + noise * random.normal()
                 )
-                evidence = {
+                own = {
                     "linear_probe": level + probe,
-                    "twin linear_probe": level,
                     "knn": level - 0.05,
                     "logme": logme,
-                    "twin logme": 0.0,
                     "lda": 0.1 * lda,
-                    "twin lda": 0.0,
                     "label_overlap": level,
                     "cka": 0.3,
                     "tangent_probe": reference + family + tangent,
-                    "twin tangent_probe": reference + family,
-                    "reference tangent_probe": reference,
                 }
+                twins = {
+                    "linear_probe": level,
+                    "logme": 0.0,
+                    "lda": 0.0,
+                    "tangent_probe": reference + family,
+                }
+                evidence = Evidence(
+                    capability="gradients", own=own, twins=twins, reference=reference
+                )
                 full = scratch + gain
                 arms = {
                     "full": full,
-                    "probe": full - PROBE_ARM * (0.8 - evidence["linear_probe"]),
+                    "probe": full - PROBE_ARM * (0.8 - own["linear_probe"]),
                     "probe_then_full": full + PROBE_THEN_FULL_ARM,
                 }
                 short = None
@@ -116,6 +122,13 @@ def world(
     return found
 
 
+def lacking(evidence: Evidence, *names: str, twins: tuple[str, ...] = ()) -> Evidence:
+    """The evidence without these scores of the source, and without those of its twins."""
+    own = {name: value for name, value in evidence.own.items() if name not in names}
+    others = {name: value for name, value in evidence.twins.items() if name not in twins}
+    return replace(evidence, own=own, twins=others)
+
+
 def made_line(
     weights: Mapping[str, float],
     *,
@@ -134,45 +147,44 @@ def made_line(
     )
 
 
-def made_lines(**changes: Line) -> dict[str, Line]:
+def made_lines(**changes: Line) -> Lines:
     """Lines that say what the evidence says.
 
     The gain is what the tangent probe says, scratch is what the twins reach, and the gain falls by
     0.05 log(size / n).
     """
-    lines = {
-        "gain": made_line({"tangent_probe": 1.0, "linear_probe": 0.0}),
-        "scratch": made_line({}),
-        "accuracy": made_line({}),
-        "drift": made_line({"ratio": -0.05}, residuals=(0.0,) * 9),
-        "order": made_line({}, residuals=(-0.02, 0.02)),
-        "probe less full": made_line({}, intercept=-0.04),
-        "probe_then_full less full": made_line({}, intercept=0.002),
-    }
-    return lines | changes
+    lines = Lines(
+        gain=made_line({"tangent_probe": 1.0, "linear_probe": 0.0}),
+        scratch=made_line({}),
+        accuracy=made_line({}),
+        drift=made_line({"ratio": -0.05}, residuals=(0.0,) * 9),
+        order=made_line({}, residuals=(-0.02, 0.02)),
+        arms={
+            "probe": made_line({}, intercept=-0.04),
+            "probe_then_full": made_line({}, intercept=0.002),
+        },
+    )
+    return replace(lines, **changes)
 
 
 def made_calibration(**changes: Line) -> Calibration:
-    """One that holds the same lines for every kind.
+    """One that holds the same lines for every capability.
 
-    Those of a black box and of features alone go by the linear probe.
+    Those of sources without gradients go by the linear probe.
     """
     lines = made_lines(**changes)
-    wide = tuple(2 * value for value in lines["gain"].residuals)
-    blind = lines | {"gain": made_line({"linear_probe": 1.0}, residuals=wide)} | changes
-    short = lines | {
-        "gain": made_line(
-            {"tangent_probe": 0.5, "short accuracy": 0.5},
-            residuals=tuple(value / 2 for value in lines["gain"].residuals),
-        )
-    }
-    return Calibration(
-        {
-            "differentiable": lines,
-            "black box": blind,
-            "features alone": blind,
-            "short 0.1": lines,
-            "short 0.3": short,
-        },
-        {"by": "hand"},
-    )
+    wide = tuple(2 * value for value in lines.gain.residuals)
+    by_probe = replace(lines, gain=made_line({"linear_probe": 1.0}, residuals=wide))
+    blind = replace(by_probe, **changes)
+    narrow = tuple(value / 2 for value in lines.gain.residuals)
+    by_runs = {"tangent_probe": 0.5, "short accuracy": 0.5}
+    short = replace(lines, gain=made_line(by_runs, residuals=narrow))
+    without = [
+        Fitted(capability=each, lines=lines if each == "gradients" else blind)
+        for each in CAPABILITIES
+    ]
+    with_short = [
+        Fitted(capability="gradients", share=share, lines=some)
+        for share, some in ((0.1, lines), (0.3, short))
+    ]
+    return Calibration(fitted=(*without, *with_short), provenance={"by": "hand"})

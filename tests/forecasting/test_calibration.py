@@ -16,13 +16,17 @@ from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import (
     PENALTIES,
     Calibration,
+    Fitted,
+    Lines,
     fit_line,
     read_calibration,
     shipped_calibration,
     with_residuals,
 )
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import KINDS, Situation
+from featalign.forecasting.predictors import CAPABILITIES, Situation
+from featalign.records.evidence import Evidence
+from featalign.records.plain import to_plain
 from tests.forecasting.examples import made_calibration, made_line, made_lines
 
 
@@ -182,10 +186,9 @@ def test_parts_and_intercept_add_up_to_what_is_predicted():
 def test_a_calibration_is_data(tmp_path):
     rows, values, sizes, names = examples()
     line = fit_line(rows, values, sizes, names)[0]
-    calibration = Calibration(
-        {"differentiable": dict.fromkeys(("gain", "scratch", "accuracy", "drift", "order"), line)},
-        {"records": 96},
-    )
+    names = ("gain", "scratch", "accuracy", "drift", "order")
+    fitted = Fitted(capability="gradients", lines=Lines(**dict.fromkeys(names, line)))
+    calibration = Calibration(fitted=(fitted,), provenance={"records": 96})
     for each in (
         calibration,
         made_calibration(),
@@ -199,9 +202,18 @@ def test_a_calibration_is_data(tmp_path):
 def stated(**changes):
     """A calibration as its file has it, with another line of gains."""
     told = json.loads(made_calibration().to_json())
-    for kind in told["lines"].values():
-        kind["gain"] |= changes
+    for fitted in told["fitted"]:
+        fitted["lines"]["gain"] |= changes
     return json.dumps(told)
+
+
+def of_fitted(*fitted):
+    """A calibration as its file has it, with such entries."""
+    return json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "fitted": fitted})
+
+
+PLAIN = to_plain(Fitted(capability="gradients", lines=made_lines()))
+LACKS = "expected the JSON of a Calibration, got another at"
 
 
 @pytest.mark.parametrize(
@@ -210,22 +222,17 @@ def stated(**changes):
         (None, "got No such file"),
         ("nonsense", "expected a calibration in JSON"),
         ("\udcff", "expected a calibration in JSON"),
-        ("[1]", "expected a calibration of schema 1"),
-        (json.dumps({"schema": 2}), "expected a calibration of schema 1"),
-        (json.dumps({"schema": 1, "provenance": {}}), "lacks or spoils 'lines'"),
-        (json.dumps({"schema": 1, "provenance": {}, "lines": []}), "lacks or spoils"),
+        ("[1]", "expected JSON of schema 1, got none"),
+        (json.dumps({"schema": 2}), "expected JSON of schema 1, got schema 2"),
+        (json.dumps({"schema": 1, "provenance": {}}), f"{LACKS} fitted: Field required"),
+        (json.dumps({"schema": 1, "fitted": {}}), f"{LACKS} fitted: "),
         (
-            json.dumps(
-                {
-                    "schema": 1,
-                    "provenance": {},
-                    "lines": {"differentiable": {"gain": {"names": ["a"]}}},
-                }
-            ),
-            "lacks or spoils 'weights'",
+            of_fitted({"capability": "gradients", "lines": {"gain": {"names": ["a"]}}}),
+            f"{LACKS} fitted.0.lines.gain.weights: Field required",
         ),
-        (stated(weights=["much", 0.0]), "lacks or spoils"),
-        (stated(residuals=None), "lacks or spoils"),
+        (of_fitted(PLAIN | {"capability": "differentiable"}), f"{LACKS} fitted.0.capability: "),
+        (stated(weights=["much", 0.0]), f"{LACKS} fitted.0.lines.gain.weights.0: "),
+        (stated(residuals=None), f"{LACKS} fitted.0.lines.gain.residuals: Field required"),
     ],
 )
 def test_what_is_no_calibration_is_refused(tmp_path, text, message):
@@ -242,19 +249,23 @@ def test_what_is_no_calibration_is_refused(tmp_path, text, message):
         stated(weights=[1.0]),
         stated(residuals=[]),
         stated(intercept=math.nan),
-        json.dumps({"schema": 1, "provenance": {}, "advantages": {}, "lines": {}}),
-        json.dumps(
-            {"schema": 1, "provenance": {}, "advantages": {}, "lines": {"differentiable": {}}}
-        ),
-        made_calibration().to_json().replace('"short 0.3"', '"short run"'),
+        stated(scale_slope=math.inf),
+        of_fitted(),
+        of_fitted(PLAIN | {"lines": {}}),
+        of_fitted(PLAIN | {"share": "short run"}),
+        of_fitted(PLAIN, PLAIN | {"share": math.nan}),
+        json.dumps(json.loads(of_fitted(PLAIN)) | {"advantages": {"weights": math.nan}}),
     ],
     ids=[
         "fewer weights than names",
         "no residuals",
         "not a number",
-        "no kinds",
+        "an infinite number",
+        "no capabilities",
         "no lines",
+        "a share in words",
         "a share that is no number",
+        "an advantage that is no number",
     ],
 )
 def test_what_could_not_be_forecast_with_is_refused(tmp_path, text):
@@ -271,71 +282,62 @@ def test_a_folder_is_no_calibration(tmp_path):
 
 def test_short_runs_take_the_lines_of_the_nearest_share():
     calibration = made_calibration()
-    for share, nearest in (
-        (0.05, "short 0.1"),
-        (0.15, "short 0.1"),
-        (0.25, "short 0.3"),
-        (0.3, "short 0.3"),
-        (1.0, "short 0.3"),
-    ):
-        assert calibration.lines_of("differentiable", share=share) is calibration.lines[nearest]
+    lines = {each.share: each.lines for each in calibration.fitted}
+    for share, nearest in ((0.05, 0.1), (0.15, 0.1), (0.25, 0.3), (0.3, 0.3), (1.0, 0.3)):
+        assert calibration.lines_of("gradients", share=share) is lines[nearest]
+    without = Calibration(fitted=(Fitted(capability="gradients", lines=made_lines()),))
     with pytest.raises(FeatalignError, match="expected one with short runs, this one has none"):
-        Calibration({"differentiable": made_lines()}, {}).lines_of("differentiable", share=0.3)
+        without.lines_of("gradients", share=0.3)
 
 
 def test_known_sources_have_lines_of_their_own_where_there_are_some():
-    lines = {
-        name: made_lines()
-        for name in (
-            "differentiable",
-            "differentiable, known source",
-            "black box",
-            "short 0.1, known source",
-            "short 0.1",
+    plain, known, twins, short, known_short = (
+        Fitted(capability=capability, share=share, known=known, lines=made_lines())
+        for capability, share, known in (
+            ("gradients", None, False),
+            ("gradients", None, True),
+            ("twins", None, False),
+            ("gradients", 0.1, False),
+            ("gradients", 0.1, True),
         )
-    }
-    calibration = Calibration(lines, {}, {"weights": 0.02})
-    assert calibration.lines_of("differentiable") is lines["differentiable"]
-    assert (
-        calibration.lines_of("differentiable", known=True) is lines["differentiable, known source"]
     )
-    assert calibration.lines_of("black box", known=True) is lines["black box"]
-    assert (
-        calibration.lines_of("differentiable", share=0.3, known=True)
-        is lines["short 0.1, known source"]
+    calibration = Calibration(
+        fitted=(plain, known, twins, known_short, short), advantages={"weights": 0.02}
     )
+    assert calibration.lines_of("gradients") is plain.lines
+    assert calibration.lines_of("gradients", known=True) is known.lines
+    assert calibration.lines_of("twins", known=True) is twins.lines
+    assert calibration.lines_of("gradients", share=0.3) is short.lines
+    assert calibration.lines_of("gradients", share=0.3, known=True) is known_short.lines
     with pytest.raises(
-        FeatalignError, match="expected lines for features alone, this one has differentiable, "
+        FeatalignError,
+        match="expected lines for sources with features, this one has those for gradients, twins;",
     ):
-        calibration.lines_of("features alone")
+        calibration.lines_of("features")
 
 
-EVIDENCE = {
+OWN = {
     "linear_probe": 0.9,
     "knn": 0.8,
     "logme": 0.2,
     "lda": 0.7,
     "label_overlap": 0.5,
     "cka": 0.4,
-    "tangent_probe": 0.9,
 }
-TWINS = {
-    "twin linear_probe": 0.5,
-    "twin logme": -0.1,
-    "twin lda": 0.3,
-    "twin tangent_probe": 0.6,
-    "reference tangent_probe": 0.6,
+TWINS = {"linear_probe": 0.5, "logme": -0.1, "lda": 0.3, "tangent_probe": 0.6}
+EVIDENCE = {
+    "gradients": Evidence(
+        capability="gradients", own={**OWN, "tangent_probe": 0.9}, twins=TWINS, reference=0.6
+    ),
+    "twins": Evidence(capability="twins", own=OWN, twins=TWINS, reference=0.6),
+    "features": Evidence(capability="features", own={**OWN, "tangent_probe": 0.9}),
 }
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_the_shipped_calibration_forecasts_within_bounds(kind):
-    calibration = shipped_calibration()
-    evidence = EVIDENCE if kind == "features alone" else EVIDENCE | TWINS
-    if kind == "black box":
-        evidence = evidence | {"tangent_probe": None}
-    found = make_forecast(evidence, Situation(300, 10), calibration)
-    assert found.kind == kind
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_the_shipped_calibration_forecasts_within_bounds(capability):
+    found = make_forecast(EVIDENCE[capability], Situation(300, 10), shipped_calibration())
+    assert found.capability == capability
     assert 0.5 < found.accuracy.value <= 1
     for interval, low in ((found.accuracy, 0), (found.scratch_accuracy, 0), (found.gain, -1)):
         assert low <= interval.low <= interval.value <= interval.high <= 1

@@ -17,6 +17,7 @@ from featalign.forecasting.learning_curve import (
     fit_learning_curve,
 )
 from featalign.forecasting.predictors import Short, Situation, gain_predictors
+from featalign.records.evidence import Evidence
 from tests.forecasting.examples import made_line
 
 SIZES = [16.0, 32, 64, 128, 256]
@@ -154,13 +155,14 @@ def test_the_lowest_loss_of_a_run_that_diverged(losses, lowest):
     points = [0.5] * len(losses)
     found = Short.of(0.3, (points, losses), (points, [0.9] * len(losses)))
     assert found.loss == pytest.approx(lowest, nan_ok=True)
-    names = ("linear_probe", "lda", "tangent_probe")
-    evidence = {name: 0.5 for own in names for name in (own, f"twin {own}")}
-    ratio = gain_predictors(evidence, Situation(200, 3), "differentiable", found)["short loss"]
+    alike = dict.fromkeys(("linear_probe", "lda", "tangent_probe"), 0.5)
+    evidence = Evidence(capability="gradients", own=alike, twins=alike)
+    ratio = gain_predictors(evidence, Situation(200, 3), "gradients", found)["short loss"]
     assert ratio == pytest.approx(math.log(0.9 / lowest), nan_ok=True)
 
 
 def test_a_loss_of_nothing_has_a_logarithm():
     found = Short.of(0.3, ([1.0], [0.0]), ([0.5], [0.7]))
-    ratio = gain_predictors({}, Situation(200, 3), "features alone", found)["short loss"]
+    nothing = Evidence(capability="features")
+    ratio = gain_predictors(nothing, Situation(200, 3), "features", found)["short loss"]
     assert ratio == pytest.approx(math.log(0.7 / 1e-6))

@@ -1,6 +1,6 @@
 """From examples of a world whose truth is known to lines.
 
-This tests what they learn, what they cover, and what each kind of source costs.
+This tests what they learn, what they cover, and what each capability of a source is worth.
 """
 
 import math
@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import Calibration
-from featalign.forecasting.fit import advantages, as_black_box, fit_lines, with_advantages
+from featalign.forecasting.calibration import Calibration, Fitted
+from featalign.forecasting.fit import advantages, fit_lines, with_advantages, without_gradients
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import ADVANTAGE, KINDS, Short, gain_predictors, kind_of
+from featalign.forecasting.predictors import CAPABILITIES, Short, gain_predictors
+from featalign.records.evidence import capability_of
 from tests.forecasting.examples import (
     ON_PROBE,
     ON_SIZE,
@@ -22,38 +23,39 @@ from tests.forecasting.examples import (
     PROBE_THEN_FULL_ARM,
     REFERENCE,
     SCRATCH_ON_SIZE,
+    lacking,
     true_gain,
     world,
 )
 
 
-def seen_as(kind, examples):
-    """The examples as sources of a kind.
+def seen_as(capability, examples):
+    """The examples as sources of a capability.
 
-    The twins of a black box are those of the first source of its target and size.
+    Without gradients the twins are those of the first source of their target and size.
     """
-    if kind == "differentiable":
+    if capability == "gradients":
         return examples
-    twins = {
+    references = {
         (each.target, each.situation.num_rows): each.evidence
         for each in examples
         if each.source == REFERENCE
     }
-    return [
-        as_black_box(
-            each, twins[each.target, each.situation.num_rows] if kind == "black box" else None
-        )
-        for each in examples
-    ]
+    found = []
+    for each in examples:
+        reference = references[each.target, each.situation.num_rows]
+        found.append(without_gradients(each, reference if capability == "twins" else None))
+    return found
 
 
-def fitted(kind, examples):
-    return Calibration({kind: fit_lines(seen_as(kind, examples), kind)}, {})
+def made_of(capability, examples, *, share=None):
+    lines = fit_lines(seen_as(capability, examples), capability)
+    return Calibration(fitted=(Fitted(capability=capability, share=share, lines=lines),))
 
 
 @pytest.fixture(scope="module")
 def calibration():
-    return fitted("differentiable", world(targets=12))
+    return made_of("gradients", world(targets=12))
 
 
 def weights(line):
@@ -61,8 +63,8 @@ def weights(line):
 
 
 def test_the_weights_of_the_world_are_found(calibration):
-    lines = calibration.lines["differentiable"]
-    gain = weights(lines["gain"])
+    lines = calibration.lines_of("gradients")
+    gain = weights(lines.gain)
     assert gain["tangent_probe"] == pytest.approx(ON_TANGENT, abs=0.03)
     assert gain["linear_probe"] == pytest.approx(ON_PROBE, abs=0.03)
     assert gain["size"] == pytest.approx(ON_SIZE, abs=0.01)
@@ -73,25 +75,23 @@ def test_the_weights_of_the_world_are_found(calibration):
     }
     assert nothing
     assert nothing == pytest.approx(dict.fromkeys(nothing, 0.0), abs=0.03)
-    assert weights(lines["scratch"]) == pytest.approx(
+    assert weights(lines.scratch) == pytest.approx(
         {"size": SCRATCH_ON_SIZE, "own twins": 0.0}, abs=0.06
     )
-    assert weights(lines["drift"])["ratio"] == pytest.approx(ON_SIZE, abs=0.01)
+    assert weights(lines.drift)["ratio"] == pytest.approx(ON_SIZE, abs=0.01)
 
 
 def test_arms_are_told_apart(calibration):
-    lines = calibration.lines["differentiable"]
+    lines = calibration.lines_of("gradients")
     for example in world(77, targets=3):
         forecast = make_forecast(example.evidence, example.situation, calibration)
         assert forecast.arms["probe"] == pytest.approx(
-            -PROBE_ARM * (0.8 - example.evidence["linear_probe"]), abs=0.03
+            -PROBE_ARM * (0.8 - example.evidence.own["linear_probe"]), abs=0.03
         )
         assert forecast.arms["probe_then_full"] == pytest.approx(PROBE_THEN_FULL_ARM, abs=0.01)
     without = [replace(each, arms={"full": each.arms["full"]}) for each in world(targets=4)]
-    assert {name for name in lines if name not in fit_lines(without, "differentiable")} == {
-        "probe less full",
-        "probe_then_full less full",
-    }
+    assert set(lines.arms) == {"probe", "probe_then_full"}
+    assert fit_lines(without, "gradients").arms == {}
 
 
 def test_a_new_target_is_forecast_to_the_noise(calibration):
@@ -105,8 +105,8 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
         assert np.sqrt(np.mean(np.square(found))) < 0.025, name
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_intervals_hold_nine_targets_of_ten(kind):
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_intervals_hold_nine_targets_of_ten(capability):
     """Each study is small and has its own luck.
 
     Over many of them targets that were not seen lie within as often as is said.
@@ -114,11 +114,10 @@ def test_intervals_hold_nine_targets_of_ten(kind):
     held = {"gain": [], "scratch_accuracy": [], "accuracy": []}
     below = []
     for seed in range(16):
-        study = fitted(
-            kind, world(seed, targets=14, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
-        )
+        known = world(seed, targets=14, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
+        study = made_of(capability, known)
         fresh = world(5000 + seed, targets=12, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
-        for example, seen in zip(fresh, seen_as(kind, fresh), strict=True):
+        for example, seen in zip(fresh, seen_as(capability, fresh), strict=True):
             found = make_forecast(seen.evidence, seen.situation, study)
             for name, truth in (
                 ("gain", example.gain),
@@ -137,9 +136,9 @@ def test_intervals_hold_nine_targets_of_ten(kind):
         assert told[some].mean() == pytest.approx(happened[some].mean(), abs=0.15)
 
 
-def half_width(kind, examples):
-    example = seen_as(kind, examples)[0]
-    gain = make_forecast(example.evidence, example.situation, fitted(kind, examples)).gain
+def half_width(capability, examples):
+    example, study = seen_as(capability, examples)[0], made_of(capability, examples)
+    gain = make_forecast(example.evidence, example.situation, study).gain
     return (gain.high - gain.low) / 2
 
 
@@ -149,21 +148,16 @@ def test_what_a_source_does_not_show_widens_its_intervals():
     The level of the twins differs from target to target.
     """
     examples = world(3, targets=10)
-    own, black_box, alone = (half_width(kind, examples) for kind in KINDS)
-    assert own < 0.5 * black_box
-    assert black_box < alone
+    gradients, twins, alone = (half_width(each, examples) for each in CAPABILITIES)
+    assert gradients < 0.5 * twins
+    assert twins < alone
 
 
 def test_short_runs_that_see_the_gain_narrow_the_intervals():
     examples = world(4, targets=10, hidden=0.05, share=0.3)
     example = examples[0]
-    with_them, without = (
-        Calibration({name: fit_lines(some, "differentiable")}, {})
-        for name, some in (
-            ("short 0.3", examples),
-            ("differentiable", [replace(each, short=None) for each in examples]),
-        )
-    )
+    with_them = made_of("gradients", examples, share=0.3)
+    without = made_of("gradients", [replace(each, short=None) for each in examples])
     short = make_forecast(example.evidence, example.situation, with_them, example.short)
     cache = make_forecast(example.evidence, example.situation, without)
     assert short.gain.high - short.gain.low < 0.5 * (cache.gain.high - cache.gain.low)
@@ -183,7 +177,7 @@ def test_short_runs_that_see_nothing_narrow_nothing():
     ]
     widths = []
     for some in (blind, [replace(each, short=None) for each in examples]):
-        line = fit_lines(some, "differentiable")["gain"]
+        line = fit_lines(some, "gradients").gain
         interval = line.interval(0.0, 0.0)
         widths.append(interval.high - interval.low)
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
@@ -204,35 +198,29 @@ def test_scratch_catches_up_where_the_truth_crosses_nothing(calibration):
 def test_the_gain_at_other_sizes_is_that_of_the_world(calibration):
     for example in world(56, targets=3, sizes=(200,), noise=0.0):
         found = make_forecast(example.evidence, example.situation, calibration)
-        for size, gain in found.gain_by_size:
+        for size, gain in found.gain_by_size.items():
             truth = example.gain + ON_SIZE * math.log(size / 200)
             assert gain.value == pytest.approx(truth, abs=0.03)
             assert gain.low <= truth <= gain.high
 
 
 def test_a_missing_value_moves_a_forecast_to_the_mean_of_what_is_missing(calibration):
-    line, example = calibration.lines["differentiable"]["gain"], world(57, targets=1)[0]
+    line, example = calibration.lines_of("gradients").gain, world(57, targets=1)[0]
     mean = dict(zip(line.names, line.means, strict=True))["tangent_probe"]
-    twin = example.evidence["twin tangent_probe"]
-    average = make_forecast(
-        dict(example.evidence) | {"tangent_probe": twin + mean}, example.situation, calibration
-    )
-    found = line.predict(
-        gain_predictors(
-            dict(example.evidence) | {"tangent_probe": None}, example.situation, "differentiable"
-        )
-    )
+    own, twins = example.evidence.own, example.evidence.twins
+    moved = replace(example.evidence, own={**own, "tangent_probe": twins["tangent_probe"] + mean})
+    average = make_forecast(moved, example.situation, calibration)
+    lost = lacking(example.evidence, "tangent_probe")
+    found = line.predict(gain_predictors(lost, example.situation, "gradients"))
     assert found == pytest.approx(average.gain.value, abs=0.01)
 
 
 def test_examples_with_a_value_missing_serve_all_the_same(calibration):
     lost = [
-        replace(each, evidence=dict(each.evidence) | {"lda": None, "cka": None})
-        if place % 4 == 0
-        else each
+        replace(each, evidence=lacking(each.evidence, "lda", "cka")) if place % 4 == 0 else each
         for place, each in enumerate(world(targets=12))
     ]
-    gain = weights(fit_lines(lost, "differentiable")["gain"])
+    gain = weights(fit_lines(lost, "gradients").gain)
     assert gain["tangent_probe"] == pytest.approx(ON_TANGENT, abs=0.03)
     assert all(map(math.isfinite, gain.values()))
 
@@ -264,30 +252,36 @@ def test_the_advantage_of_an_example_comes_from_other_targets():
     ]
     before, after = (with_advantages(some) for some in (examples, changed))
     for one, other in zip(before, after, strict=True):
-        same = one.evidence[ADVANTAGE] == other.evidence[ADVANTAGE]
+        same = one.evidence.advantage == other.evidence.advantage
         assert same == (one.target == "target 1"), one
-    assert before[0].evidence[ADVANTAGE] == pytest.approx(
+    assert before[0].evidence.advantage == pytest.approx(
         advantages([each for each in examples if each.target != "target 0"])[examples[0].revision]
     )
     lonely = with_advantages([each for each in examples if each.target == "target 0"])
-    assert all(each.evidence[ADVANTAGE] is None for each in lonely)
+    advantages_of_lonely = [each.evidence.advantage for each in lonely]
+    assert all(each is not None and math.isnan(each) for each in advantages_of_lonely)
 
 
-def test_a_black_box_keeps_no_gradients_and_takes_the_twins_of_the_reference():
+def test_a_source_without_gradients_takes_the_twins_of_the_reference():
     first, other = world(targets=1, sources=2, sizes=(100,))
-    found = as_black_box(
-        replace(other, short=None), dict(first.evidence) | {"twin linear_probe": 0.123}
+    twins = {**first.evidence.twins, "linear_probe": 0.123}
+    found = without_gradients(
+        replace(other, short=None), replace(first.evidence, twins=twins)
+    ).evidence
+    assert found.capability == "twins"
+    assert found.capability == capability_of(
+        found.own, found.twins, found.reference, own_twins=False
     )
-    assert kind_of(found.evidence) == "black box"
-    assert found.evidence["twin linear_probe"] == 0.123
-    assert found.evidence["linear_probe"] == other.evidence["linear_probe"]
-    assert found.evidence["twin tangent_probe"] == first.evidence["twin tangent_probe"]
-    assert "tangent_probe" not in found.evidence
-    alone = as_black_box(other, None)
-    assert kind_of(alone.evidence) == "features alone"
-    assert not [
-        name for name in alone.evidence if name.startswith(("twin", "reference", "tangent"))
-    ]
+    assert found.compared_with == "a reference architecture"
+    assert found.twins["linear_probe"] == 0.123
+    assert found.own["linear_probe"] == other.evidence.own["linear_probe"]
+    assert found.twins["tangent_probe"] == first.evidence.twins["tangent_probe"]
+    assert found.reference == first.evidence.reference
+    assert "tangent_probe" not in found.own
+    alone = without_gradients(other, None)
+    assert alone.evidence.capability == "features"
+    assert (alone.evidence.twins, alone.evidence.reference) == ({}, None)
+    assert not [name for name in alone.evidence.own if name.startswith("tangent")]
     assert (alone.accuracy, alone.gain, alone.arms) == (other.accuracy, other.gain, other.arms)
 
 
@@ -298,7 +292,7 @@ def test_where_sources_are_compared_what_a_target_does_to_all_is_left_out():
     """
     spreads = {}
     for shift in (0.0, 0.1):
-        lines = fit_lines(world(6, shift=shift), "differentiable")
+        lines = vars(fit_lines(world(6, shift=shift), "gradients"))
         spreads[shift] = {
             name: np.std(lines[name].residuals) * lines[name].scale(0.0)
             for name in ("gain", "order")
@@ -311,8 +305,8 @@ def test_where_sources_are_compared_what_a_target_does_to_all_is_left_out():
 def test_the_truth_of_the_world_is_what_its_examples_say():
     """The gain of an example without noise is made of its evidence alone."""
     for each in world(8, targets=2, noise=0.0):
-        tangent = each.evidence["tangent_probe"] - each.evidence["twin tangent_probe"]
-        probe = each.evidence["linear_probe"] - each.evidence["twin linear_probe"]
+        tangent = each.evidence.difference("tangent_probe")
+        probe = each.evidence.difference("linear_probe")
         assert each.gain == pytest.approx(true_gain(tangent, probe, each.situation.size))
 
 
@@ -321,4 +315,4 @@ def test_too_few_targets_are_refused(count):
     with pytest.raises(
         FeatalignError, match=f"expected at least 3 targets to calibrate on, got {count}"
     ):
-        fit_lines(world(targets=count), "differentiable")
+        fit_lines(world(targets=count), "gradients")

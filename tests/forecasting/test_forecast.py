@@ -5,27 +5,35 @@ This tests sums, bounds, order, and what happens at other sizes.
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from featalign.forecasting.calibration import Calibration, Fitted
 from featalign.forecasting.forecast import CURVE, gain_at, make_forecast, within_headroom
 from featalign.forecasting.predictors import Short, Situation
-from tests.forecasting.examples import made_calibration, made_line, made_lines
+from featalign.records.evidence import Evidence
+from featalign.records.forecast import Forecast
+from featalign.records.plain import from_plain, to_plain
+from tests.forecasting.examples import lacking, made_calibration, made_line, made_lines
 
 HERE = Situation(400, 4)
-TANGENT = ("tangent_probe", "twin tangent_probe", "reference tangent_probe")
+BARE = Evidence(capability="features", own={"linear_probe": 0.2, "knn": 0.3})
 
 
 def evidence_of(tangent, scratch=0.4, **more):
     """A source whose tangent probe is `tangent` over its twins, which reach `scratch`."""
-    found = {
-        "linear_probe": 0.5,
-        "twin linear_probe": 0.5,
-        "tangent_probe": scratch + tangent,
-        "twin tangent_probe": scratch,
-    }
-    return found | {"reference tangent_probe": scratch} | more
+    return Evidence(
+        capability="gradients",
+        own={"linear_probe": 0.5, "tangent_probe": scratch + tangent, **more},
+        twins={"linear_probe": 0.5, "tangent_probe": scratch},
+        reference=scratch,
+    )
+
+
+def without_gradients(evidence):
+    return replace(lacking(evidence, "tangent_probe"), capability="twins")
 
 
 def forecast_of(tangent, scratch=0.4, calibration=None, **more):
@@ -36,7 +44,7 @@ def forecast_of(tangent, scratch=0.4, calibration=None, **more):
 
 def test_it_is_what_the_lines_say():
     found = forecast_of(0.12)
-    assert (found.tier, found.kind) == ("cache", "differentiable")
+    assert (found.tier, found.capability) == ("cache", "gradients")
     assert (found.gain.value, found.gain.low, found.gain.high) == pytest.approx((0.12, 0.02, 0.22))
     assert (
         found.scratch_accuracy.value,
@@ -50,10 +58,10 @@ def test_it_is_what_the_lines_say():
         interval.level for interval in (found.gain, found.accuracy, found.scratch_accuracy)
     } == {0.9}
     assert found.negative_transfer_probability == pytest.approx(1 / 7)
-    lines = made_calibration().lines["differentiable"]
+    lines = made_calibration().lines_of("gradients")
     wanted = {"probe": -0.04, "probe_then_full": 0.002}
     exceeded = {
-        arm: lines[f"{arm} less full"].interval(value, HERE.size, level=0.6).low
+        arm: lines.arms[arm].interval(value, HERE.size, level=0.6).low
         for arm, value in wanted.items()
     }
     assert found.arms == pytest.approx(exceeded)
@@ -112,18 +120,12 @@ def test_more_evidence_means_more_gain_and_less_risk():
 
 def test_sources_without_gradients_take_lines_of_their_own():
     gradients = forecast_of(0.2, linear_probe=0.6)
-    black_box = forecast_of(0.2, linear_probe=0.6, tangent_probe=None)
-    bare = {"linear_probe": 0.2, "knn": 0.3}
-    alone = make_forecast(bare, HERE, made_calibration())
-    assert [each.kind for each in (gradients, black_box, alone)] == [
-        "differentiable",
-        "black box",
-        "features alone",
-    ]
-    assert [each.gain.value for each in (gradients, black_box, alone)] == pytest.approx(
-        [0.2, 0.1, 0.2]
-    )
-    widths = [each.gain.high - each.gain.low for each in (gradients, black_box, alone)]
+    fewer = without_gradients(evidence_of(0.2, linear_probe=0.6))
+    twins, alone = (make_forecast(each, HERE, made_calibration()) for each in (fewer, BARE))
+    every = (gradients, twins, alone)
+    assert [each.capability for each in every] == ["gradients", "twins", "features"]
+    assert [each.gain.value for each in every] == pytest.approx([0.2, 0.1, 0.2])
+    widths = [each.gain.high - each.gain.low for each in every]
     assert widths == pytest.approx([0.2, 0.4, 0.4])
     assert alone.scratch_accuracy.value == pytest.approx(0.2)
 
@@ -131,25 +133,23 @@ def test_sources_without_gradients_take_lines_of_their_own():
 def test_short_runs_take_the_lines_of_their_share_and_are_left_out_where_there_are_none():
     short = Short(0.28, 0.7, 0.5, 0.4, 1.0)
     found = make_forecast(evidence_of(0.1), HERE, made_calibration(), short)
-    assert (found.tier, found.kind) == ("short", "differentiable")
+    assert (found.tier, found.capability) == ("short", "gradients")
     assert found.gain.value == pytest.approx(0.5 * 0.1 + 0.5 * 0.3)
     assert found.gain.high - found.gain.low == pytest.approx(0.1)
     assert found.scratch_accuracy.value == pytest.approx(0.4)
-    black_box = make_forecast(evidence_of(0.1, tangent_probe=None), HERE, made_calibration(), short)
-    assert (black_box.tier, black_box.kind) == ("cache", "black box")
-    assert black_box == make_forecast(
-        evidence_of(0.1, tangent_probe=None), HERE, made_calibration()
-    )
+    fewer = without_gradients(evidence_of(0.1))
+    twins = make_forecast(fewer, HERE, made_calibration(), short)
+    assert (twins.tier, twins.capability) == ("cache", "twins")
+    assert twins == make_forecast(fewer, HERE, made_calibration())
 
 
 def test_at_n_the_curve_is_the_forecast():
     found = forecast_of(0.12)
-    sizes = [size for size, _ in found.gain_by_size]
-    assert sizes == [round(share * 400) for share in CURVE]
-    here = dict(found.gain_by_size)[400]
+    assert list(found.gain_by_size) == [round(share * 400) for share in CURVE]
+    here = found.gain_by_size[400]
     assert here.value == pytest.approx(found.gain.value, abs=1e-12)
     assert (here.low, here.high) == pytest.approx((found.gain.low, found.gain.high))
-    for evidence in (evidence_of(0.12), {"linear_probe": 0.2}):
+    for evidence in (evidence_of(0.12), BARE):
         assert gain_at(
             made_line({"ratio": -1.0, "curves": 2.0}, intercept=5.0), evidence, HERE, 0.12, 400
         ) == pytest.approx(0.12, abs=1e-12)
@@ -159,7 +159,7 @@ def test_the_curve_falls_as_the_drift_says_and_its_band_is_no_narrower_than_here
     drift = made_line({"ratio": -0.05}, residuals=tuple(np.linspace(-0.3, 0.3, 19)))
     for calibration in (made_calibration(), made_calibration(drift=drift)):
         found = forecast_of(0.12, calibration=calibration)
-        for size, gain in found.gain_by_size:
+        for size, gain in found.gain_by_size.items():
             assert gain.value == pytest.approx(0.12 - 0.05 * math.log(size / 400))
             assert gain.high - gain.low >= found.gain.high - found.gain.low - 1e-12
             assert -1 <= gain.low <= gain.value <= gain.high <= 1
@@ -187,24 +187,22 @@ def test_scratch_does_not_catch_up_with_a_loss_or_beyond_sixteen_times_n():
 
 def test_it_is_plain_data():
     found = forecast_of(0.12)
-    record = json.loads(json.dumps(found.to_record(), allow_nan=False))
+    record = json.loads(json.dumps(to_plain(found), allow_nan=False))
     assert record["gain"] == pytest.approx({"value": 0.12, "low": 0.02, "high": 0.22, "level": 0.9})
-    assert [point["size"] for point in record["gain_by_size"]] == [
-        size for size, _ in found.gain_by_size
-    ]
-    assert record["gain_by_size"][0]["value"] == found.gain_by_size[0][1].value
-    assert record["parts"] == dict(found.parts)
-    assert (record["tier"], record["kind"], record["catches_up"]) == (
+    assert list(map(int, record["gain_by_size"])) == list(found.gain_by_size)
+    assert record["gain_by_size"]["100"]["value"] == found.gain_by_size[100].value
+    assert record["parts"] == found.parts
+    assert (record["tier"], record["capability"], record["catches_up"]) == (
         "cache",
-        "differentiable",
+        "gradients",
         found.catches_up,
     )
+    assert from_plain(Forecast, record) == found
 
 
 def test_a_calibration_without_arms_forecasts_none():
-    lines = {name: line for name, line in made_lines().items() if not name.endswith("less full")}
-    calibration = made_calibration()
-    without = type(calibration)({"differentiable": lines}, {})
+    lines = replace(made_lines(), arms={})
+    without = Calibration(fitted=(Fitted(capability="gradients", lines=lines),))
     assert make_forecast(evidence_of(0.1), HERE, without).arms == {}
 
 
@@ -213,7 +211,10 @@ def test_what_fresh_weights_reach_may_be_missing():
 
     The forecast has numbers all the same, or none at all, and never one that is not a number.
     """
-    found = make_forecast(evidence_of(0.1) | dict.fromkeys(TANGENT), HERE, made_calibration())
+    lost = replace(
+        lacking(evidence_of(0.1), "tangent_probe", twins=("tangent_probe",)), reference=None
+    )
+    found = make_forecast(replace(lost, capability="features"), HERE, made_calibration())
     assert all(
         map(
             math.isfinite,

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from featalign.arrays import Labels
-from featalign.forecasting.remarks import label_noise, layer_remark, source_remarks, target_remarks
+from featalign.forecasting.remarks import layer_remark, target_remarks
+from featalign.forecasting.source_remarks import label_noise, source_remarks
+from featalign.records.evidence import Evidence
 from featalign.statistics.gather import gather
 
 
@@ -64,14 +66,17 @@ def test_label_noise_counts_rows_whose_neighbours_all_disagree():
     assert label_noise(statistics_of(*blobs()[:2])) == (0, 120)
 
 
+def evidence_of(**own):
+    return Evidence(capability="features", own=own)
+
+
 def test_wrong_labels_and_dead_features_are_said_of_a_source():
     clean, spoiled = (statistics_of(*blobs(flipped=flipped, count=300)[:2]) for flipped in (0, 24))
-    assert source_remarks({"dead_fraction": 0.1}, clean) == ()
-    assert source_remarks({"dead_fraction": None}, clean) == ()
-    assert source_remarks({}, clean) == ()
-    (dead,) = source_remarks({"dead_fraction": 0.42}, clean)
+    assert source_remarks(evidence_of(dead_fraction=0.1), clean) == ()
+    assert source_remarks(evidence_of(), clean) == ()
+    (dead,) = source_remarks(evidence_of(dead_fraction=0.42), clean)
     assert dead.startswith("42% of the features are zero on every row")
-    (noisy,) = source_remarks({}, spoiled)
+    (noisy,) = source_remarks(evidence_of(), spoiled)
     contradicted, unanimous = label_noise(spoiled)
     assert (
         f"of {unanimous} rows whose 5 nearest neighbours agree, {contradicted / unanimous:.0%} "
@@ -81,7 +86,8 @@ def test_wrong_labels_and_dead_features_are_said_of_a_source():
 
 def test_labels_that_features_do_not_show_are_not_called_wrong():
     random = np.random.default_rng(0)
-    assert source_remarks({}, statistics_of(random.normal(size=(200, 8)), np.arange(200) % 3)) == ()
+    hidden = statistics_of(random.normal(size=(200, 8)), np.arange(200) % 3)
+    assert source_remarks(evidence_of(), hidden) == ()
 
 
 def test_label_noise_is_for_classes_with_enough_rows():

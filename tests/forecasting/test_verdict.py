@@ -1,20 +1,22 @@
 """The verdict: which it is, and the numbers that it names."""
 
+import math
+from collections.abc import Mapping
+from dataclasses import replace
+
 import pytest
 
-from featalign.forecasting.predictors import ADVANTAGE, KINDS, Kind
+from featalign.forecasting.predictors import ADVANTAGE, CAPABILITIES
 from featalign.forecasting.verdict import judge
+from featalign.records.evidence import Capability, Evidence
 from featalign.records.forecast import Forecast
 from featalign.records.interval import Interval
 
-EVIDENCE = {
-    "linear_probe": 0.712,
-    "twin linear_probe": 0.534,
-    "logme": 0.1234,
-    "twin logme": -0.25,
-    "tangent_probe": 0.8,
-    "twin tangent_probe": 0.6,
-}
+EVIDENCE = Evidence(
+    capability="gradients",
+    own={"linear_probe": 0.712, "logme": 0.1234, "tangent_probe": 0.8},
+    twins={"linear_probe": 0.534, "logme": -0.25, "tangent_probe": 0.6},
+)
 
 
 def forecast(
@@ -24,8 +26,8 @@ def forecast(
     probe: float | None = -0.03,
     gradual: float | None = 0.0,
     catches_up: int | None = None,
-    kind: Kind = "differentiable",
-    parts: tuple[tuple[str, float], ...] = (("linear_probe", 0.05),),
+    capability: Capability = "gradients",
+    parts: Mapping[str, float] = {"linear_probe": 0.05},
 ) -> Forecast:
     arms = {
         name: value
@@ -34,16 +36,15 @@ def forecast(
     }
     band = Interval(gain, gain - 0.1, gain + 0.1, 0.9)
     return Forecast(
-        "cache",
-        kind,
-        Interval(0.7, 0.6, 0.8, 0.9),
-        Interval(0.6, 0.5, 0.7, 0.9),
-        band,
-        loss,
-        (),
-        catches_up,
-        parts,
-        arms,
+        tier="cache",
+        capability=capability,
+        accuracy=Interval(0.7, 0.6, 0.8, 0.9),
+        scratch_accuracy=Interval(0.6, 0.5, 0.7, 0.9),
+        gain=band,
+        negative_transfer_probability=loss,
+        catches_up=catches_up,
+        parts=parts,
+        arms=arms,
     )
 
 
@@ -86,14 +87,14 @@ def test_the_first_reason_has_gain_interval_and_chance():
 
 
 def test_reasons_name_the_two_numbers_that_moved_most_beside_their_twins():
-    parts = (
-        ("linear_probe", 0.02),
-        ("linear_probe x size", -0.09),
-        ("logme", 0.03),
-        ("tangent_probe", 0.01),
-        ("size", 0.5),
-        ("lda", 0.3),
-    )
+    parts = {
+        "linear_probe": 0.02,
+        "linear_probe x size": -0.09,
+        "logme": 0.03,
+        "tangent_probe": 0.01,
+        "size": 0.5,
+        "lda": 0.3,
+    }
     reasons = judge(forecast(parts=parts), EVIDENCE).reasons
     assert reasons[1] == "linear probe 71.2%, of a fresh network 53.4%"
     assert reasons[2] == "LogME 0.123, of a fresh network -0.250"
@@ -120,12 +121,18 @@ def test_reasons_of_each_decision_say_their_numbers():
 
 @pytest.mark.parametrize(
     ("advantage", "part", "told"),
-    [(0.034, 0.02, True), (-0.034, -0.02, True), (0.034, 0.004, False), (None, 0.0, False)],
+    [
+        (0.034, 0.02, True),
+        (-0.034, -0.02, True),
+        (0.034, 0.004, False),
+        (None, 0.0, False),
+        (math.nan, 0.0, False),
+    ],
 )
 def test_what_a_source_gained_in_the_study_is_told_where_it_counts(advantage, part, told):
     reasons = judge(
-        forecast(parts=((ADVANTAGE, part), ("linear_probe", 0.05))),
-        EVIDENCE | {ADVANTAGE: advantage},
+        forecast(parts={ADVANTAGE: part, "linear_probe": 0.05}),
+        replace(EVIDENCE, advantage=advantage),
     ).reasons
     assert any("in the study this source gained" in reason for reason in reasons) == told
     if told:
@@ -136,10 +143,16 @@ def test_what_a_source_gained_in_the_study_is_told_where_it_counts(advantage, pa
 
 
 def test_what_the_source_does_not_show_is_said():
-    told = {kind: " / ".join(judge(forecast(kind=kind), EVIDENCE).reasons) for kind in KINDS}
-    assert "fresh networks of its architecture" in told["black box"]
-    reference = judge(forecast(kind="black box"), EVIDENCE | {"twins": "zoo/resnet_digits"}).reasons
-    assert any("a small reference architecture" in reason for reason in reference)
-    assert "features alone" in told["features alone"]
-    assert "black box" not in told["differentiable"]
-    assert "features alone" not in told["differentiable"]
+    told = {
+        each: " / ".join(judge(forecast(capability=each), EVIDENCE).reasons)
+        for each in CAPABILITIES
+    }
+    no_gradients = "no gradients: compared by features, with fresh networks of"
+    assert f"{no_gradients} its own architecture" in told["twins"]
+    elsewhere = replace(EVIDENCE, compared_with="a reference architecture")
+    reference = judge(forecast(capability="twins"), elsewhere).reasons
+    assert f"{no_gradients} a reference architecture, not its own" in reference
+    assert "its own architecture" not in " / ".join(reference)
+    assert "features alone" in told["features"]
+    assert "no gradients" not in told["gradients"]
+    assert "features alone" not in told["gradients"]

@@ -20,7 +20,7 @@ def evidence_of(source, target, folder):
     row = fa.rank(
         source, target, cache=folder, scorers=["linear_probe"], forecast=True, progress=False
     ).best
-    return row, dict(row.evidence)
+    return row, row.evidence
 
 
 @pytest.fixture(scope="module")
@@ -31,28 +31,28 @@ def small(folder):
 def test_scores_of_the_source_are_told_as_they_are(small):
     row, evidence = small
     for name, result in row.scores.items():
-        assert evidence[name] == (pytest.approx(result.value, rel=1e-5) if result.ok else None), (
-            name
-        )
+        wanted = pytest.approx(result.value, rel=1e-5) if result.ok else None
+        assert evidence.own.get(name) == wanted, name
 
 
 def test_scores_of_the_twins_are_means_over_fresh_networks(small):
     _, evidence = small
     for name in TWIN_SCORERS:
-        assert evidence[f"twin {name}"] == pytest.approx(
+        assert evidence.twins[name] == pytest.approx(
             twins_of(small_source(), CLOUDS, name), rel=1e-4
         ), name
-        assert evidence[f"twin {name}"] != evidence[name]
+        assert evidence.twins[name] != evidence.own[name]
 
 
 def test_tangent_numbers_are_those_of_the_scores(small):
     row, evidence = small
     probe, gain = (row.scores[name].value for name in ("tangent_probe", "tangent_gain"))
-    assert evidence["twin tangent_probe"] == pytest.approx(probe - gain, abs=1e-6)
-    assert evidence["curve sizes"] == [9, 18, 36, 72]
-    assert evidence["source curve"][-1] == pytest.approx(probe, abs=1e-6)
-    assert evidence["twin curve"][-1] == pytest.approx(probe - gain, abs=1e-6)
-    assert "reference tangent_probe" not in evidence  # the reference network reads images
+    assert evidence.capability == "gradients"
+    assert evidence.twins["tangent_probe"] == pytest.approx(probe - gain, abs=1e-6)
+    assert evidence.curves.sizes == (9, 18, 36, 72)
+    assert evidence.curves.source[-1] == pytest.approx(probe, abs=1e-6)
+    assert evidence.curves.twin[-1] == pytest.approx(probe - gain, abs=1e-6)
+    assert evidence.reference is None  # the reference network reads images
 
 
 def test_a_function_of_arrays_has_nothing_to_compare_with(folder):
@@ -61,8 +61,8 @@ def test_a_function_of_arrays_has_nothing_to_compare_with(folder):
         CLOUDS,
         folder,
     )
-    assert not [name for name in evidence if name.startswith(("twin", "reference"))]
-    assert row.forecasts[0].kind == "features alone"
+    assert (evidence.twins, evidence.reference, evidence.curves) == ({}, None, None)
+    assert row.forecasts[0].capability == evidence.capability == "features"
 
 
 def test_a_network_without_fresh_weights_has_nothing_to_compare_with(folder):
@@ -70,8 +70,8 @@ def test_a_network_without_fresh_weights_has_nothing_to_compare_with(folder):
         "fixed", Network(0), example=np.ones(6, np.float32), logits_layer="logits"
     )
     row, evidence = evidence_of(fixed, CLOUDS, folder)
-    assert evidence["tangent_probe"] is not None
-    assert row.forecasts[0].kind == "features alone"
+    assert "tangent_probe" in evidence.own
+    assert row.forecasts[0].capability == "features"
 
 
 def test_numbers_have_six_digits_or_are_none():

@@ -4,11 +4,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from featalign.jobs.rows import in_order
 
 import featalign as fa
 from featalign.arrays import Labels
 from featalign.jobs.embedded import layer_names
+from featalign.jobs.ranking import in_order
 from featalign.jobs.scoring import collect, scored
 from featalign.records.forecast import Forecast
 from featalign.records.interval import Interval
@@ -23,10 +23,17 @@ def row_of(name, probe, accuracy=None, layer="features"):
     found = ()
     if accuracy is not None:
         band = Interval(accuracy, 0, 1, 0.9)
-        found = (Forecast("cache", "black box", band, band, band, 0.5, (), None, (), {}),)
-    return RankingRow(
-        name, layer, 4, {"linear_probe": NOTHING if probe is None else ScoreResult(probe)}, found
-    )
+        forecast = Forecast(
+            tier="cache",
+            capability="twins",
+            accuracy=band,
+            scratch_accuracy=band,
+            gain=band,
+            negative_transfer_probability=0.5,
+        )
+        found = (forecast,)
+    scores = {"linear_probe": NOTHING if probe is None else ScoreResult(probe)}
+    return RankingRow(source=name, layer=layer, num_features=4, scores=scores, forecasts=found)
 
 
 def names(rows):

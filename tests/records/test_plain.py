@@ -1,0 +1,143 @@
+"""Records give back what they were from their own JSON, and say what else they are given."""
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import featalign as fa
+from featalign.records.evidence import Curves, Evidence
+from featalign.records.plain import SCHEMA, from_json, from_plain, to_json, to_plain
+from featalign.records.request import Request
+from featalign.records.score import ScoreResult, Status, Zero
+from tests.training.examples import clouds, small_source
+
+PUBLISHED = Path(fa.__file__).parent / "records" / "ranking.schema.json"
+POINTS, CLASSES = clouds(90, 0)
+TARGETS = {
+    "classes": fa.Target.from_arrays("clouds", POINTS, CLASSES),
+    "regression": fa.Target.from_arrays("slopes", POINTS, np.linspace(0, 1, 90)),
+    "multi-label": fa.Target.from_arrays("tags", POINTS, POINTS[:, :2] > 0),
+}
+
+
+def broken(batch):
+    raise RuntimeError("no memory left")
+
+
+def nearly_constant(batch):
+    return np.ones((len(batch), 4))
+
+
+@pytest.fixture(scope="module")
+def rankings(tmp_path_factory):
+    cache = tmp_path_factory.mktemp("cache")
+    sources = [
+        small_source(),
+        fa.Source.from_function("broken", broken, revision="1"),
+        fa.Source.from_function("constant", nearly_constant, revision="1"),
+    ]
+    found = {
+        name: fa.rank(
+            sources,
+            target,
+            cache=cache,
+            scorers=["linear_probe", "ridge_probe", "knn"],
+            forecast=True if name == "classes" else None,
+            intervals=name == "classes",
+            progress=False,
+        )
+        for name, target in TARGETS.items()
+    }
+    return found
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_a_ranking_is_what_its_json_reads_back_as(rankings, name):
+    ranking = rankings[name]
+    read = fa.Ranking.from_json(ranking.to_json())
+    assert read == ranking
+    assert read.to_json() == ranking.to_json()
+    assert str(read) == str(ranking)
+    assert set(read.failures) == {"broken"}
+    statuses = {result.status for row in read.rows for result in row.scores.values()}
+    assert len(statuses) > 1, "a score without a value is among them"
+
+
+def test_forecasts_intervals_and_warnings_come_back(rankings):
+    read = fa.Ranking.from_json(rankings["classes"].to_json())
+    assert read.best.forecast is not None
+    assert read.best.evidence is not None
+    assert read.target_warnings
+    assert any(result.interval for result in read.best.scores.values())
+    assert any(result.zero for result in read.best.scores.values())
+    assert all(isinstance(size, int) for size in read.best.forecast.gain_by_size)
+
+
+def test_the_published_schema_is_that_of_the_records():
+    assert json.loads(PUBLISHED.read_text()) == fa.Ranking.json_schema()
+
+
+@pytest.mark.parametrize("name", TARGETS)
+def test_rankings_are_of_the_published_schema(rankings, name):
+    jsonschema = pytest.importorskip("jsonschema", reason="needs jsonschema")
+    schema = json.loads(PUBLISHED.read_text())
+    validator = jsonschema.validators.validator_for(schema)(schema)
+    validator.check_schema(schema)
+    stated = json.loads(rankings[name].to_json())
+    assert [error.message for error in validator.iter_errors(stated)] == []
+    assert list(validator.iter_errors({**stated, "rows": 3}))
+    assert list(validator.iter_errors({**stated, "schema": SCHEMA + 1}))
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("{", "expected JSON as its to_json writes it"),
+        ("[]", f"expected JSON of schema {SCHEMA}, got none"),
+        ('{"schema": 99}', f"expected JSON of schema {SCHEMA}, got schema 99; make it anew"),
+        (f'{{"schema": {SCHEMA}}}', "got another at target: Field required"),
+        (f'{{"schema": {SCHEMA}, "target": 3}}', "got another at target: Input should be a valid"),
+        (f'{{"schema": {SCHEMA}, "num_rows": NaN}}', "Ranking: expected the JSON of a Ranking"),
+    ],
+)
+def test_another_text_is_refused_with_a_sentence(text, sentence):
+    with pytest.raises(fa.FeatalignError, match=r"^Ranking: ") as caught:
+        fa.Ranking.from_json(text)
+    assert sentence in str(caught.value)
+
+
+def test_a_score_of_another_type_is_refused(rankings):
+    stated = json.loads(rankings["classes"].to_json())
+    stated["rows"][0]["scores"]["knn"]["value"] = "0.9"
+    with pytest.raises(fa.FeatalignError, match=r"rows\.0\.scores\.knn\.value"):
+        fa.Ranking.from_json(json.dumps(stated))
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        ScoreResult(0.25, interval=(0.1, 0.4), note="on a sample", zero=Zero(0.1, 0.05, 20)),
+        ScoreResult(float("nan"), Status.ONE_CLASS),
+        Evidence(
+            capability="gradients",
+            own={"knn": 0.5},
+            twins={"knn": 0.25},
+            curves=Curves(sizes=(10, 20), source=(0.5, None), twin=(0.25, 0.3)),
+            advantage=-0.1,
+        ),
+        Evidence(capability="features"),
+        Request(sources=("zoo/*",), target="sklearn:digits", scorers=("knn",), layers="all"),
+    ],
+    ids=["score", "no score", "evidence", "no evidence", "request"],
+)
+def test_other_records_come_back_too(record):
+    assert from_plain(type(record), to_plain(record)) == record
+    assert from_json(type(record), to_json(record)) == record
+
+
+def test_results_without_a_value_are_equal_to_themselves():
+    assert ScoreResult(float("nan")) == ScoreResult(np.float64("nan").item())
+    assert math.isnan(ScoreResult().value)
