@@ -1,4 +1,7 @@
-"""Whether this pretrained model will help on my data, by how much, and whether training from scratch is better: ask before paying for fine-tuning."""
+"""Whether a pretrained model will help on my data, asked before paying for fine-tuning.
+
+featalign says by how much the model will help, and whether training from scratch is better.
+"""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

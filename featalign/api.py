@@ -98,11 +98,14 @@ def load_target(
     text: str | None = None,
     image: str | None = None,
 ) -> Target:
-    """A labelled dataset: a folder of class folders, .npz, .csv, .jsonl(.gz), .parquet, hf:NAME@REVISION, or sklearn:NAME.
+    """A labelled dataset from an address.
+
+    The address is a folder of class folders, a file .npz, .csv, .jsonl(.gz) or .parquet,
+    hf:NAME@REVISION, or sklearn:NAME.
 
     `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text`
-    and `image` name the columns of a table where they are not obvious. Raises FeatalignError,
-    naming file and line, for data that cannot be used.
+    and `image` name the columns of a table where they are not obvious. The function raises
+    FeatalignError, naming file and line, for data that cannot be used.
 
     >>> load_target("sklearn:digits", subset=300)
     Target('sklearn:digits', 300 images, 10 classes)
@@ -138,7 +141,9 @@ def embed(
     batch_size: int = 256,
     progress: bool | None = None,
 ) -> dict[str, Embedding]:
-    """The target's embeddings under a source by layer, computed only as far as the cache does not have them.
+    """The target's embeddings under a source, by layer.
+
+    They are computed only as far as the cache does not have them.
 
     `layers`: names, "all", or None for the source's default. Read them with `blocks()` or
     `read_all()`. Raises FeatalignError for a layer that does not exist, or when source and target
@@ -169,7 +174,10 @@ def rank(
     share: float = SHARE,
     calibration: str | os.PathLike[str] | None = None,
 ) -> Ranking:
-    """Candidate sources ranked on a target, best first: by the forecast accuracy, or by the linear probe (ridge probe) where there is no forecast.
+    """Candidate sources ranked on a target, best first.
+
+    The order is that of the forecast accuracy, or of the linear probe (ridge probe) where there is
+    no forecast.
 
     Parameters
     ----------
@@ -281,7 +289,9 @@ def screen(
     calibration: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> "Screening":
-    """Which sources are worth training on a target: at most `keep` of them, each of the others with the reason why not, and what it cost to tell.
+    """Which sources are worth training on a target: at most `keep` of them.
+
+    Each of the others comes with the reason why not, and the whole with what it cost to tell.
 
     From the cache alone those are dropped that are worse than the last of the best `keep` with a
     probability of 0.95, then what is beyond `keep`. With a `budget`, counted in trainings (one
@@ -289,7 +299,8 @@ def screen(
     starting from the forecast; a source stops where its runs show negative transfer. Raises
     FeatalignError as `rank` does, and for a target without classes.
 
-    >>> found = screen(["zoo/resnet_digits", "zoo/resnet_noise"], load_target("sklearn:digits", subset=100), keep=1)
+    >>> digits = load_target("sklearn:digits", subset=100)
+    >>> found = screen(["zoo/resnet_digits", "zoo/resnet_noise"], digits, keep=1)
     >>> found.kept, [each.source for each in found.dropped]
     (('zoo/resnet_digits',), ['zoo/resnet_noise'])
     """
@@ -355,7 +366,10 @@ def fine_tune(
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
 ) -> "FineTuned":
-    """Really train an arm of a source on a target: accuracy on held-out rows with its interval, curve, seconds, and the setting that was chosen.
+    """Really train an arm of a source on a target.
+
+    The result holds the accuracy on held-out rows with its interval, the curve, the seconds, and
+    the setting that was chosen.
 
     Parameters
     ----------

@@ -25,9 +25,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Labels:
-    """Labels as the scorers read them: class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets (N, K).
+    """Labels as the scorers read them.
 
-    `classes` are the original values in the order of the indices; empty unless the task is
+    They are class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets
+    (N, K).
+
+    `classes` are the original values in the order of the indices; they are empty unless the task is
     classification.
     """
 
@@ -97,7 +100,9 @@ def check_features(features: object, *, name: str = "features") -> np.ndarray:
 
 
 def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labels:
-    """Labels as class indices 0..C-1 without gaps, as columns of zeros and ones, or as float targets.
+    """Labels as the scorers read them, from labels as they come.
+
+    They become class indices 0..C-1 without gaps, columns of zeros and ones, or float targets.
 
     Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N,
     1). Booleans, or integers 0 and 1, in shape (N, K) are multi-label: any number of labels a row.

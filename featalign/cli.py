@@ -104,7 +104,10 @@ def rank(
         typer.Option(help="Also write a picture of the expected gain against the number of rows."),
     ] = None,
 ) -> None:
-    """Rank sources on a target, best first: forecast of accuracy and gain over scratch, verdict, scores."""
+    """Rank sources on a target, best first.
+
+    A row has the forecast of accuracy and of gain over scratch, the verdict, and the scores.
+    """
     from featalign import api
 
     keep_compiled()

@@ -129,9 +129,8 @@ def cache_export(
         )
     embedding = store.open(found[0].key)
     assert embedding is not None
-    print(
-        f"written to {export_embedding(embedding, path, compression=compression, overwrite=overwrite)}"
-    )
+    written = export_embedding(embedding, path, compression=compression, overwrite=overwrite)
+    print(f"written to {written}")
 
 
 @cache_app.command("import")

@@ -1,4 +1,4 @@
-"""featalign validate: really train, and measure how well scores and forecasts agree with what came out."""
+"""featalign validate: real training, and how well scores and forecasts agree with what came out."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,11 @@ def evidence(
     ] = None,
     cache: Cache = None,
 ) -> None:
-    """Add what the cache says of each source on each part of a grid: scores of source and twins, tangent accuracies; in several processes, too."""
+    """Add what the cache says of each source on each part of a grid.
+
+    That is the scores of source and twins, and tangent accuracies. Several processes may do it at
+    once.
+    """
     from featalign.validation.gathering import run_evidence
 
     into = path or grid.with_name("evidence.jsonl")
@@ -72,7 +76,10 @@ def short(
     ] = None,
     cache: Cache = None,
 ) -> None:
-    """Add short runs of each source, and from scratch, on each part of a grid: half a training, looked at on the way; in several processes, too."""
+    """Add short runs of each source, and from scratch, on each part of a grid.
+
+    A short run is half a training, looked at on the way. Several processes may do it at once.
+    """
     from featalign.validation.gathering import run_short
 
     into = path or grid.with_name("short.jsonl")

@@ -1,4 +1,7 @@
-"""The errors featalign raises for bad input: always a sentence for the user, never a traceback in the shell."""
+"""The errors featalign raises for bad input.
+
+An error is always a sentence for the user, never a traceback in the shell.
+"""
 
 
 class FeatalignError(ValueError):

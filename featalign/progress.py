@@ -13,9 +13,10 @@ def _silent(description: str, found: int, done: int, total: int) -> None:
 
 @contextmanager
 def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
-    """A function `report(description, found, done, total)` that draws one bar per description: rows found in the cache and rows done.
+    """A function `report(description, found, done, total)` that draws one bar per description.
 
-    `show` None means: when standard error is a terminal.
+    A bar shows the rows found in the cache and the rows done. `show` None means: when standard
+    error is a terminal.
     """
     if not (sys.stderr.isatty() if show is None else show):
         yield _silent

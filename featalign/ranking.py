@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RankingRow:
-    """One source and layer: its scores, its forecasts (from the cache, then with short runs), and the verdict.
+    """One source and layer, with what a ranking says of it.
+
+    That is its scores, its forecasts (from the cache, then with short runs), and the verdict.
 
     `accuracy`, `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last
     forecast, the best informed; None where there is none. `evidence` are the numbers that forecasts

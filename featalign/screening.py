@@ -1,4 +1,7 @@
-"""Screening: which sources are worth training, by forecast and, with a budget, by real short runs of those that are left."""
+"""Screening: which sources are worth training.
+
+It goes by the forecast and, with a budget, by real short runs of those that are left.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,7 +22,10 @@ FOLDS = 2  # networks of a short run
 
 @dataclass(frozen=True)
 class Dropped:
-    """A source that is not worth training, why, and how many trainings had been spent when it was dropped."""
+    """A source that is not worth training, and why.
+
+    It says how many trainings had been spent when the source was dropped.
+    """
 
     source: str
     reason: str
@@ -76,7 +82,9 @@ def screen_by(
     budget: float | None,
     calibration: Calibration,
 ) -> Screening:
-    """Drop what is dominated, then halve what is left by ever longer short runs while the budget lasts.
+    """Drop what is dominated, then halve what is left by ever longer short runs.
+
+    The halving lasts while the budget does.
 
     `rank(names, share)` ranks the sources of these names, with short runs of a share of a training,
     or none. After the forecast from the cache each source goes whose probability of being worse
@@ -147,7 +155,11 @@ def screen_by(
 def undominated(
     ranking: Ranking, keep: int, calibration: Calibration
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """The sources that may be among the best `keep`, and those that are worse than the last of these with a probability of 0.95, with the reason."""
+    """The sources that may be among the best `keep`, and those that may not.
+
+    The latter are worse than the last of the best with a probability of 0.95, and come with the
+    reason.
+    """
     rows = ranking.rows
     if len(rows) <= keep or rows[keep - 1].accuracy is None:
         return [row.source for row in rows], []
@@ -160,7 +172,10 @@ def undominated(
         if chance >= DOMINATED:
             assert row.accuracy is not None
             assert bar.accuracy is not None
-            expected = f"expected accuracy {row.accuracy.value:.1%} against {bar.accuracy.value:.1%} of {bar.source}"
+            expected = (
+                f"expected accuracy {row.accuracy.value:.1%} against {bar.accuracy.value:.1%} of "
+                f"{bar.source}"
+            )
             gone.append((row.source, f"{expected}, worse with a probability of {chance:.0%}"))
         else:
             left.append(row.source)
@@ -170,7 +185,10 @@ def undominated(
 def worse_probability(
     row: RankingRow, other: RankingRow, calibration: Calibration, num_rows: int
 ) -> float:
-    """The probability that a source ends below another one on the same target: Φ(difference / deviation of a difference of two errors there)."""
+    """The probability that a source ends below another one on the same target.
+
+    It is Φ(difference / deviation of a difference of two errors there).
+    """
     from scipy.stats import norm
 
     if row.accuracy is None or other.accuracy is None or row.forecast is None:

@@ -1,4 +1,7 @@
-"""The shell in this process, and what tests say at the end: the lines they add to `user_properties` under the name "count"."""
+"""The shell in this process, and what tests say at the end.
+
+What they say are the lines they add to `user_properties` under the name "count".
+"""
 
 import os
 import sys

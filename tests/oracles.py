@@ -34,7 +34,10 @@ def centred(features):
 
 
 def logme(features, labels):
-    """The log density of each label column under N(0, I/β + F Fᵀ/α), taken along the left singular vectors of F, at its own α and β."""
+    """The log density of each label column under N(0, I/β + F Fᵀ/α).
+
+    It is taken along the left singular vectors of F, at the column's own α and β.
+    """
     return float(np.mean([log_evidence(features, column) for column in label_matrix(labels).T]))
 
 
@@ -301,7 +304,10 @@ def lfc(features, labels):
 
 
 def principal_components(features):
-    """All components that are not rounding, each with a third moment that is not negative, and their shares of the variance."""
+    """All components that are not rounding, and their shares of the variance.
+
+    Each component has a third moment that is not negative.
+    """
     left, values, _ = np.linalg.svd(centred(features), full_matrices=False)
     live = values > max(features.shape) ** 0.5 * np.finfo(float).eps ** 0.5 * values[0]
     components = (left * values)[:, live]
@@ -323,7 +329,10 @@ def parc(features, labels):
 
 
 def pactran(features, labels):
-    """The bound at the weights that scikit-learn finds: λσ² = N, so that C = 1 (2 for the one column it keeps with two classes)."""
+    """The bound at the weights that scikit-learn finds.
+
+    λσ² = N, so that C = 1 (2 for the one column it keeps with two classes).
+    """
     rows, count, classes = centred(features), len(labels), labels.max() + 1
     model = LogisticRegression(
         C=2 if classes == 2 else 1, solver="newton-cholesky", tol=1e-10, max_iter=1000
@@ -341,7 +350,10 @@ def pactran(features, labels):
 
 
 def nleep(features, labels):
-    """LEEP of a mixture of Gaussians with diagonal covariances, from clusters that were split at their means."""
+    """LEEP of a mixture of Gaussians with diagonal covariances.
+
+    The Gaussians are of clusters that were split at their means.
+    """
     components, shares = principal_components(features)
     kept = next(number for number in range(1, len(shares) + 1) if shares[:number].sum() >= 0.8)
     rows = components[:, :kept] / components[:, 0].std()
@@ -374,7 +386,10 @@ def nleep(features, labels):
 
 
 def leep(probabilities, labels):
-    """The log of each label's probability, by chance of the source's class and of the label given that class."""
+    """The log of each label's probability.
+
+    It is that by chance of the source's class and of the label given that class.
+    """
     total = 0.0
     for row, label in zip(probabilities, labels, strict=True):
         likelihood = 0.0
@@ -415,7 +430,10 @@ def coding_rate(rows):
 
 
 def gbc(features, labels, *, spherical=False):
-    """The Bhattacharyya coefficients of all ordered pairs of Gaussians, from their covariance matrices."""
+    """The Bhattacharyya coefficients of all ordered pairs of Gaussians.
+
+    They are computed from the covariance matrices.
+    """
     gaussians = []
     for members in class_rows(features, labels):
         variances = (
@@ -447,7 +465,10 @@ def within_covariance(features, labels):
 
 
 def discriminant_posterior(features, labels, shrinkage):
-    """Posteriors (N, C) of Gaussian classes whose common covariance is shrunk towards its mean variance."""
+    """Posteriors (N, C) of Gaussian classes.
+
+    Their common covariance is shrunk towards its mean variance.
+    """
     covariance = within_covariance(features, labels)
     shrunk = (1 - shrinkage) * covariance + shrinkage * np.trace(covariance) / len(
         covariance
@@ -477,7 +498,10 @@ def sfda(features, labels):
 
 
 def lda(features, labels):
-    """The posterior of each row's class under the discriminant fitted to the other rows, with the shrinkage of all rows."""
+    """The posterior of each row's class under the discriminant fitted to the other rows.
+
+    The shrinkage is that of all rows.
+    """
     count, width = features.shape
     _, shrinkage = ledoit_wolf(features - class_mean_rows(features, labels), assume_centered=True)
     average = np.trace(within_covariance(features, labels)) / width
@@ -575,7 +599,10 @@ def label_overlap(features, labels):
 
 
 def spectral_alignment(features, labels):
-    """Generalised cross-validation from the hat matrix itself, over the variance of the labels, at the best of the ridges and of none at all."""
+    """Generalised cross-validation from the hat matrix itself.
+
+    It is taken over the variance of the labels, at the best of the ridges and of none at all.
+    """
     rows, targets, degrees = centred(features), standardised_columns(labels), len(features) - 1
     gram = rows @ rows.T
     eigenvalues = np.linalg.eigvalsh(gram)
@@ -591,7 +618,10 @@ def spectral_alignment(features, labels):
 
 
 def tangent_probe(draws, labels, folds):
-    """Held-out accuracy of ridge regression in the joined columns of activations and gradients, mean over draws."""
+    """Held-out accuracy of ridge regression, mean over draws.
+
+    The columns are those of activations and gradients joined.
+    """
     return float(
         np.mean([tangent_hits(features, gradients, labels, folds) for features, gradients in draws])
     )

@@ -25,7 +25,9 @@ class ScorerRow:
     name: str
     oracle: Callable[..., float]
     relative: float = 1e-9
-    rows_off: int = 0  # for shares of rows: how many rows may be decided otherwise, because the value counts rows near a border
+    # for shares of rows: how many rows may be decided otherwise, because the value counts rows near
+    # a border
+    rows_off: int = 0
     regression: bool = False
     order: Literal["none", "classes", "folds"] = "none"
     alike: Literal["value", "constant", "constant at zero", "undefined at zero"] = "value"

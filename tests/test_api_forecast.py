@@ -144,7 +144,10 @@ def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
 
 
 def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
-    """Its gradients have no twins of their own to be compared with: those of the reference are another network's."""
+    """Its gradients have no twins of their own to be compared with.
+
+    Those of the reference are another network's.
+    """
     eyes = fa.flax_source(
         "eyes",
         Network(0),

@@ -1,4 +1,7 @@
-"""The arrows between the parts of the package, read from the syntax tree, and what importing it loads."""
+"""The arrows between the parts of the package, and what importing it loads.
+
+The arrows are read from the syntax tree.
+"""
 
 import ast
 import subprocess
@@ -139,7 +142,10 @@ def test_every_room_but_the_doors_has_its_arrows():
 
 
 def test_nothing_below_the_hall_reaches_it():
-    """The hall and what stands on it: no room that both wings or the evidence can reach leads back up."""
+    """Nothing below the hall reaches the hall or what stands on it.
+
+    No room that both wings or the evidence can reach leads back up.
+    """
     for start in (*NUMBERS, *WORLD, "ranking", "progress", "evidence", "screening"):
         reached = {start}
         while more := set().union(*(ALLOWED[name] for name in reached)) - reached:
@@ -194,6 +200,9 @@ def test_importing_the_package_loads_nothing_heavy():
 
 
 def test_importing_the_api_leaves_the_precision_as_it_was():
-    code = "import jax; {}; before = jax.config.jax_enable_x64; import featalign.api; print(before, jax.config.jax_enable_x64)"
+    code = (
+        "import jax; {}; before = jax.config.jax_enable_x64; import featalign.api; "
+        "print(before, jax.config.jax_enable_x64)"
+    )
     assert run(code.format("pass")) == "False False"
     assert run(code.format("jax.config.update('jax_enable_x64', True)")) == "True True"

@@ -294,7 +294,10 @@ def test_text_from_python_with_a_function(tmp_path):
 
 @pytest.fixture
 def features(tmp_path, monkeypatch):
-    """A target of numbers, and two files of features beside it: one that tells its classes apart and one of noise."""
+    """A target of numbers, and two files of features beside it.
+
+    One tells its classes apart and one is noise.
+    """
     monkeypatch.chdir(tmp_path)
     labels = np.arange(80) % 2
     inputs = random.normal(size=(80, 4))
@@ -456,8 +459,16 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
 
 
 def test_help_and_version_are_quick_and_light():
-    script = "import sys; sys.argv = ['featalign', '--help']\nfrom featalign.cli import main\ntry: main()\nexcept SystemExit: pass\n"
-    script += "print('heavy:', sorted({'jax', 'flax', 'h5py', 'matplotlib', 'sklearn', 'pandas'} & set(sys.modules)))"
+    script = (
+        "import sys; sys.argv = ['featalign', '--help']\n"
+        "from featalign.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+    )
+    script += (
+        "print('heavy:', sorted({'jax', 'flax', 'h5py', 'matplotlib', 'sklearn', 'pandas'} "
+        "& set(sys.modules)))"
+    )
     environment = {**os.environ, "COLUMNS": "100"}
     shown = subprocess.run(
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environment

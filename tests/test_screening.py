@@ -1,4 +1,7 @@
-"""Screening by rankings made by hand: what is dropped when and why, what it costs, and what it never does. One small real one at the end."""
+"""Screening by rankings made by hand, and one small real one at the end.
+
+This tests what is dropped when and why, what it costs, and what it never does.
+"""
 
 import itertools
 import json
@@ -57,7 +60,10 @@ def ranking_of(rows, failures=None):
 
 
 class World:
-    """Ranks sources by accuracies that are known, differently after short runs where `later` says so, and remembers what it was asked."""
+    """A world that ranks sources by accuracies that are known.
+
+    It ranks differently after short runs where `later` says so, and remembers what it was asked.
+    """
 
     def __init__(
         self, accuracies, *, later=None, losses=None, kinds=None, failures=None, failing_later=()
@@ -137,7 +143,11 @@ def test_what_is_dominated_is_dropped_with_its_numbers():
 
 
 def test_the_probability_of_being_worse_is_that_of_a_difference_of_two_errors():
-    """Against draws: both accuracies with independent errors of the spread that sources have among each other."""
+    """The probability agrees with draws.
+
+    In a draw both accuracies have independent errors of the spread that sources have among each
+    other.
+    """
     random = np.random.default_rng(0)
     for apart in (0.0, 0.02, 0.05, 0.1):
         one, other = row_of("a", 0.7), row_of("b", 0.7 + apart)
@@ -205,7 +215,10 @@ def test_no_more_than_the_budget_is_spent_and_none_of_it_is_left_that_would_do(b
 
 
 def test_a_budget_that_is_just_enough_is_enough():
-    """Three sources for a tenth of a training in two halves each, from the source and from scratch: 1.2 trainings."""
+    """The budget is just that of three sources: 1.2 trainings.
+
+    Each runs for a tenth of a training in two halves, from the source and from scratch.
+    """
     world = World({"a": 0.8, "b": 0.79, "c": 0.78})
     screened(world, 1, budget=1.2)
     assert world.rungs == [(3, 0.1)]
@@ -269,7 +282,11 @@ def test_it_is_told_in_words_and_as_plain_data():
 
 
 def test_any_world_keeps_its_promises():
-    """Random rankings, losses, kinds and failures: the promises that `screened` checks hold, and no source that was dropped is asked for again."""
+    """Random rankings, losses, kinds and failures keep the promises.
+
+    The promises are those that `screened` checks, and that no source that was dropped is asked for
+    again.
+    """
     random = np.random.default_rng(0)
     for _ in range(60):
         names = [f"s{place}" for place in range(int(random.integers(2, 12)))]

@@ -1,1 +1,4 @@
-"""Features are fate: the theory reproduced, and what it says about distances and about real networks."""
+"""Features are fate: the theory reproduced, and set against real networks.
+
+It is asked what the theory says about distances, too.
+"""

@@ -1,4 +1,6 @@
-"""Regenerates every figure and results.json: python -m experiments.features_are_fate [--quick] [--stage NAME ...].
+"""Make every figure and results.json anew.
+
+    python -m experiments.features_are_fate [--quick] [--stage NAME ...]
 
 A stage that results.json already holds, with the same settings, is left alone (`--anew` forgets it
 first); one that was stopped goes on from its last part. `real networks` measures zoo networks on
@@ -100,7 +102,10 @@ def run_stage(name: str, plan: Any, results: Found, path: Path) -> None:
 
 
 def run_real(names: Sequence[str], chosen: argparse.Namespace, results: Found, path: Path) -> None:
-    """Measure what pairs with records lack, and compare all that is measured with the records: both at every run, since records grow."""
+    """Measure what pairs with records lack, and compare all that is measured with the records.
+
+    Both are done at every run, since records grow.
+    """
     records = read_records(chosen.records)
     if "real networks" in names:
         pairs = list(dict.fromkeys((pair.source, pair.target) for pair in ground_truth(records)))

@@ -1,4 +1,7 @@
-"""Gradient descent on a two-layer linear network, in the eigenbasis of the rows it is trained on."""
+"""Gradient descent on a two-layer linear network.
+
+It goes in the eigenbasis of the rows that the network is trained on.
+"""
 
 from dataclasses import dataclass
 from functools import partial
@@ -108,7 +111,10 @@ def _descend_all(eigenvalues, right_sides, starts, decays, max_steps, tolerance)
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """First layers (R, K, d, m), last layers (R, K, m) and steps taken (R, K) of R draws with K right sides each."""
+    """First layers (R, K, d, m), last layers (R, K, m) and steps taken (R, K).
+
+    They are those of R draws with K right sides each.
+    """
 
     first: np.ndarray
     last: np.ndarray
@@ -132,9 +138,10 @@ def descend_all(
     max_steps: int,
     tolerance: float,
 ) -> Trained:
-    """`descend` for R draws with K right sides each: eigenvalues (R, d), right sides (R, K, d), first layers (R, d, m), last layers (R, m).
+    """`descend` for R draws with K right sides each.
 
-    `decays` (R, K), zero by default. In the precision of the arrays.
+    Arguments are eigenvalues (R, d), right sides (R, K, d), first layers (R, d, m), last layers
+    (R, m), and `decays` (R, K), zero by default. Descent is in the precision of the arrays.
     """
     decays = np.zeros(right_sides.shape[:2], right_sides.dtype) if decays is None else decays
     starts = Weights(jnp.asarray(first.swapaxes(1, 2)), jnp.asarray(last))

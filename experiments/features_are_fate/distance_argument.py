@@ -21,7 +21,9 @@ from featalign.distances.registry import measure
 from featalign.validation.agreement import sign_agreement
 
 SHARE = 0.5  # θ = 45 degrees
-ACTIVATED = 1e-3  # singular values of the first layer above this share of the largest are features, the rest is what the start left
+# singular values of the first layer above this share of the largest are features, the rest is what
+# the start left
+ACTIVATED = 1e-3
 SOURCE_ROWS = 1000
 
 
@@ -41,7 +43,10 @@ QUICK_DISTANCES = DistancePlan(QUICK, (0.5, 1.5), 1, 4)
 def run_distances(
     plan: DistancePlan, stored: dict[str, Any], save: Save, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Exact distances of the two laws of (x, y), estimates from samples, and the gain that label overlap and the scratch curve forecast."""
+    """Exact distances of the two laws of (x, y), and estimates from samples.
+
+    Beside them is the gain that label overlap and the scratch curve forecast.
+    """
     found = {name: stored[name] for name in ("samples", "overlap") if name in stored}
     found["law"] = law_distances(SHARE * math.pi / 2, NOISE, plan.simulation.width)
     found["fixed rows"] = _at_fixed_rows(plan.simulation, results["phase"])
@@ -99,7 +104,10 @@ def _covariance(angle: float, noise: float) -> np.ndarray:
 
 
 def _samples(plan: DistancePlan, slices: dict[str, Any]) -> dict[str, Any]:
-    """Mean estimates from 1000 source rows and n target rows of (x, y), at 45 degrees and at 0, where both have one law."""
+    """Mean estimates from 1000 source rows and n target rows of (x, y).
+
+    They are at 45 degrees and at 0, where both have one law.
+    """
     del slices
     width, found = plan.simulation.width, {}
     for ratio in plan.ratios:
@@ -123,11 +131,13 @@ def _joint(rows: int, width: int, angle: float, seed: int) -> np.ndarray:
 
 
 def _overlap(plan: DistancePlan, slices: dict[str, Any]) -> dict[str, Any]:
-    """The gain forecast from the label overlap of the pretrained features on the target rows, and the measured scratch curve, by ratio.
+    """The gain forecast from the label overlap of the pretrained features, by ratio.
 
-    With v the label's variance, s the overlap and R the risk from scratch: (R + σ²) - v (1 - s)(1 +
-    1 / (n - 2)), both errors on noisy labels. `label_overlap` is the share of the label in the span
-    of the features less what chance gives, s (1 - r / (n - 1)).
+    The overlap is on the target rows; the forecast also takes the measured scratch curve.
+
+    With v the label's variance, s the overlap and R the risk from scratch, the forecast is (R + σ²)
+    - v (1 - s)(1 + 1 / (n - 2)), both errors on noisy labels. `label_overlap` is the share of the
+    label in the span of the features less what chance gives, s (1 - r / (n - 1)).
     """
     simulation = plan.simulation
     firsts, _ = pretrained(simulation)

@@ -8,7 +8,9 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Draw:
-    """X^T X / n = V Λ V^T of Gaussian rows X (n, d), and V^T X^T ε / n for noise ε of unit variance.
+    """Gaussian rows X (n, d) and noise ε of unit variance, as descent needs them.
+
+    That is X^T X / n = V Λ V^T, and V^T X^T ε / n.
 
     The gradient of the mean squared error depends on the data through Λ and V^T X^T y / n = Λ V^T β
     + σ `noise` alone. In the basis V each step costs d times the hidden width instead of n times d,
@@ -28,7 +30,10 @@ class Draw:
         return self.eigenvalues * teachers + noise * self.noise
 
     def interpolators(self, right_sides: np.ndarray) -> np.ndarray:
-        """The least-squares solutions of least norm (A, d) in the basis, which training from scratch tends to."""
+        """The least-squares solutions of least norm (A, d) in the basis.
+
+        Training from scratch tends to them.
+        """
         live = self.eigenvalues > 0
         return np.where(live, right_sides / np.where(live, self.eigenvalues, 1.0), 0.0)
 
@@ -51,7 +56,10 @@ def draw_rows(rows: int, width: int, seed: int) -> Draw:
 def initial_weights(
     width: int, hidden: int, scale: float, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """First layer (d, m), scale N(0, 1/d), and last layer (m,), scale N(0, 1), as in the published code."""
+    """First layer (d, m) and last layer (m,), as in the published code.
+
+    The first has the scale N(0, 1/d), the last N(0, 1).
+    """
     random = np.random.default_rng([seed, width, hidden, 7])
     return scale * random.normal(size=(width, hidden)) / np.sqrt(width), scale * random.normal(
         size=hidden

@@ -155,7 +155,10 @@ def predictors(results: Results) -> Figure:
 
 
 def question(results: Results) -> Figure:
-    """Efficiency, the share of scratch's error that transfer takes off, over the size of the target and the overlap: theory and study."""
+    """Efficiency over the size of the target and the overlap, in theory and study.
+
+    It is the share of scratch's error that transfer takes off.
+    """
     figure = Figure(figsize=(10.5, 4.3), layout="constrained")
     left, right = figure.subplots(1, 2)
     norm = Normalize(-0.5, 0.5)

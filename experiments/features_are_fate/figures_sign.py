@@ -1,4 +1,7 @@
-"""The argument about distances at a glance: the sign of the gain over the number of rows, and everything a distance knows."""
+"""The argument about distances at a glance.
+
+It shows the sign of the gain over the number of rows, and everything a distance knows.
+"""
 
 import math
 from typing import Any

@@ -1,4 +1,7 @@
-"""The phase diagrams: simulated risks over angle, ratio and noise, and how well the formulas describe them."""
+"""The phase diagrams: simulated risks over angle, ratio and noise.
+
+They also show how well the formulas describe the risks.
+"""
 
 from typing import Any
 
@@ -122,7 +125,10 @@ def agreement(plan: Plan, cells: dict[str, Any]) -> dict[str, Any]:
 
 
 def _slopes(plan: Plan, cells: dict[str, Any], noise: float) -> dict[str, Any]:
-    """Least-squares slopes of the simulated gain over the formula's, below γ = 1 and away from it: pooled, and through each ratio."""
+    """Least-squares slopes of the simulated gain over the formula's.
+
+    They are taken below γ = 1 and away from it: pooled, and through each ratio.
+    """
     below = [place for place, ratio in enumerate(plan.ratios) if ratio < 1 - BAND + 1e-9]
     simulated, expected = (
         gains(plan, cells, "fine-tuning", noise)[below],

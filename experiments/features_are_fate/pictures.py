@@ -1,4 +1,7 @@
-"""Images that zoo sources were pretrained on and images of targets, as pixels in [0, 1] of the zoo's size."""
+"""Images that zoo sources were pretrained on, and images of targets.
+
+They are pixels in [0, 1] of the zoo's size.
+"""
 
 from pathlib import Path
 
@@ -15,7 +18,10 @@ SMALL = 8
 
 
 def pretraining_pixels(recipe: Recipe, data: Path, rows: int) -> np.ndarray:
-    """Pixels (rows, 32, 32, 3) of a draw of the training images of a recipe, spoiled as its training had them (experiments/zoo/datasets.py)."""
+    """Pixels (rows, 32, 32, 3) of a draw of the training images of a recipe.
+
+    They are spoiled as the recipe's training had them (experiments/zoo/datasets.py).
+    """
     random = np.random.default_rng(0)
     stored, total = _open(data / f"{recipe.dataset}.npz")
     chosen = random.permutation(total)[: recipe.limit] if recipe.limit else np.arange(total)

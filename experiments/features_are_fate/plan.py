@@ -1,4 +1,7 @@
-"""What is simulated: the grid of the published code, and a small one that shows that everything runs."""
+"""What is simulated.
+
+That is the grid of the published code, and a small one that shows that everything runs.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,7 @@
-"""Pretraining: gradient descent on the source, and what it makes of the singular values of the first layer."""
+"""Pretraining: gradient descent on the source.
+
+What it makes of the singular values of the first layer is looked at, too.
+"""
 
 from functools import cache
 from typing import Any
@@ -17,7 +20,10 @@ SOURCE_SEED = 90_000
 
 @cache
 def pretrained(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
-    """First layers (R, d, m) and last layers (R, m) after gradient descent on the population loss |W v - e_1|² of the source, in float64."""
+    """First layers (R, d, m) and last layers (R, m) after pretraining, in float64.
+
+    Pretraining is gradient descent on the population loss |W v - e_1|² of the source.
+    """
     starts = [
         initial_weights(plan.width, plan.hidden, plan.scale, seed) for seed in range(plan.draws)
     ]
@@ -37,7 +43,10 @@ def pretrained(plan: Plan) -> tuple[np.ndarray, np.ndarray]:
 def pretrained_on_rows(
     plan: Plan, source_ratio: float, noise: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The same after gradient descent on γ_s d noisy rows of the source, turned back into the original basis."""
+    """The same after gradient descent on γ_s d noisy rows of the source.
+
+    Layers are turned back into the original basis.
+    """
     draws = [
         draw_rows(plan.rows(source_ratio), plan.width, SOURCE_SEED + seed)
         for seed in range(plan.draws)
@@ -60,7 +69,10 @@ def pretrained_on_rows(
 
 
 def singular_values(plan: Plan, steps: int = 160, every: int = 4) -> dict[str, Any]:
-    """Singular values of the first layer at its full width (m = d) during pretraining at a constant rate, and the loss."""
+    """Singular values of the first layer at its full width (m = d) during pretraining.
+
+    The rate is constant. Beside the values is the loss.
+    """
     first, last = initial_weights(plan.width, plan.width, plan.scale, seed=0)
     source = np.eye(plan.width)[0]
     found: dict[str, Any] = {

@@ -1,4 +1,8 @@
-"""Zoo networks on targets: features before and after pretraining, and distances between pretraining images and the target's."""
+"""Zoo networks on targets.
+
+This measures features before and after pretraining, and distances between pretraining images and
+the target's.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +37,10 @@ VERSION = 1  # to be raised whenever a number changes its meaning
 
 @dataclass(frozen=True)
 class RealPlan:
-    """How many images of each set are looked at, and of how many sources and targets (None: all that have records)."""
+    """How many images of each set are looked at, and of how many sources and targets.
+
+    None means all that have records.
+    """
 
     rows: int = 300
     sources: int | None = None
@@ -51,7 +58,10 @@ def measure_networks(
     pairs: Sequence[tuple[str, str]],
     data: Path,
 ) -> dict[str, Any]:
-    """For each pair of a source and a target: scores of its features and of its random twin's, and distances in its features and in pixels.
+    """What is measured of each pair of a source and a target.
+
+    That is scores of the source's features and of its random twin's, and distances in its features
+    and in pixels.
 
     A pair is measured again only where the source's weights have changed. Without the image sets,
     what is stored stays as it is.

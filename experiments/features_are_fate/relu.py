@@ -1,4 +1,6 @@
-"""Networks with rectified units: a teacher, a source that lacks some of its neurons, and a student pretrained on the source.
+"""Networks with rectified units: a teacher, a source and a student.
+
+The source lacks some of the teacher's neurons, and the student is pretrained on the source.
 
 f(x) = (1/m) Σ a_i max(0, w_i·x), x ~ N(0, I_d). All expectations over x are closed: E max(0, u·x)
 max(0, v·x) = |u||v| κ(cos) / 2π with κ(ρ) = √(1 - ρ²) + ρ (π - arccos ρ), so that pretraining is
@@ -62,9 +64,10 @@ def products(first: jax.Array, second: jax.Array) -> jax.Array:
 def pretrain(
     neurons: jax.Array, outputs: jax.Array, teacher: jax.Array, weights: jax.Array, steps: int
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Student neurons (m, d) and outputs (m,) after Adam on the population loss towards Σ weights_k max(0, teacher_k·x), and that loss.
+    """Student neurons (m, d) and outputs (m,) after Adam on the population loss, and that loss.
 
-    The rate falls to 0 along a cosine.
+    The student is trained towards Σ weights_k max(0, teacher_k·x). The rate falls to 0 along a
+    cosine.
     """
     target = weights @ products(teacher, teacher) @ weights
 
@@ -108,7 +111,10 @@ def _adam(loss, student, steps):
 def run_relu(
     plan: ReluPlan, stored: dict[str, Any], save: Save, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Errors of linear transfer and from scratch, as shares of the target's E f², and the part of the target outside the learned features."""
+    """Errors of linear transfer and from scratch, as shares of the target's E f².
+
+    Beside them is the part of the target outside the learned features.
+    """
     del results
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     for draw in range(plan.draws):
@@ -192,7 +198,10 @@ def _scratch(
 
 
 def _lines(plan: ReluPlan, cells: dict[str, Any], whose: str) -> dict[str, Any]:
-    """For each number of rows the line through error against the part outside the neurons of source or student: slope, intercept, correlation."""
+    """For each number of rows the line through the errors: slope, intercept, correlation.
+
+    The line is of error against the part outside the neurons of source or student.
+    """
     found = {}
     parts = [cell for name, cell in cells.items() if "ablated" in name]
     outside = np.array([cell[f"outside the {whose}'s neurons"] for cell in parts])

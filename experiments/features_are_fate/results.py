@@ -1,4 +1,7 @@
-"""results.json: what every stage found, written after each part of it, so that a run that was stopped goes on."""
+"""results.json: what every stage found.
+
+It is written after each part of a stage, so that a run that was stopped goes on.
+"""
 
 import json
 import math
@@ -29,7 +32,11 @@ def write_results(path: Path, results: dict[str, Any]) -> None:
 
 
 def plain(value: Any) -> Any:
-    """Arrays as lists, numbers with five digits, None for what is not finite, which JSON has not."""
+    """Values as JSON can hold them.
+
+    Arrays become lists, numbers have five digits, and what is not finite, which JSON has not, is
+    None.
+    """
     if isinstance(value, dict):
         return {str(name): plain(each) for name, each in value.items()}
     if isinstance(value, np.ndarray):

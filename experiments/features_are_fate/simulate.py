@@ -14,7 +14,10 @@ TRAINING_SEED = 50_000
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """R draws of target rows at one ratio, and the targets (R, A, d) and right sides (R, A, d) of A angles."""
+    """R draws of target rows at one ratio, with A angles.
+
+    It has the targets (R, A, d) and right sides (R, A, d) of the angles.
+    """
 
     draws: list[Draw]
     teachers: np.ndarray
@@ -49,7 +52,10 @@ def draw_all(
 def scratch_risks(
     plan: Plan, rows: Rows, *, decays: np.ndarray | None = None, hidden: int | None = None
 ) -> np.ndarray:
-    """Risks (R,) of gradient descent on the first target from small weights, or (R, K) with K weight decays."""
+    """Risks (R,) of gradient descent on the first target from small weights.
+
+    With K weight decays they are (R, K).
+    """
     starts = [
         initial_weights(plan.width, hidden or plan.hidden, plan.scale, TRAINING_SEED + seed)
         for seed in range(len(rows.draws))
@@ -65,7 +71,10 @@ def scratch_risks(
 
 
 def fine_tuning_risks(plan: Plan, rows: Rows, source: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
-    """Risks (R, A) of gradient descent on all weights from pretrained ones: first layers (R, d, m) and last layers (R, m)."""
+    """Risks (R, A) of gradient descent on all weights from pretrained ones.
+
+    The pretrained ones are first layers (R, d, m) and last layers (R, m).
+    """
     first = in_basis(source[0][: len(rows.draws)], rows.bases)
     coefficients = _trained(
         plan, rows, rows.right_sides, (first, source[1][: len(rows.draws)]), None
@@ -74,7 +83,9 @@ def fine_tuning_risks(plan: Plan, rows: Rows, source: tuple[np.ndarray, np.ndarr
 
 
 def linear_transfer_risks(rows: Rows, firsts: np.ndarray, penalty: float) -> np.ndarray:
-    """Risks (R, A) of ridge regression on the frozen first layers (R, d, m): v = (W^T Λ W + λ)⁻¹ W^T b, β = W v.
+    """Risks (R, A) of ridge regression on the frozen first layers (R, d, m).
+
+    The solution is v = (W^T Λ W + λ)⁻¹ W^T b, β = W v.
 
     The penalty 1e-5 of the published code is far above the square of what pretraining leaves in the
     other directions (about 1e-10), so that these do not leak into the fit, and far below 1.
@@ -89,7 +100,10 @@ def linear_transfer_risks(rows: Rows, firsts: np.ndarray, penalty: float) -> np.
 
 
 def interpolator_risks(rows: Rows) -> np.ndarray:
-    """Risks (R, A) of the least-norm interpolator, the limit that training from scratch is said to have."""
+    """Risks (R, A) of the least-norm interpolator.
+
+    It is the limit that training from scratch is said to have.
+    """
     found = np.stack(
         [
             draw.interpolators(sides)

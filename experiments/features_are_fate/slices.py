@@ -1,4 +1,7 @@
-"""Along one line of the phase diagram at a time: sign flips, weight decay, finite source data, and checks of the simulation itself."""
+"""Stages that go along one line of the phase diagram at a time.
+
+They are about sign flips, weight decay, finite source data, and checks of the simulation itself.
+"""
 
 from dataclasses import replace
 from typing import Any
@@ -31,7 +34,10 @@ NEAR, PATIENT_STEPS = (
 def run_slices(
     plan: Plan, stored: dict[str, Any], save: Save, results: dict[str, Any]
 ) -> dict[str, Any]:
-    """Scratch and linear transfer at σ = 0.2 over the ratios of the phase diagram and those between; where the mean gain changes its sign."""
+    """Scratch and linear transfer at σ = 0.2, and where the mean gain changes its sign.
+
+    The ratios are those of the phase diagram and those between.
+    """
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     angles, source = plan.radians(plan.slice_angles), pretrained(plan)
     places, kind = (
@@ -116,7 +122,10 @@ def run_decay(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
 
 
 def run_finite_source(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
-    """Gains of fine-tuning after pretraining on γ_s d noisy rows, over the angles, without noise on the target."""
+    """Gains of fine-tuning after pretraining on γ_s d noisy rows.
+
+    They are over the angles, without noise on the target.
+    """
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     angles, ratios = plan.radians(), [ratio for ratio in (0.25, 0.5, 0.75) if ratio < 1]
     for source_ratio in plan.source_ratios:
@@ -154,7 +163,10 @@ def run_finite_source(plan: Plan, stored: dict[str, Any], save: Save) -> dict[st
 
 
 def run_checks(plan: Plan, stored: dict[str, Any], save: Save) -> dict[str, Any]:
-    """The same few cells with as many hidden units as inputs, and in float64: the changes of the gain."""
+    """The changes of the gain in a few cells that are done again.
+
+    Once they have as many hidden units as inputs, once they are in float64.
+    """
     cells: dict[str, Any] = dict(stored.get("cells", {}))
     wide = replace(plan, hidden=plan.width, draws=3)
     narrow = replace(plan, draws=3)

@@ -33,7 +33,11 @@ HARMFUL = ("zoo/resnet_random_labels", "zoo/resnet_noise", "zoo/resnet_shuffled_
 
 @dataclass(frozen=True)
 class Known:
-    """All that is known of a pair: what was measured in training, of its features, and what the cache says at its number of rows."""
+    """All that is known of a pair.
+
+    That is what was measured in training, of its features, and what the cache says at its number of
+    rows.
+    """
 
     pair: Pair
     features: Mapping[str, Any]
@@ -208,7 +212,10 @@ def _interval(interval: BootstrapInterval) -> list[float | None]:
 
 
 def before_and_after(pairs: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Means over pairs of what features are with fresh and with pretrained weights, and in how many it rose; honest and harmful sources apart."""
+    """Means over pairs of what features are with fresh and with pretrained weights.
+
+    It also says in how many pairs it rose. Honest and harmful sources are apart.
+    """
     found = {}
     for label, harmful in (("honest sources", False), ("harmful sources", True)):
         chosen = [each for name, each in pairs.items() if (name.split()[0] in HARMFUL) == harmful]

@@ -12,7 +12,10 @@ def logme_by_svd(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def logme_by_gram(features: np.ndarray, labels: np.ndarray) -> float:
-    """LogME from the SVD of the D x D Gram matrix, for N > D: the way of the first implementation."""
+    """LogME from the SVD of the D x D Gram matrix, for N > D.
+
+    This is the way of the first implementation.
+    """
     rows = features.astype(np.float64)
     vectors, values, _ = scipy.linalg.svd(rows.T @ rows)
     live = values > 1e-20 * values[0]
@@ -22,7 +25,10 @@ def logme_by_gram(features: np.ndarray, labels: np.ndarray) -> float:
 
 
 def _evidence(left: np.ndarray, values: np.ndarray, width: int, labels: np.ndarray) -> float:
-    """The fixed point of each class, one after the other, stopped as published (11 steps, or a change below 1e-3)."""
+    """The fixed point of each class, one after the other.
+
+    It is stopped as published (after 11 steps, or at a change below 1e-3).
+    """
     count, evidence = len(left), []
     for one in np.unique(labels):
         column = (labels == one).astype(np.float64)

@@ -53,7 +53,10 @@ def in_turn(
     wanted: str,
     note: str = "",
 ) -> list[Line]:
-    """Two lines, of wall time and of processor time: medians over pairs, after one warm-up of each side; the order alternates."""
+    """Two lines, of wall time and of processor time.
+
+    They are medians over pairs, after one warm-up of each side; the order alternates.
+    """
     ours()
     theirs()
     pairs = []

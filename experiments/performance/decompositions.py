@@ -1,4 +1,6 @@
-"""How many threads an eigendecomposition should get: six matrices by all threads, by one, and side by side by one each.
+"""How many threads an eigendecomposition should get.
+
+Six matrices are decomposed by all threads, by one, and side by side by one each.
 
 `python -m experiments.performance.decompositions [alone|beside]` measures alone, or beside two busy
 processes; else both.

@@ -1,4 +1,7 @@
-"""What a forecast costs beside the scores it is made of: python -m experiments.performance.forecast."""
+"""What a forecast costs beside the scores it is made of.
+
+python -m experiments.performance.forecast
+"""
 
 import tempfile
 from pathlib import Path
@@ -33,7 +36,10 @@ def main() -> None:
 
     forecast()
     alone = seconds(forecast)
-    text = f'{{"scores": {scores:.4f}, "scores, twins and forecast": {both:.4f}, "forecast and verdict from evidence": {alone:.6f}}}\n'
+    text = (
+        f'{{"scores": {scores:.4f}, "scores, twins and forecast": {both:.4f}, '
+        f'"forecast and verdict from evidence": {alone:.6f}}}\n'
+    )
     (RESULTS / "forecast.json").write_text(text, encoding="utf-8")
     print(text)
 

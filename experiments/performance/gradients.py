@@ -29,7 +29,10 @@ def images(count: int) -> np.ndarray:
 
 
 def extraction(address: str) -> Line:
-    """Projected gradients of 512 images against the gradient of the sum of the features over the same images, in batches of 64."""
+    """Projected gradients of 512 images against one gradient.
+
+    The one is that of the sum of the features over the same images, in batches of 64.
+    """
     source, batch = fa.load_source(address), images(512)
     gradients, differentiable = gradient_source(source), source.differentiable
     assert differentiable is not None
@@ -52,7 +55,11 @@ def extraction(address: str) -> Line:
 
 
 def comparison(address: str) -> Line:
-    """Gradients and activations of the source and two twins at n = 1000, scores and curve, from an empty cache, against one fine-tuning."""
+    """What scores from gradients cost against one fine-tuning.
+
+    That is gradients and activations of the source and two twins at n = 1000, scores and curve,
+    from an empty cache.
+    """
     source = fa.load_source(address)
     target = fa.Target.from_arrays("noise", images(COUNT), np.arange(COUNT) % 10)
     with_test = fa.Target.from_arrays(

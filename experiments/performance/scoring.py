@@ -278,7 +278,10 @@ def _million() -> tuple[fa.Target, fa.Source]:
 
 
 def _read(folder: str, key: str) -> None:
-    """In a process of its own: score a cached embedding twice, print the seconds of the second and the peak memory in GB."""
+    """In a process of its own: score a cached embedding twice.
+
+    It prints the seconds of the second and the peak memory in GB.
+    """
     from featalign.arrays import Labels
     from featalign.embeddings.store import Store
     from featalign.evidence.scoring import collect, scored

@@ -15,7 +15,10 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table: seconds of ours and of what it is measured against, and the median of their ratios."""
+    """One line of a table.
+
+    It has the seconds of ours and of what it is measured against, and the median of their ratios.
+    """
 
     name: str
     ours: float

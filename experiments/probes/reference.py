@@ -27,7 +27,10 @@ def standardised(features: np.ndarray) -> np.ndarray:
 
 
 def reference(found: Draw) -> dict[str, Any]:
-    """The least objective (P, F) of every penalty and fold, and the held-out hits (P,) of every penalty."""
+    """The least objective (P, F) of every penalty and fold.
+
+    Beside it are the held-out hits (P,) of every penalty.
+    """
     rows, labels = standardised(found.features), found.labels
     folds = stratified_folds(labels, NUM_FOLDS, seed=0)
     start, losses, hits = time.process_time(), [], []

@@ -1,4 +1,7 @@
-"""The study's page: python -m experiments.study makes README.md and its figures from the records and the evidence that ship with featalign."""
+"""The study's page, made from the records and the evidence that ship with featalign.
+
+`python -m experiments.study` makes README.md and its figures.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -51,15 +54,21 @@ def _head(findings: Findings) -> str:
     return f"""# The study: really trained arms
 
 {findings.num_records} records ({arms}) of {len(sources)} sources of the zoo
-on {len(targets)} targets at n = {sizes}. Each arm is trained at two learning rates, a head alone with four penalties, and the best taken by
-validation (a fifth of the rows); accuracy is on up to 1000 test rows that choose nothing. AdamW, batches of 32, 300 steps or 15 epochs,
+on {len(targets)} targets at n = {sizes}. Each arm is trained at two learning rates, a head alone \
+with four penalties, and the best taken by
+validation (a fifth of the rows); accuracy is on up to 1000 test rows that choose nothing. AdamW, \
+batches of 32, 300 steps or 15 epochs,
 whichever is more, the same for every arm.
-Seeds draw rows, batches and fresh weights. A source on the data it was pretrained on is left out. [grid.toml](grid.toml) is the grid;
-`python -m experiments.study.targets` and `featalign validate run experiments/study/grid.toml --records FILE` train it anew, and
+Seeds draw rows, batches and fresh weights. A source on the data it was pretrained on is left out. \
+[grid.toml](grid.toml) is the grid;
+`python -m experiments.study.targets` and `featalign validate run experiments/study/grid.toml \
+--records FILE` train it anew, and
 `python -m experiments.study` makes this page from the records that ship in the package.
 
-The **gain** of a pair (source, target, n) is the accuracy of its best transfer arm, as validation chooses it, less that of training its
-architecture from scratch, mean over seeds. {len(findings.pairs)} pairs: **{gains} gains, {losses} losses beyond noise, {neither} neither**
+The **gain** of a pair (source, target, n) is the accuracy of its best transfer arm, as validation \
+chooses it, less that of training its
+architecture from scratch, mean over seeds. {len(findings.pairs)} pairs: **{gains} gains, {losses} \
+losses beyond noise, {neither} neither**
 (90%: scatter over seeds, and the drawing of the test rows)."""
 
 
@@ -89,8 +98,10 @@ def _noise(findings: Findings) -> str:
             f"{ceiling:.2f} |"
         )
     text = """
-Reliability is the share of the spread of mean accuracies (of the best arm) between sources on one target that is the sources' own; the last
-column is the Kendall tau that a forecast of the true accuracies could expect. A gain within noise counts as neither."""
+Reliability is the share of the spread of mean accuracies (of the best arm) between sources on one \
+target that is the sources' own; the last
+column is the Kendall tau that a forecast of the true accuracies could expect. A gain within noise \
+counts as neither."""
     return "\n".join([*lines, text])
 
 

@@ -1,4 +1,7 @@
-"""How forecasts do on what they were not calibrated on, beside what knows less: tables of the study's page."""
+"""How forecasts do on what they were not calibrated on, beside what knows less.
+
+This makes tables of the study's page.
+"""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -30,7 +33,10 @@ SINGLES = (
     "knn",
     "tangent_gain",
 )
-HEAD = "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau | Kendall tau | regret |"
+HEAD = (
+    "| | AUROC of the sign | Brier | error of the gain | coverage of 90% | width | weighted tau "
+    "| Kendall tau | regret |"
+)
 DEFAULT_SHARE = 0.2
 ITS_ARM = "*Its arm*: mean accuracy of the arm that the verdict names."
 
@@ -56,8 +62,10 @@ def _introduction(examples: Sequence[Example]) -> str:
     ]
     return f"""## Forecasts
 
-Every target is forecast by a calibration that saw no pair of it: weights, penalties, residuals and all. {len(examples)} pairs with evidence of the
-first seed, {signs.count(1)} gains and {signs.count(-1)} losses beyond noise; AUROC and Brier score are on these, everything else is on all pairs.
+Every target is forecast by a calibration that saw no pair of it: weights, penalties, residuals \
+and all. {len(examples)} pairs with evidence of the
+first seed, {signs.count(1)} gains and {signs.count(-1)} losses beyond noise; AUROC and Brier \
+score are on these, everything else is on all pairs.
 Gains and regret are in points. Brackets hold 90% intervals, targets drawn again."""
 
 
@@ -138,7 +146,8 @@ def _others(
         ):
             lines.append(row(f"with short runs, {name} left out", judged(left)))
     text = """
-*Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, compared with fresh networks of the reference
+*Black box*: the zoo's sources as if they were functions: no gradients, no twins of their own, \
+compared with fresh networks of the reference
 architecture. *Features alone*: nothing to compare with either."""
     return "\n".join([*lines, text])
 
@@ -195,8 +204,10 @@ def _shares(records: Records, evidence: Records, short: Records) -> str:
         found = judged(left_out(some, lambda each: each.target, "differentiable"))
         lines.append(row(f"{share:g} | {4 * share:.1f}", found))
     text = """
-A run is a part of the steps of one training at one learning rate; each half of the rows is predicted by a network trained on the other half, from
-the source and from scratch, so that a length of 0.3 costs 1.2 trainings (an arm of the study is two trainings, one a learning rate; scratch is
+A run is a part of the steps of one training at one learning rate; each half of the rows is \
+predicted by a network trained on the other half, from
+the source and from scratch, so that a length of 0.3 costs 1.2 trainings (an arm of the study is \
+two trainings, one a learning rate; scratch is
 shared by sources of one architecture)."""
     return "\n".join([*lines, text])
 

@@ -1,4 +1,7 @@
-"""What screening costs and what it loses: regret of the pick against the trainings spent, replayed from the study's records."""
+"""What screening costs and what it loses.
+
+That is the regret of the pick against the trainings spent, replayed from the study's records.
+"""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -32,10 +35,14 @@ def section(records: Records, evidence: Records, short: Records, folder: Path) -
         for spent, regret in curve:
             lines.append(f"| {name} | {spent:.1f} | {regret:.1f} |")
     text = """
-Replayed from the records, means over targets and sizes: the regret is the best accuracy there less that of the source that would be picked,
-trained by its best arm. *Train everything* picks by the validation accuracy of the first seed's `full` arm. *Successive halving* runs all sources
-for a tenth of a training, the better half for a fifth, and so on, and picks by held-out accuracy. *From the forecast* begins with the better half by
-the forecast from the cache and goes on by the forecast with short runs, which are of source and scratch, so that each costs twice as much. Each row
+Replayed from the records, means over targets and sizes: the regret is the best accuracy there \
+less that of the source that would be picked,
+trained by its best arm. *Train everything* picks by the validation accuracy of the first seed's \
+`full` arm. *Successive halving* runs all sources
+for a tenth of a training, the better half for a fifth, and so on, and picks by held-out accuracy. \
+*From the forecast* begins with the better half by
+the forecast from the cache and goes on by the forecast with short runs, which are of source and \
+scratch, so that each costs twice as much. Each row
 is the pick after another round.
 
 ![regret against the trainings spent](screening.png)"""

@@ -1,4 +1,7 @@
-"""The image sets of the study as archives that featalign loads: python -m experiments.study.targets writes experiments/study/targets/NAME.npz."""
+"""The image sets of the study as archives that featalign loads.
+
+`python -m experiments.study.targets` writes experiments/study/targets/NAME.npz.
+"""
 
 import io
 from pathlib import Path
@@ -23,7 +26,10 @@ NAMES = (
 
 
 def unpack(name: str) -> dict[str, np.ndarray]:
-    """Training and test images, labels and class names of a set that lies as arrays or as JPEG files in an archive."""
+    """Training and test images, labels and class names of a set.
+
+    The set lies as arrays or as JPEG files in an archive.
+    """
     path = DATA / f"{name}.npz"
     if path.exists():
         with np.load(path) as stored:

@@ -1,4 +1,7 @@
-"""BERT, RoBERTa and GPT-2 as their configurations make them, of the size of MiniLM, never trained: python -m experiments.text models."""
+"""BERT, RoBERTa and GPT-2 as their configurations make them, never trained.
+
+They are of the size of MiniLM. `python -m experiments.text models` makes them.
+"""
 
 from collections.abc import Iterator
 from importlib.resources import files
@@ -84,7 +87,10 @@ def _build(name: str, folder: Path) -> None:
 
 
 def _byte_pairs(name: str) -> Any:
-    """A tokenizer of the kind that RoBERTa and GPT-2 have, learnt on the training texts: what is random is the network."""
+    """A tokenizer of the kind that RoBERTa and GPT-2 have.
+
+    It is learnt on the training texts: what is random is the network.
+    """
     import transformers
     from tokenizers import ByteLevelBPETokenizer
 

@@ -1,4 +1,7 @@
-"""The page of the text experiment: python -m experiments.text page makes README.md from what rank has found."""
+"""The page of the text experiment.
+
+`python -m experiments.text page` makes README.md from what rank has found.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

@@ -1,4 +1,7 @@
-"""The candidates ranked on every set, and a head really trained on each: python -m experiments.text rank. Interrupted, it goes on where it was."""
+"""The candidates ranked on every set, and a head really trained on each.
+
+`python -m experiments.text rank` does it. Interrupted, it goes on where it was.
+"""
 
 import sys
 import time
@@ -42,7 +45,10 @@ def load_part(name: str) -> Target:
 
 
 def examined(target: Target) -> Iterator[dict[str, Any]]:
-    """A record for each candidate: its place in the ranking as users get it, and what its head reaches."""
+    """A record for each candidate.
+
+    It has its place in the ranking as users get it, and what its head reaches.
+    """
     candidates = {address: name for name, address in addresses().items()}
     ranking = api.rank(list(candidates), target, seed=SEED)
     if ranking.failures:
@@ -81,7 +87,10 @@ def examined(target: Target) -> Iterator[dict[str, Any]]:
 
 
 def from_words(target: Target) -> dict[str, Any]:
-    """What the words of the same rows reach without any pretraining: their TF-IDF and a logistic regression, by scikit-learn."""
+    """What the words of the same rows reach without any pretraining.
+
+    They are read by their TF-IDF and a logistic regression, by scikit-learn.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegressionCV
     from sklearn.pipeline import make_pipeline

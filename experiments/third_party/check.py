@@ -1,6 +1,6 @@
-"""Whether the networks do what their files say, and what smaller images cost: python -m experiments.third_party check.
+"""Whether the networks do what their files say, and what smaller images cost.
 
-Interrupted, it goes on where it was.
+`python -m experiments.third_party check` finds out. Interrupted, it goes on where it was.
 """
 
 import time
@@ -54,10 +54,10 @@ SIZES = (None, 128, 96, 64)
 
 @dataclass(frozen=True)
 class Checked:
-    """One network on one set at one image size: what its file states, if anything, and what is seen.
+    """One network on one set at one image size.
 
-    `classes` is how many of the network's classes it chose among, `seconds` processor time, with
-    what compiling takes.
+    It has what its file states, if anything, and what is seen. `classes` is how many of the
+    network's classes it chose among, `seconds` is processor time, with what compiling takes.
     """
 
     name: str
@@ -76,10 +76,12 @@ class Checked:
 
 
 def wanted() -> Iterator[tuple[Source, str, float | None, np.ndarray | None]]:
-    """What is checked: a source, on which set, the accuracy its file states, and among which logits it chooses (None: all).
+    """What is checked: a source, on which set, and how.
 
-    Every network whose file states an accuracy on a set at hand; and the ImageNet networks on
-    64-pixel images of 25 of their classes, at their own size and at smaller ones.
+    Beside them are the accuracy its file states, and among which logits it chooses (None: all).
+
+    Checked are every network whose file states an accuracy on a set at hand, and the ImageNet
+    networks on 64-pixel images of 25 of their classes, at their own size and at smaller ones.
     """
     there = [sources.load(name) for name in sources.names()]
     for source in there:
@@ -94,7 +96,10 @@ def wanted() -> Iterator[tuple[Source, str, float | None, np.ndarray | None]]:
 
 
 def imagenet_columns(source: Source) -> np.ndarray:
-    """Which logits are tiny_imagenet25's classes: some networks have a class 0 for the background."""
+    """Which logits are tiny_imagenet25's classes.
+
+    Some networks have a class 0 for the background.
+    """
     return np.array(IMAGENET_PLACES) + int(source.pretraining.num_classes == 1001)
 
 

@@ -1,4 +1,7 @@
-"""How forecasts calibrated on the zoo alone do on networks that others made: a section of the page, and a figure."""
+"""How forecasts calibrated on the zoo alone do on networks that others made.
+
+This makes a section of the page, and a figure.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -48,7 +51,10 @@ def section() -> str:
 
 
 def examples() -> tuple[list[Example], list[Example]]:
-    """Pairs of the zoo as the shipped calibration was made from, and those of the networks that others made."""
+    """Pairs of the zoo, and those of the networks that others made.
+
+    The shipped calibration was made from the former.
+    """
     zoo, evidence = read_records(shipped.RECORDS), read_records(shipped.EVIDENCE, key=EVIDENCE_KEY)
     own = strangers_of(
         zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY)
@@ -83,10 +89,14 @@ def _introduction(own: Sequence[Example]) -> str:
     sizes = ", ".join(map(str, sorted({each.situation.num_rows for each in own})))
     return f"""## The forecast on networks that nobody here made
 
-{len(sources)} of them really trained, from their own and from fresh weights, on {len(targets)} targets at n = {sizes} with the budget of the study:
-{len(own)} pairs, {gains} gains and {losses} losses beyond noise. Every forecast is fitted on the zoo alone, without the target: it has seen neither
-network nor data. With the errors that it makes on targets of the zoo, its 90% intervals are too narrow for strangers; so what ships has intervals
-made of the errors on these networks, and here each network gets those of the other families, on other targets. This is what a user may expect."""
+{len(sources)} of them really trained, from their own and from fresh weights, on {len(targets)} \
+targets at n = {sizes} with the budget of the study:
+{len(own)} pairs, {gains} gains and {losses} losses beyond noise. Every forecast is fitted on the \
+zoo alone, without the target: it has seen neither
+network nor data. With the errors that it makes on targets of the zoo, its 90% intervals are too \
+narrow for strangers; so what ships has intervals
+made of the errors on these networks, and here each network gets those of the other families, on \
+other targets. This is what a user may expect."""
 
 
 def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
@@ -122,8 +132,10 @@ def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
         guesses = guesses_by(own, lambda each, name=name: number_of(each, name), known=zoo)
         lines.append(row(name.replace("_", " "), judge_guesses(own, guesses)))
     text = """
-The forecast is as shipped for sources that are not in the study. Single scores are lines fitted on the zoo's other targets. AUROC and Brier score
-are on gains and losses beyond noise, the rest on all pairs; gains and regret are in points; brackets hold 90% intervals, targets drawn again. A
+The forecast is as shipped for sources that are not in the study. Single scores are lines fitted \
+on the zoo's other targets. AUROC and Brier score
+are on gains and losses beyond noise, the rest on all pairs; gains and regret are in points; \
+brackets hold 90% intervals, targets drawn again. A
 family is what shares an architecture (`cvx_*`)."""
     return "\n".join([*lines, text])
 
@@ -172,7 +184,10 @@ def _sources(found: Found) -> str:
 
 
 def draw(found: Found) -> Figure:
-    """Forecast gains with their intervals against measured ones with their noise, a panel for each target."""
+    """Forecast gains with their intervals against measured ones with their noise.
+
+    There is a panel for each target.
+    """
     targets = list(dict.fromkeys(example.target for example, _ in found))
     names = sorted({example.source.removeprefix(PREFIX) for example, _ in found})
     figure = Figure(figsize=(3.1 * len(targets), 3.9), layout="constrained")

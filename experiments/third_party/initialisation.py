@@ -1,4 +1,7 @@
-"""Fresh weights, and statistics of batch normalisation where those that came with the weights are of no use."""
+"""Fresh weights, and statistics of batch normalisation.
+
+The statistics are for networks whose own, which came with the weights, are of no use.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -54,7 +57,10 @@ def fresh(network: Network, prepared: np.ndarray, seed: int) -> tuple[NodeArrays
 
 
 def re_estimated(network: Network, prepared: np.ndarray) -> NodeArrays:
-    """The held arrays with the statistics of batch normalisation taken from these images, layer after layer."""
+    """The held arrays with other statistics of batch normalisation.
+
+    These are taken from the images given, layer after layer.
+    """
     found: dict[str, Mapping[str, Any]] = {}
 
     def visit(node: Node, inputs: Sequence[Any], arrays: Arrays) -> Arrays:

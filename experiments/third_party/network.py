@@ -1,4 +1,7 @@
-"""A network as its files state it: nodes and arrays, what is trained of them and what is held, and its layers."""
+"""A network as its files state it.
+
+It has nodes and arrays, what is trained of them and what is held, and its layers.
+"""
 
 import json
 from collections import Counter
@@ -39,7 +42,10 @@ class Network:
 
     @property
     def is_convolutional(self) -> bool:
-        """Whether images of another size fit: everything before the mean over height and width is convolution."""
+        """Whether images of another size fit.
+
+        They do where everything before the mean over height and width is convolution.
+        """
         return all(node["op"] != "flatten" for node in self.nodes)
 
 
@@ -148,7 +154,10 @@ def walk(
 
 
 def _taps(nodes: Sequence[Node], features: str) -> list[str]:
-    """Nodes on the way to the features, evenly by depth: the number of convolutions and dense layers on the longest way from the input."""
+    """Nodes on the way to the features, evenly by depth.
+
+    Depth is the number of convolutions and dense layers on the longest way from the input.
+    """
     by_id = {node["id"]: node for node in nodes}
     depths = {INPUT: 0}
     for node in nodes:

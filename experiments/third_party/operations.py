@@ -55,7 +55,10 @@ def _depthwise(
     sides: Sequence[Sequence[int]],
     dilation: Sequence[int],
 ) -> jax.Array:
-    """One kernel a channel, as a sum of shifted images: XLA's own is 5 to 40 times slower on a processor, and its gradient 6 to 10 times."""
+    """One kernel a channel, as a sum of shifted images.
+
+    XLA's own is 5 to 40 times slower on a processor, and its gradient 6 to 10 times.
+    """
     padded = jnp.pad(images, ((0, 0), *(tuple(pair) for pair in sides), (0, 0)))
     window = [(size - 1) * step + 1 for size, step in zip(kernel.shape[:2], dilation, strict=True)]
     height, width = (

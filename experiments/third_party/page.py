@@ -1,4 +1,7 @@
-"""The page of the third-party networks: python -m experiments.third_party page makes README.md from what check and rank have found."""
+"""The page of the third-party networks.
+
+`python -m experiments.third_party page` makes README.md from what check and rank have found.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

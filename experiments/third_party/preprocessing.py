@@ -13,9 +13,11 @@ LUMINANCE = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R 601, as Pillow 
 
 @dataclass(frozen=True)
 class ChannelPreprocessing:
-    """Resize, bring the channels into order, invert where the ink is to be dark, and standardise: x -> (x - mean) / std on the scale 0 to 255.
+    """Preprocessing of images channel by channel.
 
-    `channels` is "RGB", "BGR" or "gray". Gives float32 (B, size, size, 3 or 1).
+    It resizes, brings the channels into order, inverts where the ink is to be dark, and
+    standardises: x -> (x - mean) / std on the scale 0 to 255. `channels` is "RGB", "BGR" or "gray".
+    It gives float32 (B, size, size, 3 or 1).
     """
 
     size: int
@@ -54,7 +56,9 @@ class ChannelPreprocessing:
 
 
 def noise_images(count: int, size: int, seed: int) -> np.ndarray:
-    """uint8 (B, size, size, 3) of noise whose amplitude falls as one over the frequency, as in photographs (Field, JOSA A 1987), but of nothing.
+    """Noise images uint8 (B, size, size, 3), of nothing.
+
+    Their amplitude falls as one over the frequency, as in photographs (Field, JOSA A 1987).
 
     >>> noise_images(2, 8, seed=0).shape
     (2, 8, 8, 3)

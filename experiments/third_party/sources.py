@@ -1,4 +1,8 @@
-"""The networks as sources: `load("resnet20_cifar10")`, or py:experiments.third_party.sources:resnet20_cifar10, with _at_SIZE for smaller images."""
+"""The networks as sources: `load("resnet20_cifar10")` gives one.
+
+Its address is py:experiments.third_party.sources:resnet20_cifar10, with _at_SIZE for smaller
+images.
+"""
 
 import json
 import re
@@ -56,7 +60,8 @@ def load(name: str, size: int | None = None) -> Source:
     Raises FeatalignError for a name that does not exist, and for another size where the network is
     not convolutional or cannot take it.
 
-    >>> load("resnet20_cifar10").layers if names() else ("depth_1", "depth_2", "depth_3", "depth_4", "features")
+    >>> depths = ("depth_1", "depth_2", "depth_3", "depth_4")
+    >>> load("resnet20_cifar10").layers if names() else (*depths, "features")
     ('depth_1', 'depth_2', 'depth_3', 'depth_4', 'features')
     """
     if name not in names():

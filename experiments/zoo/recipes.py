@@ -13,7 +13,9 @@ class Recipe:
     description: str
     flip: bool = False  # random horizontal flips
     shift: int = 2  # random shifts by up to this many pixels
-    spoil: str = ""  # "labels": shuffled labels; "pixels": one fixed permutation of pixels; "noise": noise in place of images
+    # "labels": shuffled labels; "pixels": one fixed permutation of pixels; "noise": noise in place
+    # of images
+    spoil: str = ""
     limit: int | None = None  # use this many training images
     groups: tuple[tuple[int, ...], ...] = ()  # use these classes alone, those of a group as one
     wrong_labels: float = 0.0  # this share of the training labels is drawn at random

@@ -11,7 +11,10 @@ from featalign.errors import FeatalignError
 
 @dataclass(frozen=True, eq=False)
 class DistanceResult:
-    """A distance, the same for each feature (D,) where it is their mean, and the p-value of its test where it has one."""
+    """A distance, with the p-value of its test where it has one.
+
+    `by_feature` holds the same for each feature (D,) where the distance is their mean.
+    """
 
     value: float
     by_feature: np.ndarray | None = field(default=None, repr=False)

@@ -6,7 +6,9 @@ from featalign.distances.distance import Distance, DistanceResult
 
 
 def frechet(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Squared Fréchet distance of the Gaussians with the means and covariances of both sets: |μ - ν|² + tr(S + T - 2 (S T)^½).
+    """Squared Fréchet distance of the Gaussians with the means and covariances of both sets.
+
+    It is |μ - ν|² + tr(S + T - 2 (S T)^½).
 
     At least 0, in squared units of the features, without a conventional threshold: values compare
     only within one source and at like numbers of rows, since it grows as these fall. It is the

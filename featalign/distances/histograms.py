@@ -1,4 +1,7 @@
-"""Population stability index, Kullback-Leibler and Jensen-Shannon divergence of histograms, one for each feature."""
+"""Distances of histograms, one for each feature.
+
+They are the population stability index, and the Kullback-Leibler and Jensen-Shannon divergences.
+"""
 
 from collections.abc import Callable
 
@@ -12,7 +15,9 @@ NUM_BINS, FLOOR = 10, 1e-4
 
 
 def shares(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Shares (B,) of two columns (N,) and (M,) in bins between the deciles of the first, none below 1e-4.
+    """Shares (B,) of two columns (N,) and (M,) in bins between the deciles of the first.
+
+    No share is below 1e-4.
 
     Bins include their upper edge, so that a value that many rows share, such as the zero of a
     rectified feature, has one of its own; equal deciles are one edge, and a constant reference has
@@ -42,7 +47,9 @@ def _mean_over_features(
 
 
 def psi(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Population stability index: Σ (q - p) ln(q / p), p and q the shares of reference and other in the reference's deciles; mean over features.
+    """Population stability index: Σ (q - p) ln(q / p), mean over features.
+
+    p and q are the shares of reference and other in the reference's deciles.
 
     At least 0 (the same shares), symmetric in p and q. By convention below 0.1 stable, 0.1 to 0.25
     a moderate and above 0.25 a major change. It is the sum of both Kullback-Leibler divergences.
@@ -65,7 +72,9 @@ def kl(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
 
 
 def js(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Jensen-Shannon divergence: KL(p | m) / 2 + KL(q | m) / 2, m = (p + q) / 2, of the same shares, in bits; mean over features.
+    """Jensen-Shannon divergence of the same shares, in bits, mean over features.
+
+    It is KL(p | m) / 2 + KL(q | m) / 2 with m = (p + q) / 2.
 
     0 (the same shares) to 1 (no common bin; 0.76 where all of the other lies beyond one end of the
     reference); symmetric in p and q. Its square root is a metric, and monitors that threshold that

@@ -9,7 +9,9 @@ NUM_PERMUTATIONS = 200
 
 
 def mmd(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Unbiased squared maximum mean discrepancy: mean k(x, x') + mean k(y, y') - 2 mean k(x, y), pairs of different rows.
+    """Unbiased squared maximum mean discrepancy.
+
+    It is mean k(x, x') + mean k(y, y') - 2 mean k(x, y), over pairs of different rows.
 
     k(x, y) = exp(-|x - y|² / (2 ℓ²)), ℓ² the median squared distance of different rows of both sets
     together. 0 on average for two samples of one distribution, hence also negative; below 2. The

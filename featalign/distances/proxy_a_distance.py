@@ -15,7 +15,9 @@ MAX_STEPS = 10_000  # a few tens are usual
 
 
 def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """2 (1 - 2 err), err the cross-validated error of logistic regression that tells reference from other, both sets weighing alike.
+    """2 (1 - 2 err), err the cross-validated error of telling reference from other.
+
+    A logistic regression tells them apart, in which both sets weigh alike.
 
     0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No
     conventional threshold. Features are standardised by both sets together; five folds, drawn by

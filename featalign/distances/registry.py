@@ -51,7 +51,8 @@ def measure(
 
     >>> import numpy as np
     >>> random = np.random.default_rng(0)
-    >>> found = measure(random.normal(size=(200, 3)), random.normal(1, 1, size=(200, 3)), ["ks", "proxy_a_distance"])
+    >>> reference, other = random.normal(size=(200, 3)), random.normal(1, 1, size=(200, 3))
+    >>> found = measure(reference, other, ["ks", "proxy_a_distance"])
     >>> [round(result.value, 1) for result in found.values()]
     [0.4, 1.2]
     """

@@ -54,7 +54,10 @@ def commit(
 
 
 def quarantine(path: Path, *, is_valid: Callable[[], bool]) -> None:
-    """Set a damaged file aside as `*.corrupt`, unless somebody has replaced it by a good one meanwhile."""
+    """Set a damaged file aside as `*.corrupt`.
+
+    It stays where somebody has replaced it by a good one meanwhile.
+    """
     with in_sentences(path), _folder_lock(path.parent):
         if is_valid() or not os.path.lexists(path):
             return
@@ -86,7 +89,10 @@ def make_folder(path: Path) -> None:
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of the cache in one step as seen by others: it is renamed first, then emptied."""
+    """Remove a folder of the cache in one step as seen by others.
+
+    The folder is renamed first, then emptied.
+    """
     with in_sentences(path):
         gone = path.with_name(f"{path.name}.{secrets.token_hex(4)}{REMOVED}")
         with suppress(FileNotFoundError):  # somebody else removed it, or collects what we renamed
@@ -105,7 +111,10 @@ def remove_leftover(path: Path) -> None:
 
 
 def is_stale(path: Path, *, now: float | None = None) -> bool:
-    """Whether a file is over an hour old, or dated over an hour ahead (a clock that was put back)."""
+    """Whether a file is over an hour old, or dated over an hour ahead.
+
+    A clock that was put back makes dates ahead.
+    """
     with suppress(OSError):
         return abs((time.time() if now is None else now) - path.lstat().st_mtime) > STALE_SECONDS
     return False
@@ -133,7 +142,10 @@ def touch(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, *, name: str = "path") -> Iterator[int]:
-    """A descriptor of a new file that takes the name `path` when the block ends well, replacing what is there."""
+    """A descriptor of a new file that takes the name `path` when the block ends well.
+
+    It replaces what is there.
+    """
     with in_sentences(path, name=name):
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
         descriptor = _again(
@@ -188,16 +200,31 @@ def _sentence(error: OSError, path: Path, needed: int | None, name: str) -> str:
         with suppress(OSError):
             free = f", {shutil.disk_usage(path.parent).free / 1e6:.1f} MB are free"
         size = f" ({needed / 1e6:.3f} MB were needed{free})" if needed else ""
-        return f"{name}: the disk is full or a limit is reached at {path.parent}{size}: {reason}; make room or choose another place, then run again"
+        return (
+            f"{name}: the disk is full or a limit is reached at {path.parent}{size}: {reason}; "
+            "make room or choose another place, then run again"
+        )
     if error.errno in FORBIDDEN:
-        return f"{name}: {path} cannot be written: {reason}; change its permissions, or choose another place (cache=…, FEATALIGN_CACHE)"
+        return (
+            f"{name}: {path} cannot be written: {reason}; change its permissions, or choose "
+            "another place (cache=…, FEATALIGN_CACHE)"
+        )
     if error.errno in (errno.ENOTDIR, errno.EEXIST):
-        return f"{name}: expected a folder at {path.parent}, got something else ({reason}); remove it or choose another place"
+        return (
+            f"{name}: expected a folder at {path.parent}, got something else ({reason}); "
+            "remove it or choose another place"
+        )
     if error.errno == errno.ELOOP:
-        return f"{name}: {path} is a symbolic link, and the cache follows none inside its folder; remove it and run again"
+        return (
+            f"{name}: {path} is a symbolic link, and the cache follows none inside its folder; "
+            "remove it and run again"
+        )
     if error.errno == errno.ENOENT:
         return f"{name}: {path} disappeared while it was in use ({reason}); run again"
-    return f"{name}: the disk refused {path}: {reason}; what was finished before is kept, so check the disk and run again"
+    return (
+        f"{name}: the disk refused {path}: {reason}; what was finished before is kept, so check "
+        "the disk and run again"
+    )
 
 
 def _write_new(temporary: Path, pieces: Sequence[bytes | memoryview]) -> None:

@@ -27,7 +27,9 @@ def export_embedding(
     compression: str | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write an embedding as one ordinary HDF5 file: `features`, `labels`, `row_id`, `class_names`, and `provenance` as JSON.
+    """Write an embedding as one ordinary HDF5 file.
+
+    The file holds `features`, `labels`, `row_id`, `class_names`, and `provenance` as JSON.
 
     bfloat16 becomes float32, which holds it exactly. `compression` is None or "gzip". Every shard
     is verified on its way. The file appears whole or not at all. Raises FeatalignError when it is
@@ -98,7 +100,9 @@ def import_features(
     keep_identity: bool = False,
     progress: Callable[[int, int, int], None] | None = None,
 ) -> Embedding:
-    """Take features made elsewhere into the cache: an export, or any .h5, .npz or .npy file with an array (N, D).
+    """Take features made elsewhere into the cache.
+
+    The file is an export, or any .h5, .npz or .npy file with an array (N, D).
 
     The file is treated as hostile (see `foreign`). Its key names the file's content, so imported
     features are never taken for computed ones.
@@ -171,7 +175,10 @@ def import_features(
 
 
 def _check_belongs(path: Path, foreign: Foreign, target: Target) -> None:
-    """An export says which target its features are of, and which rows: others must not be taken for this one's."""
+    """Refuse an export whose features are of another target, or of other rows of it.
+
+    They must not be taken for this one's.
+    """
     stated = (foreign.provenance or {}).get("identity")
     fingerprint = stated.get("target_fingerprint") if isinstance(stated, dict) else None
     if fingerprint is not None and fingerprint != target.fingerprint:

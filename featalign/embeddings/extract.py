@@ -1,4 +1,7 @@
-"""Extraction: one pass of a source over a target, every layer asked for under its own key, computing only what the cache lacks."""
+"""Extraction: one pass of a source over a target for every layer asked for.
+
+Each layer has its own key, and only what the cache lacks is computed.
+"""
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -22,7 +25,10 @@ Progress = Callable[[int, int, int], None]
 
 @dataclass(frozen=True)
 class _Plan:
-    """One layer: what it is, and what the cache has of it (None: nothing, not even its width is known)."""
+    """One layer: what it is, and what the cache has of it.
+
+    None stands for nothing: not even the layer's width is known then.
+    """
 
     identity: Identity
     found: Embedding | None
@@ -78,7 +84,8 @@ def extract(
 
     Returns
     -------
-    For each layer its complete embedding, whose `survey` counts values that are not finite and values that overflowed.
+    For each layer its complete embedding, whose `survey` counts values that are not finite and
+    values that overflowed.
 
     Raises
     ------
@@ -171,7 +178,10 @@ def _compute(
     batch_size: int,
     progress: Progress,
 ) -> dict[str, ShardWriter]:
-    """Run the source over the batches somebody needs and hand the rows to the writers, which are returned by layer."""
+    """Run the source over the batches somebody needs and hand the rows to the writers.
+
+    The writers are returned by layer.
+    """
     starts = np.arange(0, len(rows), batch_size)
     needed = {
         plan.identity.layer: np.logical_or.reduceat(plan.needed(len(rows)), starts)
@@ -222,7 +232,10 @@ def _compute(
 
 
 def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
-    """How many of a padded batch's inputs go through the source: all that are rows, and padding as far as a part of a known size asks for it."""
+    """How many of a padded batch's inputs go through the source.
+
+    Those are all that are rows, and padding as far as a part of a known size asks for it.
+    """
     if not source.static_shapes:
         return num_rows
     part = source.at_once.limit or batch_size

@@ -1,4 +1,7 @@
-"""Files from outside, treated as hostile: another process parses them, and only plain numbers come back."""
+"""Files from outside, treated as hostile.
+
+Another process parses them, and only plain numbers come back.
+"""
 
 import json
 import os
@@ -26,9 +29,10 @@ PARTS = ("provenance", "class_names", "labels", "row_id", "features")
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a file from outside holds, once it has passed the inspection: small arrays in memory, features (N, D) as a stream of blocks.
+    """What a file from outside holds, once it has passed the inspection.
 
-    `labels`, `row_id`, `class_names` and `provenance` are None where the file has none.
+    Small arrays are in memory, the features (N, D) are a stream of blocks. `labels`, `row_id`,
+    `class_names` and `provenance` are None where the file has none.
     """
 
     shape: tuple[int, int]
@@ -208,7 +212,10 @@ def _command(request: dict[str, Any]) -> list[str]:
         str(Path(module).resolve().parents[depth])
         for module, depth in ((__file__, 2), (str(h5py.__file__), 1), (str(np.__file__), 1))
     ]
-    program = f"import sys; sys.path += {roots!r}; from featalign.embeddings.foreign_child import main; main()"
+    program = (
+        f"import sys; sys.path += {roots!r}; from featalign.embeddings.foreign_child import main; "
+        "main()"
+    )
     return [sys.executable, "-I", "-c", program, json.dumps(request)]
 
 

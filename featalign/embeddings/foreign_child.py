@@ -1,4 +1,6 @@
-"""The process in which a file from outside is opened: limited, unable to open anything else, and thrown away afterwards.
+"""The process in which a file from outside is opened.
+
+It is limited, unable to open anything else, and thrown away afterwards.
 
 It gets the file as descriptor 0 and answers on descriptor 1: four bytes with the length of a JSON
 header, the header, then the raw bytes of each array the header lists. It is started by `foreign.py`
@@ -30,7 +32,10 @@ class Refused(Exception):
 
 @dataclass(frozen=True)
 class Found:
-    """An array of the file that passed the inspection: its name, shape, type, and its rows in blocks."""
+    """An array of the file that passed the inspection.
+
+    It has a name, a shape, a type, and its rows in blocks.
+    """
 
     name: str
     shape: tuple[int, ...]
@@ -125,7 +130,10 @@ def _write(content: bytes) -> None:
 def check_size(
     name: str, shape: tuple[int, ...], dtype: np.dtype, stored: int, file_size: int
 ) -> None:
-    """Refuse an array that claims more than the file can hold, or unpacks to much more than it takes."""
+    """Refuse an array that claims more than the file can hold.
+
+    An array that unpacks to much more than it takes is refused, too.
+    """
     declared = dtype.itemsize
     for length in shape:
         declared *= int(length)

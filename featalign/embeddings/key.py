@@ -18,7 +18,9 @@ KEY_LENGTH = 32
 
 @dataclass(frozen=True)
 class Identity:
-    """Everything that changes the features of an embedding, and nothing else: no path, no name of a file, no time.
+    """Everything that changes the features of an embedding, and nothing else.
+
+    No path, no name of a file and no time is among it.
 
     `source_revision` names the weights, `preprocessing` is plain data, `layer` includes its
     pooling, `target_fingerprint` the target's content row by row, `subset` a digest of the rows

@@ -1,4 +1,7 @@
-"""The labels of an embedding, kept once beside its shards: exports and later readers need nothing but the cache."""
+"""The labels of an embedding, kept once beside its shards.
+
+Exports and later readers thus need nothing but the cache.
+"""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +23,10 @@ FILE_NAME = "labels.h5"
 
 @dataclass(frozen=True)
 class StoredLabels:
-    """Labels in the order of the embedding's rows: class indices (N,), zeros and ones or float targets (N, K); and the names of the classes."""
+    """Labels in the order of the embedding's rows, and the names of the classes.
+
+    The labels are class indices (N,), or zeros and ones or float targets (N, K).
+    """
 
     values: np.ndarray
     class_names: tuple[str, ...]

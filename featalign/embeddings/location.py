@@ -13,7 +13,10 @@ UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 def default_cache(
     *, environment: Mapping[str, str] | None = None, folder: Path | None = None
 ) -> Path:
-    """FEATALIGN_CACHE if it is set, else `cache/` when the current folder is a featalign checkout, else the platform's cache folder.
+    """The folder of the cache where none is named.
+
+    It is FEATALIGN_CACHE if that is set, else `cache/` when the current folder is a featalign
+    checkout, else the platform's cache folder.
 
     >>> default_cache(environment={"FEATALIGN_CACHE": "somewhere"}).name
     'somewhere'

@@ -1,4 +1,7 @@
-"""Living with the cache: what is in it, is it sound, what is left over, and how large may it grow."""
+"""Living with the cache.
+
+This says what is in it, whether it is sound, what is left over, and how large it may grow.
+"""
 
 import time
 from collections.abc import Collection
@@ -80,7 +83,11 @@ def entries(store: Store) -> tuple[Entry, ...]:
 def chosen(
     store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None
 ) -> tuple[Entry, ...]:
-    """The entries that meet every condition given: a prefix of the key, the name of the source, of the target (`*` and `?` allowed)."""
+    """The entries that meet every condition given.
+
+    A condition is a prefix of the key, or the name of the source or of the target (`*` and `?` are
+    allowed).
+    """
     return tuple(
         entry
         for entry in entries(store)
@@ -146,9 +153,10 @@ def limit_size(store: Store, max_bytes: int, *, keep: Collection[str] = ()) -> t
 
 
 def collect_garbage(store: Store, *, now: float | None = None) -> Collected:
-    """Remove what nobody needs: damaged files, temporary files over an hour old, and folders over an hour old without a sound manifest.
+    """Remove what nobody needs.
 
-    Files and folders that are not the cache's own are left alone.
+    That is damaged files, temporary files over an hour old, and folders over an hour old without a
+    sound manifest. Files and folders that are not the cache's own are left alone.
     """
     now = time.time() if now is None else now
     leftovers: list[Path] = []
@@ -173,7 +181,10 @@ def collect_garbage(store: Store, *, now: float | None = None) -> Collected:
 
 
 def _is_abandoned(folder: Path, now: float) -> bool:
-    """Whether nothing in a folder was changed for an hour: somebody may be about to write its manifest."""
+    """Whether nothing in a folder was changed for an hour.
+
+    Before that somebody may be about to write its manifest.
+    """
     return is_stale(folder, now=now) and all(
         is_stale(folder / name, now=now) for name in _files(folder)
     )

@@ -19,7 +19,10 @@ SHARD_BYTES = 64 << 20
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an embedding is, how its rows are cut into shards, and for people: the names of its source and target."""
+    """What an embedding is, and how its rows are cut into shards.
+
+    For people it also holds the names of its source and target.
+    """
 
     identity: Identity
     num_rows: int
@@ -110,7 +113,10 @@ def from_bytes(content: bytes) -> Manifest | None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a folder, or None when there is none, when it is damaged, or when it belongs to another key."""
+    """The manifest of a folder, or None where there is none that serves.
+
+    A manifest does not serve when it is damaged or belongs to another key.
+    """
     path = folder / FILE_NAME
     if not path.is_file() or path.is_symlink():
         return None

@@ -39,18 +39,17 @@ def build_image(fill: Callable[[h5py.File], None]) -> tuple[bytes, memoryview]:
 
     The same content gives the same bytes.
     """
-    with (
-        h5py.File(
-            f"featalign image {next(_numbers)}",  # two threads may not have files of one name open; it is not part of the bytes
-            "w",
-            driver="core",
-            backing_store=False,
-            block_size=PIECE,
-            libver=("earliest", "v110"),
-            alignment_threshold=4096,
-            alignment_interval=ALIGNMENT,
-        ) as file
-    ):
+    with h5py.File(
+        # two threads may not have files of one name open; it is not part of the bytes
+        f"featalign image {next(_numbers)}",
+        "w",
+        driver="core",
+        backing_store=False,
+        block_size=PIECE,
+        libver=("earliest", "v110"),
+        alignment_threshold=4096,
+        alignment_interval=ALIGNMENT,
+    ) as file:
         fill(file)
         file.flush()
         image = file.id.get_file_image()

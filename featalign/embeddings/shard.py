@@ -21,7 +21,10 @@ from featalign.embeddings.stored_type import from_bits, numpy_type, to_bits
 
 @dataclass(frozen=True)
 class Shard:
-    """Features (rows, D) in the embedding's type, the target's row ids (rows,), and how many values are not finite or overflowed."""
+    """Features (rows, D) in the embedding's type, with the target's row ids (rows,).
+
+    Beside them is how many values are not finite or overflowed.
+    """
 
     features: np.ndarray
     row_id: np.ndarray
@@ -86,7 +89,10 @@ def read_shard(folder: Path, manifest: Manifest, index: int) -> Shard:
 
 
 def commit_shard(folder: Path, manifest: Manifest, index: int, shard: Shard) -> Shard:
-    """Put a shard on disk for good and return the one that is there: another writer's, when theirs came first."""
+    """Put a shard on disk for good and return the one that is there.
+
+    That is another writer's, when theirs came first.
+    """
     winner = shard
 
     def is_valid() -> bool:

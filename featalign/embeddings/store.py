@@ -31,7 +31,11 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Survey:
-    """What a verification found: the sound, missing and damaged shards, whether the labels are sound, and the counts of the sound shards."""
+    """What a verification found.
+
+    That is the sound, missing and damaged shards, whether the labels are sound, and the counts of
+    the sound shards.
+    """
 
     sound: tuple[int, ...]
     missing: tuple[int, ...]
@@ -83,7 +87,8 @@ class Embedding:
     @property
     def description(self) -> str:
         """Source, layer and target in a few words, for messages."""
-        return f"{self.manifest.source_name}#{self.manifest.identity.layer} on {self.manifest.target_name}"
+        manifest = self.manifest
+        return f"{manifest.source_name}#{manifest.identity.layer} on {manifest.target_name}"
 
     def blocks(self, *, ahead: int = AHEAD) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row ids (rows,) and read-only features (rows, D), shard after shard.
@@ -268,7 +273,9 @@ class Store:
 def read_ahead(
     read: Callable[[int], Result], count: int, *, ahead: int = AHEAD
 ) -> Iterator[Result]:
-    """read(0), read(1), … in order, the next `ahead` of them running in threads while one is consumed.
+    """read(0), read(1), … in order, read ahead in threads.
+
+    The next `ahead` of them run while one is consumed.
 
     >>> list(read_ahead(lambda index: index * index, 4))
     [0, 1, 4, 9]

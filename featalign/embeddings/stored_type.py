@@ -7,7 +7,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stored:
-    """Features in the type they are kept in, with the values that were not finite and those that became infinite by the conversion."""
+    """Features in the type they are kept in, with two counts of values.
+
+    One is of those that were not finite, the other of those that became infinite by the conversion.
+    """
 
     values: np.ndarray
     nonfinite_count: int
@@ -45,7 +48,10 @@ def to_stored(features: np.ndarray, dtype: str) -> Stored:
 
 
 def to_bits(values: np.ndarray) -> np.ndarray:
-    """The array HDF5 can hold: bfloat16 as its bits in uint16, everything else as it is, little-endian."""
+    """The array HDF5 can hold, little-endian.
+
+    bfloat16 becomes its bits in uint16; everything else stays as it is.
+    """
     bits = values.view(np.uint16) if values.dtype.name == "bfloat16" else values
     return np.ascontiguousarray(bits, dtype=bits.dtype.newbyteorder("<"))
 

@@ -1,4 +1,7 @@
-"""From rows to shards: rows are gathered until a shard is whole, then it is put on disk while the next rows are computed."""
+"""From rows to shards.
+
+Rows are gathered until a shard is whole. Then it is put on disk while the next rows are computed.
+"""
 
 from collections import deque
 from collections.abc import Collection
@@ -143,7 +146,11 @@ class ShardWriter:
 
 
 class Counts(NamedTuple):
-    """Values that are not finite, and finite ones that became infinite in the type they are kept in."""
+    """How many values did not stay numbers.
+
+    One count is of values that are not finite, the other of finite ones that became infinite in the
+    type they are kept in.
+    """
 
     nonfinite: int
     overflow: int

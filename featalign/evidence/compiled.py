@@ -69,7 +69,10 @@ def _make() -> Callable[[], None]:
 
 
 class _Kept:
-    """The first within makes the settings, the last to leave takes them back: threads may overlap."""
+    """The settings are made by the first within and taken back by the last to leave.
+
+    Threads may thus overlap.
+    """
 
     def __init__(self) -> None:
         self.lock, self.within = Lock(), 0

@@ -25,11 +25,12 @@ def on_features(
     batch_size: int = 256,
     report: Report = lambda name, found, done, total: None,
 ) -> tuple[Source, Target]:
-    """The source with nothing before its head, and the target with features of this layer as inputs, of the held-out rows too.
+    """The source with nothing before its head, and the target as this layer sees it.
 
-    They are read from the cache as far as it has them; `max_test` limits the held-out rows as
-    `split_rows` does. A file of features has none of held-out rows, so a part of its rows will
-    measure. Raises FeatalignError for features that are not finite.
+    The target's inputs are the features of this layer, those of the held-out rows too. They are
+    read from the cache as far as it has them; `max_test` limits the held-out rows as `split_rows`
+    does. A file of features has none of held-out rows, so a part of its rows will measure. Raises
+    FeatalignError for features that are not finite.
     """
     name = layer or source.default_layer
 

@@ -1,4 +1,7 @@
-"""What is known of a source on a target before anything is trained: its scores, and those of random twins, as plain numbers."""
+"""What is known of a source on a target before anything is trained.
+
+That is its scores, and those of random twins, as plain numbers.
+"""
 
 import math
 from collections.abc import Mapping
@@ -23,7 +26,9 @@ from featalign.statistics.threads import side_by_side
 from featalign.targets.target import Target
 
 TWIN_SCORERS = ("linear_probe", "logme", "lda")
-REFERENCE = "zoo/resnet_noise"  # its random twin stands for training from scratch beside a black box: no real data is in its preprocessing
+# Its random twin stands for training from scratch beside a black box: no real data is in its
+# preprocessing.
+REFERENCE = "zoo/resnet_noise"
 
 
 def known_evidence(

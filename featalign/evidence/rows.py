@@ -138,7 +138,11 @@ def _forecast(
     start: float,
     report: Report,
 ) -> RankingRow:
-    """The row with its forecasts: from the cache, and with short runs where they are wanted and the source can be trained."""
+    """The row with its forecasts.
+
+    They are from the cache, and with short runs where these are wanted and the source can be
+    trained.
+    """
     target, situation = plan.target, Situation(plan.target.num_rows, plan.target.num_classes)
     settings: dict[str, Any] = {"seed": plan.seed, "batch_size": plan.batch_size, "report": report}
     evidence = known_evidence(
@@ -175,7 +179,11 @@ def _forecast(
 
 
 def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, ...], str]:
-    """Rows best first, and what made the order: the forecast accuracy where there are forecasts and one layer a source, else a score."""
+    """Rows best first, and what made the order.
+
+    The order is by the forecast accuracy where there are forecasts and one layer a source, else by
+    a score.
+    """
     sources = {row.source for row in rows}
     by_forecast = len(sources) == len(rows) and any(row.forecasts for row in rows)
 

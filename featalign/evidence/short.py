@@ -21,7 +21,11 @@ def short_evidence(
     batch_size: int = 32,
     report: Report = lambda name, found, done, total: None,
 ) -> ShortRun:
-    """The short run of an arm, each half of the rows predicted by the network trained on the other half; held-out logits are kept in the cache."""
+    """The short run of an arm, with each half of the rows predicted from the other half.
+
+    The network that predicts one half is trained on the other. Held-out logits are kept in the
+    cache.
+    """
     folds, scores = short_folds(target), []
     for fold, rows in enumerate(folds):
         model = short_source(source, target, arm, fold, steps, batch_size=batch_size)

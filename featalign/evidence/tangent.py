@@ -1,4 +1,8 @@
-"""From the cache to the tangent scores: activations and gradients of a source and of its random twins on some rows of a target."""
+"""From the cache to the tangent scores.
+
+What is read are activations and gradients of a source and of its random twins on some rows of a
+target.
+"""
 
 import numpy as np
 
@@ -34,7 +38,9 @@ def tangent_evidence(
     batch_size: int = 256,
     report: Report = lambda name, found, done, total: None,
 ) -> Tangent | None:
-    """Activations and gradients of a source and of its random twins on a stratified sample of rows, from the cache; None for a black box.
+    """Activations and gradients of a source and of its random twins, from the cache.
+
+    They are of a stratified sample of rows. A black box has none: the answer is None.
 
     Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from `seed`, `seed` + 1,
     ... in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,

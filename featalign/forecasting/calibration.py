@@ -1,4 +1,7 @@
-"""What was learnt from a study, as data: linear models with the residuals they left on targets they had not seen."""
+"""What was learnt from a study, as data.
+
+That is linear models with the residuals they left on targets they had not seen.
+"""
 
 import json
 import math
@@ -55,7 +58,10 @@ class Line:
         return math.exp(self.scale_start + self.scale_slope * size)
 
     def interval(self, value: float, size: float, *, level: float = LEVEL) -> Interval:
-        """The conformal interval: value ± the ⌈(m + 1) level⌉-th smallest of m absolute scaled residuals, times the scale.
+        """The conformal interval of a value.
+
+        It is value ± the ⌈(m + 1) level⌉-th smallest of m absolute scaled residuals, times the
+        scale.
 
         With residuals of targets that the model had not seen it holds a new target's value with
         this probability, as far as targets are alike (Lei et al., JASA 2018, with whole targets
@@ -85,10 +91,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Calibration:
-    """Lines by kind of source ("differentiable", "black box", "features alone", "short S" with runs of a share S) and by what they predict.
+    """Lines by kind of source and by what they predict.
 
-    Kinds that end in ", known source" are for sources of the study. `advantages` are theirs, by
-    revision; `provenance` says where it comes from.
+    The kinds are "differentiable", "black box", "features alone", and "short S" with runs of a
+    share S. Kinds that end in ", known source" are for sources of the study. `advantages` are
+    theirs, by revision; `provenance` says where the calibration comes from.
     """
 
     lines: Mapping[str, Mapping[str, Line]]
@@ -203,7 +210,9 @@ def fit_line(
     sizes: Sequence[float],
     groups: Sequence[str],
 ) -> tuple[Line, np.ndarray]:
-    """Ridge regression with the penalty that errs least on groups left out, and its predictions (R,) of each row by the model of the other groups.
+    """Ridge regression with the penalty that errs least on groups left out.
+
+    Beside the line are its predictions (R,) of each row by the model of the other groups.
 
     `groups` say what is left out together: the target of each row. Predictors are standardised for
     the penalty; those without a single value get no weight. Raises FeatalignError for fewer than
@@ -234,7 +243,10 @@ def fit_line(
 
 
 def with_residuals(line: Line, residuals: ArrayLike, sizes: Sequence[float]) -> Line:
-    """The line with the residuals (R,) of rows that it had not seen, and their scale as it goes with log n."""
+    """The line with the residuals (R,) of rows that it had not seen.
+
+    It also gets their scale as it goes with log n.
+    """
     found, places = np.asarray(residuals, np.float64), np.asarray(sizes, np.float64)
     start, slope = _scale(found, places)
     scaled = np.sort(found / np.exp(start + slope * places))

@@ -34,7 +34,10 @@ WITHOUT_TWIN = (
 
 @dataclass(frozen=True)
 class Example:
-    """A source on a part of a target with what was known before and what came out after training."""
+    """A source on a part of a target.
+
+    It holds what was known before training and what came out after it.
+    """
 
     source: str
     target: str
@@ -54,7 +57,11 @@ class Example:
 
 
 def as_black_box(example: Example, reference: Mapping[str, Any] | None) -> Example:
-    """The example as if its source were a black box: no gradients, and the twins of a reference network (none: features alone)."""
+    """The example as if its source were a black box.
+
+    It has no gradients, and the twins of a reference network. Without a reference it is features
+    alone.
+    """
     kept = {
         name: value
         for name, value in example.evidence.items()
@@ -69,7 +76,10 @@ def as_black_box(example: Example, reference: Mapping[str, Any] | None) -> Examp
 
 
 def advantages(examples: Sequence[Example], *, but: str | None = None) -> dict[str, float]:
-    """The mean gain of each source, by revision, less that of all sources on the same targets and sizes; `but` leaves out a target."""
+    """The mean gain of each source, by revision, less that of all sources.
+
+    The mean of all is over the same targets and sizes. `but` leaves out a target.
+    """
     there = [each for each in examples if each.target != but]
     means: dict[tuple[str, int], list[float]] = {}
     for each in there:
@@ -150,7 +160,10 @@ def fit_lines(examples: Sequence[Example], kind: Kind) -> dict[str, Line]:
 def with_residuals_of(
     lines: Mapping[str, Line], found: Sequence[tuple[Example, Forecast]]
 ) -> dict[str, Line]:
-    """The lines with the errors of these forecasts as their residuals: of sources that no line was fitted on."""
+    """The lines with the errors of these forecasts as their residuals.
+
+    The forecasts are of sources that no line was fitted on.
+    """
     sizes = [example.situation.size for example, _ in found]
     errors = {
         "gain": np.array([example.gain - forecast.gain.value for example, forecast in found]),
@@ -174,7 +187,10 @@ def with_residuals_of(
 
 
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:
-    """Residuals (R,) less their mean on the same target and size: what is left of an error when sources are compared there."""
+    """Residuals (R,) less their mean on the same target and size.
+
+    That is what is left of an error when sources are compared there.
+    """
     found = residuals.copy()
     for group in set(groups):
         rows = [place for place, each in enumerate(groups) if each == group]
@@ -183,7 +199,10 @@ def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndar
 
 
 def _drift(examples: Sequence[Example], gains: np.ndarray) -> Line:
-    """How a predicted gain (R,), left out of its own target, changes to the measured gain of the same source and target at each size."""
+    """How a predicted gain (R,) changes to the measured gain at each size.
+
+    The predictions were left out of their own target. Both gains are of the same source and target.
+    """
     together: dict[tuple[str, str], list[int]] = {}
     for place, each in enumerate(examples):
         together.setdefault((each.source, each.target), []).append(place)

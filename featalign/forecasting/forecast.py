@@ -1,4 +1,8 @@
-"""The forecast: accuracy of the best transfer arm and of scratch, the gain between them, and how it goes with n."""
+"""The forecast of what fine-tuning reaches.
+
+It has the accuracy of the best transfer arm and of scratch, the gain between them, and how it goes
+with n.
+"""
 
 import math
 from collections.abc import Mapping
@@ -28,7 +32,9 @@ BOTH_SIDES = 0.6  # an interval whose lower end is passed in 80% of cases
 
 @dataclass(frozen=True)
 class Forecast:
-    """What is expected of a source on a target before any arm is trained, at the target's n and the budget that the calibration was trained with.
+    """What is expected of a source on a target before any arm is trained.
+
+    It holds at the target's n and the budget that the calibration was trained with.
 
     `tier` says what it was made of, `kind` what the source allows; `scratch_accuracy` and `gain`
     add up to `accuracy`. `gain_by_size` holds the gain at other numbers of rows, `catches_up` the
@@ -71,7 +77,8 @@ def make_forecast(
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> evidence = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
-    >>> twins = {"twin linear_probe": 0.5, "twin logme": -0.1, "twin lda": 0.3, "twin tangent_probe": 0.6}
+    >>> twins = {"linear_probe": 0.5, "logme": -0.1, "lda": 0.3, "tangent_probe": 0.6}
+    >>> twins = {f"twin {name}": value for name, value in twins.items()}
     >>> found = make_forecast(evidence | twins, Situation(300, 10), shipped_calibration())
     >>> found.gain.value > 0 and found.negative_transfer_probability < 0.5
     True

@@ -8,7 +8,8 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 
-EXPONENT = 0.5  # errors fall about as the root of the number of rows; what a few points do not settle stays near it
+# errors fall about as the root of the number of rows; what a few points do not settle stays near it
+EXPONENT = 0.5
 PULL = 0.1  # how much an exponent off by 1 costs, in accuracy
 EXPONENTS = np.linspace(0.05, 1.5, 30)
 MAX_ROUNDS = 5000  # of reweighting; a few tens are usual
@@ -39,7 +40,8 @@ def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> L
     does not is left out. A single size, or points that do not rise, give a flat curve. Raises
     FeatalignError for sizes that are not above 0 and accuracies that are not finite.
 
-    >>> curve = fit_learning_curve([25, 50, 100, 200], [0.9 - 2 * n**-0.5 for n in (25, 50, 100, 200)])
+    >>> sizes = [25, 50, 100, 200]
+    >>> curve = fit_learning_curve(sizes, [0.9 - 2 * n**-0.5 for n in sizes])
     >>> round(curve.exponent, 2), round(curve.accuracy(800), 3)
     (0.5, 0.829)
     """

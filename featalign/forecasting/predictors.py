@@ -19,7 +19,8 @@ DIFFERENCES: dict[Kind, tuple[str, ...]] = {
     "black box": ("linear_probe", "lda", "logme"),
     "features alone": (),
 }
-ADVANTAGE = "known advantage"  # of a source in the study: its mean gain less that of all sources on the same targets and sizes
+# of a source in the study: its mean gain less that of all sources on the same targets and sizes
+ADVANTAGE = "known advantage"
 LEVELS = (
     "linear_probe",
     "knn",
@@ -58,7 +59,10 @@ Points = tuple[Sequence[float], Sequence[float]]  # accuracies and losses
 
 @dataclass(frozen=True)
 class Short:
-    """Short runs of source and scratch: held-out accuracy and loss of each after `share` of the steps of one training."""
+    """Short runs of source and scratch.
+
+    It holds the held-out accuracy and loss of each after `share` of the steps of one training.
+    """
 
     share: float
     accuracy: float
@@ -68,7 +72,10 @@ class Short:
 
     @staticmethod
     def of(share: float, source: Points, scratch: Points) -> "Short":
-        """From accuracies and losses at points up to that share, of source and scratch: the last accuracy, and the lowest loss on the way."""
+        """From accuracies and losses at points up to that share, of source and scratch.
+
+        It takes the last accuracy, and the lowest loss on the way.
+        """
         (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
         lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
         return Short(share, accuracies[-1], lowest, scratch_accuracies[-1], scratch_lowest)
@@ -80,7 +87,11 @@ def _lowest(losses: Sequence[float]) -> float:
 
 
 def kind_of(evidence: Mapping[str, Any]) -> Kind:
-    """Whether gradients and own random twins speak, or activations beside a reference network's twins, or activations alone."""
+    """What speaks for or against a source.
+
+    Gradients and own random twins may speak, or activations beside a reference network's twins, or
+    activations alone.
+    """
     if evidence.get("twin linear_probe") is None or all(
         evidence.get(name) is None for name in ("twin tangent_probe", "reference tangent_probe")
     ):
@@ -119,7 +130,9 @@ def gain_predictors(
 
 
 def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = None) -> float:
-    """Accuracy from scratch but for a correction: what fresh weights reach, of the reference network where there is one, else of the source's own.
+    """Accuracy from scratch but for a correction: what fresh weights reach.
+
+    They are those of the reference network where there is one, else the source's own.
 
     Architectures differ less after training from scratch than their tangent probes do, so the
     difference of the own twins to the reference is left to the correction. Of features alone it is
@@ -135,7 +148,10 @@ def scratch_base(evidence: Mapping[str, Any], kind: Kind, short: Short | None = 
 def scratch_predictors(
     evidence: Mapping[str, Any], situation: Situation, kind: Kind
 ) -> dict[str, float]:
-    """What the correction of accuracy from scratch depends on: log n, and how the source's own twins differ from the reference."""
+    """What the correction of accuracy from scratch depends on.
+
+    That is log n, and how the source's own twins differ from the reference.
+    """
     if kind == "features alone":
         return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
     own, reference = (

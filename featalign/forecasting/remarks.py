@@ -1,4 +1,7 @@
-"""What a user should know of a target or a source beside the forecast: sentences, each with its numbers."""
+"""What a user should know of a target or a source beside the forecast.
+
+The remarks are sentences, each with its numbers.
+"""
 
 from collections.abc import Mapping
 from typing import Any
@@ -75,7 +78,11 @@ def source_remarks(evidence: Mapping[str, Any], statistics: Statistics) -> tuple
 
 
 def label_noise(statistics: Statistics) -> tuple[int, int]:
-    """Rows whose nearest neighbours are all of one class that is not their own, and rows whose neighbours are all of one class."""
+    """Two counts of rows by the labels of their nearest neighbours.
+
+    The first is of rows whose neighbours are all of one class that is not their own. The second is
+    of rows whose neighbours are all of one class.
+    """
     if (
         statistics.rows is None
         or statistics.task != "classification"
@@ -89,7 +96,11 @@ def label_noise(statistics: Statistics) -> tuple[int, int]:
 
 
 def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
-    """A remark where another layer has a clearly better linear probe than the one that is fine-tuned from; None where not."""
+    """A remark where another layer has a clearly better linear probe.
+
+    The layer it is compared with is the one that is fine-tuned from. Without such a layer there is
+    None.
+    """
     if default not in scores or not scores:
         return None
     best = max(scores, key=lambda layer: scores[layer])
@@ -98,4 +109,7 @@ def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
         0.01, float(np.sqrt(scores[default] * (1 - scores[default])) / 10)
     ):
         return None
-    return f"another layer is better: linear probe {scores[best]:.1%} at {best}, {scores[default]:.1%} at {default}"
+    return (
+        f"another layer is better: linear probe {scores[best]:.1%} at {best}, "
+        f"{scores[default]:.1%} at {default}"
+    )

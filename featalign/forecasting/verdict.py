@@ -12,7 +12,8 @@ Decision = Literal[
     "fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"
 ]
 SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
-AS_GOOD = 0.01  # a probe that is expected to lose less than a point against fine-tuning everything is worth its price
+# a probe that is expected to lose less than a point against fine-tuning all is worth its price
+AS_GOOD = 0.01
 BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
 TOLD = 2  # predictors named in the reasons
 
@@ -94,7 +95,8 @@ def judge(forecast: Forecast, evidence: Mapping[str, Any]) -> Verdict:
 
 
 def _points(gain: Interval) -> str:
-    return f"{100 * gain.value:+.1f} points ({gain.level:.0%}: {100 * gain.low:+.1f} to {100 * gain.high:+.1f})"
+    interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
+    return f"{100 * gain.value:+.1f} points ({gain.level:.0%}: {interval})"
 
 
 def _largest(forecast: Forecast, evidence: Mapping[str, Any]) -> list[str]:

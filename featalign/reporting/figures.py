@@ -16,7 +16,10 @@ ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 
 
 def ranking_figure(ranking: Ranking) -> Figure:
-    """All scores per source: one line a source, one column a score, shaded by the place within the column (dark is better)."""
+    """All scores per source: one line a source, one column a score.
+
+    Cells are shaded by the place within the column (dark is better).
+    """
     every = list(ranking.rows[0].scores)
     names = [name for name in every if any(row.scores[name].ok for row in ranking.rows)] or every
     values = np.array([[row.scores[name].value for name in names] for row in ranking.rows])
@@ -93,7 +96,10 @@ def _places(column: np.ndarray, name: str) -> np.ndarray:
 
 
 def check_figure_path(path: Path) -> None:
-    """Raise FeatalignError for a picture that could not be written, before the work for it is done."""
+    """Raise FeatalignError for a picture that could not be written.
+
+    It is asked before the work for the picture is done.
+    """
     if path.suffix.lower() not in ENDINGS:
         raise FeatalignError(f"figure: expected a name ending in {', '.join(ENDINGS)}, got {path}")
     if not path.parent.is_dir():

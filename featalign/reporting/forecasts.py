@@ -20,7 +20,11 @@ TIERS = {"cache": "from the cache", "short": "with short runs"}
 
 
 def forecast_table(ranking: Ranking) -> Table:
-    """One line for each source, two where there are short runs: expected accuracy, of scratch, gain with its interval, chance of a loss, verdict."""
+    """One line for each source, two where there are short runs.
+
+    Columns are expected accuracy, that of scratch, the gain with its interval, the chance of a
+    loss, and the verdict.
+    """
     table = Table(
         title=f"{ranking.target}: {ranking.num_rows} rows, {ranking.num_classes} classes; expected "
         "after training, with 90% intervals"
@@ -136,7 +140,10 @@ def checked_table(checks: Sequence["Checked"]) -> Table:
 
 
 def gain_figure(ranking: Ranking) -> Figure:
-    """The expected gain over scratch against the number of rows, with its band: the best sources, and the last."""
+    """The expected gain over scratch against the number of rows, with its band.
+
+    It shows the best sources, and the last.
+    """
     rows = [row for row in ranking.rows if row.forecast is not None]
     chosen: list[RankingRow] = (
         rows if len(rows) <= MOST_LINES else [*rows[: MOST_LINES - 1], rows[-1]]

@@ -7,7 +7,9 @@ WIDTH = 36
 
 
 def short_name(address: str, width: int = WIDTH) -> str:
-    """An address in at most so many characters: a revision of 40 digits by its first 12, the middle left out.
+    """An address in at most so many characters.
+
+    A revision of 40 digits is told by its first 12, and the middle is left out.
 
     >>> short_name("zoo/resnet_digits")
     'zoo/resnet_digits'

@@ -146,7 +146,10 @@ def _means_table(summaries: Sequence[ScoreSummary], findings: Sequence[Finding] 
 
 
 def save_figures(findings: Findings, folder: Path) -> list[Path]:
-    """gain.png (gain against n on each target) and agreement.png (scores beside baselines) in a folder."""
+    """Save two pictures of a study in a folder.
+
+    gain.png shows the gain against n on each target, agreement.png the scores beside baselines.
+    """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         figures = {"gain.png": gain_figure(findings)}
@@ -198,7 +201,10 @@ def gain_figure(findings: Findings) -> Figure:
 
 
 def agreement_figure(findings: Findings) -> Figure:
-    """Mean weighted tau over targets with its interval, and AUROC of the sign, of every score beside the baselines."""
+    """The agreement of every score, beside the baselines.
+
+    It shows the mean weighted tau over targets with its interval, and the AUROC of the sign.
+    """
     ordered = sorted(
         findings.scores, key=lambda each: _or(each.summary.means["weighted_tau"].value, -9.0)
     )

@@ -30,9 +30,13 @@ DIFFERENCES = frozenset({"tangent_gain"})  # of accuracies
 
 
 def format_score(name: str, result: ScoreResult) -> str:
-    """A score for people: accuracies in percent, others to three or four digits, a dash or the reason where there is none.
+    """A score for people.
 
-    >>> [format_score(name, ScoreResult(value)) for name, value in (("knn", 0.957), ("tangent_gain", 0.0312), ("gbc", -3.21e-7))]
+    Accuracies are in percent, others have three or four digits. Where there is no score, a dash or
+    the reason stands.
+
+    >>> scores = (("knn", 0.957), ("tangent_gain", 0.0312), ("gbc", -3.21e-7))
+    >>> [format_score(name, ScoreResult(value)) for name, value in scores]
     ['95.7%', '+3.1 points', '-3.21e-07']
     """
     if not result.ok:
@@ -98,7 +102,10 @@ def _with_interval(name: str, result: ScoreResult) -> str:
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
-    """The forecasts where there are some, the scores, then what could not be scored and why, and the warnings."""
+    """Print the forecasts where there are some, then the scores.
+
+    Then come what could not be scored and why, and the warnings.
+    """
     if any(row.forecasts for row in ranking.rows):
         print_forecasts(ranking, console)
     console.print(ranking_table(ranking, width=console.width))
@@ -120,9 +127,15 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
 
 
 def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
-    """One line per trained arm: accuracy with its interval, what was chosen, what it cost, and why it stopped."""
+    """One line per trained arm.
+
+    It has the accuracy with its interval, what was chosen, what it cost, and why it stopped.
+    """
     first = results[0]
-    rows = f"{first.num_training} rows to train, {first.num_validation} to choose, {first.num_test} to test"
+    rows = (
+        f"{first.num_training} rows to train, {first.num_validation} to choose, "
+        f"{first.num_test} to test"
+    )
     table = Table(title=f"{short_name(first.source)} on {first.target}: {rows}")
     for column in ("arm", "accuracy", "90% interval", "learning rate", "steps", "seconds"):
         table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)

@@ -1,4 +1,7 @@
-"""Linear centred kernel alignment: of features with the label kernel, and between two embeddings."""
+"""Linear centred kernel alignment.
+
+One use is of features with the label kernel, the other between two embeddings.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -15,7 +18,9 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> jax.Array | Status:
-    """Debiased linear CKA of the features with the one-hot labels: HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)).
+    """Debiased linear CKA of the features with the one-hot labels.
+
+    It is HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)).
 
     HSIC₁ is the unbiased estimator of Song et al. (JMLR 2012), so independent features score about
     0 (the biased form gives 0.705 at n = 32 and D = 64); it can be slightly negative. At most 1,
@@ -32,9 +37,10 @@ def compute(statistics: Statistics) -> jax.Array | Status:
 
 
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
-    """Biased linear CKA of the features with the one-hot labels: |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. In [0, 1], inflated at small n.
+    """Biased linear CKA of the features with the one-hot labels.
 
-    Several labels a row and float targets are columns of Y as they are.
+    It is |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. It lies in [0, 1] and is inflated at small n. Several
+    labels a row and float targets are columns of Y as they are.
     """
     assert statistics.spectrum is not None
     if statistics.spectrum.is_constant:

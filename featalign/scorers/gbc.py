@@ -14,7 +14,9 @@ VARIANCE_FLOOR = 1e-4
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Gaussian Bhattacharyya coefficient with diagonal covariances: -Σ over ordered pairs i ≠ j of exp(-B_ij).
+    """Gaussian Bhattacharyya coefficient with diagonal covariances.
+
+    It is -Σ over ordered pairs i ≠ j of exp(-B_ij).
 
     B_ij = ⅛ Σ_d (μ_i - μ_j)² / v + ½ Σ_d log(v / √(v_i v_j)), v = (v_i + v_j)/2, class means and
     variances (over n_c, at least 1e-4) of the raw features. In [-C(C - 1), 0], larger is better;
@@ -28,10 +30,11 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 
 
 def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
-    """GBC with spherical covariances: as `gbc_diagonal`, each class with the mean of its variances (at least 1e-4) in all D directions.
+    """GBC with spherical covariances.
 
-    The published code takes one logarithm in B in place of the D that the formula has; the formula
-    wins.
+    It is as `gbc_diagonal`, but each class has the mean of its variances (at least 1e-4) in all D
+    directions. The published code takes one logarithm in B in place of the D that the formula has;
+    the formula wins.
     """
     return _overlap(float(_spherical(statistics.class_moments)))
 
@@ -62,7 +65,10 @@ def _spherical(moments: ClassMoments) -> jax.Array:
 
 
 def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax.Array:
-    """Logarithm of Σ exp(-B) from means (C, D) and variances (C, D), or (C, 1) that stand for `repeats` columns."""
+    """Logarithm of Σ exp(-B) from means (C, D) and variances.
+
+    The variances are (C, D), or (C, 1) that stand for `repeats` columns.
+    """
     logarithms = jnp.log(variances).sum(axis=1)
 
     def against(own: tuple[jax.Array, jax.Array, jax.Array, jax.Array]) -> jax.Array:

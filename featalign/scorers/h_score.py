@@ -20,7 +20,9 @@ def compute(statistics: Statistics) -> float | Status:
 
 
 def compute_shrunk(statistics: Statistics) -> float | Status:
-    """H-score with the covariance shrunk: tr(cov_a(F)⁻¹ (1 - a) cov(E[F | y])), a by Ledoit and Wolf.
+    """H-score with the covariance shrunk: tr(cov_a(F)⁻¹ (1 - a) cov(E[F | y])).
+
+    The share a is that of Ledoit and Wolf.
 
     cov_a = (1 - a) cov + a tr(cov)/D I with cov over N, the covariance of class means over N - 1.
     Larger is better. Ibrahim, Ponomareva and Mazumder, "Newer is Not Always Better: Rethinking

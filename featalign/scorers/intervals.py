@@ -1,4 +1,7 @@
-"""Zeros and intervals of scores: what a score is under permuted labels, and how far it is certain."""
+"""Zeros and intervals of scores.
+
+A zero is what a score is under permuted labels; an interval says how far the score is certain.
+"""
 
 import math
 from collections.abc import Sequence
@@ -37,9 +40,11 @@ def evaluate_with_intervals(
 
     The zero is the mean and the deviation over 20 orders of the labels. The interval is
 
-    - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter, Wilson's for shares of hits;
-    - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of rows. About right for N > 3 D; near N = D up to
-      half too narrow for scores of fit (LogME, H-score, label overlap, spectral alignment);
+    - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter,
+      Wilson's for shares of hits;
+    - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of
+      rows. It is about right for N > 3 D; near N = D it is up to half too narrow for scores of fit
+      (LogME, H-score, label overlap, spectral alignment);
     - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
 
     There is none below 40 rows where neither rows nor halves give one, and where the rows show no

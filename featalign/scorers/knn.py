@@ -13,7 +13,9 @@ SHARED = 5  # as many neighbours are looked up at least, so that all forms share
 
 
 def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced | Status:
-    """Leave-one-out accuracy of k nearest neighbours: Euclidean on raw features, majority vote, ties to the smallest label.
+    """Leave-one-out accuracy of k nearest neighbours.
+
+    Distances are Euclidean on raw features. The majority votes, and ties go to the smallest label.
 
     With several labels a row: each label by the majority (more than half) of the neighbours, and
     the value is the mean share of a row's labels that are right. For float targets: R² of the mean

@@ -9,12 +9,16 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Share of the centred label matrix that lies in the span of the centred features, less the share that random features would hold.
+    """Share of the centred label matrix in the span of the centred features, above chance.
 
-    |Uᵀ Y|² / |Y|² - r / (N - 1), U (N, r) an orthonormal basis of the span, r its rank: r random directions hold r / (N - 1) on average. In
-    [-r/(N-1), 1 - r/(N-1)], 0 on average for unrelated features, larger is better. Where the features span every direction (r = N - 1, as a
-    rule when N <= D) both shares are 1, the value is 0 and a note says that nothing can be told. Columns of float targets count alike, whatever
-    their units. The overlap of the target with the span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
+    What is taken off is the share that random features would hold.
+
+    The score is |Uᵀ Y|² / |Y|² - r / (N - 1), U (N, r) an orthonormal basis of the span, r its
+    rank: r random directions hold r / (N - 1) on average. In [-r/(N-1), 1 - r/(N-1)], 0 on average
+    for unrelated features, larger is better. Where the features span every direction (r = N - 1, as
+    a rule when N <= D) both shares are 1, the value is 0 and a note says that nothing can be told.
+    Columns of float targets count alike, whatever their units. The overlap of the target with the
+    span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
     theory of transfer learning in high-dimensional regression", ICML 2025.
     """
     assert statistics.spectrum is not None
@@ -37,7 +41,10 @@ def can_share(spectrum: Spectrum, task: Task) -> bool:
 
 
 def label_shares(spectrum: Spectrum, task: Task) -> np.ndarray:
-    """The share of the labels' squares in each direction of U (R,): of the zeros and ones, or the mean over columns of float targets."""
+    """The share of the labels' squares in each direction of U (R,).
+
+    It is of the zeros and ones, or for float targets the mean over columns.
+    """
     squares = np.asarray(spectrum.label_squares)
     projections = np.asarray(spectrum.label_projections)
     if task != "regression":

@@ -145,7 +145,10 @@ def _in_eigenvectors(statistics: Statistics) -> Any:
 
 
 def _distances(means: jax.Array) -> jax.Array:
-    """Squared distances (C, C) of rows (C, R), by differences, so that near rows keep their digits."""
+    """Squared distances (C, C) of rows (C, R).
+
+    They are made by differences, so that near rows keep their digits.
+    """
     return jax.lax.map(lambda mean: ((means - mean) ** 2).sum(axis=1), means)
 
 

@@ -11,7 +11,9 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | Status:
-    """Label-feature correlation: the cosine of K = F Fᵀ and Y (1 where two labels agree, else -1), each about the mean of its entries.
+    """Label-feature correlation: the cosine of K = F Fᵀ and Y.
+
+    Y is 1 where two labels agree, else -1. Each of K and Y is taken about the mean of its entries.
 
     In [-1, 1], larger is better. Features are not centred: only one number is taken from K, so a
     common offset of all rows lowers the value (CKA removes it). Sums suffice: with q = Σ (n_c/N)²,

@@ -81,7 +81,9 @@ def validated(statistics: Statistics) -> Validated:
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
-    """The cross-validated accuracy under each of these orders of the labels, at the strongest penalty alone.
+    """The cross-validated accuracy under each of these orders of the labels.
+
+    It is that at the strongest penalty alone.
 
     Under permuted labels no penalty is better than another but for noise, the strongest is among
     the best, and its fit takes a step or two, until its loss is within 1e-4 of the least. A plain
@@ -142,7 +144,10 @@ def _rows(statistics: Statistics, *, double: bool) -> jax.Array:
 
 
 def _prepared(features: np.ndarray, *, double: bool) -> jax.Array:
-    """The standardised features in the orthonormal basis of their principal directions, (N, min(N, D))."""
+    """The standardised features (N, min(N, D)) in another basis.
+
+    The basis is the orthonormal one of their principal directions.
+    """
     if features.shape[0] < features.shape[1]:
         rotated = _rotated_rows(jnp.asarray(features))
     else:
@@ -275,7 +280,10 @@ def _own(values: jax.Array, held: jax.Array) -> jax.Array:
 
 
 def _hits(logits: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:
-    """Whether each row's class is predicted, or how many of its labels are: whole numbers, which float32 leaves alone."""
+    """Whether each row's class is predicted, or how many of its labels are.
+
+    These are whole numbers, which float32 leaves alone.
+    """
     return (
         logits.argmax(axis=1) == labels
         if num_classes

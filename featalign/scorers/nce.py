@@ -8,7 +8,9 @@ from featalign.statistics.gather import Statistics
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
-    """Negative conditional entropy of the labels given the source's arg-max class: -H(Y | Z) = Σ P(y, z) log P(y | z).
+    """Negative conditional entropy of the labels given the source's arg-max class.
+
+    It is -H(Y | Z) = Σ P(y, z) log P(y | z).
 
     Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells
     without a row count 0 (peers add 1e-20 or 1e-5 inside). Tran, Nguyen and Hassner,

@@ -35,16 +35,22 @@ def compute(statistics: Statistics) -> float | Status:
     = min(C - 1, d), are the centred rows in its directions with variance 1 within classes, P_c
     (n_c, C) the posteriors of class c.
 
-    - confidence: mean posterior of the own class, in [0, 1]; of the rows that were fitted, as published.
-    - features: log(|L|_* / (k √N)): 0 where the classes do not differ (without shrinkage), larger the farther and the more evenly they are apart.
-    - classes: log(Σ_c |P_c|_* / Σ_c √n_c): 0 where all rows of a class have the same certain posterior, to ½ log C where they scatter.
+    - confidence: mean posterior of the own class, in [0, 1]; of the rows that were fitted, as
+      published.
+    - features: log(|L|_* / (k √N)). It is 0 where the classes do not differ (without shrinkage),
+      and larger the farther and the more evenly they are apart.
+    - classes: log(Σ_c |P_c|_* / Σ_c √n_c). It is 0 where all rows of a class have the same certain
+      posterior, and goes to ½ log C where they scatter.
 
-    |·|_* is the sum of singular values. Unbounded, larger is better; it depends on the scale of the features, through s. The authors add |L|_*,
-    the confidence and -log Σ_c |P_c|_*, each scaled to [0, 1] over the pool of candidates, so that a score changes with its company. Here the
-    terms are made comparable by what N, C and the class sizes alone imply. L is from the scatter of the class means, where the authors' solver
-    shrinks the total scatter too. Beyond 20,000 rows the discriminant and the terms are of the seeded sample, the directions of all rows. Not
-    defined where every class is a single point. Wang et al., "How Far Pre-trained Models Are from Neural Collapse on the Target Dataset Informs
-    their Transferability", ICCV 2023.
+    The sign |·|_* stands for the sum of singular values. Unbounded, larger is better; it depends on
+    the scale of the features, through s. The authors add |L|_*, the confidence and -log Σ_c
+    |P_c|_*, each scaled to [0, 1] over the pool of candidates, so that a score changes with its
+    company. Here the terms are made comparable by what N, C and the class sizes alone imply. L is
+    from the scatter of the class means, where the authors' solver shrinks the total scatter too.
+    Beyond 20,000 rows the discriminant and the terms are of the seeded sample, the directions of
+    all rows. The score is not defined where every class is a single point. Wang et al., "How Far
+    Pre-trained Models Are from Neural Collapse on the Target Dataset Informs their
+    Transferability", ICCV 2023.
     """
     terms = _terms(statistics)
     return terms if isinstance(terms, Status) else terms.confidence + terms.features - terms.classes

@@ -10,7 +10,9 @@ BEYOND = 1e30  # farther than any row: features are scaled to at most 1
 
 
 def nearest(features: np.ndarray, count: int) -> np.ndarray:
-    """The `count` nearest other rows of each row (N, count) int32, nearest first: Euclidean, equally near ones in the order of the rows.
+    """The `count` nearest other rows of each row (N, count) int32, nearest first.
+
+    Distances are Euclidean. Equally near rows come in the order of the rows.
 
     One float32 product of centred rows bounds every squared distance from below, |x|² - 2 qx less
     its rounding error; the few rows with the lowest bounds are compared in float64. Where the last
@@ -53,7 +55,9 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
 
 
 def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
-    """A point (D,) near the mean, and the power of two that scales the differences to it to at most 1.
+    """A point (D,) near the mean, and a scale for the differences to it.
+
+    The scale is the power of two that brings them to at most 1.
 
     The mean is rounded to a power of two near the spread, so that whole numbers stay whole and
     equal distances stay equal.
@@ -70,7 +74,10 @@ def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
 def _candidates(
     bounds: np.ndarray, numbers: np.ndarray, error: float, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The places (Q, number) with the lowest bounds for these rows, and the lowest bound (Q,) of all others."""
+    """The places (Q, number) with the lowest bounds for these rows.
+
+    Beside them is the lowest bound (Q,) of all others.
+    """
     queries = bounds[numbers]
     queries[:, :-2] *= -0.5
     queries[:, -2] = 1
@@ -81,7 +88,10 @@ def _candidates(
 
 
 def _lowest(lower: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The places (Q, number) of the lowest bounds of each row, in order of place, and the lowest bound (Q,) of all others."""
+    """The places (Q, number) of the lowest bounds of each row, in order of place.
+
+    Beside them is the lowest bound (Q,) of all others.
+    """
     queries, columns = lower.shape
     grouped = lower.reshape(
         queries, GROUP, columns // GROUP

@@ -10,7 +10,10 @@ from featalign.statistics.gather import Statistics
 
 
 def compute(statistics: Statistics) -> jax.Array | Status:
-    """Class-distance normalised variance: mean over pairs of classes of (V_i + V_j) / (2 |μ_i - μ_j|²), V the mean squared distance to the mean.
+    """Class-distance normalised variance, mean over pairs of classes.
+
+    It is the mean of (V_i + V_j) / (2 |μ_i - μ_j|²), V the mean squared distance to the mean of the
+    class.
 
     At least 0, smaller is better: 0 is collapse to one point for each class. Not defined where two
     classes have the same mean. A class of one row has no variance. The finite sample keeps noise

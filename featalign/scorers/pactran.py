@@ -21,7 +21,9 @@ ALLOWED_ERROR = 1e-4
 
 
 def compute(statistics: Statistics) -> Influenced | Status:
-    """PAC-Bayes bound of a linear head with a Gaussian prior and posterior: L(W) + |W|²/(2λσ²) + KD/(2λ) log(1 + λσ²/(KD) tr ∇²L(W)).
+    """PAC-Bayes bound of a linear head with a Gaussian prior and posterior.
+
+    It is L(W) + |W|²/(2λσ²) + KD/(2λ) log(1 + λσ²/(KD) tr ∇²L(W)).
 
     L is the mean cross-entropy of softmax(W x + b), x the centred features (N, D), K classes; W and
     the free b minimise the first two terms; λσ² = N and the prior's variance σ² = 1/D. This is the
@@ -53,7 +55,10 @@ def compute(statistics: Statistics) -> Influenced | Status:
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
-    """The values for several orders of the labels, from fits that end sooner: their spread is far larger than what is left."""
+    """The values for several orders of the labels, from fits that end sooner.
+
+    Their spread is far larger than what is left.
+    """
     bounds = [
         _bound(statistics, gap=ZERO_GAP, allowed_error=ZERO_ERROR) for statistics in relabelled
     ]
@@ -63,7 +68,11 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
 def _bound(
     statistics: Statistics, *, gap: float, allowed_error: float
 ) -> tuple[float, float, jax.Array, jax.Array] | Status:
-    """The bound, what its logarithm changes with a share of the trace, and the loss and the trace of each row (M,)."""
+    """The bound, and what it is made of.
+
+    Beside the bound are what its logarithm changes with a share of the trace, and the loss and the
+    trace of each row (M,).
+    """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
     rows, spectrum = statistics.rows, statistics.spectrum
@@ -106,12 +115,13 @@ def _fitted(
     *,
     num_classes: int,
 ) -> tuple[Any, ...]:
-    """The least loss with penalty/2 |W|², the trace of the loss's second derivatives in W, how far from the least it may be, and the slope's share.
+    """The least loss with penalty/2 |W|², and what tells how good it is.
 
-    Then the loss and the trace of each row (M,).
+    After it come the trace of the loss's second derivatives in W, how far from the least the loss
+    may be, and the slope's share. Then come the loss and the trace of each row (M,).
 
-    That share, in [0, 1], is what is left of the slope against that of the penalty alone: 0 where
-    both parts of the loss balance.
+    The slope's share, in [0, 1], is what is left of the slope against that of the penalty alone: 0
+    where both parts of the loss balance.
     """
     count, width = features.shape
     rows = with_intercept(features)

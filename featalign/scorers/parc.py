@@ -13,7 +13,9 @@ MAX_ROWS = 2000
 
 
 def compute(statistics: Statistics) -> Influenced | Status:
-    """Pairwise annotation representation comparison: 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j).
+    """Pairwise annotation representation comparison.
+
+    It is 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j).
 
     Over pairs of rows i < j; f (M, 32) are the first 32 principal components (all, where there are
     fewer), each divided by its deviation; y (M, C) the one-hot labels. In [-100, 100], larger is
@@ -40,7 +42,10 @@ def compute(statistics: Statistics) -> Influenced | Status:
 
 
 def _ranks(statistics: Statistics, live: int) -> np.ndarray:
-    """Ranks about their mean (pairs,) of the distances 1 - corr(f_i, f_j), which look at no label."""
+    """Ranks about their mean (pairs,) of the distances 1 - corr(f_i, f_j).
+
+    They look at no label.
+    """
     assert statistics.spectrum is not None
     assert statistics.rows is not None
     rows = statistics.rows
@@ -58,7 +63,10 @@ def _ranks(statistics: Statistics, live: int) -> np.ndarray:
 
 
 def _labels_apart(statistics: Statistics) -> np.ndarray:
-    """1 - corr(y_i, y_j) of the label rows (pairs,), ranked about the mean: for classes whether they differ."""
+    """1 - corr(y_i, y_j) of the label rows (pairs,), ranked about the mean.
+
+    For classes it says whether they differ.
+    """
     assert statistics.rows is not None
     labels = statistics.rows.labels
     first, second = np.triu_indices(len(labels), 1)

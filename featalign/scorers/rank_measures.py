@@ -14,7 +14,9 @@ from featalign.statistics.spectrum import (
 
 
 def rankme(statistics: Statistics) -> jax.Array | Status:
-    """RankMe: exp(-Σ p log p), p = s/Σs + 1e-7, s the min(N, D) singular values of the features as they are.
+    """RankMe: exp(-Σ p log p) with p = s/Σs + 1e-7.
+
+    s are the min(N, D) singular values of the features as they are.
 
     About 1 (one direction) to min(N, D) (all alike); larger is better in the paper. Garrido et al.,
     "RankMe: Assessing the Downstream Performance of Pretrained Self-Supervised Representations by
@@ -48,7 +50,9 @@ def participation_ratio(statistics: Statistics) -> float | Status:
 
 
 def stable_rank(statistics: Statistics) -> jax.Array | Status:
-    """Stable rank: |F|² / |F|₂², squared Frobenius over squared spectral norm, of the features as they are.
+    """Stable rank: |F|² / |F|₂² of the features as they are.
+
+    That is the squared Frobenius norm over the squared spectral norm.
 
     1 (one direction) to min(N, D). Rudelson and Vershynin, "Sampling from large matrices", 2007.
     """

@@ -21,17 +21,26 @@ class Status(Enum):
     """Whether a score means something; each value is the explanation."""
 
     OK = "ok"
-    NOT_FINITE = "the features hold NaN or infinite values; find them with `featalign cache verify` or embed in float32"
+    NOT_FINITE = (
+        "the features hold NaN or infinite values; find them with `featalign cache verify` or "
+        "embed in float32"
+    )
     ONE_CLASS = "all labels are of one class; at least two are needed"
     TOO_FEW_ROWS = "too few rows for this score"
     CONSTANT = "the features are the same on every row"
-    OUT_OF_RANGE = "the features are so large or so small that their squares leave the range of float64; scale them"
+    OUT_OF_RANGE = (
+        "the features are so large or so small that their squares leave the range of float64; "
+        "scale them"
+    )
     NOT_FOR_REGRESSION = "not defined for regression targets"
     NOT_FOR_MULTILABEL = "not defined for several labels a row"
     NO_PROBABILITIES = (
         "needs the source's class probabilities (source_probabilities, or source_logits)"
     )
-    BLACK_BOX = "not available (black box): needs a source with parameters, gradients and fresh weights, such as a Flax module or one of the zoo"
+    BLACK_BOX = (
+        "not available (black box): needs a source with parameters, gradients and fresh weights, "
+        "such as a Flax module or one of the zoo"
+    )
     NO_GRADIENTS = (
         "the gradients of this source could not be computed; the warning of its row says why"
     )
@@ -45,7 +54,10 @@ class Status(Enum):
 
 @dataclass(frozen=True)
 class Zero:
-    """What a score is when labels and features have nothing to do with each other: mean and deviation over orders of the labels."""
+    """What a score is when labels and features have nothing to do with each other.
+
+    It is the mean and the deviation over orders of the labels.
+    """
 
     mean: float
     spread: float
@@ -97,7 +109,10 @@ class RowMean:
 
 @dataclass(frozen=True)
 class Influenced:
-    """What `compute` answers where rows bear on the score though it is no mean: `influences` gives N dθ/dw of the M rows' weights w, when asked."""
+    """What `compute` answers where rows bear on the score though it is no mean.
+
+    `influences`, when asked, gives N dθ/dw of the M rows' weights w.
+    """
 
     value: float
     influences: Callable[[], np.ndarray]

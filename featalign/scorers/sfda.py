@@ -16,11 +16,16 @@ LANCZOS_STEPS = 60
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
-    """Self-challenging Fisher discriminant: mean posterior of the own class after each row was mixed towards the other classes.
+    """Self-challenging Fisher discriminant.
 
-    1. Fit: S = (1 - λ) S_w + λ tr(S_w)/D I, S_w = Σ (n_c/N) cov_c, λ = max(exp(-5 λ_max(S_w)), 1e-10); logits x S⁻¹ μ_c - ½ μ_c S⁻¹ μ_c + log(n_c/N).
-    2. p_i = the softmax of the posterior (a softmax twice) at the own class; x_i ← p_i x_i + (1 - p_i) · mean of the other classes' means.
-    3. Fit again with the same λ; the value is the mean posterior of the own class, without a logarithm.
+    It is the mean posterior of the own class after each row was mixed towards the other classes.
+
+    1. Fit: S = (1 - λ) S_w + λ tr(S_w)/D I, S_w = Σ (n_c/N) cov_c,
+       λ = max(exp(-5 λ_max(S_w)), 1e-10); logits x S⁻¹ μ_c - ½ μ_c S⁻¹ μ_c + log(n_c/N).
+    2. p_i = the softmax of the posterior (a softmax twice) at the own class;
+       x_i ← p_i x_i + (1 - p_i) · mean of the other classes' means.
+    3. Fit again with the same λ; the value is the mean posterior of the own class, without a
+       logarithm.
 
     In [0, 1], larger is better. It depends on the scale of the features, through λ, and scores the
     rows it was fitted on. Beyond 20,000 rows the first fit is of all rows, the mixing and the

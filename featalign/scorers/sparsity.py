@@ -17,7 +17,9 @@ def dead_fraction(statistics: Statistics) -> float | Status:
 
 
 def hoyer(statistics: Statistics) -> float | Status:
-    """Mean over the rows that are not all zero of (√D - l1/l2) / (√D - 1): 0 for equal entries, 1 for a single active one.
+    """Mean over the rows that are not all zero of (√D - l1/l2) / (√D - 1).
+
+    It is 0 for equal entries, 1 for a single active one.
 
     Hoyer, "Non-negative matrix factorization with sparseness constraints", JMLR 2004. Not defined
     for D = 1 or when all rows are zero.
@@ -28,7 +30,9 @@ def hoyer(statistics: Statistics) -> float | Status:
 
 
 def treves_rolls(statistics: Statistics) -> float | Status:
-    """Mean over live columns of 1 - (mean |x|)² / mean x², over rows (lifetime sparseness): 0 for equal entries, towards 1 for rare ones.
+    """Mean over live columns of 1 - (mean |x|)² / mean x², over rows.
+
+    This is lifetime sparseness: 0 for equal entries, towards 1 for rare ones.
 
     Treves and Rolls 1991, in the form of Vinje and Gallant 2000. Not defined when all columns are
     zero.

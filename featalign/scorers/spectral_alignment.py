@@ -1,4 +1,7 @@
-"""Spectral alignment: the generalisation error that the spectrum predicts for ridge regression on the features."""
+"""Spectral alignment: the generalisation error that the spectrum predicts.
+
+It is that of ridge regression on the features.
+"""
 
 from collections.abc import Sequence
 
@@ -19,13 +22,15 @@ FALLS, NOTHING = 0.01, 1e-6  # a fall, and an error, that are worth a word
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Predicted error of ridge regression on the labels at the target's own N: mean squared error over the variance of the labels.
+    """Predicted error of ridge regression on the labels at the target's own N.
 
-    The theory of kernel regression: with eigenvalues η_k, power c_k of the labels in direction k
-    and power σ² outside all of them,
+    It is the mean squared error over the variance of the labels.
 
-        E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),  κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P)
-        Σ η_k²/(η_k + κ)²
+    The theory is that of kernel regression. With eigenvalues η_k, power c_k of the labels in
+    direction k and power σ² outside all of them,
+
+        E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),
+        κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P) Σ η_k²/(η_k + κ)²
 
     (κ over P in the papers' notation). η and c belong to the population; the sample's own in their
     place would predict 0 wherever D >= N. Both sums are estimated consistently instead, from the
@@ -51,7 +56,9 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 def spectral_curve(
     features: object, labels: object, sizes: Sequence[int] | None = None
 ) -> dict[int, float]:
-    """The predicted error by number of training rows: the curve on which `spectral_alignment` is the point at N.
+    """The predicted error by number of training rows.
+
+    `spectral_alignment` is the point of this curve at N.
 
     `sizes` are at least 2, by default about ten up to N; beyond N the curve extrapolates and sees
     no direction that N rows do not show. Errors are mean squared errors over the variance of the

@@ -1,4 +1,7 @@
-"""Tangent scores: fine-tuning and training from scratch made linear, by ridge regression on activations and gradients."""
+"""Tangent scores: fine-tuning and training from scratch made linear.
+
+They come from ridge regression on activations and gradients.
+"""
 
 import hashlib
 import math
@@ -24,7 +27,10 @@ Which = Literal["source", "twins"]
 
 @dataclass(frozen=True)
 class Part:
-    """Training rows T and held-out rows H of one fold, the centred Gram of T decomposed, and that of H against T."""
+    """Training rows T and held-out rows H of one fold.
+
+    It has the centred Gram of T decomposed, and that of H against T.
+    """
 
     training: np.ndarray  # (T,)
     held: np.ndarray  # (H,)
@@ -34,7 +40,9 @@ class Part:
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
-    """Cross-validated accuracy of kernel ridge regression with K = activations + gradients, each centred with mean square 1 per row.
+    """Cross-validated accuracy of kernel ridge regression on activations and gradients.
+
+    The kernel K is activations + gradients, each centred with mean square 1 per row.
 
     Gradients are those of random read-outs of the features with respect to all parameters, so that
     K approximates what gradient descent from the source's weights can fit while it stays near them
@@ -56,7 +64,9 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
 
 def compute_gain(statistics: Statistics) -> ScoreResult | Status:
-    """`tangent_probe` of the source less that of its random twins: a forecast, to first order, of the gain of fine-tuning over training from scratch.
+    """`tangent_probe` of the source less that of its random twins.
+
+    It forecasts, to first order, the gain of fine-tuning over training from scratch.
 
     0 is no gain; in [-1, 1] for classes; larger is better. The 90% interval holds the scatter over
     rows, over twins, and, where there are several draws of the read-outs, over draws: with v the
@@ -101,19 +111,23 @@ def twins_accuracy(tangent: Tangent) -> float:
 
 
 def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
-    """Accuracy of the source and mean accuracy of its twins by number of training rows: n/8, n/4, n/2 and n of the rows outside the fold.
+    """Accuracy of the source and mean accuracy of its twins by number of training rows.
 
-    Nested subsets, stratified by class, from one Gram matrix for each draw; the last point is that
-    of the scores and costs nothing beside them. The twins' is NaN where there are none, and the
-    curve is empty where `tangent_probe` has no value.
+    The numbers are n/8, n/4, n/2 and n of the rows outside the fold.
+
+    Subsets are nested, stratified by class, and come from one Gram matrix for each draw; the last
+    point is that of the scores and costs nothing beside them. The twins' accuracy is NaN where
+    there are none, and the curve is empty where `tangent_probe` has no value.
 
     >>> from featalign.statistics.gather import gather
     >>> from featalign.statistics.tangent import Draw
     >>> random = np.random.default_rng(0)
     >>> labels = Labels(np.arange(80) % 2, ("0", "1"))
-    >>> draw = Draw(random.normal(size=(80, 4)) + 2 * labels.values[:, None], random.normal(size=(80, 6)))
+    >>> features = random.normal(size=(80, 4)) + 2 * labels.values[:, None]
+    >>> draw = Draw(features, random.normal(size=(80, 6)))
     >>> tangent = Tangent(labels, np.arange(80), np.arange(80) // 16, (draw,), ())
-    >>> curve = tangent_curve(gather(draw.features, labels, frozenset({"tangent"}), tangent=tangent))
+    >>> statistics = gather(features, labels, frozenset({"tangent"}), tangent=tangent)
+    >>> curve = tangent_curve(statistics)
     >>> list(curve), curve[64][0] > 0.9
     ([8, 16, 32, 64], True)
     """
@@ -219,7 +233,10 @@ def decompose(
     folds: np.ndarray,
     keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
 ) -> list[Part]:
-    """The parts of a Gram matrix (M, M) by fold (M,), training on those rows outside the fold that `keep` leaves."""
+    """The parts of a Gram matrix (M, M) by fold (M,).
+
+    A part trains on those rows outside the fold that `keep` leaves.
+    """
     rows = [keep(np.flatnonzero(folds != fold)) for fold in range(NUM_FOLDS)]
     grams = [gram[np.ix_(training, training)] for training in rows]
     means = [own.mean(axis=0) for own in grams]
@@ -260,12 +277,14 @@ def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
 
 
 def predict(part: Part, targets: np.ndarray) -> np.ndarray:
-    """Predictions (H, K) of ridge regression with a free intercept on targets (T, K), at the penalty p with the least leave-one-out error.
+    """Predictions (H, K) of ridge regression with a free intercept on targets (T, K).
+
+    They are those at the penalty p with the least leave-one-out error.
 
     Leaving row i out gives the residual (y - ŷ)_i / (1 - 1/T - h_i), h the diagonal of K (K + p)⁻¹
     of the centred Gram K. No eigenvalue exceeds T times their mean, so the denominator is at least
-    (1 - 1/T) 1e-5 / (T + 1e-5). The mean of the targets where all rows are alike; NaN where the
-    errors are not finite.
+    (1 - 1/T) 1e-5 / (T + 1e-5). Predictions are the mean of the targets where all rows are alike,
+    and NaN where the errors are not finite.
     """
     mean, count = targets.mean(axis=0), len(part.values)
     average = part.values.sum() / count
@@ -311,7 +330,10 @@ def _groups(labels: Labels) -> np.ndarray:
 
 
 def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
-    """An order in which every beginning holds the classes in proportion (targets have one of their own, which numbers may not import)."""
+    """An order in which every beginning holds the classes in proportion.
+
+    Targets have such an order of their own, which numbers may not import.
+    """
     shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
     by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
     sizes = np.bincount(groups)

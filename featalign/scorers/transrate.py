@@ -13,7 +13,9 @@ SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to ab
 
 
 def compute(statistics: Statistics) -> Influenced:
-    """TransRate: R(Z) - mean over classes of R(Z_c), R(Z) = ½ log det(I + Zᵀ Z / (n ε)), ε = 1e-4, n the rows of the block.
+    """TransRate: R(Z) - mean over classes of R(Z_c).
+
+    R(Z) is ½ log det(I + Zᵀ Z / (n ε)) with ε = 1e-4 and n the rows of the block.
 
     Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded,
     larger is better; it grows with the scale of the features. R(Z) comes from the spectrum, R(Z_c)
@@ -39,7 +41,11 @@ def compute(statistics: Statistics) -> Influenced:
 
 
 def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
-    """Influences of the rows (M,), the mean held: half the ridge leverage in all rows, less that in the own class, less what their number takes."""
+    """Influences of the rows (M,), the mean held.
+
+    An influence is half the ridge leverage in all rows, less that in the own class, less what their
+    number takes.
+    """
     assert statistics.rows is not None
     rows = statistics.rows
     centred, count = rows.features.astype(np.float64) - mean, len(rows.labels)
@@ -52,7 +58,10 @@ def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
 
 
 def _leverage(rows: np.ndarray) -> np.ndarray:
-    """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w of the rows (n, D), at w = 1."""
+    """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w, at w = 1.
+
+    They are the weights of the rows (n, D).
+    """
     count, width = rows.shape
     left, singular, _ = svd(
         rows, full_matrices=False

@@ -33,8 +33,11 @@ def parse(scheme: str, rest: str) -> Address:
 
     Raises FeatalignError for an option that does not exist.
 
-    >>> parse("hf/", "bert-base-uncased@main#layer_3.mean")
-    Address(text='hf/bert-base-uncased@main#layer_3.mean', name='bert-base-uncased', revision='main', layer='layer_3.mean', pickled=None)
+    >>> address = parse("hf/", "bert-base-uncased@main#layer_3.mean")
+    >>> address.text, address.name
+    ('hf/bert-base-uncased@main#layer_3.mean', 'bert-base-uncased')
+    >>> address.revision, address.layer, address.pickled
+    ('main', 'layer_3.mean', None)
     """
     text = scheme + rest
     if Path(rest).expanduser().exists():

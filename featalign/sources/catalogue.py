@@ -1,4 +1,7 @@
-"""The address scheme of sources: SCHEME/NAME or SCHEME:PATH, one line a scheme, or h5:PATH for features made elsewhere."""
+"""The address scheme of sources: SCHEME/NAME or SCHEME:PATH, one line a scheme.
+
+h5:PATH stands for features made elsewhere.
+"""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase

@@ -1,4 +1,7 @@
-"""Optional packages: loaded when first used, and a sentence that says how to install what is missing."""
+"""Optional packages, loaded when first used.
+
+Where one is missing, a sentence says how to install it.
+"""
 
 from importlib import import_module
 from importlib.metadata import version

@@ -1,4 +1,7 @@
-"""Flax modules, NNX or Linen, as sources: differentiable, and re-initialisable when they say how."""
+"""Flax modules, NNX or Linen, as sources.
+
+They are differentiable, and re-initialisable when they say how.
+"""
 
 import hashlib
 import re
@@ -59,7 +62,8 @@ def flax_source(
     Raises FeatalignError when the module is none, or a name is missing.
 
     >>> from flax import nnx
-    >>> source = flax_source("mine", nnx.Linear(4, 3, rngs=nnx.Rngs(0)), example=np.ones(4, np.float32))
+    >>> linear = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
+    >>> source = flax_source("mine", linear, example=np.ones(4, np.float32))
     >>> source.embed(np.ones((2, 4), np.float32))["features"].shape
     (2, 3)
     """
@@ -155,7 +159,10 @@ def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
 def _computation(
     apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """What is computed and the arrays it holds beside the parameters (running averages): equal weights in another network are another revision."""
+    """What is computed, and the arrays it holds beside the parameters (running averages).
+
+    Equal weights in another network are thus another revision.
+    """
     import jax
 
     traced = jax.make_jaxpr(apply)(parameters, inputs)
@@ -179,7 +186,11 @@ def _as_float(inputs: Any) -> np.ndarray:
 
 
 def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, Any], Any], Any]:
-    """Trainable parameters as nested dictionaries of arrays, the pure function of parameters and inputs, and what else the network holds."""
+    """A module taken apart.
+
+    The parts are the trainable parameters as nested dictionaries of arrays, the pure function of
+    parameters and inputs, and what else the network holds.
+    """
     import jax
     from flax import nnx
 
@@ -215,7 +226,10 @@ def _holding(module: Any, held: Any) -> Callable[[Any, Any], Any]:
 
 @cache
 def chosen_layers() -> Callable[..., Mapping[str, Any]]:
-    """The compiled function of (emit, parameters, prepared, layers): one for all sources, so that those with one `emit` are compiled once."""
+    """The compiled function of (emit, parameters, prepared, layers).
+
+    There is one for all sources, so that those with one `emit` are compiled once.
+    """
     import jax
 
     def chosen(
@@ -238,7 +252,10 @@ _APPLIES: dict[Any, Callable[[Any, Any], Any]] = {}
 
 
 def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
-    """The pure function of a network that holds nothing but parameters: the same one for all networks of a definition and shapes."""
+    """The pure function of a network that holds nothing but parameters.
+
+    It is the same one for all networks of a definition and shapes.
+    """
     from flax import nnx
 
     def apply(parameters: Any, inputs: Any) -> Any:

@@ -1,4 +1,7 @@
-"""Gradient embeddings: what a source could become by small changes of its parameters, seen from one example."""
+"""Gradient embeddings, seen from one example.
+
+They tell what a source could become by small changes of its parameters.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -26,7 +29,9 @@ def gradient_source(
     dimension: int = DIMENSION,
     seed: int = 0,
 ) -> Source:
-    """A source whose features are projected gradients of the given source's features with respect to all its parameters.
+    """A source whose features are projected gradients of the given source's features.
+
+    The gradients are with respect to all its parameters.
 
     For read-outs a_j ~ N(0, I/F) of the features f (F,) of `layer` (default: the source's own) the
     embedding of x is the concatenation over j of R_j ∇_θ a_jᵀ f(θ, x) / √k, with k read-outs and
@@ -71,7 +76,10 @@ def gradient_source(
             f"{source.name}: expected a differentiable source, this one is a black box; gradients "
             "need a Flax module, a Keras network or a zoo source"
         )
-    name = f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, sketch={SKETCH})"
+    name = (
+        f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, "
+        f"sketch={SKETCH})"
+    )
     drawn: dict[str, Any] = {}
 
     def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -130,9 +138,11 @@ def draw_read_outs(width: int, count: int, seed: int) -> np.ndarray:
 def draw_places(
     parameters: Any, count: int, size: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each tensor of P numbers and read-out the order (k, Q) in which numbers fall into `size` places, and signs (k, Q).
+    """Where the numbers of each tensor fall, and with which sign.
 
-    Q is P rounded up to a multiple of `size`; numbers beyond P have the sign 0.
+    For each tensor of P numbers and read-out these are the order (k, Q) in which numbers fall into
+    `size` places, and signs (k, Q). Q is P rounded up to a multiple of `size`; numbers beyond P
+    have the sign 0.
     """
     places = []
     for index, leaf in enumerate(jax.tree.leaves(parameters)):

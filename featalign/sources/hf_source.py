@@ -274,7 +274,10 @@ def _bytes(path: Path) -> bytes:
 
 
 def _inner(model: Any) -> Any:
-    """What is run of a model: the image part of one that also reads texts, the encoder of one that also writes."""
+    """What is run of a model.
+
+    That is the image part of one that also reads texts, and the encoder of one that also writes.
+    """
     if hasattr(model, "vision_model"):
         model = model.vision_model
     elif getattr(model.config, "is_encoder_decoder", False):
@@ -283,7 +286,10 @@ def _inner(model: Any) -> Any:
 
 
 def is_decoder_alone(config: Any) -> bool:
-    """Whether a model only writes on: its last token has seen the whole text, its first one nothing."""
+    """Whether a model only writes on.
+
+    Then its last token has seen the whole text, its first one nothing.
+    """
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,

@@ -19,7 +19,10 @@ DOCUMENTS = ("README.md", "LICENSE.txt", "data_config.json")
 
 
 def model_folder(address: Address, *, extra: str) -> Path:
-    """The folder with a model's files: the local one of this name, or a snapshot of the hub's, fetched as far as it is not on disk.
+    """The folder with a model's files.
+
+    It is the local one of this name, or a snapshot of the hub's, fetched as far as it is not on
+    disk.
 
     Raises FeatalignError for an unknown name, an unknown revision, no network, or weights that are
     only there in pickled form.
@@ -61,7 +64,10 @@ def model_folder(address: Address, *, extra: str) -> Path:
 
 
 def digest_files(folder: Path, *, more: Mapping[str, Any]) -> str:
-    """SHA-256 of the weights and of all that describes them by their names within the folder, and of `more`; documents left out."""
+    """SHA-256 of the weights, of all that describes them, and of `more`.
+
+    The files go by their names within the folder; documents are left out.
+    """
     digest = hashlib.sha256(json.dumps(more, sort_keys=True).encode())
     paths = {
         path

@@ -1,4 +1,7 @@
-"""What inputs a source declares to expect, and how a target's differ from that: the most common silent cause of failed transfer."""
+"""What inputs a source declares to expect, and how a target's differ from that.
+
+The difference is the most common silent cause of failed transfer.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -31,7 +34,10 @@ class InputForm:
 
 
 def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
-    """One sentence for each thing in which a target's inputs differ from what the source declares, with the numbers; from a sample of the rows."""
+    """One sentence for each thing in which a target's inputs are not as the source declares.
+
+    A sentence has the numbers, which are from a sample of the rows.
+    """
     if form == InputForm():
         return ()
     rows = np.unique(np.linspace(0, len(target) - 1, min(SAMPLE, len(target))).astype(np.int64))
@@ -53,14 +59,20 @@ def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
 def image_misfits(form: InputForm, images: Sequence[Any]) -> list[str]:
     """Size, channels and range of images against the declared ones.
 
-    >>> image_misfits(InputForm((224, 224), 3), [np.full((28, 28), 255, np.uint8)])[0]
-    'images of 28 x 28 are enlarged 8 times to 224 x 224, the size that the source declares: it has seen far more detail'
+    >>> sentence = image_misfits(InputForm((224, 224), 3), [np.full((28, 28), 255, np.uint8)])[0]
+    >>> sentence.partition(": ")[0]
+    'images of 28 x 28 are enlarged 8 times to 224 x 224, the size that the source declares'
+    >>> sentence.partition(": ")[2]
+    'it has seen far more detail'
     """
     found = []
     height, width = (int(np.median([image.shape[axis] for image in images])) for axis in (0, 1))
     if form.size is not None:
         factor = min(form.size[0] / height, form.size[1] / width)
-        between = f"images of {height} x {width} are {{}} {{:.0f}} times to {form.size[0]} x {form.size[1]}, the size that the source declares: "
+        between = (
+            f"images of {height} x {width} are {{}} {{:.0f}} times to {form.size[0]} x "
+            f"{form.size[1]}, the size that the source declares: "
+        )
         if factor > ENLARGED:
             found.append(between.format("enlarged", factor) + "it has seen far more detail")
         if 1 / max(form.size[0] / height, form.size[1] / width) > SHRUNK:

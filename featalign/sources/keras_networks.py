@@ -1,4 +1,7 @@
-"""A Keras network on the JAX backend: its layers, its pure function, its preprocessing, and how it begins anew."""
+"""A Keras network on the JAX backend.
+
+This gives its layers, its pure function, its preprocessing, and how it begins anew.
+"""
 
 import os
 import random
@@ -121,7 +124,10 @@ class Loaded:
 
 
 def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any], dict[str, Any]]:
-    """The pure function of (parameters, held, prepared) to all layers, and the logits where there is a head."""
+    """The pure function of (parameters, held, prepared) to all layers.
+
+    It gives the logits, too, where there is a head.
+    """
     import jax.numpy as jnp
 
     names = (*graph.layers, *((graph.head,) if graph.head else ()))
@@ -165,7 +171,10 @@ def _by_place(variables: Any) -> dict[str, Any]:
 
 
 def read_inputs(address: Address, model: Any) -> Reading:
-    """The preprocessing: the application's own, or what the network's input and first layers say."""
+    """The preprocessing of a network.
+
+    It is the application's own, or what the network's input and first layers say.
+    """
     keras = keras_on_jax(address)
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
@@ -178,7 +187,10 @@ def read_inputs(address: Address, model: Any) -> Reading:
     )
     assumed = None
     if function is None and not own:
-        assumed = "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling layer first if it was trained on others"
+        assumed = (
+            "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling "
+            "layer first if it was trained on others"
+        )
     whole = np.float32(255 if function is not None or own else 1)
 
     def prepare(images: Any) -> np.ndarray:

@@ -1,4 +1,7 @@
-"""keras/NAME#LAYER: networks of keras.applications and saved .keras files, on the JAX backend: differentiable, with twins and layers."""
+"""keras/NAME#LAYER: networks of keras.applications and saved .keras files.
+
+They run on the JAX backend, are differentiable, and have twins and layers.
+"""
 
 import sys
 from collections.abc import Callable, Iterator
@@ -19,7 +22,10 @@ PIXELS_AT_ONCE = 64 * 224 * 224  # of all images in one pass
 
 
 def load_keras_source(rest: str) -> Source:
-    """A Keras network as a source: NAME is one of keras.applications, with its ImageNet weights and preprocessing, or the path of a .keras file.
+    """A Keras network as a source.
+
+    NAME is one of keras.applications, with its ImageNet weights and preprocessing, or the path of a
+    .keras file.
 
     Layers are those of the network's own graph by name, those with more than two axes averaged over
     the middle ones. A last Dense layer, or a last convolution of one place, is taken for the head:
@@ -132,7 +138,11 @@ def _silent() -> Iterator[None]:
 
 @contextmanager
 def _own_names() -> Iterator[None]:
-    """Numbers in the names of layers count from zero, whatever was built before in this process: they enter the revision and the cache."""
+    """A context in which numbers in the names of layers count from zero.
+
+    What was built before in this process thus makes no difference: the names enter the revision and
+    the cache.
+    """
     from collections import defaultdict
 
     from keras.src.backend.common import (

@@ -153,7 +153,10 @@ def _digest(address: Address, path: Path, graph: Any) -> str:
 
 
 def _tensors(graph: Any) -> dict[str, tuple[Any, ...]]:
-    """Name and shape of every tensor of floats that a node gives for a batch, in the order of the nodes."""
+    """Name and shape of every tensor of floats that a node gives for a batch.
+
+    They come in the order of the nodes.
+    """
     known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.output)}
     batch, given = _batch_axis(graph), {value.name for value in graph.output}
     found: dict[str, tuple[Any, ...]] = {}
@@ -193,7 +196,11 @@ def _before_the_head(graph: Any, tensors: Mapping[str, Any]) -> str:
 
 
 def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
-    """The graph in onnxruntime with these tensors as its outputs: each more would keep the runtime from joining operations, and others cost."""
+    """The graph in onnxruntime with these tensors as its outputs.
+
+    There are no others: each more would keep the runtime from joining operations, or cost the time
+    to compute it.
+    """
     onnx = require("onnx", extra="onnx", address=address.text)
     runtime = require("onnxruntime", extra="onnx", address=address.text)
     graph = onnx.load(str(path))  # with its weights, refusing those outside its folder

@@ -1,4 +1,7 @@
-"""A batch in parts that fit into memory: halved when they do not, the next one prepared while one is computed."""
+"""A batch in parts that fit into memory.
+
+Parts are halved when they do not fit, and the next one is prepared while one is computed.
+"""
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +25,10 @@ SIGNS = (
 
 @dataclass
 class AtOnce:
-    """How many inputs go through a source at a time (None: as many as come), and how many did before memory ran out."""
+    """How many inputs go through a source at a time (None: as many as come).
+
+    It also says how many did before memory ran out.
+    """
 
     limit: int | None = None
     before: int | None = None
@@ -36,14 +42,19 @@ class AtOnce:
         """What to tell the user at the end; None where all went well."""
         if self.before is None:
             return None
-        return f"batches of {self.before} inputs did not fit into memory and were cut to {self.limit}; the features are the same"
+        return (
+            f"batches of {self.before} inputs did not fit into memory and were cut to "
+            f"{self.limit}; the features are the same"
+        )
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an error means that memory did not suffice.
 
-    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")), is_out_of_memory(RuntimeError("bad shape"))
-    (True, False)
+    >>> is_out_of_memory(RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"))
+    True
+    >>> is_out_of_memory(RuntimeError("bad shape"))
+    False
     """
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in SIGNS)
 

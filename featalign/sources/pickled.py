@@ -1,4 +1,7 @@
-"""Pickled checkpoints, read only when the address names the file: weights alone, in a process of their own, made into safetensors."""
+"""Pickled checkpoints, read only when the address names the file.
+
+Weights alone are read, in a process of their own, and made into safetensors.
+"""
 
 import shutil
 import subprocess
@@ -15,7 +18,8 @@ import sys, torch
 from safetensors.torch import save_file
 weights = torch.load(sys.argv[1], map_location="cpu", weights_only=True)
 weights = weights.get("state_dict", weights)
-save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, sys.argv[2], metadata={"format": "pt"})
+save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, sys.argv[2], \
+metadata={"format": "pt"})
 """
 _FOLDERS: list[object] = []  # temporary folders, removed at the end of the process
 

@@ -61,7 +61,10 @@ def checked_image(image: np.ndarray) -> np.ndarray:
 
 
 def as_picture(image: np.ndarray, mode: str = "RGB") -> "Image.Image":
-    """One image as Pillow holds it, of 8 bits: what the preprocessing of other libraries starts from. Floats are taken to lie in [0, 1]."""
+    """One image as Pillow holds it, of 8 bits.
+
+    It is what the preprocessing of other libraries starts from. Floats are taken to lie in [0, 1].
+    """
     from PIL import Image
 
     pixels = checked_image(np.asarray(image))[..., :3]

@@ -13,12 +13,14 @@ from featalign.sources.source import Differentiable, Source, digest_arrays
 
 
 def random_twin(source: Source, seed: int = 0) -> Source:
-    """The source with the weights it had before any training, as another draw would have them: what training from scratch starts from.
+    """The source with the weights it had before any training, as another draw has them.
 
-    It has the layers and the preprocessing of the source, no logits, and a revision of its own,
-    made of the source's revision and of the fresh weights; or, where the source names its
-    `initialiser`, of this and the seed, so that the twin is drawn when it first has to compute.
-    Raises FeatalignError for a source that cannot be re-initialised.
+    They are what training from scratch starts from.
+
+    The twin has the layers and the preprocessing of the source, no logits, and a revision of its
+    own. The revision is made of the source's revision and of the fresh weights; or, where the
+    source names its `initialiser`, of this and the seed, so that the twin is drawn when it first
+    has to compute. Raises FeatalignError for a source that cannot be re-initialised.
 
     >>> import featalign as fa
     >>> twin = fa.load_source("zoo/resnet_digits").random_twin(seed=1)

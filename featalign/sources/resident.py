@@ -1,4 +1,7 @@
-"""One model in memory at a time: a model is built when it is first asked for, and let go when another one is."""
+"""One model in memory at a time.
+
+A model is built when it is first asked for, and let go when another one is.
+"""
 
 import gc
 from collections.abc import Callable

@@ -100,7 +100,9 @@ class Source:
         applied to each batch before the function; it counts as part of what `revision` names.
 
         >>> import numpy as np
-        >>> source = Source.from_function("sums", lambda batch: np.stack([[x.sum(), x.max()] for x in batch]), revision="1")
+        >>> def sums(batch):
+        ...     return np.stack([[x.sum(), x.max()] for x in batch])
+        >>> source = Source.from_function("sums", sums, revision="1")
         >>> source.embed(np.ones((3, 4)))["features"].shape
         (3, 2)
         """
@@ -140,7 +142,10 @@ class Source:
 
     @staticmethod
     def from_features(name: str, path: str) -> "Source":
-        """A source that is only a file of features (N, D), one row for each row of the target, in its order: .h5, .npz or .npy."""
+        """A source that is only a file of features (N, D): .h5, .npz or .npy.
+
+        The file has one row for each row of the target, in its order.
+        """
 
         def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
             del inputs, layers
@@ -189,7 +194,9 @@ class Source:
     def embed(
         self, inputs: Sequence[Any] | np.ndarray, layers: Sequence[str] | None = None
     ) -> dict[str, np.ndarray]:
-        """Features (B, D) of a batch of raw inputs, for each layer asked for (default: the default layer).
+        """Features (B, D) of a batch of raw inputs, for each layer asked for.
+
+        By default that is the default layer.
 
         Raises FeatalignError for a layer the source does not have, or when what it returns is not
         (B, D).
@@ -219,7 +226,10 @@ class Source:
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def remarks(self, target: Target) -> tuple[str, ...]:
-        """What does not fit between the source and a target's inputs, and how memory did: sentences for whoever reads the scores."""
+        """What does not fit between the source and a target's inputs, and how memory did.
+
+        The remarks are sentences for whoever reads the scores.
+        """
         memory = self.at_once.sentence
         return (*misfits(self.input_form, target), *((memory,) if memory else ()))
 

@@ -35,7 +35,9 @@ FEATURES = "features"
 
 
 def load_st_source(rest: str) -> Source:
-    """A model of sentence-transformers as a source: `features` are its sentence embeddings, `embeddings.mean`, `layer_1.mean` ... its hidden layers.
+    """A model of sentence-transformers as a source.
+
+    `features` are its sentence embeddings, `embeddings.mean`, `layer_1.mean` ... its hidden layers.
 
     A prompt that the model uses by default is used. Raises FeatalignError for a name, revision or
     layer that does not exist, pickled weights, or no network.
@@ -111,7 +113,10 @@ class Encoder:
                 ) from error
 
     def fresh(self, seed: int) -> Any:
-        """The same modules with fresh weights: the transformer from its configuration, others by their own way to begin anew."""
+        """The same modules with fresh weights.
+
+        The transformer begins anew from its configuration, others by their own way.
+        """
 
         def build() -> Any:
             model = self.pretrained()

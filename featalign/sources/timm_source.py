@@ -1,4 +1,7 @@
-"""timm/NAME@REVISION#LAYER: image models of timm with their own preprocessing, from a local folder or the hub; safetensors only."""
+"""timm/NAME@REVISION#LAYER: image models of timm with their own preprocessing.
+
+They come from a local folder or the hub, in safetensors only.
+"""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -31,7 +34,10 @@ FEATURES, LOGITS = "features", "logits"
 
 
 def load_timm_source(rest: str) -> Source:
-    """A model of timm as a source: `features` are what its head reads, `layer_1` ... its blocks or stages averaged over places, `logits` the head's.
+    """A model of timm as a source.
+
+    `features` are what its head reads, `layer_1` ... its blocks or stages averaged over places,
+    `logits` the head's.
 
     NAME is one of timm's ("resnet50.a1_in1k"), a name on the hub ("timm/resnet50.a1_in1k") or a
     folder that timm saved. Raises FeatalignError for a name, revision or layer that does not exist,
@@ -114,7 +120,10 @@ class Network:
         return with_fresh_weights(lambda: self._built(pretrained=False), seed).to(device())
 
     def outline(self) -> Any:
-        """The network without memory for its weights, where it can be built so: its layers and preprocessing."""
+        """The network without memory for its weights, where it can be built so.
+
+        It tells the layers and the preprocessing.
+        """
         import torch
 
         read_json(self.folder / "config.json", self.address)

@@ -54,7 +54,9 @@ def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
 
 
 def fresh_revision(seed: int, *packages: str) -> str:
-    """What fresh weights depend on but the source's own files: the seed, and the releases that draw them.
+    """What fresh weights depend on but the source's own files.
+
+    That is the seed, and the releases that draw them.
 
     >>> fresh_revision(1, "numpy").startswith("fresh weights 1, numpy ")
     True

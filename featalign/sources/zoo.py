@@ -31,7 +31,9 @@ def zoo_names() -> tuple[str, ...]:
 
 
 def read_card(name: str) -> dict[str, Any]:
-    """What is known of one source: architecture, parameters, pretraining, accuracy, preprocessing, training.
+    """What is known of one source.
+
+    That is architecture, parameters, pretraining, accuracy, preprocessing and training.
 
     Raises FeatalignError for a name that does not exist.
     """
@@ -129,7 +131,10 @@ def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
 
 @cache
 def _initialiser() -> str:
-    """What fresh weights depend on but architecture and seed: the code that draws them, as text and as releases."""
+    """What fresh weights depend on but architecture and seed.
+
+    That is the code that draws them, as text and as releases.
+    """
     releases = " ".join(f"{package} {version(package)}" for package in ("jax", "jaxlib", "flax"))
     return f"{hashlib.sha256(_code()).hexdigest()} {releases}"
 

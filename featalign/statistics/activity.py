@@ -1,4 +1,8 @@
-"""How active the features are: zeros, dead columns, sparsity of rows and columns, and whether all values are finite."""
+"""How active the features are.
+
+This counts zeros, dead columns, and the sparsity of rows and columns, and says whether all values
+are finite.
+"""
 
 from dataclasses import dataclass
 

@@ -26,7 +26,10 @@ def batch_size(num_rows: int, width: int) -> int:
 def batches(
     blocks: Iterable[np.ndarray], width: int, size: int
 ) -> Iterator[tuple[np.ndarray, int]]:
-    """Rows in batches of `size` (the last may be smaller) with the number of the first row, whatever the sizes of the blocks."""
+    """Rows in batches of `size`, with the number of the first row.
+
+    The last batch may be smaller. The sizes of the blocks do not matter.
+    """
     start, rest = 0, None
     for block in blocks:
         block = check_features(block)

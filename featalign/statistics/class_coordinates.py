@@ -1,4 +1,7 @@
-"""Rows and scatter of an embedding in the smaller of its two sizes, for scorers that fit a discriminant."""
+"""Rows and scatter of an embedding in the smaller of its two sizes.
+
+They are for scorers that fit a discriminant.
+"""
 
 from dataclasses import dataclass
 from typing import Any

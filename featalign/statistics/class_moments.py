@@ -51,7 +51,10 @@ class ClassMoments:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TargetMoments:
-    """Moments of float targets y (N, K) and their cross moments with the features: Σ (y - ȳ)(y - ȳ)ᵀ and Σ (y - ȳ) zᵀ."""
+    """Moments of float targets y (N, K) and their cross moments with the features.
+
+    They are Σ (y - ȳ)(y - ȳ)ᵀ and Σ (y - ȳ) zᵀ.
+    """
 
     count: jax.Array  # ()
     feature_mean: jax.Array  # (D,)

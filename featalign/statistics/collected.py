@@ -33,7 +33,10 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True)
 class AgainstSource:
-    """The source's outputs beside all labels (N,), and their joint table where a scorer asked for it."""
+    """The source's outputs beside all labels (N,).
+
+    It also holds their joint table where a scorer asked for it.
+    """
 
     outputs: SourceOutputs
     labels: np.ndarray
@@ -42,7 +45,9 @@ class AgainstSource:
 
 @dataclass(frozen=True)
 class LabelOrders:
-    """The labels in P random orders, and their sums in each, from which `relabelled` makes the statistics.
+    """The labels in P random orders, and their sums in each.
+
+    `relabelled` makes the statistics from them.
 
     For classes: Σ z (P, C, D), Σ |z|² (P, C), Σ z² (P, C, D) of rows z about `centre`. For label
     columns: Σ (y - ȳ) zᵀ (P, K, D) in `sums`. None where no scorer asked for what follows from
@@ -110,5 +115,8 @@ class Statistics:
 
 
 def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """Labels as columns (N, K) of floats: one-hot for classes, themselves otherwise (`num_classes` 0)."""
+    """Labels as columns (N, K) of floats.
+
+    They are one-hot for classes, and themselves otherwise (`num_classes` 0).
+    """
     return np.eye(num_classes)[labels] if num_classes else labels.astype(np.float64)

@@ -153,7 +153,11 @@ def gather(
 def _held(
     num_rows: int, max_rows: int, seed: int, *, wide: bool, wanted: bool, sampled: bool
 ) -> HeldRows | None:
-    """Where to hold rows: all of few rows, up to `max_rows` for the scorers that want rows, else fewer for intervals."""
+    """Where to hold rows.
+
+    All are held of few rows, up to `max_rows` for the scorers that want rows, and fewer for
+    intervals.
+    """
     if wide:
         return HeldRows(num_rows, num_rows, seed)
     if wanted:
@@ -197,7 +201,9 @@ def _empty_state(
 
 @jax.jit
 def _centre(features: jax.Array, valid: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """About what moments are summed, in two steps: the first row, and the mean of the first batch about it.
+    """The point about which moments are summed, in two steps.
+
+    The steps are the first row, and the mean of the first batch about it.
 
     Differences to the first row are nearly exact, so a constant column has exactly no variance and
     an offset costs no digits.
@@ -246,7 +252,10 @@ def _update(
 
 @jax.jit
 def _from_zero(state: dict, row: jax.Array, mean: jax.Array) -> dict:
-    """The state with its means counted from zero again, and class moments from the scatter of the classes where that was gathered."""
+    """The state with its means counted from zero again.
+
+    It has class moments from the scatter of the classes where that was gathered.
+    """
     moved, centre = dict(state), row + mean
     if "class_scatter" in state:
         scatter = state["class_scatter"]
@@ -308,7 +317,10 @@ def _against_source(
     needs: frozenset[Need],
     size: int,
 ) -> Statistics:
-    """The statistics with the source's outputs, and their joint tables with the labels where a scorer asked for them."""
+    """The statistics with the source's outputs.
+
+    They have the joint tables of the outputs with the labels where a scorer asked for them.
+    """
     if "source_probabilities" not in needs or not labels.num_classes:
         return replace(statistics, source=AgainstSource(outputs, labels.values, None))
     orders = statistics.orders

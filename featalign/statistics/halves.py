@@ -1,4 +1,7 @@
-"""Statistics of random halves of the rows: what intervals are made from where N <= D and rows are interpolated."""
+"""Statistics of random halves of the rows.
+
+Intervals are made from them where N <= D and rows are interpolated.
+"""
 
 from collections.abc import Iterator
 
@@ -15,11 +18,15 @@ MOST_SHARED = 0.1
 def halves(
     statistics: Statistics, needs: frozenset[Need]
 ) -> Iterator[tuple[Statistics, Statistics]]:
-    """Pairs of statistics of halves that share no row but those of classes with one row alone (and one of an odd number); classes are split evenly.
+    """Pairs of statistics of halves that share few rows or none.
+
+    What they share are rows of classes with one row alone, and one of an odd number of rows.
+    Classes are split evenly.
 
     Half the difference of a score between two such halves has the variance of the score on all rows
     (Politis, Romano and Wolf, "Subsampling", 1999), also where a change of weights says nothing
-    because the features fit every row. None where more than a tenth of the rows would be shared.
+    because the features fit every row. There are no pairs where more than a tenth of the rows would
+    be shared.
     """
     sample = statistics.sample
     assert sample is not None

@@ -1,4 +1,8 @@
-"""The labels in random orders: what all label-dependent statistics would be if labels and features had nothing to do with each other."""
+"""The labels in random orders.
+
+They give what all label-dependent statistics would be if labels and features had nothing to do with
+each other.
+"""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -65,7 +69,11 @@ class OrderSums:
 
 
 def relabelled(statistics: Statistics) -> Iterator[Statistics]:
-    """The statistics that a pass over the same features with the labels in each order would have collected."""
+    """The statistics under each order of the labels.
+
+    They are those that a pass over the same features with the labels in that order would have
+    collected.
+    """
     orders = statistics.orders
     assert orders is not None
     projections = (
@@ -132,9 +140,9 @@ def _label_projections(statistics: Statistics, orders: LabelOrders) -> jax.Array
                 basis,
                 optimize=True,
             )
-        live = (
-            spectrum.eigenvalues > 0
-        )  # the vectors of live directions are orthogonal to that of ones, so the means need no subtraction
+        # the vectors of live directions are orthogonal to that of ones, so the means need no
+        # subtraction
+        live = spectrum.eigenvalues > 0
         return jnp.asarray(sums).transpose(0, 2, 1) * live[:, None]
     assert orders.sums is not None
     if labels.num_classes:

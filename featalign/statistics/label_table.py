@@ -9,7 +9,10 @@ import jax.numpy as jnp
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class LabelTable:
-    """How often label y meets source class z: by the source's probabilities, `soft` = Σ θ_z, and by its arg-max class, `hard`."""
+    """How often label y meets source class z.
+
+    `soft` = Σ θ_z counts by the source's probabilities, `hard` by its arg-max class.
+    """
 
     soft: jax.Array  # (C, Z)
     hard: jax.Array  # (C, Z)

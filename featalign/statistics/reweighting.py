@@ -1,4 +1,7 @@
-"""Statistics as they would be with some rows counted a little more: what intervals of scores without a value per row are made from."""
+"""Statistics as they would be with some rows counted a little more.
+
+Intervals of scores without a value per row are made from them.
+"""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -21,7 +24,9 @@ CLOSE = 1e-3  # turns by more are no small change
 
 @dataclass(frozen=True)
 class Reweighted:
-    """`statistics` with the rows of each of G groups given a weight of 1 + `step`, and all rows a little less, so that N stays.
+    """`statistics` with the rows of each of G groups given a little more weight.
+
+    The weight is 1 + `step`, and all rows have a little less, so that N stays.
 
     A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its
     derivatives in the weights of the rows are its influences, and Var θ = Σ influences² (Jaeckel,

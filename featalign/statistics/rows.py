@@ -28,7 +28,10 @@ class Rows:
 
 
 class HeldRows:
-    """Collects the rows to hold while they stream by: all of them, or a seeded sample of `max_rows`."""
+    """Collects the rows to hold while they stream by.
+
+    Those are all of them, or a seeded sample of `max_rows`.
+    """
 
     def __init__(self, num_rows: int, max_rows: int, seed: int):
         self.sampled = num_rows > max_rows

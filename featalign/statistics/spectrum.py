@@ -13,7 +13,9 @@ from featalign.statistics.products import arrays, blocks, held, on_host, symmetr
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Spectrum:
-    """The centred features Z = U √Λ Vᵀ (N, D), what the labels Y (N, K) and the mean μ are in that basis.
+    """The centred features Z = U √Λ Vᵀ (N, D), and what else is in that basis.
+
+    That is what the labels Y (N, K) and the mean μ are there.
 
     R = min(N, D). `eigenvalues` Λ of Zᵀ Z descend; those below max(N, D) ε Λ₁ are set to zero, and
     with them their projections. `label_projections` = Uᵀ Y, `mean_projections` = Vᵀ μ,
@@ -189,7 +191,10 @@ def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -
 def _roots(
     poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Array, iterations: int
 ) -> jax.Array:
-    """For each start the δ in [0, gap] where 1 + Σ weights / (poles - start - δ) changes its sign."""
+    """For each start the δ in [0, gap] at which a sum changes its sign.
+
+    The sum is 1 + Σ weights / (poles - start - δ).
+    """
     distances = poles[None, :] - starts[:, None]
 
     def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -1,4 +1,7 @@
-"""Activations and gradients of a source and of its random twins on the same rows: what training is to first order."""
+"""Activations and gradients of a source and of its random twins on the same rows.
+
+They say what training is to first order.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -9,7 +12,10 @@ from featalign.arrays import Labels
 
 @dataclass(frozen=True)
 class Draw:
-    """Activations (M, D) and projected gradients (M, E) for one seed of read-outs and projections."""
+    """Activations (M, D) and projected gradients (M, E).
+
+    They are for one seed of read-outs and projections.
+    """
 
     features: np.ndarray
     gradients: np.ndarray
@@ -17,9 +23,10 @@ class Draw:
 
 @dataclass(frozen=True)
 class Tangent:
-    """Draws of the source and of each of its random twins on M rows, which have these labels, numbers among all rows (M,) and folds (M,).
+    """Draws of the source and of each of its random twins on M rows.
 
-    `failure` says why there are none of a source that should have some.
+    The rows have these labels, numbers among all rows (M,) and folds (M,). `failure` says why there
+    are none of a source that should have some.
     """
 
     labels: Labels
@@ -40,7 +47,9 @@ def within_folds(tangent: Tangent, seed: int) -> Tangent:
 
 
 def joint_gram(draw: Draw) -> np.ndarray:
-    """The Gram matrix (M, M) of activations and gradients together, each centred and with a mean square of 1 per row.
+    """The Gram matrix (M, M) of activations and gradients together.
+
+    Each of the two is centred and has a mean square of 1 per row.
 
     Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no
     label enters. What is finite gives what is finite.
@@ -58,5 +67,8 @@ def joint_gram(draw: Draw) -> np.ndarray:
 
 
 def _in_range(values: np.ndarray) -> np.ndarray:
-    """The values times a power of two, so that the largest is near 1 and squares neither vanish nor overflow."""
+    """The values times a power of two.
+
+    The largest is then near 1, and squares neither vanish nor overflow.
+    """
     return np.ldexp(values, -np.frexp(np.abs(values).max())[1])

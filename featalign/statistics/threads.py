@@ -1,4 +1,7 @@
-"""How many threads linear algebra gets: one where matrices are small, and then several matrices side by side."""
+"""How many threads linear algebra gets.
+
+It gets one where matrices are small, and then several matrices go side by side.
+"""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -50,7 +53,9 @@ def side_by_side(
     rows: int,
     columns: int,
 ) -> list[Found]:
-    """`function` of each item, in threads of Python where it works on matrices so small that no other thread has work.
+    """`function` of each item, side by side where one does not fill the machine.
+
+    It runs in threads of Python where it works on matrices so small that no other thread has work.
 
     JAX's switches, such as that to float64, are of each thread: `function` has to set them itself.
 
@@ -65,7 +70,9 @@ def side_by_side(
 
 
 def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Eigenvalues (T,), ascending, and eigenvectors (T, T) of each of some symmetric matrices of about one size.
+    """Eigenvalues (T,) and eigenvectors (T, T) of each of some symmetric matrices.
+
+    Eigenvalues are ascending. The matrices are of about one size.
 
     >>> [values.tolist() for values, _ in decompositions([np.eye(2), np.diag([3.0, 2.0])])]
     [[1.0, 1.0], [2.0, 3.0]]

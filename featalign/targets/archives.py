@@ -10,11 +10,16 @@ from featalign.errors import FeatalignError
 from featalign.targets.conversion import as_inputs
 from featalign.targets.target import Target, build_target
 
-CONTENTS = "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any `x_test`, `y_test`, `classes`"
+CONTENTS = (
+    "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any `x_test`, `y_test`, "
+    "`classes`"
+)
 
 
 def load_archive(path: Path, name: str) -> Target:
-    """A target from an .npz with `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
+    """A target from an .npz file.
+
+    The file holds `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
 
     `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
     names.

@@ -15,7 +15,10 @@ Item = TypeVar("Item")
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """`batch_size` raw inputs, their labels (B,) or (B, K), which of them count (B,) bool, and their row numbers (B,)."""
+    """`batch_size` raw inputs with their labels (B,) or (B, K).
+
+    It says which of them count (B,) bool, and has their row numbers (B,).
+    """
 
     inputs: np.ndarray | list
     labels: np.ndarray

@@ -13,7 +13,9 @@ NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
 
 
 def load_bundled(name: str, address: str) -> Target:
-    """A target from scikit-learn's bundled sets: `digits` as 8x8 images, the others as plain arrays, `diabetes` and `linnerud` for regression.
+    """A target from scikit-learn's bundled sets.
+
+    `digits` is 8x8 images, the others are plain arrays, `diabetes` and `linnerud` for regression.
 
     >>> load_bundled("wine", "sklearn:wine")
     Target('sklearn:wine', 178 arrays, 3 classes)
@@ -42,7 +44,10 @@ def load_bundled(name: str, address: str) -> Target:
 
 
 def _digits_table() -> np.ndarray | None:
-    """The file of digits inside scikit-learn, 64 pixels and the label in a row: importing the package to read it takes over a second."""
+    """The file of digits inside scikit-learn, 64 pixels and the label in a row.
+
+    It is read directly, since importing the package to read it takes over a second.
+    """
     spec = find_spec("sklearn")
     path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None
     if path is None or not path.is_file():

@@ -18,8 +18,10 @@ def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
     1] too; other numbers are plain arrays. Raises FeatalignError for anything else, for no rows,
     and for NaN or infinite values.
 
-    >>> as_inputs(["good", "bad"]).kind, as_inputs(np.zeros((2, 8, 8), np.uint8)).kind, as_inputs(np.zeros((2, 5))).kind
-    ('text', 'image', 'array')
+    >>> as_inputs(["good", "bad"]).kind
+    'text'
+    >>> as_inputs(np.zeros((2, 8, 8), np.uint8)).kind, as_inputs(np.zeros((2, 5))).kind
+    ('image', 'array')
     """
     listlike = (
         hasattr(inputs, "__len__")

@@ -17,7 +17,9 @@ HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 def load_hub(
     address: str, *, label: str | None = None, text: str | None = None, image: str | None = None
 ) -> Target:
-    """A target from the hub: hf:NAME, hf:NAME@REVISION, and #CONFIGURATION after it where the data set has several.
+    """A target from the hub: hf:NAME or hf:NAME@REVISION.
+
+    #CONFIGURATION stands after it where the data set has several.
 
     Raises FeatalignError where the library is not installed, or the data set cannot be loaded.
     """

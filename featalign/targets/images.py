@@ -34,7 +34,9 @@ def check_image_header(path: Path) -> None:
 
 
 def decode_image(path: Path | str, content: bytes | None = None) -> np.ndarray:
-    """An image file, or its content, which then is only called so, as uint8: grey (H, W), colour (H, W, 3), or colour with alpha (H, W, 4).
+    """An image file as uint8: grey (H, W), colour (H, W, 3), or with alpha (H, W, 4).
+
+    Where its content is given, the path is only its name.
 
     Palettes, CMYK and other colour spaces become RGB, transparency of any kind RGBA, 16-bit grey
     its upper 8 bits; of an animation the first frame. Orientation tags are not applied, as in the

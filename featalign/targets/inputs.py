@@ -100,7 +100,10 @@ class ImageFiles:
         return _stacked(_in_threads(decode_image, [self.paths[row] for row in rows]))
 
     def row_digests(self) -> np.ndarray:
-        """SHA-256 of each image's decoded pixels and shape, uint8 (N, 32): how and where it is stored does not matter."""
+        """SHA-256 of each image's decoded pixels and shape, uint8 (N, 32).
+
+        How and where the image is stored does not matter.
+        """
         return self._digests
 
     @cached_property

@@ -13,7 +13,10 @@ from featalign.targets.tables import load_table
 from featalign.targets.target import Target
 
 TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
-ADDRESSES = f"a folder of class folders of images, .npz, {', '.join(TABLES)}, a folder of save_to_disk, hf:NAME, or sklearn:NAME"
+ADDRESSES = (
+    f"a folder of class folders of images, .npz, {', '.join(TABLES)}, a folder of save_to_disk, "
+    "hf:NAME, or sklearn:NAME"
+)
 
 
 def load_target(

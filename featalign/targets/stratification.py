@@ -8,7 +8,7 @@ from featalign.errors import FeatalignError
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     """Row indices such that the first n hold every class in proportion, for every n.
 
-    Each class once before any class twice.
+    Each class comes once before any class twice.
 
     Class indices (N,) are stratified; float targets (N, K) are only shuffled. The j-th row drawn of
     a class with m rows comes at (j + 1/2) / m, which is the Sainte-Lague rule of apportionment, so

@@ -88,7 +88,9 @@ class Columns:
 
 
 def choose_columns(table: Table, label: str | None, text: str | None, image: str | None) -> Columns:
-    """The columns that were asked for, or else those that are obvious from their names or from what they hold.
+    """The columns that were asked for, or else those that are obvious.
+
+    A column is obvious from its name or from what it holds.
 
     `label` and `text` may name several, separated by commas: labels that do not exclude each other,
     a pair of texts. Raises FeatalignError, with the columns there are, where none or several could
@@ -129,7 +131,10 @@ def choose_columns(table: Table, label: str | None, text: str | None, image: str
 
 
 def looks_like_image(value: Any) -> bool:
-    """Whether a value is an encoded image, as data sets keep it in a table, or the path of an image file."""
+    """Whether a value is an encoded image, or the path of an image file.
+
+    Data sets keep encoded images in a table.
+    """
     if isinstance(value, Mapping):
         return set(value) == {"bytes", "path"}
     return isinstance(value, str) and value.lower().endswith(EXTENSIONS) and "\n" not in value

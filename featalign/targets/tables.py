@@ -44,7 +44,9 @@ def build_from_tables(
     text: str | None = None,
     image: str | None = None,
 ) -> Target:
-    """A target from a table, and from another one of the same columns with the rows that are held out.
+    """A target from a table, and from another one with the rows that are held out.
+
+    Both tables have the same columns.
 
     The columns are found by their names, or by what they hold, when that is unambiguous; `label`,
     `text` and `image` name them otherwise. A pair of texts becomes one text with a line break

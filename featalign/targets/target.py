@@ -92,12 +92,16 @@ class Target:
         *,
         held_out: tuple[Sequence[Sequence[str]], Sequence[Sequence[Any]]] | None = None,
     ) -> "Target":
-        """A target whose rows are words, each with a label and read in its sentence: names of things, parts of speech.
+        """A target whose rows are words, each with a label and read in its sentence.
 
-        `sentences` are lists of words, `labels` lists of as many labels; else as `from_arrays`.
-        Folds and subsets are of words, so that words of one sentence may fall on both sides.
+        Labels are names of things or parts of speech, for example.
 
-        >>> Target.from_tokens("names", [["Ann", "sings"], ["Call", "Bob"]], [["NAME", "O"], ["O", "NAME"]])
+        `sentences` are lists of words, `labels` lists of as many labels; all else is as in
+        `from_arrays`. Folds and subsets are of words, so that words of one sentence may fall on
+        both sides.
+
+        >>> sentences = [["Ann", "sings"], ["Call", "Bob"]]
+        >>> Target.from_tokens("names", sentences, [["NAME", "O"], ["O", "NAME"]])
         Target('names', 4 tokens, 2 classes)
         """
         held = (
@@ -157,12 +161,13 @@ class Target:
     def subset(self, n: int, seed: int = 0) -> "Target":
         """So many rows, stratified by class, each class at least once, in their original order.
 
-        The target itself when it has no more.
+        It is the target itself when that has no more rows.
 
         The same seed gives the same rows in every process, and smaller subsets lie within larger
         ones. Raises FeatalignError when n is smaller than the number of classes.
 
-        >>> target = Target.from_arrays("numbers", np.arange(20.0).reshape(10, 2), [0] * 8 + [5] * 2)
+        >>> inputs = np.arange(20.0).reshape(10, 2)
+        >>> target = Target.from_arrays("numbers", inputs, [0] * 8 + [5] * 2)
         >>> target.subset(5, seed=1).labels
         array([0, 0, 0, 0, 1])
         """
@@ -196,9 +201,10 @@ def build_target(
     class_names: Sequence[str] | None = None,
     held_out: tuple[Inputs, Any] | None = None,
 ) -> Target:
-    """A target from inputs and labels as they come: labels are checked and encoded, classes without a training row dropped.
+    """A target from inputs and labels as they come.
 
-    Raises FeatalignError as `Target.from_arrays` says.
+    Labels are checked and encoded, and classes without a training row are dropped. Raises
+    FeatalignError as `Target.from_arrays` says.
     """
     encoded = _encoded(labels, len(inputs), class_names, "labels")
     if encoded.values.ndim == 1 and encoded.num_classes < 2:
@@ -278,7 +284,10 @@ def _encoded(
 
 
 def _named(checked: Labels, integers: bool, names: tuple[str, ...], argument: str) -> list[str]:
-    """The name of each class of the labels: integers count from 0 along the names, strings must be among them."""
+    """The name of each class of the labels.
+
+    Integers count from 0 along the names; strings must be among them.
+    """
     if not integers:
         unknown = [name for name in checked.classes if name not in names]
         if unknown:

@@ -40,7 +40,10 @@ Scale = tuple[np.ndarray, np.ndarray]
 
 @dataclass(frozen=True)
 class Point:
-    """A point of a curve: after so many steps the mean training loss since the last point, and the accuracy on the validation rows."""
+    """A point of a curve, after so many steps.
+
+    It has the mean training loss since the last point, and the accuracy on the validation rows.
+    """
 
     step: int
     loss: float
@@ -49,7 +52,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Run:
-    """One learning rate, of a probe one penalty: how it did on the validation rows, which choose, and on the test rows, which do not."""
+    """One learning rate, of a probe one penalty.
+
+    It says how the run did on the validation rows, which choose, and on the test rows, which do
+    not.
+    """
 
     learning_rate: float
     validation_accuracy: float
@@ -62,7 +69,10 @@ class Run:
 
 @dataclass(frozen=True, eq=False)
 class FineTuned:
-    """What an arm reached: accuracy on the test rows with its binomial interval (Wilson, 90%), for the run chosen by validation."""
+    """What an arm reached, for the run chosen by validation.
+
+    The accuracy is on the test rows, with its binomial interval (Wilson, 90%).
+    """
 
     source: str
     layer: str
@@ -325,7 +335,11 @@ class Arms:
             yield self.result(request, begun[request].setting, runs, start, None)
 
     def begin(self, request: Request, split: Split) -> tuple[Apply, Job]:
-        """The network and the job of an arm but for its learning rate: no network, fresh weights, the source's own, or these with a trained head."""
+        """The network and the job of an arm but for its learning rate.
+
+        For a probe there is no network. Otherwise it has fresh weights, the source's own, or these
+        with a trained head.
+        """
         if request.arm == "probe":
             return head_alone(self.layer), Job(
                 {}, split.training, replace(self.setting, augmentation=False, towards_start=0.0)
@@ -369,14 +383,20 @@ class Arms:
         return replace(split, **parts), (mean, deviation)
 
     def folded(self, trained: Trained, scale: Scale) -> Trained:
-        """The source with a probe's head, which then reads features as they are and not standardised."""
+        """The source with a probe's head.
+
+        The head then reads features as they are and not standardised.
+        """
         mean, deviation = scale
         kernel = np.asarray(trained.head["kernel"]) / deviation[:, None]
         head = {"kernel": kernel, "bias": np.asarray(trained.head["bias"]) - mean @ kernel}
         return replace(trained, parameters=self.differentiable.parameters, head=head)
 
     def gradual(self, request: Request) -> Iterator[FineTuned]:
-        """Groups of parameters unfrozen from the head down, watched against what scratch reaches."""
+        """Groups of parameters unfrozen from the head down.
+
+        They are watched against what scratch reaches.
+        """
         start, apply = time.perf_counter(), self.differentiable.apply
         *_, scratch = self.one(replace(request, arm="scratch"))
         runs: list[tuple[Run, Trained]] = []

@@ -12,7 +12,10 @@ NAME = "fine_tuned.safetensors"
 
 
 def check_checkpoint(path: Path) -> None:
-    """Raises FeatalignError for a place where no checkpoint can be written: before the training, not after it."""
+    """Raise FeatalignError for a place where no checkpoint can be written.
+
+    It is raised before the training, not after it.
+    """
     file = _file(path)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -30,9 +33,10 @@ def check_checkpoint(path: Path) -> None:
 
 
 def save_checkpoint(result: FineTuned, path: Path) -> Path:
-    """Write the parameters of the network (`network.NAME`) and the head (`head.kernel`, `head.bias`), which reads the layer of the record.
+    """Write the parameters of the network and the head to a file.
 
-    The file's metadata hold the record of the result.
+    Their names are `network.NAME`, and `head.kernel` and `head.bias`. The head reads the layer of
+    the record. The file's metadata hold the record of the result.
     """
     from safetensors.numpy import save
 

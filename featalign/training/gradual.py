@@ -1,4 +1,7 @@
-"""Gradual unfreezing: the head first, then one group of parameters after the other from the head down, watched against training from scratch."""
+"""Gradual unfreezing, watched against training from scratch.
+
+The head is trained first, then one group of parameters after the other from the head down.
+"""
 
 import math
 from collections.abc import Sequence
@@ -11,7 +14,8 @@ from featalign.training.groups import depths
 from featalign.training.loop import Apply, Job, Trained, Watch, accuracy, train
 from featalign.training.rows import Split
 
-DEVIATIONS = 1.6448536269514722  # how far below scratch is more than chance: the 95% quantile of the normal distribution
+# how far below scratch is more than chance: the 95% quantile of the normal distribution
+DEVIATIONS = 1.6448536269514722
 EXAMPLES = 4
 
 
@@ -25,7 +29,9 @@ def unfreeze(
     floor: float,
     watch: Watch,
 ) -> tuple[Trained, str | None]:
-    """The network of the stage with the best validation accuracy, and why training stopped early, if it did.
+    """The network of the stage with the best validation accuracy.
+
+    Beside it is why training stopped early, if it did.
 
     Each stage has an equal part of the steps. It is the last one when it ends below `floor`, the
     validation accuracy of training from scratch, by more than 1.64 standard errors of that

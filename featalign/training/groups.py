@@ -11,13 +11,18 @@ import numpy as np
 def depths(
     apply: Callable[[Any, Any], Any], parameters: Any, prepared: np.ndarray, layers: Sequence[str]
 ) -> Any:
-    """For each tensor of parameters the place of the first of these layers that it acts on, len(layers) for none: a tree like the parameters.
+    """For each tensor of parameters the place of the first of these layers that it acts on.
 
-    Found by differentiation on a few inputs, whatever the tensors are called: a tensor acts on a
-    layer where its gradient is not zero.
+    It is len(layers) for none. The places make a tree like the parameters.
 
-    >>> apply = lambda parameters, inputs: {"low": inputs * parameters["a"], "high": inputs * parameters["a"] + parameters["b"]}
-    >>> depths(apply, {"a": jnp.ones(3), "b": jnp.ones(3), "c": jnp.ones(3)}, np.ones((2, 3), np.float32), ("low", "high"))
+    They are found by differentiation on a few inputs, whatever the tensors are called: a tensor
+    acts on a layer where its gradient is not zero.
+
+    >>> def apply(parameters, inputs):
+    ...     low = inputs * parameters["a"]
+    ...     return {"low": low, "high": low + parameters["b"]}
+    >>> parameters = {name: jnp.ones(3) for name in "abc"}
+    >>> depths(apply, parameters, np.ones((2, 3), np.float32), ("low", "high"))
     {'a': 0, 'b': 1, 'c': 2}
     """
 
@@ -45,6 +50,9 @@ def depths(
 def _weights(
     layer: str, apply: Callable[[Any, Any], Any], parameters: Any, inputs: Any
 ) -> np.ndarray:
-    """Fixed random weights of a layer's entries: a plain sum has no gradient through what is normalised."""
+    """Fixed random weights of a layer's entries.
+
+    A plain sum has no gradient through what is normalised.
+    """
     shape = jax.eval_shape(apply, parameters, inputs)[layer].shape
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)

@@ -1,4 +1,7 @@
-"""Training a network with a new head on one of its layers: one at a time in a Python loop, or several together."""
+"""Training a network with a new head on one of its layers.
+
+Networks are trained one at a time in a Python loop, or several together.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -48,8 +51,10 @@ class Setting:
 def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:
     """The steps of one training: so many epochs, and at least so many steps.
 
-    >>> training_steps(80, epochs=15, min_steps=300, batch_size=32), training_steps(1280, epochs=15, min_steps=300, batch_size=32)
-    (300, 600)
+    >>> training_steps(80, epochs=15, min_steps=300, batch_size=32)
+    300
+    >>> training_steps(1280, epochs=15, min_steps=300, batch_size=32)
+    600
     """
     return max(min_steps, -(-epochs * num_training // batch_size))
 
@@ -111,7 +116,10 @@ def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[fl
 
 @dataclass(frozen=True, eq=False)
 class Rows:
-    """Preprocessed inputs (N, ...), or what gives them for an array of row numbers, and class indices (N,)."""
+    """Preprocessed inputs (N, ...) and class indices (N,).
+
+    In place of the inputs there may be what gives them for an array of row numbers.
+    """
 
     inputs: Any
     labels: np.ndarray
@@ -199,7 +207,9 @@ def train_together(
     *,
     watch: Watch = lambda place, trained: None,
 ) -> list[Trained]:
-    """What `train` gives for each job, all of them trained at once with vmap: for accelerators, which one small network leaves idle.
+    """What `train` gives for each job, all of them trained at once with vmap.
+
+    It is for accelerators, which one small network leaves idle.
 
     The jobs share steps, batch size, optimiser, augmentation and the number of rows; everything
     else may differ. `watch(place, trained)` is called for each job after each tenth of the steps.
@@ -304,7 +314,11 @@ def _predicted(
 
 
 def _start(apply: Apply, layer: str, job: Job, num_classes: int) -> tuple[Any, Any, Any]:
-    """Parameters and head as arrays, the parameters they are pulled towards, and what of them moves."""
+    """What training starts from.
+
+    That is parameters and head as arrays, the parameters they are pulled towards, and what of them
+    moves.
+    """
     head = job.head
     if head is None:
         width = jax.eval_shape(apply, job.parameters, job.rows.inputs[np.arange(1)])[layer].shape[1]

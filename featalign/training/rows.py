@@ -1,4 +1,7 @@
-"""The rows of a target as training sees them: preprocessed, and split into training, validation and test."""
+"""The rows of a target as training sees them.
+
+They are preprocessed, and split into training, validation and test.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -20,7 +23,10 @@ MEMORY = 2**31  # bytes of preprocessed inputs that are kept; above it each batc
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that train, rows that choose the learning rate, and rows that measure and are never looked at otherwise."""
+    """Rows that train, rows that choose the learning rate, and rows that measure.
+
+    The last are never looked at otherwise.
+    """
 
     target: str
     training: Rows
@@ -78,7 +84,10 @@ def split_rows(
 
 
 def check_trainable(target: Target, max_test: int | None) -> None:
-    """Raises FeatalignError for a target without classes, or for a limit of test rows that is none."""
+    """Raise FeatalignError for a target without classes.
+
+    The same is raised for a limit of test rows that is none.
+    """
     if max_test is not None and (
         isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1
     ):
@@ -126,7 +135,10 @@ def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.
 
 
 def prepared(inputs: Inputs, differentiable: Differentiable) -> Any:
-    """Preprocessed inputs: as an array where they fit, else as what prepares them when they are asked for."""
+    """Preprocessed inputs.
+
+    They are an array where they fit, else what prepares them when they are asked for.
+    """
     first = np.asarray(differentiable.prepare(inputs.read(np.arange(1))))
     lazy = LazyInputs(inputs, differentiable.prepare)
     return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]

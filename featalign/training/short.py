@@ -1,4 +1,7 @@
-"""Short runs: a little real training, each half of the rows predicted by a network trained on the other half."""
+"""Short runs: a little real training.
+
+Each half of the rows is predicted by a network trained on the other half.
+"""
 
 import hashlib
 import json
@@ -35,14 +38,18 @@ SHORT_VERSION = (
 )
 ShortArm = Literal["scratch", "full"]
 MIN_STEPS, EPOCHS = 300, 15  # of one training of the study
-FIRST_TWIN = 2000  # not the fresh weights of trainings from scratch, of the pretraining of the zoo, or of random twins in scores
+# not the fresh weights of trainings from scratch, of the pretraining of the zoo, or of random twins
+# in scores
+FIRST_TWIN = 2000
 
 
 @dataclass(frozen=True, eq=False)
 class ShortRun:
-    """How training went: after so many steps the held-out loss (mean cross-entropy) and accuracy over all rows, each half by the other's network.
+    """How training went, at K points.
 
-    `hits` (K, N) says which rows were right at each of the K points.
+    After so many steps it has the held-out loss (mean cross-entropy) and the accuracy over all
+    rows, each half by the other's network. `hits` (K, N) says which rows were right at each of the
+    K points.
     """
 
     steps: tuple[int, ...]
@@ -52,7 +59,9 @@ class ShortRun:
 
 
 def short_folds(target: Target) -> tuple[np.ndarray, ...]:
-    """Two halves of the rows, drawn at random: classes fall into them as it comes, and a rare one may be in one of them alone.
+    """Two halves of the rows, drawn at random.
+
+    Classes fall into them as it comes, and a rare one may be in one of them alone.
 
     Raises FeatalignError for a target without classes or with too few rows.
     """
@@ -73,7 +82,9 @@ def short_folds(target: Target) -> tuple[np.ndarray, ...]:
 def short_source(
     source: Source, target: Target, arm: ShortArm, fold: int, steps: int, *, batch_size: int = 32
 ) -> Source:
-    """The networks of one short run as a source, whose layers "step S" are the logits (B, C) after S steps, every tenth of them.
+    """The networks of one short run as a source.
+
+    Its layers "step S" are the logits (B, C) after S steps, every tenth of them.
 
     It trains when it is first asked, on the rows outside the fold: all weights from the source's or
     from fresh ones (`arm`), AdamW with a constant learning rate of 0.002 after a warm-up, so that a
@@ -191,7 +202,10 @@ def held_out_run(
 
 
 def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
-    """The steps of a short run: a share of those of one training of the study on so many rows, a fifth of which it does not train on.
+    """The steps of a short run on so many rows.
+
+    They are a share of those of one training of the study, which does not train on a fifth of the
+    rows.
 
     >>> run_steps(100, 0.3), run_steps(1600, 0.3)
     (90, 180)

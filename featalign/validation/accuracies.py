@@ -1,4 +1,7 @@
-"""Accuracies that were really measured: reading a table of them, and how far repeated runs let them be trusted."""
+"""Accuracies that were really measured.
+
+This reads a table of them, and says how far repeated runs let them be trusted.
+"""
 
 import csv
 import math
@@ -19,7 +22,11 @@ NEVER_SCORES = ("seed", "")  # a column without a name is the row number that pa
 
 @dataclass(frozen=True)
 class Setting:
-    """What sources are compared within: a target, the number of training rows and the way of training, None where not told."""
+    """What sources are compared within.
+
+    It is a target, the number of training rows and the way of training; None where one of the last
+    two is not told.
+    """
 
     target: str
     size: float | None = None
@@ -113,7 +120,10 @@ def read_accuracies(
 
 @dataclass(frozen=True)
 class _Sheet:
-    """The cells of each column by its name in lower case, and the line each row came from, for the messages."""
+    """The cells of each column by its name in lower case.
+
+    It also has the line each row came from, for the messages.
+    """
 
     path: Path
     lines: tuple[int, ...]
@@ -238,9 +248,10 @@ def _number(cell: str) -> float | None:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How much of the spread of measured accuracies on a target is the sources' own, and how much chance; NaN where it cannot be told.
+    """How much of the spread of measured accuracies is the sources' own, and how much chance.
 
-    `num_seeds` is the number of runs that the coefficient and the ceilings are about.
+    The accuracies are on one target. Numbers are NaN where it cannot be told. `num_seeds` is the
+    number of runs that the coefficient and the ceilings are about.
     """
 
     num_sources: int
@@ -255,7 +266,9 @@ class Reliability:
 def reliability(
     accuracies: ArrayLike, *, num_seeds: float | None = None, seeds_shift_all: bool = False
 ) -> Reliability:
-    """Reliability of the mean accuracy over seeds, and the highest correlation that even a perfect forecast can be expected to reach.
+    """Reliability of the mean accuracy over seeds, and the ceilings it sets.
+
+    A ceiling is the highest correlation that even a perfect forecast can be expected to reach.
 
     With s² the variance over the seeds of one source (mean over the sources) and b² = variance of
     the sources' means - s² / R (not below 0) the variance between sources, the reliability of a

@@ -1,4 +1,7 @@
-"""Agreement of scores and forecasts with accuracies that were really measured: of rankings, of the sign of a gain, and over many targets."""
+"""Agreement of scores and forecasts with accuracies that were really measured.
+
+It is agreement of rankings, of the sign of a gain, and over many targets.
+"""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -50,15 +53,19 @@ def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreem
 
     Larger is better in both.
 
-    - `weighted_tau`, `kendall_tau` (tau-b), `spearman`, `pearson`: SciPy's `weightedtau(scores, accuracies)` and the others, at their defaults.
-    - `regret`: best accuracy less the accuracy of the pick, the source of the highest score; the mean over the picks where several tie.
+    - `weighted_tau`, `kendall_tau` (tau-b), `spearman`, `pearson`: SciPy's `weightedtau(scores,
+      accuracies)` and the others, at their defaults.
+    - `regret`: best accuracy less the accuracy of the pick, the source of the highest score; the
+      mean over the picks where several tie.
     - `relative_accuracy`: accuracy of the pick / best accuracy; NaN where the best is not positive.
-    - `best_in_top_3`: 1 if the best source is among the three highest scores, else 0. Where scores tie about the third place, the chance of it when
-      ties are broken by lot; where accuracies tie for the best, any of them counts. NaN for three
-      sources or fewer, where it could not fail.
-    - `fidelity`: does a larger lead in the score mean a larger lead in accuracy? Pearson correlation of score differences and accuracy differences
-      over all pairs of sources whose scores differ, each pair once, higher score less lower score.
-      (Over both orders of every pair, or through the origin, it would be exactly `pearson` again.)
+    - `best_in_top_3`: 1 if the best source is among the three highest scores, else 0. Where scores
+      tie about the third place, it is the chance of that when ties are broken by lot; where
+      accuracies tie for the best, any of them counts. It is NaN for three sources or fewer, where
+      it could not fail.
+    - `fidelity`: does a larger lead in the score mean a larger lead in accuracy? It is the Pearson
+      correlation of score differences and accuracy differences over all pairs of sources whose
+      scores differ, each pair once, higher score less lower score. (Over both orders of every pair,
+      or through the origin, it would be exactly `pearson` again.)
 
     A source without a score (NaN) is never picked nor in the top three, and ranks below all others,
     tied with its like, in the three rank correlations: leaving it out would reward a scorer that
@@ -137,8 +144,11 @@ def sign_agreement(
     counts half in both. `brier` is the mean squared error of the probabilities, NaN for other
     evidence.
 
-    >>> sign_agreement([0.4, -0.1, 0.2, -0.3], [0.02, 0.01, -0.03, 0.001], [0.005] * 4)
-    SignAgreement(num_gains=2, num_losses=1, num_neither=1, auroc=0.5, balanced_accuracy=0.25, brier=nan)
+    >>> found = sign_agreement([0.4, -0.1, 0.2, -0.3], [0.02, 0.01, -0.03, 0.001], [0.005] * 4)
+    >>> found.num_gains, found.num_losses, found.num_neither
+    (2, 1, 1)
+    >>> found.auroc, found.balanced_accuracy, found.brier
+    (0.5, 0.25, nan)
     """
     unknown = np.isnan(_numbers("evidence", evidence))
     if probabilities and unknown.any():
@@ -242,7 +252,9 @@ def bootstrap_interval(
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> BootstrapInterval:
-    """Percentile interval of a statistic of groups, which are drawn with replacement: of targets, so that pairs on one target stay together.
+    """Percentile interval of a statistic of groups, which are drawn with replacement.
+
+    Groups are targets, so that pairs on one target stay together.
 
     A group is anything: one number for the mean of a per-target measure, or arrays that the
     statistic concatenates for a pooled one. Resamples where the statistic is NaN are left out.
@@ -288,7 +300,10 @@ class SettingAgreement:
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """Agreement of one score in every setting, and the mean of each measure over the targets by the measure's name (MEASURES)."""
+    """Agreement of one score in every setting.
+
+    It also has the mean of each measure over the targets by the measure's name (MEASURES).
+    """
 
     score: str
     settings: tuple[SettingAgreement, ...]
@@ -298,7 +313,9 @@ class ScoreSummary:
 def summarise_agreement(
     table: AccuracyTable, *, level: float = 0.9, num_resamples: int = 1000, seed: int = 0
 ) -> tuple[ScoreSummary, ...]:
-    """Agreement of every score in a table with its accuracies, the static list that a score has to beat coming first.
+    """Agreement of every score in a table with its accuracies.
+
+    The static list that a score has to beat comes first.
 
     Sources are compared within a setting. A mean weighs every target alike, however many settings
     it has, and is over the targets where the measure is defined (their number is the interval's
@@ -327,7 +344,9 @@ def summarise_agreement(
 
 
 def static_list(table: AccuracyTable) -> np.ndarray:
-    """For each row of a table (P,), a score that knows nothing of the row's target: minus the source's mean rank on the other targets, same arm.
+    """A score for each row of a table (P,) that knows nothing of the row's target.
+
+    It is minus the source's mean rank on the other targets, in the same arm.
 
     Ranks count from the best and are divided by the number of sources ranked, so that targets with
     fewer sources weigh alike; sizes of one target are averaged first. NaN for a source that was

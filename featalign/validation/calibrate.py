@@ -1,4 +1,7 @@
-"""From records, evidence and short runs to examples, a calibration, and how forecasts do on what was left out of it."""
+"""From records, evidence and short runs to a calibration, by way of examples.
+
+This also tells how forecasts do on what was left out of it.
+"""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -101,7 +104,10 @@ def examples_of(
 
 
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
-    """What two records of short runs say after a share of one training: accuracy then, and the lowest loss until then."""
+    """What two records of short runs say after a share of one training.
+
+    That is the accuracy then, and the lowest loss until then.
+    """
     last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
     ours, others = ((run["accuracies"][:last], _losses(run, last)) for run in (own, scratch))
     return Short.of(share, ours, others)
@@ -135,7 +141,9 @@ def calibrate(
     with_short: Mapping[float, Sequence[Example]],
     strangers: Sequence[Example] = (),
 ) -> Calibration:
-    """Lines for every kind of source, and with short runs of each share, as far as there are three targets to fit them on.
+    """Lines for every kind of source, and with short runs of each share.
+
+    There are as many as have three targets to fit them on.
 
     `strangers` are pairs of other sources: no line is fitted on them, but the intervals for sources
     that are not in the study hold their errors. Those with short runs, which strangers do not have,
@@ -184,7 +192,10 @@ def calibrate(
 def for_strangers(
     lines: Mapping[str, Line], examples: Sequence[Example], strangers: Sequence[Example], kind: Kind
 ) -> Mapping[str, Line]:
-    """The lines with residuals of sources that what forecast them had not seen, nor their targets where there are enough others."""
+    """The lines with residuals of sources that what forecast them had not seen.
+
+    Their targets had not been seen, either, where there are enough others.
+    """
     names = {each.source for each in strangers}
     seen = of_kind([*examples, *strangers], kind)
     found: list[tuple[Example, Forecast]] = []
@@ -201,7 +212,11 @@ def for_strangers(
 def left_out_strangers(
     examples: Sequence[Example], strangers: Sequence[Example], family: Fold
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every stranger as of a calibration that knows neither its target nor its family, the other strangers giving the intervals."""
+    """A forecast for every stranger, left out with its target and its family.
+
+    The forecast is that of a calibration that knows neither. The other strangers give the
+    intervals.
+    """
     for name, target in dict.fromkeys((family(each), each.target) for each in strangers):
         others = [each for each in strangers if family(each) != name and each.target != target]
         known = [each for each in examples if each.target != target]
@@ -225,10 +240,11 @@ def _lines(examples: Sequence[Example], kind: Kind, known: bool) -> Mapping[str,
 def strangers_of(
     records: Records, evidence: Records, others: Records, others_evidence: Records
 ) -> list[Example]:
-    """Pairs of sources that are not among those of a study, beside whose evidence they are read: reference networks are those of the study.
+    """Pairs of sources that are not among those of a study.
 
-    Their scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError
-    where no such pair has evidence.
+    They are read beside the evidence of the study, whose reference networks are theirs. Their
+    scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError where
+    no such pair has evidence.
     """
     known = {(each["source"], each["revision"]) for each in records}
     arms = {each["arm"] for each in others}
@@ -263,10 +279,10 @@ def calibrate_on(
     shares: Sequence[float] = SHARES,
     strangers: tuple[Records, Records] = ((), ()),
 ) -> Calibration:
-    """A calibration from records of trained arms, evidence, and short runs where there are some, with what it was made from.
+    """A calibration from records of trained arms and evidence, with what it was made from.
 
-    `strangers` are records and evidence of other sources, by whose errors the intervals for sources
-    that are not in the study are made.
+    Short runs go into it where there are some. `strangers` are records and evidence of other
+    sources, by whose errors the intervals for sources that are not in the study are made.
 
     Raises FeatalignError for fewer than three targets with both.
     """
@@ -306,14 +322,20 @@ def calibrate_on(
 def left_out(
     examples: Sequence[Example], fold: Fold, kind: Kind
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from a calibration that saw no example of its fold: its target, its source, or both."""
+    """A forecast for every example from a calibration that saw no example of its fold.
+
+    The fold is its target, its source, or both.
+    """
     for name in dict.fromkeys(map(fold, examples)):
         held = [each for each in examples if fold(each) == name]
         yield from forecasts_without(held, [each for each in examples if fold(each) != name], kind)
 
 
 def left_out_both(examples: Sequence[Example], kind: Kind) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from a calibration that saw neither its target nor its source."""
+    """A forecast for every example from a calibration that did not see it.
+
+    The calibration saw neither its target nor its source.
+    """
     for source, target in dict.fromkeys((each.source, each.target) for each in examples):
         held = [each for each in examples if (each.source, each.target) == (source, target)]
         yield from forecasts_without(

@@ -15,7 +15,10 @@ RATES = (1e-3, 4e-3)  # as in the study that forecasts are calibrated on
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A row of a ranking, the transfer arm that did best on validation rows, and training from scratch."""
+    """A row of a ranking beside what was trained.
+
+    That is the transfer arm that did best on validation rows, and training from scratch.
+    """
 
     row: RankingRow
     best: FineTuned
@@ -30,7 +33,10 @@ class Checked:
 def check_row(
     row: RankingRow, source: Source, target: Target, *, seed: int = 0, progress: bool | None = None
 ) -> Checked:
-    """Train every arm of a source with the budget of the study: the best one by validation, never by test, stands beside the forecast."""
+    """Train every arm of a source with the budget of the study.
+
+    The best one by validation, never by test, stands beside the forecast.
+    """
     steps = run_steps(len(target), 1.0)
     arms = {
         arm: api.fine_tune(

@@ -1,4 +1,7 @@
-"""What the cache says of a source on a part of a target, before anything is trained: what forecasts are calibrated on."""
+"""What the cache says of a source on a part of a target, before anything is trained.
+
+Forecasts are calibrated on it.
+"""
 
 import os
 from collections.abc import Sequence
@@ -38,7 +41,10 @@ def collect_evidence(
     cache: str | os.PathLike[str] | None = None,
     scorers: Sequence[str] | None = None,
 ) -> dict[str, Any]:
-    """Numbers by name: every score of the source, those of its random twins, and the tangent accuracies and curves of both.
+    """Numbers by name, of a source and of its random twins.
+
+    They are every score of the source, the scores of its twins, and the tangent accuracies and
+    curves of both.
 
     `NAME` is a score of the source; `twin NAME` the mean of it over two random twins; `source
     tangent KIND` and `twin tangent KIND` the accuracy of kernel ridge regression on activations,

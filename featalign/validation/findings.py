@@ -1,4 +1,7 @@
-"""What a study found: counts, gains, noise, and how well each score agrees with what was measured."""
+"""What a study found.
+
+That is counts, gains, noise, and how well each score agrees with what was measured.
+"""
 
 import math
 from collections import Counter
@@ -32,7 +35,11 @@ BASELINES = (STATIC_LIST, *BLIND)  # they know nothing of the target
 
 @dataclass(frozen=True)
 class Place:
-    """One target at one size: mean accuracies of the arms, the mean gain over scratch, and how many gains, losses and neither."""
+    """One target at one size.
+
+    It has the mean accuracies of the arms, the mean gain over scratch, and how many gains, losses
+    and neither there are.
+    """
 
     target: str
     size: int
@@ -70,9 +77,10 @@ class Findings:
         return _signs(self.pairs)
 
     def catches_up(self, target: str) -> float:
-        """The number of rows at which training from scratch catches up with the mean source on a target: where the mean gain, linear in log n, is 0.
+        """The number of rows at which scratch catches up with the mean source on a target.
 
-        NaN where it is not between the sizes that were trained.
+        There the mean gain, linear in log n, is 0. It is NaN where that is not between the sizes
+        that were trained.
         """
         here = sorted((place.size, place.gain) for place in self.places if place.target == target)
         for (low, above), (high, below) in pairwise(here):
@@ -108,9 +116,10 @@ def collect_findings(
     *,
     arm: str = "best",
 ) -> Findings:
-    """Findings of records, and of evidence on the same parts where there is some (the mean over the seeds).
+    """Findings of records, and of evidence where there is some.
 
-    Raises FeatalignError where nothing can be compared.
+    The evidence is on the same parts (the mean over the seeds). Raises FeatalignError where nothing
+    can be compared.
     """
     if not records:
         raise FeatalignError(
@@ -213,7 +222,10 @@ def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> 
 
 
 def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What evidence can be compared by: every number in it, and each that random twins have too less that of the twins."""
+    """What evidence can be compared by.
+
+    That is every number in it, and each that random twins have too less that of the twins.
+    """
     names = {
         name
         for each in evidence

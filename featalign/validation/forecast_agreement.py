@@ -22,7 +22,10 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Guess:
-    """What something says of a pair before training: an order among sources, a probability of a gain, and a gain with its interval."""
+    """What something says of a pair before training.
+
+    It is an order among sources, a probability of a gain, and a gain with its interval.
+    """
 
     order: float
     probability: float = math.nan

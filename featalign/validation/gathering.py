@@ -1,4 +1,7 @@
-"""What is known of the pairs of a grid before they are trained: evidence from the cache, and short runs."""
+"""What is known of the pairs of a grid before they are trained.
+
+That is evidence from the cache, and short runs.
+"""
 
 import math
 import time
@@ -73,10 +76,12 @@ def run_short(
     cache: Path | None = None,
     report: Report = lambda name, done, total: None,
 ) -> int:
-    """Add the short runs of each source, and of training from scratch, on each part that is trained on; the number of records that were added.
+    """Add the short runs of each source, and of training from scratch.
 
-    They are half as long as a training, and looked at after every twentieth of one. It can be
-    stopped and run by several processes at once.
+    They are on each part that is trained on. The answer is the number of records that were added.
+
+    The runs are half as long as a training, and looked at after every twentieth of one. The work
+    can be stopped and run by several processes at once.
     """
     store = Store(Path(cache or default_cache()))
     arms: dict[Unit, list[tuple[int, ShortArm]]] = {}

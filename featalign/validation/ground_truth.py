@@ -1,4 +1,7 @@
-"""From records to what was measured: accuracies of both arms, the gain between them, and how much of it is chance."""
+"""From records to what was measured.
+
+That is accuracies of both arms, the gain between them, and how much of it is chance.
+"""
 
 import math
 from collections import defaultdict
@@ -19,11 +22,14 @@ LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Pair:
-    """A source on a part of a target: mean accuracies over the seeds, the gain of the transfer arm over scratch, and the half width of its interval.
+    """A source on a part of a target: mean accuracies over the seeds, and the gain.
 
-    `noise` holds the scatter over seeds, pooled over the sources on one target and size, and the
-    drawing of the test rows, on which both arms are measured row by row; t √(v_seeds + v_rows),
-    with Welch and Satterthwaite's degrees of freedom. A gain within it is no sign.
+    The gain is that of the transfer arm over scratch, with the half width of its interval.
+
+    `noise` is that half width. It holds the scatter over seeds, pooled over the sources on one
+    target and size, and the drawing of the test rows, on which both arms are measured row by row;
+    it is t √(v_seeds + v_rows), with Welch and Satterthwaite's degrees of freedom. A gain within it
+    is no sign.
     """
 
     source: str
@@ -67,7 +73,9 @@ class _Measured:
 
 
 def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tuple[Pair, ...]:
-    """All pairs of which the transfer arm and scratch are there for at least one seed, by target, size and source.
+    """All pairs that have the transfer arm and scratch for at least one seed.
+
+    They come by target, size and source.
 
     `arm` is an arm, or "best": for each seed, of the arms of that seed other than scratch, the one
     with the best validation accuracy (ties by validation loss), as a user would choose; a seed that
@@ -221,7 +229,10 @@ def _noises(group: Sequence[_Measured]) -> list[float]:
 
 
 def _sampling(each: _Measured) -> float:
-    """The variance of a gain from the drawing of the test rows, as if the arms erred independently."""
+    """The variance of a gain from the drawing of the test rows.
+
+    It is as if the arms erred independently.
+    """
     return (
         sum(
             float(np.mean(values)) * (1 - float(np.mean(values)))

@@ -1,4 +1,7 @@
-"""Records of really trained arms: JSON lines that survive interruption and take several writers at once."""
+"""Records of really trained arms.
+
+They are JSON lines that survive interruption and take several writers at once.
+"""
 
 import json
 import os
@@ -88,7 +91,10 @@ def _cut_torn_line(file: IO[bytes]) -> None:
 
 
 class Claims:
-    """Who does what, among processes that share a folder: a claim ends with its process, however it dies."""
+    """Who does what, among processes that share a folder.
+
+    A claim ends with its process, however it dies.
+    """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)

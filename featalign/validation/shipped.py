@@ -1,4 +1,7 @@
-"""The study that ships with featalign: its records, what the cache said of the same pairs, and short runs of them."""
+"""The study that ships with featalign.
+
+It has its records, what the cache said of the same pairs, and short runs of them.
+"""
 
 from importlib.resources import files
 from pathlib import Path

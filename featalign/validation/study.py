@@ -1,4 +1,7 @@
-"""The study: a grid of sources, targets, sizes, seeds and arms, really trained, one record for each."""
+"""The study: a grid of sources, targets, sizes, seeds and arms, really trained.
+
+There is one record for each of its trainings.
+"""
 
 import math
 import tomllib
@@ -95,7 +98,9 @@ class Grid:
 
 
 def read_grid(path: Path) -> Grid:
-    """A grid from a TOML file: `sources`, `[targets]` name = address, `sizes`, and what else `Grid` has.
+    """A grid from a TOML file.
+
+    The file has `sources`, `[targets]` name = address, `sizes`, and what else `Grid` has.
 
     `design` names a file of `read_design` in the place of these three and of `seeds`. Addresses of
     files are relative to the grid. Raises FeatalignError, naming the entry, for a grid that cannot
@@ -211,7 +216,10 @@ def units(grid: Grid) -> Iterator[Unit]:
 
 
 def _is_new(grid: Grid, unit: Unit) -> bool:
-    """Whether a source was not pretrained on a target's images, by its own word and by the grid's."""
+    """Whether a source was not pretrained on a target's images.
+
+    The source's own word and the grid's decide.
+    """
     own = grid_source(unit.source).pretraining.dataset
     return own not in grid.images_of(unit.target) and not grid.has_seen(unit.source, unit.target)
 
@@ -267,7 +275,11 @@ def run_units(
 
 
 def fitting(grid: Grid) -> Iterator[Unit]:
-    """Units but for sizes that a target does not have, and those with fewer than 2 rows a class: one to train, one to choose."""
+    """Units but for those that cannot be trained.
+
+    What is left out are sizes that a target does not have, and sizes with fewer than 2 rows a
+    class: one to train, one to choose.
+    """
     for unit in units(grid):
         target = _load_target(grid, unit.target)
         if ROWS_A_CLASS * target.num_classes <= unit.size <= len(target):

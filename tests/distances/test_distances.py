@@ -1,4 +1,7 @@
-"""Distances against slow versions of their definitions, on data whose distance is known, and on data that has none."""
+"""Distances against slow versions of their definitions.
+
+They are measured on data whose distance is known, and on data that has none.
+"""
 
 import math
 

@@ -1,4 +1,7 @@
-"""What the durability tests share: the shim, a server of workers, a quick folder, and the counts for the end of the run."""
+"""What the durability tests share.
+
+That is the shim, a server of workers, a quick folder, and the counts for the end of the run.
+"""
 
 import os
 import shutil
@@ -29,7 +32,10 @@ def server(shim) -> Iterator[Server]:
 
 @pytest.fixture
 def quick_folder(tmp_path) -> Iterator[Path]:
-    """A folder in memory where there is one: these tests write the same bytes thousands of times."""
+    """A folder in memory where there is one.
+
+    These tests write the same bytes thousands of times.
+    """
     if not os.access(MEMORY, os.W_OK):
         yield tmp_path
         return

@@ -1,8 +1,10 @@
-"""Open files from outside under watch, in a process of its own: an audit hook cannot be taken off again.
+"""Open files from outside under watch, in a process of its own.
 
-Arguments: a pipe's path, the shim or "", and a JSON file with names and paths. Prints a line of
-JSON for each: what was said, how long it took, what this process opened, and what the reading
-process tried to open after it had given up the right to.
+An audit hook cannot be taken off again, hence the process.
+
+Arguments are a pipe's path, the shim or "", and a JSON file with names and paths. For each file it
+prints a line of JSON: what was said, how long it took, what this process opened, and what the
+reading process tried to open after it had given up the right to.
 """
 
 import json

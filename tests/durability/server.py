@@ -44,7 +44,10 @@ def need_shim(shim: Path | None) -> Path:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a job ended: its exit status or minus the signal, what it printed, which shards it acknowledged."""
+    """How a job ended.
+
+    That is its exit status or minus the signal, what it printed, and which shards it acknowledged.
+    """
 
     status: int
     output: str

@@ -43,7 +43,11 @@ def watch(folder: Path, shim: Path | None, files: dict[str, Path]) -> dict[str, 
 
 
 def may_be_opened(record: dict, path: Path) -> bool:
-    """Whether this process opened the file itself and what starting another process takes, and the reading one nothing at all."""
+    """Whether each process opened no more than it may.
+
+    This process may open the file itself and what starting another process takes, and the reading
+    one nothing at all.
+    """
     return (
         set(record["opened"]) <= {str(path), "/dev/null", *(str(number) for number in range(1024))}
         and record["tried"] == []
@@ -91,7 +95,10 @@ def test_count(refused, shim, count):
 
 
 def test_the_watch_notices(tmp_path, shim, count):
-    """The hooks can catch something: a reading process that opens the bait, from Python and from C."""
+    """The hooks can catch something.
+
+    A reading process opens the bait, from Python and from C.
+    """
     path, bait = tmp_path / "sound.npy", tmp_path / "secret.h5"
     np.save(path, np.ones((4, 3)))
     bait.write_bytes(BAIT)
@@ -138,7 +145,10 @@ def test_the_watch_notices(tmp_path, shim, count):
 
 
 def test_mutated_files(tmp_path, shim, count):
-    """Random damage to files of every kind: read or refused, never slow, large, or led elsewhere."""
+    """Random damage to files of every kind.
+
+    A file is read or refused, never slow, large, or led elsewhere.
+    """
     sources = []
     with h5py.File(tmp_path / "plain.h5", "w", libver="latest") as file:
         file["features"] = np.random.default_rng(0).standard_normal((20, 5))

@@ -114,7 +114,10 @@ def test_export_is_old_or_new(quick_folder, server, count):
 
 
 def test_removal_is_whole(quick_folder, server, count):
-    """A removal that is killed leaves all of an embedding or none of it, and at most a folder that garbage collection takes."""
+    """A removal that is killed leaves all of an embedding or none of it.
+
+    Beside that it leaves at most a folder that garbage collection takes.
+    """
     reference = make_reference(quick_folder / "pristine", 0)
     root = quick_folder / "parent" / "cache"
     job = {"work": "remove", "root": root, "watched": quick_folder / "parent"}

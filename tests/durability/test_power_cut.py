@@ -37,7 +37,10 @@ class Call:
 
 @dataclass
 class File:
-    """What is in one file: all writes since it was made, and how many of them an fsync has put on disk."""
+    """What is in one file.
+
+    That is all writes since it was made, and how many of them an fsync has put on disk.
+    """
 
     writes: list[tuple[int, bytes]] = field(default_factory=list)
     safe: int = 0
@@ -58,7 +61,10 @@ def read_log(path: Path) -> list[Call]:
 
 @dataclass
 class Disk:
-    """Names and files after a number of calls: `safe_names` are those that would be there after a power cut for certain."""
+    """Names and files after a number of calls.
+
+    `safe_names` are those that would be there after a power cut for certain.
+    """
 
     names: dict[str, File | None] = field(default_factory=dict)  # None: a folder
     pending: list[tuple[str, Call, File | None]] = field(

@@ -64,7 +64,11 @@ def test_every_call_fails_once(quick_folder, server, count, name, seed):
 
 @pytest.mark.parametrize("limit", ["largest_file", "budget"])
 def test_full_at_every_size(quick_folder, server, count, limit):
-    """A limit on the size of each file (RLIMIT_FSIZE), or a disk with so many bytes left (the shim says ENOSPC)."""
+    """A disk that is full after so many bytes, in one of two ways.
+
+    One is a limit on the size of each file (RLIMIT_FSIZE), the other a disk with so many bytes left
+    (the shim says ENOSPC).
+    """
     reference, root = make_reference(quick_folder / "reference", 0), quick_folder / "cache"
     sizes = [len(content) for content in reference.files.values()]
     most = max(sizes) if limit == "largest_file" else sum(sizes)
@@ -112,7 +116,10 @@ def test_full_during_an_export(quick_folder, server, count, limit):
 
 
 def test_a_small_disk(tmp_path, shim, count):
-    """A real file system that is really full: a tmpfs in a mount namespace of its own, grown afterwards."""
+    """A real file system that is really full.
+
+    It is a tmpfs in a mount namespace of its own, grown afterwards.
+    """
     need_shim(shim)
     private = ("unshare", "--mount", "--propagation", "private")
     disk = tmp_path / "disk"
@@ -179,7 +186,10 @@ def test_the_real_command_line(tmp_path, blocks):
         "--cache",
         str(tmp_path / "cache"),
     ]
-    program = "import sys; from featalign.cli import main; sys.argv = ['featalign', *sys.argv[1:]]; main()"
+    program = (
+        "import sys; from featalign.cli import main; "
+        "sys.argv = ['featalign', *sys.argv[1:]]; main()"
+    )
     command = [
         "sh",
         "-c",

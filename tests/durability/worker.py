@@ -1,6 +1,8 @@
-"""The process that is killed: a server that has loaded everything forks one child for each piece of work.
+"""The process that is killed.
 
-A request is a line of JSON on standard input, a list of jobs to run at once; the answer a line
+A server that has loaded everything forks one child for each piece of work.
+
+A request is a line of JSON on standard input, a list of jobs to run at once; the answer is a line
 with, for each, its exit status (negative: the signal) and what it printed. A job with `kill_after`
 gets SIGKILL after so many seconds. A child ends as any Python program does, libraries' own clean-up
 included.

@@ -1,4 +1,7 @@
-"""The work that is disturbed: twelve small shards of a source that depends on a seed, and the check of what is left of it."""
+"""The work that is disturbed, and the check of what is left of it.
+
+The work is twelve small shards of a source that depends on a seed.
+"""
 
 import time
 from collections.abc import Callable, Iterable
@@ -29,7 +32,10 @@ def make_target(seed: int) -> Target:
 
 
 def make_source(seed: int, *, noise: float = 0.0, delay: float = 0.0) -> Source:
-    """Features of a row are functions of it alone, but for the noise, which is what a source that is not deterministic adds."""
+    """A source whose features of a row are functions of it alone, but for the noise.
+
+    The noise is what a source that is not deterministic adds.
+    """
 
     def embed(inputs):
         time.sleep(delay)
@@ -151,7 +157,10 @@ def rows_of(shards: Iterable[int]) -> int:
 
 
 def sound_shards(root: Path, reference: Reference) -> tuple[set[int], set[int]]:
-    """The shards that verification accepts, and those among them that do not hold what they should."""
+    """The shards that verification accepts, and those among them that are wrong.
+
+    A wrong one does not hold what it should.
+    """
     embedding = Store(root).open(reference.key) if (root / reference.key).is_dir() else None
     sound, wrong = set(), set()
     for index in range(NUM_SHARDS if embedding is not None else 0):

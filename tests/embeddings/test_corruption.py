@@ -1,4 +1,7 @@
-"""Damage of each kind to a cache of two embeddings: noticed, set aside, and mended by the next extraction."""
+"""Damage of each kind to a cache of two embeddings.
+
+It is noticed, set aside, and mended by the next extraction.
+"""
 
 import os
 import shutil

@@ -1,4 +1,7 @@
-"""Hostile files: each is refused with its reason, quickly, within bounds of memory, and without a look at any other file."""
+"""Hostile files: each is refused with its reason.
+
+It is refused quickly, within bounds of memory, and without a look at any other file.
+"""
 
 import io
 import os

@@ -29,7 +29,10 @@ def test_each_field_alone_changes_the_key():
 
 
 def test_key_is_pinned():
-    """A change here makes every existing cache unreadable: raise SCHEMA_VERSION when it is meant."""
+    """A change here makes every existing cache unreadable.
+
+    SCHEMA_VERSION is to be raised when that is meant.
+    """
     assert key(BASE) == "2a678c5527fbada5b0b5c070b92dd611"
 
 

@@ -1,4 +1,8 @@
-"""The reproduction of the theory: its formulas, its simulation against plain gradient descent, a small run of everything, and what is shipped."""
+"""The reproduction of the theory.
+
+This tests its formulas, its simulation against plain gradient descent, a small run of everything,
+and what is shipped.
+"""
 
 import csv
 import json
@@ -69,7 +73,11 @@ def test_formulas_agree_with_one_another():
 
 
 def test_descent_in_the_eigenbasis_is_descent_on_the_rows():
-    """Against plain gradient descent on X and y, with the gradient of the mean squared error by both layers, the same size of steps and decay."""
+    """Descent in the eigenbasis agrees with plain gradient descent on X and y.
+
+    The latter has the gradient of the mean squared error by both layers, the same size of steps and
+    decay.
+    """
     rows, width, hidden, decay = 8, 12, 3, 0.01
     inputs, noise = gaussian_rows(rows, width, 5)
     labels = inputs[:, 0] + 0.3 * noise

@@ -1,4 +1,8 @@
-"""Worlds with a known truth: pairs of sources and targets whose gain, scratch and arms are written down, and calibrations made by hand."""
+"""Worlds with a known truth.
+
+They are pairs of sources and targets whose gain, scratch and arms are written down, and
+calibrations made by hand.
+"""
 
 import math
 from collections.abc import Mapping
@@ -37,8 +41,9 @@ def world(
     share: float | None = None,
     prefix: str = "target",
 ) -> list[Example]:
-    """Examples of `sources` on `targets`: the gain is `true_gain`, what a target does to all (`shift`), and what no evidence shows (`hidden`).
+    """Examples of `sources` on `targets`, whose gain is known.
 
+    It is `true_gain`, what a target does to all (`shift`), and what no evidence shows (`hidden`).
     Short runs, where a `share` is given, see the whole gain, with a little noise.
     """
     random, found = np.random.default_rng(seed), []
@@ -130,7 +135,11 @@ def made_line(
 
 
 def made_lines(**changes: Line) -> dict[str, Line]:
-    """The gain is what the tangent probe says, scratch what the twins reach, and the gain falls by 0.05 log(size / n)."""
+    """Lines that say what the evidence says.
+
+    The gain is what the tangent probe says, scratch is what the twins reach, and the gain falls by
+    0.05 log(size / n).
+    """
     lines = {
         "gain": made_line({"tangent_probe": 1.0, "linear_probe": 0.0}),
         "scratch": made_line({}),

@@ -1,4 +1,7 @@
-"""Linear models with conformal intervals: what they learn, what they cover, and how they are kept."""
+"""Linear models with conformal intervals.
+
+This tests what they learn, what they cover, and how they are kept.
+"""
 
 import json
 import math
@@ -24,7 +27,10 @@ from tests.forecasting.examples import made_calibration, made_line, made_lines
 
 
 def examples(groups=8, each=12, noise=0.05, seed=0, spread=0.0):
-    """Rows of several targets: value = 0.3 + 0.5 a - 0.2 b + what the target does to all its rows + noise."""
+    """Rows of several targets.
+
+    The value is 0.3 + 0.5 a - 0.2 b + what the target does to all its rows + noise.
+    """
     random = np.random.default_rng(seed)
     rows, values, sizes, names = [], [], [], []
     for group in range(groups):
@@ -126,7 +132,10 @@ def test_a_missing_value_counts_as_the_mean():
 
 
 def test_scaled_residuals_are_alike_at_all_sizes():
-    """Errors three times as large at small sizes: divided by their scale they are of one spread, and intervals follow."""
+    """Errors are three times as large at small sizes.
+
+    Divided by their scale they are of one spread, and intervals follow.
+    """
     random = np.random.default_rng(1)
     sizes = np.repeat([-0.7, 0.7, 2.1], 200)
     residuals = np.where(

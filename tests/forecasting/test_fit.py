@@ -1,4 +1,7 @@
-"""From examples of a world whose truth is known to lines: what they learn, what they cover, and what each kind of source costs."""
+"""From examples of a world whose truth is known to lines.
+
+This tests what they learn, what they cover, and what each kind of source costs.
+"""
 
 import math
 from dataclasses import replace
@@ -25,7 +28,10 @@ from tests.forecasting.examples import (
 
 
 def seen_as(kind, examples):
-    """The examples as sources of a kind, the twins of a black box being those of the first source of its target and size."""
+    """The examples as sources of a kind.
+
+    The twins of a black box are those of the first source of its target and size.
+    """
     if kind == "differentiable":
         return examples
     twins = {
@@ -138,7 +144,10 @@ def half_width(kind, examples):
 
 
 def test_what_a_source_does_not_show_widens_its_intervals():
-    """The gain is made of gradients and of what the source has over its twins, whose level differs from target to target."""
+    """The gain is made of gradients and of what the source has over its twins.
+
+    The level of the twins differs from target to target.
+    """
     examples = world(3, targets=10)
     own, black_box, alone = (half_width(kind, examples) for kind in KINDS)
     assert own < 0.5 * black_box
@@ -283,7 +292,10 @@ def test_a_black_box_keeps_no_gradients_and_takes_the_twins_of_the_reference():
 
 
 def test_where_sources_are_compared_what_a_target_does_to_all_is_left_out():
-    """A shift of whole targets widens the interval of the gain, and not the scatter of sources among each other."""
+    """A shift of whole targets widens the interval of the gain.
+
+    It does not widen the scatter of sources among each other.
+    """
     spreads = {}
     for shift in (0.0, 0.1):
         lines = fit_lines(world(6, shift=shift), "differentiable")

@@ -1,4 +1,7 @@
-"""The forecast from a calibration made by hand: sums, bounds, order, and what happens at other sizes."""
+"""The forecast from a calibration made by hand.
+
+This tests sums, bounds, order, and what happens at other sizes.
+"""
 
 import json
 import math
@@ -72,7 +75,10 @@ def test_accuracy_is_scratch_and_gain_together(scratch):
 
 @pytest.mark.parametrize(("tangent", "scratch"), [(-0.3, 0.05), (0.2, 1.0), (-0.02, 0.0)])
 def test_at_the_ends_they_add_up_too(tangent, scratch):
-    """Accuracies lie between 0 and 1, whatever the lines say: a loss is no more than what scratch reaches, a gain no more than what it leaves."""
+    """Accuracies lie between 0 and 1, whatever the lines say.
+
+    A loss is no more than what scratch reaches, a gain no more than what it leaves.
+    """
     found = forecast_of(tangent, scratch)
     assert 0 <= found.accuracy.value <= 1
     assert found.accuracy.value == pytest.approx(
@@ -203,7 +209,10 @@ def test_a_calibration_without_arms_forecasts_none():
 
 
 def test_what_fresh_weights_reach_may_be_missing():
-    """Too few rows for a tangent probe of the twins: numbers all the same, or none at all, and never one that is not a number."""
+    """There may be too few rows for a tangent probe of the twins.
+
+    The forecast has numbers all the same, or none at all, and never one that is not a number.
+    """
     found = make_forecast(evidence_of(0.1) | dict.fromkeys(TANGENT), HERE, made_calibration())
     assert all(
         map(

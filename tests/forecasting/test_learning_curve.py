@@ -1,4 +1,7 @@
-"""Learning curves: power laws are found again, outliers do little, and what no curve explains is flat."""
+"""Learning curves.
+
+Power laws are found again, outliers do little, and what no curve explains is flat.
+"""
 
 from itertools import product
 
@@ -40,7 +43,10 @@ def test_a_power_law_with_the_usual_exponent_is_found_exactly(asymptote, drop):
     ("asymptote", "start", "exponent"), list(product((0.7, 0.9), (0.2, 0.4), (0.2, 0.35, 0.8, 1.1)))
 )
 def test_power_laws_of_other_exponents_are_found_but_for_the_pull(asymptote, start, exponent):
-    """The curve that was drawn leaves no residual and costs the pull of its exponent alone: what is found costs no more."""
+    """The curve that was drawn leaves no residual and costs the pull of its exponent alone.
+
+    What is found costs no more.
+    """
     drop = start * SIZES[0] ** exponent
     wanted = power_law(SIZES, asymptote, drop, exponent)
     curve = fit_learning_curve(SIZES, wanted)

@@ -142,7 +142,10 @@ def test_a_class_of_one_row():
 
 
 def test_two_classes_of_which_one_has_one_row():
-    """The debiased norm of these labels is exactly zero: alignment with them is not defined, and rounding must not stand in for it."""
+    """The debiased norm of these labels is exactly zero.
+
+    Alignment with them is not defined, and rounding must not stand in for it.
+    """
     features, labels = tall(0)
     labels = (np.arange(60) == 4).astype(int)
     scores = results(features, labels)
@@ -210,7 +213,10 @@ def test_a_large_constant_column_hides_nothing():
 
 
 def test_dead_and_duplicated_columns():
-    """Rounding in a duplicated column must not be whitened into signal: the H-score of 135,902 of a peer."""
+    """Rounding in a duplicated column must not be whitened into signal.
+
+    That made the H-score of 135,902 of a peer.
+    """
     features, labels = tall(0)
     features = features.astype(np.float32)
     expected = results(features, labels)

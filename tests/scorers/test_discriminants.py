@@ -1,4 +1,7 @@
-"""Scorers of class shapes and spectra where the oracle does not reach: noise, notes, samples, learning curves."""
+"""Scorers of class shapes and spectra where the oracle does not reach.
+
+This tests noise, notes, samples and learning curves.
+"""
 
 import math
 
@@ -112,7 +115,11 @@ def test_the_largest_eigenvalue(size):
 
 
 def test_the_curve_is_what_ridge_regression_does():
-    """Predicted from 4000 rows, and measured: ridge regression on n rows at the best penalty, whose mean is itself uncertain by 1/n."""
+    """The error is predicted from 4000 rows, and measured.
+
+    What is measured is ridge regression on n rows at the best penalty, whose mean is itself
+    uncertain by 1/n.
+    """
     generator = np.random.default_rng(0)
     scales = np.geomspace(1, 0.05, 60)
     weights = generator.normal(size=60)

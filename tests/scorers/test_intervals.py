@@ -1,4 +1,8 @@
-"""Zeros against scoring anew with permuted labels, intervals against the scatter over samples, and both in results."""
+"""Zeros and intervals, and both in results.
+
+Zeros are tested against scoring anew with permuted labels, intervals against the scatter over
+samples.
+"""
 
 import json
 import math
@@ -140,7 +144,10 @@ def sample(seed, count, width, classes=4):
 
 
 def errors_and_scatter(count, width, scorers):
-    """Half widths of intervals over their quantile, mean of five samples, and the deviation of the values over 40 samples."""
+    """Half widths of intervals over their quantile, and the deviation of the values.
+
+    The half widths are the mean of five samples, the deviation is over 40 samples.
+    """
     values, halves = [], []
     with double_precision():
         for seed in range(40):
@@ -176,9 +183,9 @@ def test_intervals_where_rows_are_fewer_than_features():
     )
     half_widths, scatter = errors_and_scatter(80, 200, scorers)
     for scorer, ratio in zip(scorers, half_widths / scatter, strict=True):
-        assert 0.6 < ratio < 5, (
-            scorer.name
-        )  # an interval of 90% is 1.6 to 2.0 deviations to each side; few pairs and halves make it rough
+        # an interval of 90% is 1.6 to 2.0 deviations to each side; few pairs and halves make it
+        # rough
+        assert 0.6 < ratio < 5, scorer.name
 
 
 def test_intervals_from_rows_are_as_wide_as_values_scatter():

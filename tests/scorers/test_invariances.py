@@ -1,4 +1,7 @@
-"""What must not change a score: what each scorer declares, the names and order of classes, and the order of rows."""
+"""What must not change a score.
+
+That is what each scorer declares, the names and order of classes, and the order of rows.
+"""
 
 from functools import cache
 

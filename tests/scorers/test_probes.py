@@ -1,4 +1,7 @@
-"""The probes beyond one class a row, their zeros, and the search for neighbours where rounding could mislead it."""
+"""The probes beyond one class a row, and their zeros.
+
+The search for neighbours is tested where rounding could mislead it.
+"""
 
 from dataclasses import replace
 

@@ -1,4 +1,7 @@
-"""The shared reference values: independent dense computations, and peers' code where it agrees with its paper."""
+"""The shared reference values.
+
+They are independent dense computations, and peers' code where it agrees with its paper.
+"""
 
 import json
 import math
@@ -105,9 +108,8 @@ def test_cka_of_the_offset_case_in_whole_numbers(arrays):
     scaled = arrays["offset_features"].astype(np.float64) * 2.0**24
     assert (scaled == np.round(scaled)).all()
     features = np.array([[int(value) for value in row] for row in scaled], dtype=object)
-    features -= features[
-        0
-    ]  # another origin changes no centred Gram, and none of its cancellation matters to whole numbers
+    # another origin changes no centred Gram, and none of its cancellation matters to whole numbers
+    features -= features[0]
     labels = arrays["offset_labels"]
     one_hot = np.array(
         [[int(label == other) for other in range(labels.max() + 1)] for label in labels],

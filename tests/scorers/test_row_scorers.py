@@ -1,4 +1,7 @@
-"""PARC, N-LEEP and PACTran: samples of rows, seeds, and labels that have nothing to do with the features."""
+"""PARC, N-LEEP and PACTran.
+
+This tests samples of rows, seeds, and labels that have nothing to do with the features.
+"""
 
 import numpy as np
 import pytest

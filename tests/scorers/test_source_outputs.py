@@ -1,4 +1,7 @@
-"""Scorers that read what the source's own head says: against their oracles, from probabilities and logits, and what is refused."""
+"""Scorers that read what the source's own head says.
+
+They are tested against their oracles, from probabilities and logits, and for what is refused.
+"""
 
 import math
 

@@ -1,4 +1,8 @@
-"""Tangent scores: against their oracles, their interval, curve and zero, and what they say of black boxes."""
+"""Tangent scores.
+
+This tests them against their oracles, their interval, curve and zero, and what they say of black
+boxes.
+"""
 
 import tempfile
 from dataclasses import replace
@@ -118,7 +122,10 @@ def test_a_better_source_gains_and_its_interval_says_so(task):
 
 @pytest.mark.parametrize(("twins", "draws"), [(2, 1), (2, 4), (5, 1)])
 def test_the_interval_covers_what_fresh_rows_twins_and_draws_would_give(twins, draws):
-    """The expected gain is known here: source and twins differ in nothing but chance, twin by twin."""
+    """The expected gain is known here.
+
+    Source and twins differ in nothing but chance, twin by twin.
+    """
     covered, halves = [], []
     for seed in range(60):
         random = np.random.default_rng([seed, 5])
@@ -212,7 +219,10 @@ def test_values_that_are_not_finite_are_a_status_wherever_they_are():
 
 
 def test_the_zero_of_noise_is_where_noise_scores():
-    """Folds are stratified for the labels as they are: permuting across them would bias the zero."""
+    """Folds are stratified for the labels as they are.
+
+    Permuting across them would bias the zero.
+    """
     values, zeros = [], []
     for seed in range(25):
         labels = check_labels(np.random.default_rng(seed).permutation(np.arange(50) % 2), 50)
@@ -369,7 +379,10 @@ def test_targets_out_of_range_are_a_status_and_no_choice_among_errors_that_are_n
 
 @pytest.mark.parametrize("strength", [0.0, 50.0])
 def test_the_grid_of_penalties_is_wide_enough(strength, monkeypatch):
-    """Noise takes the largest, labels that are a function of the features the smallest: beyond them nothing is to be had."""
+    """No penalty beyond those of the grid has anything to offer.
+
+    Noise takes the largest, labels that are a function of the features the smallest.
+    """
     random, labels = np.random.default_rng(1), labels_of("regression")
     features = random.normal(size=(COUNT, 60)) + strength * labels.values @ random.normal(
         size=(2, 60)

@@ -1,4 +1,7 @@
-"""What every ecosystem's test does with a source: from its address to a ranking, layers, twin, and nothing computed the second time."""
+"""What every ecosystem's test does with a source.
+
+It goes from the address to a ranking, layers and twin, and nothing is computed the second time.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

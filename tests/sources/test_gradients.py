@@ -1,4 +1,7 @@
-"""Random twins and gradient embeddings: determinism, what the kernel is, and how closely projections keep it."""
+"""Random twins and gradient embeddings.
+
+This tests determinism, what the kernel is, and how closely projections keep it.
+"""
 
 from dataclasses import replace
 
@@ -42,7 +45,10 @@ def gram(source, inputs, **options):
 
 
 def exact_gram(source, inputs, *, layer="features", read_outs=2, seed=0):
-    """The kernel without a projection: Σ_j ⟨∇ a_jᵀ f(x), ∇ a_jᵀ f(x')⟩ / k, one example and one read-out at a time."""
+    """The kernel without a projection: Σ_j ⟨∇ a_jᵀ f(x), ∇ a_jᵀ f(x')⟩ / k.
+
+    It is computed for one example and one read-out at a time.
+    """
     differentiable = source.differentiable
     prepared = differentiable.prepare(inputs)
     width = differentiable.apply(differentiable.parameters, prepared[:1])[layer].shape[1]

@@ -342,7 +342,8 @@ def test_pickled_weights_need_to_be_named_and_run_nothing(folder, tmp_path):
     (pickled / "model.safetensors").unlink()
     with pytest.raises(
         FeatalignError,
-        match=r"its weights are pickled \(pytorch_model.bin\).*add \?allow_pickle=pytorch_model.bin",
+        match=r"its weights are pickled \(pytorch_model.bin\).*"
+        r"add \?allow_pickle=pytorch_model.bin",
     ):
         fa.load_source(f"hf/{pickled}")
     allowed = fa.load_source(f"hf/{pickled}?allow_pickle=pytorch_model.bin")

@@ -1,4 +1,7 @@
-"""What a target's inputs are against what a source declares: said with the numbers, and shown with the ranking."""
+"""What a target's inputs are against what a source declares.
+
+The difference is said with the numbers, and shown with the ranking.
+"""
 
 import numpy as np
 import pytest
@@ -78,8 +81,16 @@ def test_what_does_not_fit_is_shown_with_the_row(tmp_path, capsys):
 
     from featalign.reporting.tables import print_ranking
 
-    source = Source("mine", "1", lambda images, layers: {layer: np.stack([image.mean(axis=(0, 1)) for image in images]) for layer in layers},
-                    ("first", "features"), input_kind="image", input_form=InputForm((224, 224), 3))  # fmt: skip
+    source = Source(
+        "mine",
+        "1",
+        lambda images, layers: {
+            layer: np.stack([image.mean(axis=(0, 1)) for image in images]) for layer in layers
+        },
+        ("first", "features"),
+        input_kind="image",
+        input_form=InputForm((224, 224), 3),
+    )
     ranking = fa.rank(
         source, target(noise(28, 28, 3)), cache=tmp_path, scorers=["knn"], layers="all"
     )

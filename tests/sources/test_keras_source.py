@@ -85,7 +85,8 @@ def test_it_is_differentiable_with_twins_and_gradients(folder, tmp_path):
     np.testing.assert_array_equal(emitted[1], emitted[2])
     assert not np.allclose(emitted[0], emitted[1])
     assert not np.allclose(emitted[1], emitted[3])
-    np.testing.assert_allclose(  # its running averages are fresh too: nothing is taken off, and almost nothing divided
+    # its running averages are fresh too: nothing is taken off, and almost nothing divided
+    np.testing.assert_allclose(
         first.embed(pixels, ["norm"])["norm"], emitted[1] / np.sqrt(1 + 1e-3), rtol=1e-4, atol=1e-5
     )
     ranking = fa.rank(source, target, cache=tmp_path, scorers=["tangent_probe", "tangent_gain"])

@@ -1,4 +1,7 @@
-"""onnx: graphs exported by torch and made by onnx.helper, with random weights, run by the real onnxruntime."""
+"""onnx: graphs exported by torch and made by onnx.helper, with random weights.
+
+They are run by the real onnxruntime.
+"""
 
 import json
 

@@ -1,4 +1,7 @@
-"""Batches in parts: what comes out does not depend on how they were cut, and memory that runs out is met by halves."""
+"""Batches in parts.
+
+What comes out does not depend on how they were cut, and memory that runs out is met by halves.
+"""
 
 import numpy as np
 import pytest

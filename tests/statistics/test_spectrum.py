@@ -1,4 +1,7 @@
-"""The shared eigendecomposition: both ways of getting it, and the uncentred eigenvalues it yields."""
+"""The shared eigendecomposition.
+
+This tests both ways of getting it, and the uncentred eigenvalues it yields.
+"""
 
 import jax.numpy as jnp
 import numpy as np

@@ -1,4 +1,7 @@
-"""How many threads linear algebra gets: what is set within, and that it is taken back, also where threads overlap."""
+"""How many threads linear algebra gets.
+
+This tests what is set within, and that it is taken back, also where threads overlap.
+"""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

@@ -9,7 +9,12 @@ from featalign.errors import FeatalignError
 from featalign.targets.loaders import load_target
 
 CSV = 'text,label\ngood film,pos\n"bad, long\nfilm",neg\nfine,pos\n'
-JSONL = '{"text": "good film", "label": "pos"}\n{"label": "neg", "text": "bad, long\\nfilm"}\n\n{"text": "fine", "label": "pos"}\n'
+JSONL = (
+    '{"text": "good film", "label": "pos"}\n'
+    '{"label": "neg", "text": "bad, long\\nfilm"}\n'
+    "\n"
+    '{"text": "fine", "label": "pos"}\n'
+)
 
 
 def written(path, content: str):

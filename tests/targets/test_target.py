@@ -148,7 +148,10 @@ def test_fingerprint_follows_the_content_and_nothing_else():
 
 
 def test_the_fingerprint_is_frozen():
-    """Caches made by earlier versions are found again: change the schema's name when this must change."""
+    """Caches made by earlier versions are found again.
+
+    The schema's name is to be changed when this must change.
+    """
     target = Target.from_arrays("numbers", np.arange(4, dtype=np.float32).reshape(2, 2), ["a", "b"])
     assert target.fingerprint == "1603af65a0c13b1140bb9a4cb9b0524554b72a8398f6f6b70e570bd2f566d4d3"
 

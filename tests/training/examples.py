@@ -42,7 +42,10 @@ def small_source(seed: int = 5, name: str = "small") -> Source:
 def clouds(
     count: int, seed: int, *, spread: float = 1.0, shares: tuple[float, ...] = (0.5, 0.3, 0.2)
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Points (N, D) around three centres, a few of them nearer to another one than to their own, and their classes."""
+    """Points (N, D) around three centres, and their classes.
+
+    A few of the points are nearer to another centre than to their own.
+    """
     random = np.random.default_rng(seed)
     labels = np.concatenate(
         [np.full(round(share * count), place) for place, share in enumerate(shares)]

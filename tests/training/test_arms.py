@@ -348,7 +348,10 @@ def test_what_cannot_be_trained():
 
 
 def wilson(hits, count, deviations=1.6448536269514722):
-    """The accuracies that the observed one is so many standard deviations away from, found by halving."""
+    """The accuracies that the observed one is so many standard deviations away from.
+
+    They are found by halving.
+    """
 
     def edge(inside, outside):
         for _ in range(200):

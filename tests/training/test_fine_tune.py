@@ -53,7 +53,10 @@ def leaves_of(result):
 
 @contextmanager
 def interrupted_bar(*, show=None):
-    """A progress bar during which somebody presses Ctrl-C in the second learning rate of `full`, or the first of `probe_then_full`."""
+    """A progress bar during which somebody presses Ctrl-C.
+
+    It is pressed in the second learning rate of `full`, or the first of `probe_then_full`.
+    """
     del show
 
     def report(name, found, done, total):

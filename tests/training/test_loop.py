@@ -74,7 +74,11 @@ def batches_of(rows, setting):
 
 
 def rate_at(step, setting):
-    """Up to the learning rate along a straight line over the first tenth, times a cosine that falls to nothing; or over ten steps, to stay there."""
+    """The learning rate at a step.
+
+    It rises along a straight line over the first tenth, times a cosine that falls to nothing;
+    without decay it rises over ten steps, to stay there.
+    """
     if not setting.decay:
         return setting.learning_rate * min(1.0, (step + 1) / 10)
     rise = min(1.0, (step + 1) / (setting.steps / 10))
@@ -84,7 +88,7 @@ def rate_at(step, setting):
 def slow_train(start, rows, setting, batches, anchor=None):
     """Plain optax: adamw, or a momentum and decay apart from it.
 
-    The pull towards the anchor written out.
+    The pull towards the anchor is written out.
     """
     head = {"kernel": jnp.zeros((5, 3)), "bias": jnp.zeros(3)}
     trained = (jax.tree.map(jnp.asarray, start), head)

@@ -1,4 +1,7 @@
-"""Short runs: halves that never see each other, longer runs that begin as shorter ones, and what is refused."""
+"""Short runs.
+
+Halves never see each other, longer runs begin as shorter ones, and some runs are refused.
+"""
 
 from dataclasses import replace
 from functools import cache

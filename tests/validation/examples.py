@@ -1,4 +1,7 @@
-"""Examples of a world as the files of a study have them: records of trained arms, evidence, short runs."""
+"""Examples of a world as the files of a study have them.
+
+The files hold records of trained arms, evidence, and short runs.
+"""
 
 from collections.abc import Iterable
 from typing import Any

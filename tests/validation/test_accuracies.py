@@ -49,7 +49,13 @@ def test_each_name_of_a_column_is_known(tmp_path, name, source, target):
 
 
 def test_size_and_arm_make_settings(tmp_path):
-    text = "source,target,n,arm,accuracy\na,x,50,full,0.5\nb,x,50,full,0.6\na,x,50,probe,0.4\na,x,400,full,0.7\n"
+    text = (
+        "source,target,n,arm,accuracy\n"
+        "a,x,50,full,0.5\n"
+        "b,x,50,full,0.6\n"
+        "a,x,50,probe,0.4\n"
+        "a,x,400,full,0.7\n"
+    )
     table = read_accuracies(write(tmp_path, text))
     assert table.settings() == {
         Setting("x", 50.0, "full"): [0, 1],

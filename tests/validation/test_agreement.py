@@ -1,4 +1,7 @@
-"""Measures of agreement against slow readable versions, against SciPy, and against published tables."""
+"""Measures of agreement.
+
+They are tested against slow readable versions, against SciPy, and against published tables.
+"""
 
 import csv
 import itertools
@@ -93,7 +96,10 @@ def slow_fidelity(scores, accuracies):
 
 
 def slow_top(scores, accuracies, places):
-    """Over all orders in which the sources could be listed, the share of those sorted by score with a best source among the first."""
+    """The share of orders that have a best source among the first.
+
+    The orders are all in which the sources could be listed so that they are sorted by score.
+    """
     orders = [
         order
         for order in itertools.permutations(range(len(scores)))
@@ -155,7 +161,10 @@ def test_correlations_are_scipys(levels):
 
 
 def test_fidelity_over_both_orders_would_be_pearson_again():
-    """Why fidelity takes each pair once: antisymmetric differences have the same correlation as the values."""
+    """This is why fidelity takes each pair once.
+
+    Antisymmetric differences have the same correlation as the values.
+    """
     scores, accuracies = draw(5, 10)
     pairs = list(itertools.permutations(range(10), 2))
     both = slow_pearson(
@@ -627,7 +636,10 @@ def read_golden():
 
 @needs_tables
 def test_correlations_of_the_published_scores():
-    """All 32 cells of thuml's model selection table, four correlations each, to the six printed decimals."""
+    """All 32 cells of thuml's model selection table are found again.
+
+    Each cell has four correlations, to the six printed decimals.
+    """
     rows = read_golden()
     assert len(rows) == 32
     summaries = {

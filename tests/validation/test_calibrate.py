@@ -172,7 +172,10 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
 
 
 def strange(error):
-    """Pairs of sources that are not in the world, on its targets and others, which gain so much more than anything shows."""
+    """Pairs of sources that are not in the world, on its targets and others.
+
+    They gain so much more than anything shows.
+    """
     found = world(seed=5, targets=6, sources=4, sizes=(100, 400), noise=0.01)
     sign = {
         each: 1 if place % 2 else -1
@@ -331,7 +334,10 @@ def test_what_is_left_out_is_forecast_well_all_the_same():
 
 
 def test_a_known_source_is_forecast_with_what_it_gained_elsewhere():
-    """In a world where the same source gains everywhere alike and no evidence shows it, only sources that are left out are guessed."""
+    """In this world the same source gains everywhere alike and no evidence shows it.
+
+    Only sources that are left out are guessed.
+    """
     examples = [
         replace(each, accuracy=each.accuracy + 0.1 * int(each.source[-1] == "1")) for each in PLAIN
     ]

@@ -1,4 +1,7 @@
-"""Forecast beside result: every arm is trained, the best one by validation, and the table says whether the interval held."""
+"""Forecast beside result.
+
+Every arm is trained, the best one by validation, and the table says whether the interval held.
+"""
 
 import io
 from dataclasses import replace

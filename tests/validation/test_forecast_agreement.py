@@ -1,4 +1,8 @@
-"""How forecasts are judged: what is perfect, what is blind, and that simpler guesses do not see what they are judged on."""
+"""How forecasts are judged.
+
+This tests what is perfect, what is blind, and that simpler guesses do not see what they are judged
+on.
+"""
 
 import math
 from dataclasses import fields, replace

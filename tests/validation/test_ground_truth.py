@@ -127,7 +127,10 @@ def test_arms_that_are_right_on_the_same_rows_are_compared_row_by_row():
 
 @pytest.mark.parametrize("ratio", [0.0, 1.0, 2.0])
 def test_the_interval_of_the_gain_covers_it(ratio):
-    """All sources share one training from scratch for each seed, whose variance is `ratio` times that of the arm."""
+    """All sources share one training from scratch for each seed.
+
+    Its variance is `ratio` times that of the arm.
+    """
     covered = []
     for trial in range(120):
         random, records = np.random.default_rng(trial), []

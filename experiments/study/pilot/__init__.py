@@ -1,1 +1,4 @@
-"""Do gradients tell the gain of fine-tuning over training from scratch? Evidence from the cache against really trained arms."""
+"""Whether gradients tell the gain of fine-tuning over training from scratch.
+
+Evidence from the cache is held against really trained arms.
+"""

@@ -1,11 +1,13 @@
-"""The pilot: python -m experiments.study.pilot makes README.md and gain.png from the study's records and evidence.
+"""The pilot, made from the study's records and evidence.
 
-What it looks at is in grid.toml, a part of the study's grid. To train and to gather what is
-missing:
+`python -m experiments.study.pilot` makes README.md and gain.png.
 
-    python -m experiments.study.targets featalign validate run experiments/study/pilot/grid.toml
-    --records featalign/forecasting/calibration/records.jsonl featalign validate evidence
-    experiments/study/pilot/grid.toml --evidence featalign/forecasting/calibration/evidence.jsonl
+What it looks at is in grid.toml, a part of the study's grid. These train and gather what is
+missing, where FOLDER is featalign/forecasting/calibration:
+
+    python -m experiments.study.targets
+    featalign validate run experiments/study/pilot/grid.toml --records FOLDER/records.jsonl
+    featalign validate evidence experiments/study/pilot/grid.toml --evidence FOLDER/evidence.jsonl
 """
 
 from pathlib import Path
