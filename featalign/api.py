@@ -31,8 +31,9 @@ from featalign.training.short import run_steps
 if TYPE_CHECKING:
     from featalign.screening import Screening
     from featalign.sources.source import Differentiable
-    from featalign.training.arms import Arm, FineTuned
-    from featalign.training.loop import Optimiser
+    from featalign.training.arms import Arm
+    from featalign.training.fine_tuning import FineTuned
+    from featalign.training.setting import Optimiser
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # where there is no forecast
 SHARE = 0.2  # of a training in each short run: see experiments/study
@@ -411,10 +412,11 @@ def fine_tune(
     >>> result.accuracy.low < result.accuracy.value < result.accuracy.high
     True
     """
-    from featalign.training.arms import Request, check_arm, run_arms
+    from featalign.training.arms import Request, check_arm
     from featalign.training.checkpoint import check_checkpoint, save_checkpoint
-    from featalign.training.loop import Setting, check_setting, training_steps
+    from featalign.training.fine_tuning import Tuning, run_arms
     from featalign.training.rows import check_trainable, split_rows
+    from featalign.training.setting import Setting, check_setting, training_steps
 
     _check_seed(seed)
     loaded, data = _source(source), _target(target)
@@ -458,10 +460,7 @@ def fine_tune(
         found = run_arms(
             loaded,
             [Request(arm, split, seed)],
-            layer=layer,
-            learning_rates=rates,
-            setting=setting,
-            together=together,
+            Tuning(setting, rates, layer, together),
             report=lambda name, done, total: report(name, 0, done, total),
         )
         try:

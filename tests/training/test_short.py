@@ -31,12 +31,12 @@ def target_of(count=60, seed=0):
 
 @pytest.fixture
 def jobs(monkeypatch):
-    """Every training that is run, as (apply, layer, job)."""
+    """Every training that is run, as (trainer, job)."""
     seen = []
 
-    def watched(apply, layer, job, *arguments, **options):
-        seen.append((apply, layer, job))
-        return train(apply, layer, job, *arguments, **options)
+    def watched(trainer, job, *arguments, **options):
+        seen.append((trainer, job))
+        return train(trainer, job, *arguments, **options)
 
     train = short.train
     monkeypatch.setattr(short, "train", watched)
@@ -81,11 +81,11 @@ def test_each_half_is_trained_on_the_other_rows_and_from_the_right_weights(tmp_p
         jobs.clear()
         run_of(tmp_path, arm)
         assert len(jobs) == 2
-        for fold, (_, layer, job) in enumerate(jobs):
+        for fold, (trainer, job) in enumerate(jobs):
             rows = folds[1 - fold]
             np.testing.assert_array_equal(job.rows.inputs, target.inputs.read(rows))
             np.testing.assert_array_equal(job.rows.labels, target.labels[rows])
-            assert layer == SOURCE.default_layer
+            assert trainer.layer == SOURCE.default_layer
             expected = SOURCE if arm == "full" else SOURCE.random_twin(short.FIRST_TWIN + fold)
             assert expected.differentiable is not None
             for own, wanted in zip(
