@@ -135,6 +135,20 @@ def test_the_wing_of_the_world_has_rooms_without_jax():
     assert users == []
 
 
+def test_what_is_trained_knows_no_framework():
+    """In training, the files of a framework are named after it, and one other file opens them."""
+    frameworks = {"jax", "flax", "optax", "torch"}
+    opened = {}
+    for path in (PACKAGE / "training").glob("*.py"):
+        if not path.name.startswith("jax_"):
+            found = imports(path)
+            assert not {name.split(".")[0] for name in found} & frameworks, path.name
+            for name in found:
+                if name.startswith("featalign.training.jax_"):
+                    opened[path.name] = name
+    assert opened == {"frameworks.py": "featalign.training.jax_trainer"}
+
+
 def test_every_room_but_the_doors_has_its_arrows():
     """The shell opens onto everything; what else there is must say what it may import."""
     doors = {"__init__", "cli", "cli_cache", "cli_validate"}

@@ -11,7 +11,6 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.training.batches import Plan
-from featalign.training.groups import depths
 from featalign.training.jax_course import (
     Apart,
     Together,
@@ -20,6 +19,7 @@ from featalign.training.jax_course import (
     layer_width,
     tensor_names,
 )
+from featalign.training.jax_depths import depths
 from featalign.training.jax_step import Apply, Network, predict
 from featalign.training.trainer import Job, Rows, Trained
 
@@ -31,6 +31,14 @@ class JaxTrainer:
     """What `Trainer` says, for a pure function of parameters and inputs.
 
     `source` is what fresh weights are drawn of; a head alone has none, and its inputs are features.
+
+    >>> from featalign.training.course import train
+    >>> from featalign.training.setting import Setting
+    >>> trainer = JaxTrainer(Network(head_alone("features"), "features"))
+    >>> rows = Rows(np.eye(2, dtype=np.float32), np.arange(2))
+    >>> trained = train(trainer, Job({}, rows, Setting(0.1, steps=20)), 2)
+    >>> trainer.logits(trained, rows.inputs, 2).argmax(axis=1)
+    array([0, 1])
     """
 
     network: Network

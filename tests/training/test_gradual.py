@@ -18,7 +18,7 @@ from featalign.training.arms import Request
 from featalign.training.course import train
 from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.gradual import Watched, unfreeze
-from featalign.training.groups import depths
+from featalign.training.jax_depths import depths
 from featalign.training.jax_trainer import of_source
 from featalign.training.measures import accuracy
 from featalign.training.setting import Setting
