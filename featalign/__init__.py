@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from featalign.sources.preprocessing import ImagePreprocessing
     from featalign.sources.source import Pretraining, Source
     from featalign.targets.target import Target
-    from featalign.training.arms import FineTuned
+    from featalign.training.fine_tuning import FineTuned
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 # jax
 _HOMES = {
     "FeatalignError": "featalign.errors",
-    "FineTuned": "featalign.training.arms",
+    "FineTuned": "featalign.training.fine_tuning",
     "Forecast": "featalign.records.forecast",
     "ImagePreprocessing": "featalign.sources.preprocessing",
     "Interval": "featalign.records.interval",

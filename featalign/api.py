@@ -12,7 +12,7 @@ from featalign.embeddings.store import Embedding
 from featalign.engines.local import map_jobs
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import calibration_at
-from featalign.jobs.embedded import check_kind, embedded
+from featalign.jobs.embedded import embedded
 from featalign.jobs.examine import EVIDENCE_SCORERS
 from featalign.jobs.given import (
     check_seed,
@@ -35,12 +35,12 @@ from featalign.targets.target import Target
 if TYPE_CHECKING:
     from featalign.records.request import Effort
     from featalign.screening import Screening
-    from featalign.sources.source import Differentiable
-    from featalign.training.arms import Arm, FineTuned
-    from featalign.training.loop import Optimiser
+    from featalign.training.arms import Arm
+    from featalign.training.fine_tuning import FineTuned
+    from featalign.training.setting import Optimiser
 
 SHARE = 0.2  # of a training in each short run: see experiments/study
-LEARNING_RATES, EPOCHS, MIN_STEPS = (3e-4, 1e-3, 3e-3), 40, 300
+LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 
 
 def score(
@@ -359,61 +359,31 @@ def fine_tune(
     >>> result.accuracy.low < result.accuracy.value < result.accuracy.high
     True
     """
-    from featalign.jobs.frozen import on_features
-    from featalign.training.arms import Request as ArmRequest
-    from featalign.training.arms import check_arm, run_arms
-    from featalign.training.checkpoint import check_checkpoint, save_checkpoint
-    from featalign.training.loop import Setting, check_setting, training_steps
-    from featalign.training.rows import check_trainable, split_rows
+    from featalign.jobs.train import Train, train
+    from featalign.training.setting import Setting, check_setting
 
-    check_seed(seed)
-    loaded, data = source_of(source), target_of(target)
-    options = (
-        batch_size,
-        optimiser,
-        weight_decay,
-        towards_source,
-        label_smoothing,
-        augmentation,
-        seed,
+    setting = Setting(
+        learning_rate=0.0,
+        steps=1 if steps is None else steps,
+        batch_size=batch_size,
+        optimiser=optimiser,
+        weight_decay=weight_decay,
+        towards_start=towards_source,
+        label_smoothing=label_smoothing,
+        augmentation=augmentation,
+        seed=check_seed(seed),
     )
-    rates = check_setting(Setting(0.0, 1 if steps is None else steps, *options), learning_rates)
-    differentiable = check_arm(loaded, arm, layer)
-    check_kind(loaded, data)
-    if checkpoint is not None:
-        check_checkpoint(Path(checkpoint))
-    if differentiable is None:
-        check_trainable(data, max_test)
-        with progress_bar(show=progress) as report:
-            session = session_at(cache, report=report)
-            loaded, data = on_features(loaded, data, layer, session, max_test=max_test)
-        differentiable = cast("Differentiable", loaded.differentiable)
-    split = split_rows(data, differentiable, seed=seed, max_test=max_test)
-    budget = (
-        training_steps(
-            len(split.training.labels), epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size
-        )
-        if steps is None
-        else steps
+    job = Train(
+        source=source_of(source),
+        target=target_of(target),
+        arm=arm,
+        setting=setting,
+        learning_rates=check_setting(setting, learning_rates),
+        default_steps=steps is None,
+        layer=layer,
+        max_test=max_test,
+        together=together,
+        checkpoint=None if checkpoint is None else Path(checkpoint),
     )
-    setting = Setting(rates[0], budget, *options)
-    results: list[FineTuned] = []
     with progress_bar(show=progress) as report:
-        found = run_arms(
-            loaded,
-            [ArmRequest(arm, split, seed)],
-            layer=layer,
-            learning_rates=rates,
-            setting=setting,
-            together=together,
-            report=lambda name, done, total: report(name, 0, done, total),
-        )
-        try:
-            results.extend(found)
-        except KeyboardInterrupt as interruption:
-            interruption.finished = results[0] if results else None  # type: ignore[attr-defined]
-            raise
-        finally:
-            if results and checkpoint is not None:
-                save_checkpoint(results[0], Path(checkpoint))
-    return results[0]
+        return train(job, session_at(cache, report=report))

@@ -318,7 +318,7 @@ def fine_tune(
 
     from featalign import api
     from featalign.training.arms import check_arm
-    from featalign.training.loop import Optimiser
+    from featalign.training.setting import Optimiser
 
     keep_compiled()
     data, loaded = (

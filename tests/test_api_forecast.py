@@ -159,6 +159,7 @@ def test_a_network_without_fresh_weights_is_a_black_box(cache, ranking):
     )
     row = fa.rank(eyes, DIGITS, cache=cache, scorers=["knn"], forecast=True, progress=False).best
     box = next(row.evidence for row in ranking.rows if row.source == "squares")
+    assert row.evidence is not None
     assert "tangent_probe" in row.evidence.own
     assert row.evidence.twins["linear_probe"] == box.twins["linear_probe"]
     assert forecast_of(row).capability == "twins"
@@ -230,6 +231,7 @@ def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
         calibration=calibration,
         progress=False,
     ).best
+    assert row.evidence is not None
     difference = row.evidence.difference("tangent_probe")
     scratch = row.evidence.twins["tangent_probe"]
     found = forecast_of(row)

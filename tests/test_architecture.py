@@ -91,7 +91,7 @@ def rooms_imported(path: Path) -> set[str]:
 
 def test_the_syntax_tree_is_read_rightly():
     assert rooms_imported(PACKAGE / "scorers" / "cka.py") == {"arrays", "errors", "statistics"}
-    assert "optax" in {name.split(".")[0] for name in imports(PACKAGE / "training" / "loop.py")}
+    assert "optax" in {name.split(".")[0] for name in imports(PACKAGE / "training" / "jax_step.py")}
     assert imports(PACKAGE / "__init__.py") == {
         "importlib.import_module",
         "typing.TYPE_CHECKING",
@@ -133,6 +133,20 @@ def test_rooms_without_jax():
         if room(path) in WITHOUT_JAX and "jax" in {name.split(".")[0] for name in imports(path)}
     ]
     assert users == []
+
+
+def test_what_is_trained_knows_no_framework():
+    """In training, the files of a framework are named after it, and one other file opens them."""
+    frameworks = {"jax", "flax", "optax", "torch"}
+    opened = {}
+    for path in (PACKAGE / "training").glob("*.py"):
+        if not path.name.startswith("jax_"):
+            found = imports(path)
+            assert not {name.split(".")[0] for name in found} & frameworks, path.name
+            for name in found:
+                if name.startswith("featalign.training.jax_"):
+                    opened[path.name] = name
+    assert opened == {"frameworks.py": "featalign.training.jax_trainer"}
 
 
 def test_every_room_but_the_doors_has_its_arrows():

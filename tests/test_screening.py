@@ -14,7 +14,7 @@ from scipy.stats import norm
 
 import featalign as fa
 from featalign.errors import FeatalignError
-from featalign.forecasting.predictors import Kind
+from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
 from featalign.records.ranking import Ranking, RankingRow
@@ -30,32 +30,35 @@ def row_of(
     accuracy: float | None,
     *,
     loss: float = 0.1,
-    kind: Kind = "differentiable",
+    capability: Capability = "gradients",
     tier: Tier = "cache",
 ) -> RankingRow:
+    row = RankingRow(source=name, layer="features", num_features=8, scores={})
     if accuracy is None:
-        return RankingRow(name, "features", 8, {})
-    gain = Interval(accuracy - 0.5, accuracy - 0.6, accuracy - 0.4, 0.9)
+        return row
     found = Forecast(
-        tier,
-        kind,
-        Interval(accuracy, 0, 1, 0.9),
-        Interval(0.5, 0.4, 0.6, 0.9),
-        gain,
-        loss,
-        (),
-        None,
-        (),
-        {},
+        tier=tier,
+        capability=capability,
+        accuracy=Interval(accuracy, 0, 1, 0.9),
+        scratch_accuracy=Interval(0.5, 0.4, 0.6, 0.9),
+        gain=Interval(accuracy - 0.5, accuracy - 0.6, accuracy - 0.4, 0.9),
+        negative_transfer_probability=loss,
     )
-    return RankingRow(
-        name, "features", 8, {}, (found,), Verdict("fine-tune", (f"reason of {name}",))
-    )
+    judged = Verdict(decision="fine-tune", reasons=(f"reason of {name}",))
+    return replace(row, forecasts=(found,), judgement=judged)
 
 
 def ranking_of(rows, failures=None):
     rows = sorted(rows, key=lambda row: math.inf if row.accuracy is None else -row.accuracy.value)
-    return Ranking("things", 200, 2, "classification", "forecast", tuple(rows), failures or {})
+    return Ranking(
+        target="things",
+        num_rows=200,
+        num_classes=2,
+        task="classification",
+        ordered_by="forecast",
+        rows=tuple(rows),
+        failures=failures or {},
+    )
 
 
 class World:
@@ -65,15 +68,18 @@ class World:
     """
 
     def __init__(
-        self, accuracies, *, later=None, losses=None, kinds=None, failures=None, failing_later=()
+        self,
+        accuracies,
+        *,
+        later=None,
+        losses=None,
+        capabilities=None,
+        failures=None,
+        failing_later=(),
     ):
         self.accuracies, self.later, self.losses = accuracies, later or {}, losses or {}
-        self.kinds, self.failures, self.failing_later, self.asked = (
-            kinds or {},
-            failures or {},
-            failing_later,
-            [],
-        )
+        self.capabilities, self.failures = capabilities or {}, failures or {}
+        self.failing_later, self.asked = failing_later, []
 
     def __call__(self, names, share):
         self.asked.append((tuple(names), share))
@@ -86,14 +92,10 @@ class World:
         }
         for name in names:
             if name not in failures:
-                kind = self.kinds.get(name, "differentiable")
-                short = share is not None and kind == "differentiable"
-                loss = self.losses.get(name, 0.1) if short else 0.1
-                rows.append(
-                    row_of(
-                        name, known[name], loss=loss, kind=kind, tier="short" if short else "cache"
-                    )
-                )
+                capability = self.capabilities.get(name, "gradients")
+                short = share is not None and capability == "gradients"
+                loss, tier = (self.losses.get(name, 0.1), "short") if short else (0.1, "cache")
+                rows.append(row_of(name, known[name], loss=loss, capability=capability, tier=tier))
         return ranking_of(rows, failures)
 
     @property
@@ -250,12 +252,12 @@ def test_sources_that_fail_in_their_short_runs_are_dropped_with_the_reason():
     )
 
 
-def test_black_boxes_cost_no_short_runs():
-    world = World(CLOSE, kinds=dict.fromkeys(list(CLOSE)[:6], "black box"))
+def test_sources_without_gradients_cost_no_short_runs():
+    world = World(CLOSE, capabilities=dict.fromkeys(list(CLOSE)[:6], "twins"))
     found = screened(world, 5, budget=0.9)
     assert world.rungs[0] == (8, 0.1)
     assert found.spent == pytest.approx(2 * 4 * 0.1)
-    only = World(CLOSE, kinds=dict.fromkeys(CLOSE, "black box"))
+    only = World(CLOSE, capabilities=dict.fromkeys(CLOSE, "twins"))
     assert screened(only, 2, budget=100).spent == 0
     assert only.rungs == []
 
@@ -281,7 +283,7 @@ def test_it_is_told_in_words_and_as_plain_data():
 
 
 def test_any_world_keeps_its_promises():
-    """Random rankings, losses, kinds and failures keep the promises.
+    """Random rankings, losses, capabilities and failures keep the promises.
 
     The promises are those that `screened` checks, and that no source that was dropped is asked for
     again.
@@ -291,10 +293,9 @@ def test_any_world_keeps_its_promises():
         names = [f"s{place}" for place in range(int(random.integers(2, 12)))]
         accuracies = {name: 0.7 + 0.06 * random.normal() for name in names}
         later = {name: value + 0.03 * random.normal() for name, value in accuracies.items()}
-        kinds = {name: "black box" for name in names if random.random() < 0.2}
-        world = World(
-            accuracies, later=later, losses={name: random.random() for name in names}, kinds=kinds
-        )
+        blind = {name: "twins" for name in names if random.random() < 0.2}
+        losses = {name: random.random() for name in names}
+        world = World(accuracies, later=later, losses=losses, capabilities=blind)
         screened(world, int(random.integers(1, 5)), budget=float(random.uniform(0.1, 15)))
         for (before, _), (after, _) in zip(world.asked, world.asked[1:], strict=False):
             assert set(after) <= set(before)

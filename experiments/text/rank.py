@@ -13,7 +13,7 @@ from experiments.text.models import addresses
 from experiments.text.sets import NAMES, load_set, texts_of
 from featalign import api
 from featalign.targets.target import Target
-from featalign.training.arms import binomial
+from featalign.training.fine_tuning import binomial
 from featalign.training.rows import measured_rows
 from featalign.validation.records import append_record, read_records
 

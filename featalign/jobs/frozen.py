@@ -10,7 +10,7 @@ from featalign.session import Session
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.conversion import as_inputs
 from featalign.targets.target import Target
-from featalign.training.arms import head_alone
+from featalign.training.jax_trainer import head_alone
 from featalign.training.rows import measured_rows
 
 

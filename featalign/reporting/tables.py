@@ -13,7 +13,7 @@ from featalign.reporting.names import short_name, short_names
 from featalign.scorers.scorer import Scorer
 
 if TYPE_CHECKING:
-    from featalign.training.arms import FineTuned
+    from featalign.training.fine_tuning import FineTuned
 
 NARROW = (
     "linear_probe",

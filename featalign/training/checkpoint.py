@@ -6,7 +6,7 @@ from typing import Any
 
 from featalign.errors import FeatalignError
 from featalign.sources.flax_modules import flat_parameters
-from featalign.training.arms import FineTuned
+from featalign.training.fine_tuning import FineTuned
 
 NAME = "fine_tuned.safetensors"
 

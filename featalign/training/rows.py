@@ -5,20 +5,28 @@ They are preprocessed, and split into training, validation and test.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.sources.source import Differentiable
 from featalign.targets.inputs import Inputs
 from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
-from featalign.training.loop import Rows
+from featalign.training.trainer import Rows
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 MEMORY = 2**31  # bytes of preprocessed inputs that are kept; above it each batch is prepared anew
+
+
+class Prepares(Protocol):
+    """What has a preprocessing: a trainer, or what of a source can be differentiated."""
+
+    @property
+    def prepare(self) -> Callable[[Any], np.ndarray]:
+        """Raw inputs to what a network takes (B, ...)."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +55,7 @@ class LazyInputs:
 
 
 def split_rows(
-    target: Target, differentiable: Differentiable, *, seed: int = 0, max_test: int | None = None
+    target: Target, network: Prepares, *, seed: int = 0, max_test: int | None = None
 ) -> Split:
     """A stratified fifth of the rows for validation, the rest for training.
 
@@ -71,14 +79,14 @@ def split_rows(
     return Split(
         target.name,
         Rows(
-            prepared(target.inputs.take(training), differentiable),
+            prepared(target.inputs.take(training), network),
             target.labels[training].astype(np.int32),
         ),
         Rows(
-            prepared(target.inputs.take(validation), differentiable),
+            prepared(target.inputs.take(validation), network),
             target.labels[validation].astype(np.int32),
         ),
-        Rows(prepared(measured, differentiable), test_labels.astype(np.int32)),
+        Rows(prepared(measured, network), test_labels.astype(np.int32)),
         target.num_classes,
     )
 
@@ -134,11 +142,11 @@ def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
 
 
-def prepared(inputs: Inputs, differentiable: Differentiable) -> Any:
+def prepared(inputs: Inputs, network: Prepares) -> Any:
     """Preprocessed inputs.
 
     They are an array where they fit, else what prepares them when they are asked for.
     """
-    first = np.asarray(differentiable.prepare(inputs.read(np.arange(1))))
-    lazy = LazyInputs(inputs, differentiable.prepare)
+    first = np.asarray(network.prepare(inputs.read(np.arange(1))))
+    lazy = LazyInputs(inputs, network.prepare)
     return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]

@@ -10,32 +10,24 @@ from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any, Literal
 
-import jax
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.source import Source
 from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
-from featalign.training.loop import (
-    PARTS,
-    Job,
-    Rows,
-    Setting,
-    Trained,
-    cross_entropies,
-    hits,
-    logits,
-    train,
-    training_steps,
-)
+from featalign.training.batches import PARTS
+from featalign.training.course import train
+from featalign.training.frameworks import trainer_of
+from featalign.training.measures import cross_entropies, hits
 from featalign.training.rows import VALIDATION_SHARE, prepared
+from featalign.training.setting import Setting, training_steps
+from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 NUM_FOLDS = 2
 SHORT_RATE = 2e-3  # between the two rates of the study
-SHORT_VERSION = (
-    1  # to be raised whenever a short run is trained in another way: it enters the cache key
-)
+# to be raised whenever a short run is trained in another way: it enters the cache key
+SHORT_VERSION = 1
 ShortArm = Literal["scratch", "full"]
 MIN_STEPS, EPOCHS = 300, 15  # of one training of the study
 # not the fresh weights of trainings from scratch, of the pretraining of the zoo, or of random twins
@@ -112,50 +104,13 @@ def short_source(
     ]
 
     @cache
-    def networks() -> tuple[Differentiable, dict[str, Trained]]:
-        differentiable = (
-            source.differentiable
-            if arm == "full"
-            else source.random_twin(FIRST_TWIN + fold).differentiable
-        )
-        if differentiable is None:
-            raise FeatalignError(
-                f"{source.name}: expected a differentiable source, this one is a black box"
-            )
-        rows = np.sort(
-            np.concatenate(
-                [part for place, part in enumerate(short_folds(target)) if place != fold]
-            )
-        )
-        labelled = Rows(
-            prepared(target.inputs.take(rows), differentiable), target.labels[rows].astype(np.int32)
-        )
-        job = Job(
-            differentiable.parameters,
-            labelled,
-            Setting(SHORT_RATE, steps, batch_size, seed=fold, decay=False),
-        )
-        kept: dict[str, Trained] = {}
-
-        def keep(place: int, trained: Trained) -> None:
-            del place
-            parameters, head = jax.device_get(
-                (trained.parameters, trained.head)
-            )  # the next step takes the arrays themselves
-            kept[f"step {trained.step}"] = replace(trained, parameters=parameters, head=head)
-
-        train(differentiable.apply, source.default_layer, job, target.num_classes, watch=keep)
-        return differentiable, kept
+    def networks() -> tuple[Trainer, dict[str, Trained]]:
+        return _trained(source, target, arm, fold, Setting(SHORT_RATE, steps, batch_size))
 
     def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        differentiable, kept = networks()
-        ready = np.asarray(differentiable.prepare(inputs))
-        return {
-            layer: logits(
-                differentiable.apply, source.default_layer, kept[layer], ready, len(ready)
-            )
-            for layer in wanted
-        }
+        trainer, kept = networks()
+        ready = np.asarray(trainer.prepare(inputs))
+        return {layer: trainer.logits(kept[layer], ready, len(ready)) for layer in wanted}
 
     revision = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     name = f"{source.name} short {arm}, fold {fold}"
@@ -168,6 +123,33 @@ def short_source(
         preprocessing=source.preprocessing,
         input_kind=source.input_kind,
     )
+
+
+def _trained(
+    source: Source, target: Target, arm: ShortArm, fold: int, setting: Setting
+) -> tuple[Trainer, dict[str, Trained]]:
+    """The trainer of a short run, and its network at each point, by layer."""
+    if source.differentiable is None:
+        raise FeatalignError(
+            f"{source.name}: expected a differentiable source, this one is a black box"
+        )
+    trainer = trainer_of(source, source.default_layer)
+    if arm == "scratch":
+        trainer = trainer.fresh(FIRST_TWIN + fold)
+    others = [part for place, part in enumerate(short_folds(target)) if place != fold]
+    rows = np.sort(np.concatenate(others))
+    labelled = Rows(
+        prepared(target.inputs.take(rows), trainer), target.labels[rows].astype(np.int32)
+    )
+    job = Job(trainer.parameters, labelled, replace(setting, seed=fold, decay=False))
+    kept: dict[str, Trained] = {}
+
+    def keep(place: int, trained: Trained) -> None:
+        del place
+        kept[f"step {trained.step}"] = trainer.kept(trained)
+
+    train(trainer, job, target.num_classes, watch=keep)
+    return trainer, kept
 
 
 def short_steps(steps: int) -> tuple[int, ...]:

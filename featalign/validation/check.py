@@ -6,7 +6,7 @@ from featalign import api
 from featalign.records.ranking import RankingRow
 from featalign.sources.source import Source
 from featalign.targets.target import Target
-from featalign.training.arms import FineTuned
+from featalign.training.fine_tuning import FineTuned
 from featalign.training.short import run_steps
 
 TRANSFER = ("probe", "full", "probe_then_full")

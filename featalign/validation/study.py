@@ -22,9 +22,10 @@ from featalign.sources import catalogue
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.loaders import load_target
 from featalign.targets.target import Target
-from featalign.training.arms import ARMS, Arm, FineTuned, Request, check_arm, run_arms
-from featalign.training.loop import Setting, check_setting, training_steps
+from featalign.training.arms import ARMS, Arm, Request, check_arm
+from featalign.training.fine_tuning import FineTuned, Tuning, run_arms
 from featalign.training.rows import hold_out, split_rows
+from featalign.training.setting import Setting, check_setting, training_steps
 from featalign.validation.design import Unit, read_design
 from featalign.validation.records import KEY, Claims, append_record, read_records
 
@@ -371,14 +372,8 @@ def _train(
         grid.batch_size,
     )
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
-    for result in run_arms(
-        trained,
-        requests,
-        learning_rates=grid.learning_rates,
-        setting=setting,
-        together=together,
-        report=report,
-    ):
+    tuning = Tuning(setting, grid.learning_rates, together=together)
+    for result in run_arms(trained, requests, tuning, report=report):
         if result.stopped is None or not result.stopped.startswith("interrupted"):
             yield _record(grid, unit, source, parts[result.seed], result)
 

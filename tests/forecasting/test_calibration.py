@@ -220,7 +220,7 @@ LACKS = "expected the JSON of a Calibration, got another at"
     ("text", "message"),
     [
         (None, "got No such file"),
-        ("nonsense", "expected a calibration in JSON"),
+        ("nonsense", "Calibration: expected JSON as its to_json writes it, got something else"),
         ("\udcff", "expected a calibration in JSON"),
         ("[1]", "expected JSON of schema 1, got none"),
         (json.dumps({"schema": 2}), "expected JSON of schema 1, got schema 2"),

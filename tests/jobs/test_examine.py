@@ -2,6 +2,7 @@
 
 import threading
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,9 +28,9 @@ def nothing_computed(monkeypatch):
     monkeypatch.setattr("featalign.jobs.answers.computed", refuse)
 
 
-def ranked(cache, source=PLAIN, target=CLOUDS, **options):
+def ranked(cache, sources: Any = PLAIN, target=CLOUDS, **options) -> fa.Ranking:
     options = {"scorers": ["knn", "logme"], "progress": False} | options
-    return fa.rank(source, target, cache=cache, **options)
+    return fa.rank(sources, target, cache=cache, **options)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_the_same_question_is_answered_from_the_cache(tmp_path, first, nothing_c
         {"intervals": True},
         {"scorers": ["knn", "lda"]},
         {"target": CLOUDS.take(np.arange(80))},
-        {"source": fa.Source.from_function("plain", lambda batch: 2 * batch, revision="2")},
+        {"sources": fa.Source.from_function("plain", lambda batch: 2 * batch, revision="2")},
     ],
     ids=["seed", "intervals", "scorer", "rows", "weights"],
 )

@@ -20,6 +20,7 @@ def evidence_of(source, target, folder):
     row = fa.rank(
         source, target, cache=folder, scorers=["linear_probe"], forecast=True, progress=False
     ).best
+    assert row.evidence is not None
     return row, row.evidence
 
 

@@ -18,37 +18,45 @@ SIZES = (50, 100, 200, 400)
 def forecast(
     accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None
 ) -> Forecast:
-    band = tuple(
-        (size, Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9))
+    band = {
+        size: Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9)
         for place, size in enumerate(SIZES)
-    )
-    share, scratch = (
-        Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9),
-        Interval(accuracy - gain, 0.3, 0.6, 0.9),
-    )
+    }
     return Forecast(
-        tier,
-        "differentiable",
-        share,
-        scratch,
-        Interval(gain, gain - 0.1, gain + 0.1, 0.9),
-        0.17,
-        band,
-        catches_up,
-        (),
-        {},
+        tier=tier,
+        capability="gradients",
+        accuracy=Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9),
+        scratch_accuracy=Interval(accuracy - gain, 0.3, 0.6, 0.9),
+        gain=Interval(gain, gain - 0.1, gain + 0.1, 0.9),
+        negative_transfer_probability=0.17,
+        gain_by_size=band,
+        catches_up=catches_up,
     )
 
 
 def row(name: str, *found: Forecast, verdict: Decision = "fine-tune") -> RankingRow:
-    judged = Verdict(verdict, (f"first reason of {name}", "second [reason]")) if found else None
+    reasons = f"first reason of {name}", "second [reason]"
     return RankingRow(
-        name, "features", 8, {}, found, judged, seconds={"cache": 1.25, "short": 9.75}
+        source=name,
+        layer="features",
+        num_features=8,
+        scores={},
+        forecasts=found,
+        judgement=Verdict(decision=verdict, reasons=reasons) if found else None,
+        seconds={"cache": 1.25, "short": 9.75},
     )
 
 
-def ranking(*rows, warnings=()):
-    return Ranking("things", 200, 4, "classification", "forecast", rows, {}, warnings)
+def ranking(*rows: RankingRow, warnings: tuple[str, ...] = ()) -> Ranking:
+    return Ranking(
+        target="things",
+        num_rows=200,
+        num_classes=4,
+        task="classification",
+        ordered_by="forecast",
+        rows=rows,
+        target_warnings=warnings,
+    )
 
 
 def printed(found, **options):

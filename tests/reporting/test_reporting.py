@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,6 +11,10 @@ from featalign.reporting.figures import ranking_figure, save_figure
 from featalign.reporting.tables import format_score, print_ranking, ranking_table
 
 
+def row(name, scores):
+    return RankingRow(source=name, layer="features", num_features=8, scores=scores)
+
+
 def ranking(num_rows=3):
     scores = [
         {
@@ -19,17 +24,15 @@ def ranking(num_rows=3):
         }
         for place in range(num_rows)
     ]
-    rows = tuple(
-        RankingRow(f"source_{place}", "features", 8, scores[place]) for place in range(num_rows)
-    )
+    rows = tuple(row(f"source_{place}", scores[place]) for place in range(num_rows))
     return Ranking(
-        "things",
-        50,
-        2,
-        "classification",
-        "linear_probe",
-        rows,
-        {"lost": "it could not be read [at all]"},
+        target="things",
+        num_rows=50,
+        num_classes=2,
+        task="classification",
+        ordered_by="linear_probe",
+        rows=rows,
+        failures={"lost": "it could not be read [at all]"},
     )
 
 
@@ -71,10 +74,8 @@ def test_figure_has_every_usable_score(tmp_path):
 
 
 def test_a_ranking_without_a_usable_score_can_be_drawn():
-    unusable = RankingRow(
-        "lost", "features", 8, {"cka": ScoreResult(float("nan"), Status.CONSTANT)}
-    )
-    figure = ranking_figure(Ranking("things", 50, 2, "classification", "cka", (unusable,)))
+    unusable = row("lost", {"cka": ScoreResult(status=Status.CONSTANT)})
+    figure = ranking_figure(replace(ranking(), ordered_by="cka", rows=(unusable,)))
     assert [text.get_text() for text in figure.axes[0].texts] == ["-"]
 
 

@@ -12,6 +12,7 @@ import pytest
 
 import featalign
 from featalign.arrays import check_labels
+from featalign.records.ranking import shown_in_json
 from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import SCORERS, select
@@ -217,7 +218,7 @@ def test_everything_at_once():
                 result.interval is not None
                 and result.interval[0] <= result.value <= result.interval[1]
             ), name
-    record = judged["logme"].to_record()
+    record = shown_in_json(judged["logme"])
     assert json.loads(json.dumps(record, allow_nan=False)) == record
     assert set(record["zero"]) == {"mean", "spread", "orders"}
 

@@ -6,8 +6,8 @@ from flax import nnx
 
 import featalign as fa
 from featalign.sources.source import Source
-from featalign.training.loop import Rows
 from featalign.training.rows import Split
+from featalign.training.trainer import Rows
 
 WIDTH = 6
 

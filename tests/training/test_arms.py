@@ -13,24 +13,20 @@ from sklearn.linear_model import LogisticRegression
 import featalign as fa
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
-from featalign.training import arms
-from featalign.training.arms import (
-    ARMS,
-    PROBE_PENALTIES,
-    FineTuned,
-    Request,
-    binomial,
-    features_of,
-    head_alone,
-    run_arms,
-)
-from featalign.training.loop import Job, Rows, Setting, Trained, train
+from featalign.training import fine_tuning, jax_trainer
+from featalign.training.arms import ARMS, PROBE_PENALTIES, Request
+from featalign.training.course import train
+from featalign.training.fine_tuning import FineTuned, Tuning, binomial, run_arms
+from featalign.training.jax_trainer import of_source
+from featalign.training.setting import Setting
+from featalign.training.trainer import Job, Rows, Trained
 from tests.training.examples import Network, rows_of, small_source, split_of
 
 SMALL = small_source()
 SPLIT = split_of()
 SETTING = Setting(0.01, steps=30, batch_size=16)
 RATES = (0.01, 0.003)
+TUNING = Tuning(SETTING, RATES, together=False)
 
 
 def differentiable_of(source=SMALL):
@@ -39,9 +35,8 @@ def differentiable_of(source=SMALL):
     return found
 
 
-def run_all(requests, *, source=SMALL, **options) -> list[FineTuned]:
-    settings = {"learning_rates": RATES, "setting": SETTING, "together": False}
-    return list(run_arms(source, requests, **(settings | options)))
+def run_all(requests, *, source=SMALL, **options: Any) -> list[FineTuned]:
+    return list(run_arms(source, requests, replace(TUNING, **options)))
 
 
 def run_one(arm: Any = "full", split=SPLIT, seed: Any = 0, **options) -> FineTuned:
@@ -256,9 +251,7 @@ def test_the_head_of_the_probe_is_folded_back():
     losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(rows.labels)), rows.labels]
     np.testing.assert_allclose(losses.mean(), probe.chosen.validation_loss, rtol=1e-4)
     np.testing.assert_allclose(
-        features_of(
-            differentiable_of().apply, differentiable_of().parameters, "features", SPLIT.test
-        ),
+        of_source(SMALL, "features").features(SPLIT.test),
         plain_features(SPLIT.test),
         rtol=1e-5,
         atol=1e-6,
@@ -277,7 +270,8 @@ def test_a_probe_with_a_penalty_is_ridge_logistic_regression():
             weight_decay=0.0,
             head_penalty=penalty,
         )
-        found = train(head_alone("features"), "features", Job({}, Rows(scaled, labels), setting), 3)
+        job = Job({}, Rows(scaled, labels), setting)
+        found = train(of_source(SMALL, "features").on_features(), job, 3)
         known = LogisticRegression(C=1 / (penalty * len(labels)), max_iter=5000, tol=1e-8).fit(
             scaled, labels
         )
@@ -377,9 +371,7 @@ def test_results_come_one_by_one():
     found = run_arms(
         SMALL,
         [Request("full", SPLIT), Request("probe", SPLIT), Request("scratch", SPLIT)],
-        learning_rates=RATES,
-        setting=replace(SETTING, steps=10),
-        together=False,
+        replace(TUNING, setting=replace(SETTING, steps=10)),
         report=lambda name, done, total: started.append(f"{name}: {done} of {total}"),
     )
     assert not started
@@ -426,9 +418,9 @@ def test_together_or_apart_all_arms_reach_the_same():
 def test_together_is_the_default_on_all_but_a_processor(monkeypatch):
     called: list[int] = []
     monkeypatch.setattr(
-        arms,
+        fine_tuning,
         "train_together",
-        lambda apply, layer, jobs, *rest, **options: (
+        lambda trainer, jobs, *rest, **options: (
             called.append(len(jobs))
             or [
                 Trained(job.parameters, {"kernel": np.zeros((5, 3)), "bias": np.zeros(3)}, 1, ())
@@ -437,7 +429,7 @@ def test_together_is_the_default_on_all_but_a_processor(monkeypatch):
         ),
     )
     for backend, calls in (("cpu", []), ("gpu", [2])):
-        monkeypatch.setattr(arms.jax, "default_backend", lambda backend=backend: backend)
+        monkeypatch.setattr(jax_trainer.jax, "default_backend", lambda backend=backend: backend)
         run_one(together=None, setting=replace(SETTING, steps=2))
         assert called == calls
 
@@ -464,9 +456,7 @@ def test_an_interruption_leaves_what_is_finished(arm, results):
     running = run_arms(
         SMALL,
         [Request(arm, SPLIT), Request("full", SPLIT)],
-        learning_rates=rates,
-        setting=SETTING,
-        together=False,
+        replace(TUNING, learning_rates=rates),
         report=report,
     )
     with pytest.raises(KeyboardInterrupt):
@@ -488,9 +478,7 @@ def test_an_interruption_of_the_first_learning_rate_leaves_nothing():
                 run_arms(
                     SMALL,
                     [Request(arm, SPLIT)],
-                    learning_rates=RATES,
-                    setting=SETTING,
-                    together=False,
+                    TUNING,
                     report=report,
                 ),
                 found,

@@ -7,9 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from featalign.training.arms import Request, run_arms
-from featalign.training.loop import Rows, Setting, Trained, accuracy, hits
+from featalign.training.arms import Request
+from featalign.training.fine_tuning import Tuning, run_arms
+from featalign.training.jax_step import Network
+from featalign.training.jax_trainer import JaxTrainer
+from featalign.training.measures import accuracy, hits
+from featalign.training.setting import Setting
 from featalign.training.short import held_out_run, short_steps
+from featalign.training.trainer import Rows, Trained
 from tests.training.examples import small_source, split_of
 
 SOURCE, SETTING = small_source(), Setting(0.01, steps=20, batch_size=16)
@@ -30,8 +35,8 @@ def test_a_run_that_diverged_is_chosen_only_where_all_did(arm, together):
     split = of_the_first_class(split_of(60))
 
     def run(*rates):
-        options = {"learning_rates": rates, "setting": SETTING, "together": together}
-        return next(iter(run_arms(SOURCE, [Request(arm, split)], **options)))
+        tuning = Tuning(SETTING, rates, together=together)
+        return next(iter(run_arms(SOURCE, [Request(arm, split)], tuning)))
 
     with np.errstate(all="ignore"):
         mixed, all_of_them = run(1e30, 1e-6), run(1e30, 1e35)
@@ -48,7 +53,8 @@ def test_logits_that_are_not_finite_hit_nothing():
     assert found.tolist() == [True, False, False]
     broken = Trained({}, {"kernel": jnp.full((2, 3), jnp.nan), "bias": jnp.zeros(3)}, 0, ())
     rows = Rows(np.ones((5, 2), np.float32), np.zeros(5, np.int32))
-    assert accuracy(lambda parameters, inputs: {"all": inputs}, "all", broken, rows) == 0
+    trainer = JaxTrainer(Network(lambda parameters, inputs: {"all": inputs}, "all"))
+    assert accuracy(trainer, broken, rows) == 0
 
 
 def test_short_runs_that_diverged_hit_nothing_and_have_no_loss():

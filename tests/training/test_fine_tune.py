@@ -108,8 +108,8 @@ def test_what_is_asked_for_is_what_is_trained():
 def test_the_budget_is_40_epochs_and_at_least_300_steps(monkeypatch):
     budgets: list[int] = []
     monkeypatch.setattr(
-        "featalign.training.arms.run_arms",
-        lambda source, requests, *, setting, **rest: budgets.append(setting.steps) or ["done"],
+        "featalign.training.fine_tuning.run_arms",
+        lambda source, requests, tuning, **rest: budgets.append(tuning.setting.steps) or ["done"],
     )
     for count, batch_size in ((100, 16), (100, 8), (1000, 32), (1000, 30)):
         assert tuned(target=target_of(count), steps=None, batch_size=batch_size) == "done"
@@ -341,7 +341,7 @@ def unwritable(folder: Path):
 
 def test_a_place_where_nothing_can_be_written_is_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "featalign.training.arms.run_arms", lambda *rest, **options: pytest.fail("trained")
+        "featalign.training.fine_tuning.run_arms", lambda *rest, **options: pytest.fail("trained")
     )
     for place in unwritable(tmp_path):
         with pytest.raises(FeatalignError, match=r"^checkpoint: .*; choose another"):

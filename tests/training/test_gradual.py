@@ -14,10 +14,15 @@ import featalign as fa
 from featalign.sources.source import Source
 from featalign.sources.zoo import zoo_names
 from featalign.training import gradual
-from featalign.training.arms import Request, run_arms
-from featalign.training.gradual import unfreeze
-from featalign.training.groups import depths
-from featalign.training.loop import Job, Setting, accuracy, train
+from featalign.training.arms import Request
+from featalign.training.course import train
+from featalign.training.fine_tuning import Tuning, run_arms
+from featalign.training.gradual import Watched, unfreeze
+from featalign.training.jax_depths import depths
+from featalign.training.jax_trainer import of_source
+from featalign.training.measures import accuracy
+from featalign.training.setting import Setting
+from featalign.training.trainer import Job
 from tests.training.examples import WIDTH, Network, small_source, split_of
 
 SMALL = small_source()
@@ -54,11 +59,9 @@ def stuck_source() -> Source:
 def unfreeze_small(
     *, source=SMALL, setting=SETTING, floor=0.0, watch=lambda place, trained: None, layer="features"
 ):
-    differentiable = differentiable_of(source)
-    job = Job(differentiable.parameters, SPLIT.training, setting)
-    return unfreeze(
-        differentiable.apply, layer, source.all_layers, job, SPLIT, floor=floor, watch=watch
-    )
+    trainer = of_source(source, layer)
+    job = Job(trainer.parameters, SPLIT.training, setting)
+    return unfreeze(trainer, job, Watched(SPLIT, source.all_layers, floor), watch=watch)
 
 
 def leaves_by_name(tree):
@@ -77,9 +80,9 @@ def stages(monkeypatch):
     """The jobs of the stages, and what they reached on the validation rows."""
     seen: list[tuple[Job, float]] = []
 
-    def noted(apply, layer, job, num_classes, *, watch):
-        trained = train(apply, layer, job, num_classes, watch=watch)
-        seen.append((job, accuracy(apply, layer, trained, SPLIT.validation)))
+    def noted(trainer, job, num_classes, *, watch):
+        trained = train(trainer, job, num_classes, watch=watch)
+        seen.append((job, accuracy(trainer, trained, SPLIT.validation)))
         return trained
 
     monkeypatch.setattr(gradual, "train", noted)
@@ -150,9 +153,7 @@ def test_it_stops_where_the_source_does_harm():
     assert float(shown[1]) == pytest.approx(100 * largest)
     assert int(shown[2]) == 1 < int(shown[3])
     assert parts[-1][0] == 20  # of 30: the third stage never came
-    assert (
-        accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == largest
-    )
+    assert accuracy(of_source(SMALL, "features"), trained, SPLIT.validation) == largest
 
 
 @pytest.mark.parametrize(
@@ -201,29 +202,19 @@ def test_the_best_stage_is_returned_when_later_ones_spoil_it(stages):
     values = [value for _, value in stages]
     assert stopped is None
     assert values[-1] < max(values)
-    assert accuracy(differentiable_of(SMALL).apply, "features", trained, SPLIT.validation) == max(
-        values
-    )
+    assert accuracy(of_source(SMALL, "features"), trained, SPLIT.validation) == max(values)
+
+
+TUNING = Tuning(Setting(0.02, steps=90, batch_size=16), (0.02,), together=False)
 
 
 def arm_of(source, **options):
-    settings = {
-        "learning_rates": (0.02,),
-        "setting": Setting(0.02, steps=90, batch_size=16),
-        "together": False,
-    }
-    (result,) = run_arms(source, [Request("gradual", SPLIT)], **(settings | options))
+    (result,) = run_arms(source, [Request("gradual", SPLIT)], replace(TUNING, **options))
     return result
 
 
 def test_the_arm_measures_itself_against_scratch():
-    (scratch,) = run_arms(
-        SMALL,
-        [Request("scratch", SPLIT)],
-        learning_rates=(0.02,),
-        setting=Setting(0.02, steps=90, batch_size=16),
-        together=False,
-    )
+    (scratch,) = run_arms(SMALL, [Request("scratch", SPLIT)], TUNING)
     floor = scratch.chosen.validation_accuracy
     assert floor > 0.75
     harmful = arm_of(stuck_source())
@@ -243,8 +234,7 @@ def pretrained() -> Source:
     differentiable = differentiable_of(SMALL)
     many = split_of(600, seed=7)
     trained = train(
-        differentiable.apply,
-        "features",
+        of_source(SMALL, "features"),
         Job(differentiable.parameters, many.training, Setting(0.02, steps=200)),
         3,
     )

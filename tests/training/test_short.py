@@ -14,7 +14,7 @@ from flax import nnx
 from scipy.special import log_softmax
 
 import featalign as fa
-from featalign.embeddings.store import Store
+from featalign.jobs.given import session_at
 from featalign.jobs.short import short_evidence
 from featalign.training import short
 from featalign.training.short import held_out_run, run_steps, short_folds, short_source, short_steps
@@ -31,12 +31,12 @@ def target_of(count=60, seed=0):
 
 @pytest.fixture
 def jobs(monkeypatch):
-    """Every training that is run, as (apply, layer, job)."""
+    """Every training that is run, as (trainer, job)."""
     seen = []
 
-    def watched(apply, layer, job, *arguments, **options):
-        seen.append((apply, layer, job))
-        return train(apply, layer, job, *arguments, **options)
+    def watched(trainer, job, *arguments, **options):
+        seen.append((trainer, job))
+        return train(trainer, job, *arguments, **options)
 
     train = short.train
     monkeypatch.setattr(short, "train", watched)
@@ -51,7 +51,9 @@ def run_of(
     source: Any = SOURCE,
     **options: Any,
 ):
-    return short_evidence(source, target or target_of(), arm, steps, Store(tmp_path), **options)
+    return short_evidence(
+        source, target or target_of(), arm, steps, session_at(tmp_path), **options
+    )
 
 
 @pytest.mark.parametrize(
@@ -81,11 +83,11 @@ def test_each_half_is_trained_on_the_other_rows_and_from_the_right_weights(tmp_p
         jobs.clear()
         run_of(tmp_path, arm)
         assert len(jobs) == 2
-        for fold, (_, layer, job) in enumerate(jobs):
+        for fold, (trainer, job) in enumerate(jobs):
             rows = folds[1 - fold]
             np.testing.assert_array_equal(job.rows.inputs, target.inputs.read(rows))
             np.testing.assert_array_equal(job.rows.labels, target.labels[rows])
-            assert layer == SOURCE.default_layer
+            assert trainer.layer == SOURCE.default_layer
             expected = SOURCE if arm == "full" else SOURCE.random_twin(short.FIRST_TWIN + fold)
             assert expected.differentiable is not None
             for own, wanted in zip(

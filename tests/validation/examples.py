@@ -4,9 +4,11 @@ The files hold records of trained arms, evidence, and short runs.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from featalign.forecasting.fit import Example
+from featalign.records.plain import to_plain
 from tests.validation.test_ground_truth import record
 
 WHOLE = 300  # steps of one training
@@ -48,15 +50,9 @@ def records_of(
 
 
 def evidence_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str, Any]]:
-    """Evidence by the names that a study has for it."""
+    """Evidence as a study keeps it; what the reference reaches is in the evidence of its own."""
     found = []
     for each in examples:
-        numbers = {
-            name: value
-            for name, value in each.evidence.items()
-            if name not in ("twin tangent_probe", "reference tangent_probe")
-        }
-        numbers["twin tangent both"] = each.evidence["twin tangent_probe"]
         key = {
             "source": each.source,
             "target": each.target,
@@ -69,7 +65,7 @@ def evidence_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str,
                 **key,
                 "revision": each.revision,
                 "fingerprint": f"{each.target} {seed}",
-                "evidence": numbers,
+                "evidence": to_plain(replace(each.evidence, reference=None)),
             }
         )
     return found

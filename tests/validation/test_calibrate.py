@@ -6,21 +6,22 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import KNOWN, read_calibration
+from featalign.forecasting.calibration import read_calibration
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import KINDS, kind_of
+from featalign.forecasting.predictors import CAPABILITIES
+from featalign.records.evidence import capability_of
 from featalign.validation.calibrate import (
     calibrate,
     calibrate_on,
     examples_of,
     left_out,
     left_out_both,
-    left_out_strangers,
-    of_kind,
+    left_out_outside,
+    outside_of,
+    seen_as,
     short_of,
-    strangers_of,
 )
-from tests.forecasting.examples import REFERENCE, world
+from tests.forecasting.examples import REFERENCE, lacking, world
 from tests.validation.examples import evidence_of, records_of, short_records_of
 
 WORLD = world(targets=4, sources=3, sizes=(100, 400), share=0.3)
@@ -64,28 +65,30 @@ def test_records_and_evidence_become_the_examples_they_were_made_of():
         assert own.arms == pytest.approx(each.arms)
         assert own.revision == each.revision
         assert own.short is None
-        assert {name: own.evidence[name] for name in each.evidence} == each.evidence
-        assert kind_of(own.evidence) == "differentiable"
+        assert own.evidence == each.evidence
+        assert own.evidence.capability == "gradients"
 
 
 def test_accuracies_are_means_over_seeds_and_evidence_is_of_the_first():
     evidence = evidence_of(WORLD, seed=1)
     for each in evidence:
-        each["evidence"] = {**each["evidence"], "linear_probe": 0.123}
+        own = {**each["evidence"]["own"], "linear_probe": 0.123}
+        each["evidence"] = {**each["evidence"], "own": own}
     found = examples_of(
         records_of(WORLD, seeds=(0, 1), spread=0.02), [*evidence, *evidence_of(WORLD)]
     )
     for own, each in zip(sorted(found, key=key), sorted(WORLD, key=key), strict=True):
         assert own.gain == pytest.approx(each.gain)
-        assert own.evidence["linear_probe"] == each.evidence["linear_probe"]
+        assert own.evidence.own["linear_probe"] == each.evidence.own["linear_probe"]
 
 
 def test_pairs_without_evidence_of_their_rows_and_weights_are_left_out():
-    evidence = evidence_of(WORLD)
     lost = [key(WORLD[place]) for place in range(3)]
+    without = lacking(WORLD[2].evidence, twins=("tangent_probe",))
+    fewer = replace(WORLD[2], evidence=replace(without, capability="features"))
+    evidence = evidence_of([*WORLD[:2], fewer, *WORLD[3:]])
     evidence[0] |= {"fingerprint": "other rows"}
     evidence[1] |= {"revision": "other weights"}
-    evidence[2] |= {"evidence": {**evidence[2]["evidence"], "twin tangent both": None}}
     found = {key(each) for each in examples_of(records_of(WORLD), evidence)}
     assert set(map(key, WORLD)) - found == set(lost)
 
@@ -130,28 +133,44 @@ def test_a_short_run_is_its_last_accuracy_and_its_lowest_loss_until_then():
     assert short_of(own, scratch, 0.19).accuracy == 0.3
 
 
-def test_other_kinds_are_the_same_examples_with_less_to_see():
-    for kind in KINDS:
-        found = of_kind(PLAIN, kind)
+def test_with_another_capability_they_are_the_same_examples_with_less_to_see():
+    for capability in CAPABILITIES:
+        found = seen_as(PLAIN, capability)
         assert [key(each) for each in found] == [key(each) for each in PLAIN]
-        assert {kind_of(each.evidence) for each in found} == {kind}
+        assert {each.evidence.capability for each in found} == {capability}
+        for known in (each.evidence for each in found):
+            own_twins = known.compared_with == "its own architecture"
+            assert own_twins == (capability != "twins")
+            allowed = capability_of(known.own, known.twins, known.reference, own_twins=own_twins)
+            assert allowed == capability
     without = [
         each for each in PLAIN if not (each.source == REFERENCE and each.target == "target 0")
     ]
-    assert {each.target for each in of_kind(without, "black box")} == {
+    assert {each.target for each in seen_as(without, "twins")} == {
         "target 1",
         "target 2",
         "target 3",
     }
-    assert len(of_kind(without, "features alone")) == len(without)
+    assert len(seen_as(without, "features")) == len(without)
 
 
-def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tmp_path):
+WITHOUT_RUNS = {(capability, None) for capability in CAPABILITIES}
+
+
+def made_for(calibration):
+    """What the lines of a calibration are for; none is there twice."""
+    found = [(each.capability, each.share, each.known) for each in calibration.fitted]
+    assert len(found) == len(set(found))
+    return set(found)
+
+
+def test_a_calibration_has_lines_for_every_capability_and_says_where_from(tmp_path):
     calibration = calibrate_on(
         records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), shares=(0.3,)
     )
-    expected = {*KINDS, "short 0.3"}
-    assert set(calibration.lines) == expected | {name + KNOWN for name in expected}
+    expected = WITHOUT_RUNS | {("gradients", 0.3)}
+    both = {(*each, known) for each in expected for known in (False, True)}
+    assert made_for(calibration) == both
     about = calibration.provenance
     assert (about["pairs"], about["records"], about["sizes"]) == (24, 24 * 4, [100, 400])
     assert about["targets"] == [f"target {place}" for place in range(4)]
@@ -171,7 +190,7 @@ def test_a_calibration_has_lines_for_every_kind_and_says_where_they_come_from(tm
         assert one.tier == "short"
 
 
-def strange(error):
+def made_elsewhere(error):
     """Pairs of sources that are not in the world, on its targets and others.
 
     They gain so much more than anything shows.
@@ -184,8 +203,8 @@ def strange(error):
     return [
         replace(
             each,
-            source=f"strange/{each.source}",
-            revision=f"strange {each.revision}",
+            source=f"outside/{each.source}",
+            revision=f"outside {each.revision}",
             accuracy=each.accuracy + sign[each.source] * error,
             arms={name: value + sign[each.source] * error for name, value in each.arms.items()},
         )
@@ -193,69 +212,78 @@ def strange(error):
     ]
 
 
-def test_strangers_make_the_intervals_of_sources_that_are_not_in_the_study():
+def test_sources_outside_make_the_intervals_of_sources_that_are_not_in_the_study():
     plain = calibrate(PLAIN, {}, {})
     for error in (0.0, 0.2):
-        strangers = strange(error)
-        found = calibrate(PLAIN, {}, {}, strangers)
-        for kind in KINDS:
-            assert found.lines[kind + KNOWN] == plain.lines[kind + KNOWN]
+        outside = made_elsewhere(error)
+        found = calibrate(PLAIN, {}, {}, outside)
+        for capability in CAPABILITIES:
+            known, before = (each.lines_of(capability, known=True) for each in (found, plain))
+            assert known == before
+            lines, fitted = (each.lines_of(capability) for each in (found, plain))
             for name in ("gain", "scratch", "accuracy", "order"):
-                own, other = found.lines[kind][name], plain.lines[kind][name]
+                own, other = getattr(lines, name), getattr(fitted, name)
                 assert (own.weights, own.intercept) == (other.weights, other.intercept)
-            assert found.lines[kind]["drift"] == plain.lines[kind]["drift"]
-        line, fitted = found.lines["differentiable"]["gain"], plain.lines["differentiable"]["gain"]
-        assert len(line.residuals) == len(strangers)
+            assert lines.drift == fitted.drift
+        line, fitted = (each.lines_of("gradients").gain for each in (found, plain))
+        assert len(line.residuals) == len(outside)
         halves = [each.interval(0.0, 0.0).high for each in (line, fitted)]
         assert (halves[0] > 0.15) == (error > 0)
         assert halves[1] < 0.1
 
 
-def test_strangers_are_read_beside_the_study():
+def test_sources_outside_are_read_beside_the_study():
     records, evidence = records_of(PLAIN), evidence_of(PLAIN)
-    strangers = [each for each in strange(0.2) if each.target in {one.target for one in PLAIN}]
-    theirs = records_of(strangers), evidence_of(strangers)
-    found = strangers_of(records, evidence, *theirs)
-    assert {each.source for each in found} == {each.source for each in strangers}
-    assert all(each.evidence["reference tangent_probe"] is not None for each in found)
-    mixed = strangers_of(records, evidence, [*records, *theirs[0]], [*evidence, *theirs[1]])
+    targets = {each.target for each in PLAIN}
+    outside = [each for each in made_elsewhere(0.2) if each.target in targets]
+    theirs = records_of(outside), evidence_of(outside)
+    found = outside_of(records, evidence, *theirs)
+    assert {each.source for each in found} == {each.source for each in outside}
+    assert all(each.evidence.reference is not None for each in found)
+    mixed = outside_of(records, evidence, [*records, *theirs[0]], [*evidence, *theirs[1]])
     assert [key(each) for each in mixed] == [key(each) for each in found]
     calibration = calibrate_on(
-        records, evidence, short_records_of(WORLD), shares=(0.3,), strangers=theirs
+        records, evidence, short_records_of(WORLD), shares=(0.3,), outside=theirs
     )
     plain = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,))
-    for name in ("differentiable", "short 0.3"):
-        assert calibration.lines[name]["gain"].half_width() > plain.lines[name]["gain"].half_width()
-    assert calibration.lines["short 0.3" + KNOWN] == plain.lines["short 0.3" + KNOWN]
+    for share in (None, 0.3):
+        wide, narrow = (
+            each.lines_of("gradients", share=share).gain.half_width()
+            for each in (calibration, plain)
+        )
+        assert wide > narrow
+    known, before = (
+        each.lines_of("gradients", share=0.3, known=True) for each in (calibration, plain)
+    )
+    assert known == before
 
 
-def test_a_stranger_is_forecast_without_its_family_and_its_target():
-    strangers = strange(0.2)
-    family = lambda each: each.source  # noqa: E731
-    found = list(left_out_strangers(PLAIN, strangers, family))
-    assert len(found) == len(strangers)
+def test_a_source_outside_is_forecast_without_its_family_and_its_target():
+    outside = made_elsewhere(0.2)
+    found = list(left_out_outside(PLAIN, outside, BY_SOURCE))
+    assert len(found) == len(outside)
     coverage = np.mean(
         [forecast.gain.low <= each.gain <= forecast.gain.high for each, forecast in found]
     )
     assert coverage > 0.8
+    of_first = outside[0].source, outside[0].target
     spoiled = [
-        replace(each, accuracy=0.0)
-        if (family(each), each.target) == (family(strangers[0]), strangers[0].target)
-        else each
-        for each in strangers
+        replace(each, accuracy=0.0) if (each.source, each.target) == of_first else each
+        for each in outside
     ]
     first = next(
         forecast
-        for each, forecast in left_out_strangers(PLAIN, spoiled, family)
-        if key(each) == key(strangers[0])
+        for each, forecast in left_out_outside(PLAIN, spoiled, BY_SOURCE)
+        if key(each) == key(outside[0])
     )
-    assert first == next(forecast for each, forecast in found if key(each) == key(strangers[0]))
+    assert first == next(forecast for each, forecast in found if key(each) == key(outside[0]))
 
 
 def test_short_runs_on_too_few_targets_give_no_lines():
     some = short_records_of([each for each in WORLD if each.target in ("target 0", "target 1")])
     calibration = calibrate_on(records_of(WORLD), evidence_of(WORLD), some, shares=(0.3,))
-    assert set(calibration.lines) == {*KINDS, *(f"{kind}{KNOWN}" for kind in KINDS)}
+    both = {(*each, known) for each in WITHOUT_RUNS for known in (False, True)}
+    assert made_for(calibration) == both
 
 
 @pytest.mark.parametrize("lost", ["no evidence", "two targets", "other rows"])
@@ -273,28 +301,30 @@ def test_too_few_targets_are_refused(lost):
         calibrate_on(records, evidence)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_target_that_is_left_out_does_not_see_its_own_outcomes(kind):
-    examples = of_kind(PLAIN, kind)
-    before = by_key(left_out(examples, BY_TARGET, kind))
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_target_that_is_left_out_does_not_see_its_own_outcomes(capability):
+    examples = seen_as(PLAIN, capability)
+    before = by_key(left_out(examples, BY_TARGET, capability))
     after = by_key(
         left_out(
-            with_other_outcomes(examples, lambda each: each.target == "target 1"), BY_TARGET, kind
+            with_other_outcomes(examples, lambda each: each.target == "target 1"),
+            BY_TARGET,
+            capability,
         )
     )
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[1] == "target 1"), where
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_source_that_is_left_out_does_not_see_its_own_outcomes(kind):
-    examples = of_kind(PLAIN, kind)
-    before = by_key(left_out(examples, BY_SOURCE, kind))
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_source_that_is_left_out_does_not_see_its_own_outcomes(capability):
+    examples = seen_as(PLAIN, capability)
+    before = by_key(left_out(examples, BY_SOURCE, capability))
     after = by_key(
         left_out(
             with_other_outcomes(examples, lambda each: each.source == "zoo/source 1"),
             BY_SOURCE,
-            kind,
+            capability,
         )
     )
     for where, forecast in before.items():
@@ -302,23 +332,23 @@ def test_a_source_that_is_left_out_does_not_see_its_own_outcomes(kind):
 
 
 def test_a_pair_that_is_left_out_sees_neither_its_target_nor_its_source():
-    before = by_key(left_out_both(PLAIN, "differentiable"))
+    before = by_key(left_out_both(PLAIN, "gradients"))
     changed = with_other_outcomes(
         PLAIN, lambda each: each.source == "zoo/source 1" or each.target == "target 2"
     )
-    after = by_key(left_out_both(changed, "differentiable"))
+    after = by_key(left_out_both(changed, "gradients"))
     for where, forecast in before.items():
         assert (forecast == after[where]) == (where[:2] == ("zoo/source 1", "target 2")), where
 
 
 def test_short_runs_that_are_left_out_do_not_leak_either():
-    before = by_key(left_out(WORLD, BY_TARGET, "differentiable"))
+    before = by_key(left_out(WORLD, BY_TARGET, "gradients"))
     assert {forecast.tier for forecast in before.values()} == {"short"}
     after = by_key(
         left_out(
             with_other_outcomes(WORLD, lambda each: each.target == "target 1"),
             BY_TARGET,
-            "differentiable",
+            "gradients",
         )
     )
     for where, forecast in before.items():
@@ -328,7 +358,7 @@ def test_short_runs_that_are_left_out_do_not_leak_either():
 def test_what_is_left_out_is_forecast_well_all_the_same():
     errors = [
         forecast.gain.value - example.gain
-        for example, forecast in left_out(PLAIN, BY_TARGET, "differentiable")
+        for example, forecast in left_out(PLAIN, BY_TARGET, "gradients")
     ]
     assert np.sqrt(np.mean(np.square(errors))) < 0.5 * np.std([each.gain for each in PLAIN])
 
@@ -345,7 +375,7 @@ def test_a_known_source_is_forecast_with_what_it_gained_elsewhere():
     for name, fold in (("target", BY_TARGET), ("source", BY_SOURCE)):
         found = [
             (example, forecast)
-            for example, forecast in left_out(examples, fold, "differentiable")
+            for example, forecast in left_out(examples, fold, "gradients")
             if example.source == "zoo/source 1"
         ]
         misses[name] = np.mean([forecast.gain.value - example.gain for example, forecast in found])

@@ -39,9 +39,21 @@ def trained(monkeypatch):
 def checked(trained):
     band = Interval(0.5, 0.4, 0.6, 0.9)
     forecast = Forecast(
-        "cache", "differentiable", band, band, Interval(0.0, -0.1, 0.1, 0.9), 0.5, (), None, (), {}
+        tier="cache",
+        capability="gradients",
+        accuracy=band,
+        scratch_accuracy=band,
+        gain=Interval(0.0, -0.1, 0.1, 0.9),
+        negative_transfer_probability=0.5,
     )
-    row = fa.RankingRow("small", "features", 5, {}, (forecast,), Verdict("cannot tell", ()))
+    row = fa.RankingRow(
+        source="small",
+        layer="features",
+        num_features=5,
+        scores={},
+        forecasts=(forecast,),
+        judgement=Verdict(decision="cannot tell", reasons=()),
+    )
     return check_row(row, small_source(), CLOUDS, progress=False)
 
 

@@ -151,7 +151,7 @@ def test_to_say_that_transfer_always_helps_is_right_as_often_as_it_does():
 
 
 def test_a_forecast_is_a_guess():
-    ((_, forecast),) = list(left_out(WORLD, lambda each: each.target, "differentiable"))[:1]
+    ((_, forecast),) = list(left_out(WORLD, lambda each: each.target, "gradients"))[:1]
     guess = guess_of(forecast)
     assert guess.order == forecast.accuracy.value
     assert guess.probability == 1 - forecast.negative_transfer_probability
@@ -163,7 +163,7 @@ def test_a_forecast_is_a_guess():
 
 
 def tangent_gain(example):
-    return example.evidence["tangent_probe"] - example.evidence["twin tangent_probe"]
+    return example.evidence.difference("tangent_probe")
 
 
 def test_a_line_on_one_number_does_not_see_the_target_that_it_guesses():

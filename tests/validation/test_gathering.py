@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from featalign.training import loop
+from featalign.training import jax_trainer
 from featalign.training.short import ShortRun, run_steps, short_steps
 from featalign.validation import gathering
 from featalign.validation.gathering import run_short
@@ -48,7 +48,7 @@ def asked(monkeypatch):
     """What is asked for, in the place of training it: (source, rows, arm, steps, batch size)."""
     found = []
 
-    def pretended(source, target, arm, steps, store, *, batch_size, **options):
+    def pretended(source, target, arm, steps, session, *, batch_size):
         found.append((source.name, target.name, len(target), arm, steps, batch_size))
         points = np.arange(10)
         return ShortRun(
@@ -126,7 +126,7 @@ def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, t
 
 def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        loop, "EVALUATION_ROWS", 15
+        jax_trainer, "EVALUATION_ROWS", 15
     )  # a half, and not 250 for the most part of nothing
     text = GRID.replace("min_steps = 300", "min_steps = 20").replace(
         "seeds = [0, 1]", "seeds = [0]"

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 from scipy.stats import t as student
 
 from featalign.errors import FeatalignError
+from featalign.records.evidence import Curves, Evidence
+from featalign.records.plain import to_plain
 from featalign.reporting.study import agreement_figure, gain_figure, print_findings, save_figures
 from featalign.validation.accuracies import reliability
 from featalign.validation.findings import collect_findings, of_the_same_rows, score, score_names
@@ -217,22 +220,22 @@ def test_what_is_taken_off_costs_degrees_of_freedom():
 def evidence(records, noise=0.0):
     random = np.random.default_rng(1)
     keys = {(each["source"], each["target"]) for each in records if each["arm"] == "full"}
-    return [
-        {
-            "source": source,
-            "target": target,
-            "size": 100,
-            "seed": 0,
-            "evidence": {
-                "linear_probe": 0.1 * int(source[-1]) + noise * random.normal(),
-                "twin linear_probe": 0.25,
-                "neural_collapse": 5.0 - int(source[-1]),
-                "h_score": None,
-                "curve sizes": [1, 2],
-            },
+    found = []
+    for source, target in sorted(keys):
+        place = int(source[-1])
+        own = {
+            "linear_probe": 0.1 * place + noise * random.normal(),
+            "neural_collapse": 5.0 - place,
         }
-        for source, target in sorted(keys)
-    ]
+        known = Evidence(
+            capability="gradients",
+            own=own | ({"h_score": 1.0} if source == sorted(keys)[0][0] else {}),
+            twins={"linear_probe": 0.25},
+            curves=Curves(sizes=(1, 2), source=(0.1, None), twin=(0.1, 0.2)),
+        )
+        of = {"source": source, "target": target, "size": 100, "seed": 0}
+        found.append({**of, "evidence": to_plain(known)})
+    return found
 
 
 def test_findings_compare_scores_and_baselines(tmp_path):
@@ -288,26 +291,27 @@ def test_scratch_catches_up_where_the_mean_gain_crosses_nothing():
 
 
 def test_scores_are_turned_so_that_larger_is_better():
-    known = {
-        "linear_probe": 0.7,
-        "twin linear_probe": 0.5,
-        "neural_collapse": 3.0,
-        "twin neural_collapse": None,
-        "source tangent both": 0.6,
-    }
-    known |= {"twin tangent both": 0.4, "curve sizes": [1]}
-    assert score_names([{"evidence": known}]) == [
+    known = Evidence(
+        capability="gradients",
+        own={"linear_probe": 0.7, "neural_collapse": 3.0, "tangent_activations": 0.6},
+        twins={"linear_probe": 0.5, "tangent_activations": 0.4, "rankme": 2.0},
+        reference=0.5,
+        curves=Curves(sizes=(1,), source=(0.1,), twin=(0.1,)),
+    )
+    collapsed = replace(known, twins={**known.twins, "neural_collapse": 2.0})
+    assert score_names([{"evidence": to_plain(each)} for each in (known, collapsed)]) == [
         "linear_probe",
         "neural_collapse",
-        "source tangent both",
+        "tangent_activations",
         "linear_probe less twin",
         "neural_collapse less twin",
-        "source tangent both less twin",
+        "tangent_activations less twin",
     ]
     assert score(known, "neural_collapse") == -3
     assert score(known, "neural_collapse less twin") is None
+    assert score(collapsed, "neural_collapse less twin") == -1
     assert score(known, "linear_probe less twin") == pytest.approx(0.2)
-    assert score(known, "source tangent both less twin") == pytest.approx(0.2)
+    assert score(known, "tangent_activations less twin") == pytest.approx(0.2)
     assert score(known, "not there") is None
 
 

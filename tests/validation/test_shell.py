@@ -9,6 +9,7 @@ import pytest
 from featalign.forecasting.calibration import read_calibration
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import Situation
+from featalign.records.evidence import Evidence
 from tests.forecasting.examples import world
 from tests.shared import SHARED, needs_shared
 from tests.validation.examples import evidence_of, records_of, short_records_of
@@ -117,7 +118,9 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     assert status == 0
     assert output == f"18 pairs of 3 sources on 3 targets, calibration in {path}\n"
     calibration = read_calibration(path)
-    assert {"differentiable", "black box", "features alone", "short 0.3"} <= set(calibration.lines)
+    made_for = {(each.capability, each.share) for each in calibration.fitted}
+    without_runs = {("gradients", None), ("twins", None), ("features", None)}
+    assert without_runs | {("gradients", 0.3)} <= made_for
     random = np.random.default_rng(0)
     labels = np.arange(60) % 3
     np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(60, 4)), labels=labels)
@@ -136,8 +139,10 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     )
     assert status == 0
     (row,) = json.loads(output)["rows"]
-    evidence = {name: score["value"] for name, score in row["scores"].items()}
-    expected = make_forecast(evidence, Situation(60, 3), calibration)
+    values = {name: score["value"] for name, score in row["scores"].items()}
+    own = {name: value for name, value in values.items() if value is not None}
+    known = Evidence(capability="features", own=own)
+    expected = make_forecast(known, Situation(60, 3), calibration)
     assert row["gain"]["value"] == pytest.approx(expected.gain.value, abs=1e-4)
     assert row["gain"]["low"] == pytest.approx(expected.gain.low, abs=1e-4)
 
@@ -164,7 +169,7 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
     assert (status, errors) == (0, "")
     calibration = read_calibration(path)
     assert calibration.provenance["intervals for other sources"].startswith("4 pairs of strange/")
-    assert len(calibration.lines["differentiable"]["gain"].residuals) == 4
+    assert len(calibration.lines_of("gradients").gain.residuals) == 4
     for pair in (
         (files["records"], files["evidence"]),
         (strangers[0], write(tmp_path / "empty.jsonl", [])),
@@ -181,7 +186,7 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
         )
         assert status == 1
         assert (
-            "strangers: expected trained pairs, with evidence, of sources that are not in the "
+            "outside: expected trained pairs, with evidence, of sources that are not in the "
             "records, got none" in errors
         )
     status, _, errors = run(

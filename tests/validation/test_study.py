@@ -14,7 +14,7 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
-from featalign.validation.records import KEY, read_records
+from featalign.validation.records import KEY, evidence_in, read_records
 from featalign.validation.study import jobs, read_grid, run_study
 
 GRID = """
@@ -197,15 +197,17 @@ def test_evidence_is_gathered_once(grid, tmp_path):
     assert run_evidence(stated, path, cache=tmp_path / "cache") == 2
     assert run_evidence(stated, path, cache=tmp_path / "cache") == 0
     for record in read_records(path, key=EVIDENCE_KEY):
-        known = record["evidence"]
-        assert known["tangent_gain"] == pytest.approx(
-            known["source tangent both"] - known["twin tangent both"], abs=1e-5
+        known = evidence_in(record)
+        assert known.capability == "gradients"
+        assert known.own["tangent_gain"] == pytest.approx(
+            known.difference("tangent_probe"), abs=1e-5
         )
-        assert known["source curve"][-1] == pytest.approx(known["tangent_probe"], abs=1e-5)
-        assert (
-            len(known["curve sizes"]) == len(known["source curve"]) == len(known["twin curve"]) == 4
-        )
-        assert {"linear_probe", "twin linear_probe", "logme", "twin logme"} <= set(known)
+        curves = known.curves
+        assert curves is not None
+        assert curves.source[-1] == pytest.approx(known.own["tangent_probe"], abs=1e-5)
+        assert len(curves.sizes) == len(curves.source) == len(curves.twin) == 4
+        for numbers in (known.own, known.twins):
+            assert {"linear_probe", "logme", "tangent_activations"} <= set(numbers)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The loop against plain optax, one step after the other.
+"""The JAX trainer against plain optax, one step after the other.
 
 The two ways to train against each other.
 """
@@ -13,20 +13,14 @@ import optax
 import pytest
 
 import featalign as fa
-from featalign.errors import FeatalignError
-from featalign.training import loop
-from featalign.training.loop import (
-    Job,
-    Rows,
-    Setting,
-    Trained,
-    accuracy,
-    check_setting,
-    logits,
-    train,
-    train_together,
-)
+from featalign.training.batches import plan_of
+from featalign.training.course import train, train_together
+from featalign.training.jax_step import Network, shifted
+from featalign.training.jax_trainer import JaxTrainer, of_source
+from featalign.training.measures import accuracy
 from featalign.training.rows import split_rows
+from featalign.training.setting import Setting
+from featalign.training.trainer import HEAD, Job, Rows, Trained
 from tests.training.examples import WIDTH, rows_of
 
 ROWS = rows_of(50, 0)
@@ -35,6 +29,9 @@ ROWS = rows_of(50, 0)
 def network(parameters, inputs):
     hidden = jnp.tanh(inputs @ parameters["first"]["kernel"] + parameters["first"]["bias"])
     return {"hidden": hidden, "features": hidden @ parameters["second"]["kernel"]}
+
+
+TRAINER = JaxTrainer(Network(network, "features"))
 
 
 def drawn(seed):
@@ -48,6 +45,14 @@ def drawn(seed):
 
 
 START = drawn(1)
+# in the order of the leaves of (parameters, head)
+NAMES = (
+    "network.first.bias",
+    "network.first.kernel",
+    "network.second.kernel",
+    "head.bias",
+    "head.kernel",
+)
 
 
 class Recorded:
@@ -176,7 +181,7 @@ SETTINGS = {
 @pytest.mark.parametrize("name", SETTINGS)
 def test_training_is_what_plain_optax_does(name):
     setting, rows = SETTINGS[name], recorded()
-    found = train(network, "features", Job(START, rows, setting), 3)
+    found = train(TRAINER, Job(START, rows, setting), 3)
     wanted, losses = slow_train(START, ROWS, setting, batches_of(rows, setting))
     assert_trees_close((found.parameters, found.head), wanted, rtol=2e-4, atol=2e-5)
     parts = [np.mean(part) for part in np.array_split(losses, min(10, setting.steps))]
@@ -191,8 +196,7 @@ def test_without_decay_a_longer_training_begins_as_a_shorter_one():
         kept = {}
         setting = Setting(0.02, steps=steps, batch_size=16, seed=1, decay=False)
         train(
-            network,
-            "features",
+            TRAINER,
             Job(START, ROWS, setting),
             3,
             watch=lambda _, trained, kept=kept: kept.update(
@@ -212,14 +216,14 @@ def test_the_pull_is_towards_the_anchor_of_the_job():
         recorded(),
         drawn(8),
     )
-    found = train(network, "features", Job(START, rows, setting, anchor=anchor), 3)
+    found = train(TRAINER, Job(START, rows, setting, anchor=anchor), 3)
     wanted, _ = slow_train(START, ROWS, setting, batches_of(rows, setting), anchor)
     assert_trees_close((found.parameters, found.head), wanted, rtol=2e-4, atol=2e-5)
 
 
 def test_each_option_changes_what_is_learnt():
     plain = replace(SETTINGS["adamw"], seed=0)
-    reached = train(network, "features", Job(START, ROWS, plain), 3).parameters
+    reached = train(TRAINER, Job(START, ROWS, plain), 3).parameters
     for changes in (
         {"weight_decay": 1.0},
         {"towards_start": 1.0},
@@ -230,21 +234,19 @@ def test_each_option_changes_what_is_learnt():
     ):
         assert (
             distance(
-                train(
-                    network, "features", Job(START, ROWS, replace(plain, **changes)), 3
-                ).parameters,
+                train(TRAINER, Job(START, ROWS, replace(plain, **changes)), 3).parameters,
                 reached,
             )
             > 1e-3
         ), changes
     np.testing.assert_equal(
-        distance(train(network, "features", Job(START, ROWS, plain), 3).parameters, reached), 0
+        distance(train(TRAINER, Job(START, ROWS, plain), 3).parameters, reached), 0
     )
 
 
 def test_batches_are_epochs_without_replacement():
     setting, rows = Setting(0.01, steps=23, batch_size=16, seed=3), recorded()
-    train(network, "features", Job(START, rows, setting), 3)
+    train(TRAINER, Job(START, rows, setting), 3)
     batches = batches_of(rows, setting)
     assert {len(batch) for batch in batches} == {16}
     drawn = np.concatenate(batches)
@@ -258,19 +260,20 @@ def test_batches_are_epochs_without_replacement():
 
 def test_a_batch_is_no_larger_than_the_rows():
     setting, rows = Setting(0.01, steps=4, batch_size=500), recorded()
-    train(network, "features", Job(START, rows, setting), 3)
+    train(TRAINER, Job(START, rows, setting), 3)
     for batch in batches_of(rows, setting):
         np.testing.assert_array_equal(np.sort(batch), np.arange(50))
 
 
 def test_rates_warm_up_and_decay():
-    rates, _, shifts = loop._plan(50, Setting(0.2, steps=200))
+    plan = plan_of(50, Setting(0.2, steps=200))
+    rates = plan.rates
     assert (np.diff(rates[:20]) > 0).all()
     assert (np.diff(rates[20:]) < 0).all()
     assert 0 < rates[0] <= 0.2 / 20
     assert 0.19 < rates.max() <= 0.2
     assert 0 < rates[-1] < 1e-4
-    assert not shifts.any()
+    assert not plan.shifts.any()
     np.testing.assert_allclose(
         rates, [rate_at(step, Setting(0.2, steps=200)) for step in range(200)], rtol=1e-5
     )
@@ -283,13 +286,11 @@ def test_what_does_not_move_does_not_change_by_a_bit(optimiser):
     )
     head = {"kernel": np.full((5, 3), 0.1, np.float32), "bias": np.zeros(3, np.float32)}
     for still in range(5):
-        moving = jax.tree.unflatten(
-            jax.tree.structure((START, head)), [np.float32(place != still) for place in range(5)]
-        )
+        moving = frozenset(name for place, name in enumerate(NAMES) if place != still)
         job = Job(START, ROWS, setting, head, moving, anchor=drawn(4))
         for found in (
-            train(network, "features", job, 3),
-            train_together(network, "features", [job], 3)[0],
+            train(TRAINER, job, 3),
+            train_together(TRAINER, [job], 3)[0],
         ):
             leaves = zip(
                 jax.tree.leaves((START, head)),
@@ -303,8 +304,8 @@ def test_what_does_not_move_does_not_change_by_a_bit(optimiser):
 
 def test_what_a_job_starts_from_is_left_as_it_was():
     start = jax.tree.map(jnp.asarray, drawn(1))
-    train(network, "features", Job(start, ROWS, SETTINGS["sgd"]), 3)
-    train_together(network, "features", [Job(start, ROWS, SETTINGS["sgd"])], 3)
+    train(TRAINER, Job(start, ROWS, SETTINGS["sgd"]), 3)
+    train_together(TRAINER, [Job(start, ROWS, SETTINGS["sgd"])], 3)
     assert distance(start, START) == 0
 
 
@@ -313,14 +314,14 @@ def test_images_are_shifted_by_an_eighth_of_their_side_with_the_edge_repeated():
     images = random.normal(size=(40, 16, 24, 3)).astype(np.float32)
     shifts = random.uniform(-1, 1, (40, 2)).astype(np.float32)
     shifts[:4] = [[-1, -1], [1, 1], [0, 0], [-1, 1]]
-    found = np.asarray(loop._shifted(jnp.asarray(images), jnp.asarray(shifts)))
+    found = np.asarray(shifted(jnp.asarray(images), jnp.asarray(shifts)))
     tall, wide = 2, 3
     moves = set()
-    for image, (down, right), shifted in zip(images, shifts, found, strict=True):
+    for image, (down, right), moved in zip(images, shifts, found, strict=True):
         padded = np.pad(image, ((tall, tall), (wide, wide), (0, 0)), mode="edge")
         top, left = round(float(down * tall)) + tall, round(float(right * wide)) + wide
         moves.add((top - tall, left - wide))
-        np.testing.assert_array_equal(shifted, padded[top : top + 16, left : left + 24])
+        np.testing.assert_array_equal(moved, padded[top : top + 16, left : left + 24])
     assert {move for move, _ in moves} == set(range(-2, 3))
     assert {move for _, move in moves} == set(range(-3, 4))
 
@@ -342,7 +343,7 @@ def test_augmentation_shifts_each_image_of_each_batch_anew():
         Rows(images, np.arange(12) % 3),
         Setting(0.01, steps=20, batch_size=12, augmentation=True, seed=4),
     )
-    train(place, "features", job, 3)
+    train(JaxTrainer(Network(place, "features")), job, 3)
     jax.effects_barrier()
     moved = np.stack(np.unravel_index(np.concatenate(seen), (16, 16))).astype(int) - 8
     assert moved.shape == (2, 240)
@@ -358,8 +359,7 @@ def test_a_watch_sees_each_tenth_of_the_steps():
     seen: list[Trained] = []
     setting = Setting(0.02, steps=25, batch_size=16)
     found = train(
-        network,
-        "features",
+        TRAINER,
         Job(START, ROWS, setting),
         3,
         watch=lambda place, trained: seen.append(trained),
@@ -368,8 +368,7 @@ def test_a_watch_sees_each_tenth_of_the_steps():
     assert [trained.losses for trained in seen] == [found.losses[:count] for count in range(1, 11)]
     places: list[tuple[int, int]] = []
     train_together(
-        network,
-        "features",
+        TRAINER,
         [Job(START, ROWS, setting)] * 2,
         3,
         watch=lambda place, trained: places.append((place, trained.step)),
@@ -389,26 +388,18 @@ def test_logits_of_any_number_of_rows():
     )
     for count in (1, 249, 250, 251, 600):
         rows = rows_of(1000, 3)
-        found = logits(network, "features", trained, rows.inputs[:count], count)
+        found = TRAINER.logits(trained, rows.inputs[:count], count)
         wanted = (
             np.asarray(network(START, rows.inputs[:count])["features"]) @ trained.head["kernel"] + 1
         )
         np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-5)
-        hits = accuracy(
-            network, "features", trained, Rows(rows.inputs[:count], rows.labels[:count])
-        )
+        hits = accuracy(TRAINER, trained, Rows(rows.inputs[:count], rows.labels[:count]))
         assert hits == (wanted.argmax(axis=1) == rows.labels[:count]).mean()
 
 
 BASE = Setting(0.02, steps=43, batch_size=16, weight_decay=0.1, towards_start=0.1)
-STILL = (
-    {
-        "first": {"kernel": np.float32(0), "bias": np.float32(0)},
-        "second": {"kernel": np.float32(1)},
-    },
-    {name: np.float32(1) for name in ("kernel", "bias")},
-)
-HEAD = {
+STILL = frozenset({"network.second.kernel", *HEAD})
+GIVEN = {
     "kernel": np.random.default_rng(3).normal(size=(5, 3)).astype(np.float32),
     "bias": np.ones(3, np.float32),
 }
@@ -423,16 +414,14 @@ def test_together_is_one_after_the_other(optimiser):
         "seed": Job(START, ROWS, replace(base, seed=7)),
         "start": Job(drawn(2), ROWS, base),
         "moving": Job(START, ROWS, base, moving=STILL),
-        "head": Job(START, ROWS, base, head=HEAD),
+        "head": Job(START, ROWS, base, head=GIVEN),
         "anchor": Job(START, ROWS, base, anchor=drawn(5)),
         "decay": Job(
             START, ROWS, replace(base, weight_decay=1.0, towards_start=1.0, label_smoothing=0.2)
         ),
     }
-    apart = {name: train(network, "features", job, 3) for name, job in jobs.items()}
-    for name, found in zip(
-        jobs, train_together(network, "features", list(jobs.values()), 3), strict=True
-    ):
+    apart = {name: train(TRAINER, job, 3) for name, job in jobs.items()}
+    for name, found in zip(jobs, train_together(TRAINER, list(jobs.values()), 3), strict=True):
         assert_trees_close(
             (found.parameters, found.head),
             (apart[name].parameters, apart[name].head),
@@ -451,8 +440,8 @@ def test_together_with_rows_of_their_own():
         Job(START, others, BASE),
         Job(START, Rows(ROWS.inputs, others.labels), BASE),
     ]
-    apart = [train(network, "features", job, 3) for job in jobs]
-    for found, wanted in zip(train_together(network, "features", jobs, 3), apart, strict=True):
+    apart = [train(TRAINER, job, 3) for job in jobs]
+    for found, wanted in zip(train_together(TRAINER, jobs, 3), apart, strict=True):
         assert_trees_close(
             (found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4
         )
@@ -463,6 +452,7 @@ def test_together_shifts_the_images_that_one_after_the_other_shifts():
     def flat(parameters, images):
         return {"features": images.reshape(len(images), -1) @ parameters["kernel"]}
 
+    flattened = JaxTrainer(Network(flat, "features"))
     random = np.random.default_rng(2)
     rows = Rows(
         random.normal(size=(30, 16, 16, 1)).astype(np.float32),
@@ -471,12 +461,12 @@ def test_together_shifts_the_images_that_one_after_the_other_shifts():
     start = {"kernel": (0.1 * random.normal(size=(256, 5))).astype(np.float32)}
     setting = Setting(0.02, steps=12, batch_size=10, augmentation=True)
     jobs = [Job(start, rows, replace(setting, seed=seed)) for seed in (0, 1)]
-    apart = [train(flat, "features", job, 3) for job in jobs]
-    for found, wanted in zip(train_together(flat, "features", jobs, 3), apart, strict=True):
+    apart = [train(flattened, job, 3) for job in jobs]
+    for found, wanted in zip(train_together(flattened, jobs, 3), apart, strict=True):
         assert_trees_close(
             (found.parameters, found.head), (wanted.parameters, wanted.head), rtol=1e-3, atol=1e-4
         )
-    still = train(flat, "features", Job(start, rows, replace(setting, augmentation=False)), 3)
+    still = train(flattened, Job(start, rows, replace(setting, augmentation=False)), 3)
     assert distance(still.parameters, apart[0].parameters) > 1e-3
 
 
@@ -485,69 +475,64 @@ def test_together_on_a_convolutional_network():
 
     What they reach is the same within noise.
     """
-    source = fa.load_source("zoo/resnet_digits")
-    differentiable = source.differentiable
-    assert differentiable is not None
-    split = split_rows(fa.load_target("sklearn:digits", subset=200), differentiable)
+    trainer = of_source(fa.load_source("zoo/resnet_digits"), "features")
+    split = split_rows(fa.load_target("sklearn:digits", subset=200), trainer)
     setting = Setting(2e-3, steps=24, batch_size=16, augmentation=True)
-    jobs = [
-        Job(differentiable.parameters, split.training, replace(setting, seed=seed))
-        for seed in (0, 1)
-    ]
-    apart = [train(differentiable.apply, "features", job, 10) for job in jobs]
-    found = train_together(differentiable.apply, "features", jobs, 10)
-    reached = [
-        [accuracy(differentiable.apply, "features", one, split.test) for one in way]
-        for way in (apart, found)
-    ]
+    jobs = [Job(trainer.parameters, split.training, replace(setting, seed=seed)) for seed in (0, 1)]
+    apart = [train(trainer, job, 10) for job in jobs]
+    found = train_together(trainer, jobs, 10)
+    reached = [[accuracy(trainer, one, split.test) for one in way] for way in (apart, found)]
     assert np.mean(reached[0]) > 0.3, reached  # of ten classes
     assert abs(np.mean(reached[0]) - np.mean(reached[1])) <= 0.05, reached
     for one, other in zip(apart, found, strict=True):
         np.testing.assert_allclose(one.losses[:5], other.losses[:5], rtol=0.02)
 
 
-BAD = {
-    "steps": (0, -1, True, 2.5, "many"),
-    "batch_size": (0, -4, False, 1.0),
-    "weight_decay": (-0.1, True, float("inf"), float("nan"), "little"),
-    "towards_start": (-1.0, False),
-    "label_smoothing": (1, 1.0, 1.5, -0.1, True),
-    "optimiser": ("adam", None, ""),
-}
+def test_one_compilation_serves_all_settings_of_a_recipe():
+    """Rates, penalties, seeds, what moves and what is pulled to are numbers, and not code."""
+    traces = []
+
+    def counted(parameters, inputs):
+        traces.append(inputs.shape)
+        return network(parameters, inputs)
+
+    base = Setting(0.02, steps=12, batch_size=11, weight_decay=0.1, towards_start=0.1)
+    jobs = [
+        Job(START, ROWS, base, GIVEN),
+        Job(START, ROWS, replace(base, learning_rate=0.01, seed=3, label_smoothing=0.1), GIVEN),
+        Job(drawn(2), ROWS, replace(base, weight_decay=0.3, head_penalty=0.2), GIVEN),
+        Job(START, ROWS, base, GIVEN, moving=STILL, anchor=drawn(5)),
+    ]
+    for job in jobs:
+        train(JaxTrainer(Network(counted, "features")), job, 3)
+    assert len(traces) == 1
+    train_together(JaxTrainer(Network(counted, "features")), jobs[:2], 3)
+    known = len(traces)
+    for job in jobs:
+        train_together(JaxTrainer(Network(counted, "features")), [job, jobs[0]], 3)
+    assert len(traces) == known
+    changed = replace(jobs[0], setting=replace(base, optimiser="sgd"))
+    train(JaxTrainer(Network(counted, "features")), changed, 3)
+    assert len(traces) == known + 1
 
 
-@pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in BAD.items() for value in values]
-)
-def test_a_setting_that_cannot_be_used_is_named(name, value):
-    shown = {"towards_start": "towards_source"}.get(name, name)
-    with pytest.raises(FeatalignError, match=rf"^{shown}: expected .*{value!r}"):
-        check_setting(replace(Setting(0.1), **{name: value}), [0.1])
+def test_trainers_of_the_same_network_are_equal_whatever_their_weights():
+    source = fa.load_source("zoo/resnet_digits")
+    trainer = of_source(source, "features")
+    assert trainer.fresh(0) == trainer.fresh(1) == trainer
+    assert distance(trainer.fresh(0).parameters, trainer.fresh(1).parameters) > 1e-3
+    assert trainer.on_features() == trainer.on_features() != trainer
+    assert of_source(source, "stem") != trainer
 
 
-@pytest.mark.parametrize(
-    ("rates", "words"),
-    [
-        ([0.1, -0.1], "above 0, got -0.1"),
-        ([0.0], "above 0, got 0.0"),
-        ([True], "above 0, got True"),
-        ([float("nan")], "above 0, got nan"),
-        ([float("inf")], "above 0, got inf"),
-        (["fast"], "above 0, got 'fast'"),
-        ([0.1, 0.01, 0.1], "each number once, got 0.1, 0.01, 0.1"),
-    ],
-)
-def test_learning_rates_that_cannot_be_used(rates, words):
-    with pytest.raises(FeatalignError, match=rf"^learning_rates: expected .*{words}"):
-        check_setting(Setting(0.1), rates)
-
-
-def test_learning_rates_come_back_as_floats():
-    found = check_setting(Setting(0.1, steps=np.int64(3)), [1, np.float32(0.5)])  # type: ignore[arg-type]
-    assert found == (1.0, 0.5)
-    assert all(type(rate) is float for rate in found)
-    for nothing in ([], 0.1, "fast"):
-        with pytest.raises(
-            FeatalignError, match=r"^learning_rates: expected a list of at least one number"
-        ):
-            check_setting(Setting(0.1), nothing)  # type: ignore[arg-type]
+def test_what_is_kept_outlasts_the_next_steps():
+    kept: list[Trained] = []
+    setting = Setting(0.02, steps=20, batch_size=16)
+    train(
+        TRAINER,
+        Job(START, ROWS, setting),
+        3,
+        watch=lambda place, trained: kept.append(TRAINER.kept(trained)),
+    )
+    assert all(isinstance(leaf, np.ndarray) for leaf in jax.tree.leaves(kept[0].parameters))
+    assert distance(kept[0].parameters, kept[-1].parameters) > 1e-3

@@ -1,0 +1,81 @@
+"""A job that really trains: an arm of a source on a target."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import cast
+
+from featalign.jobs.embedded import check_kind
+from featalign.jobs.frozen import on_features
+from featalign.session import Session
+from featalign.sources.source import Differentiable, Source
+from featalign.targets.target import Target
+from featalign.training.arms import Arm, Request, check_arm
+from featalign.training.checkpoint import check_checkpoint, save_checkpoint
+from featalign.training.fine_tuning import FineTuned, Tuning, run_arms
+from featalign.training.rows import check_trainable, split_rows
+from featalign.training.setting import Setting, training_steps
+
+EPOCHS, MIN_STEPS = 40, 300
+
+
+@dataclass(frozen=True, kw_only=True)
+class Train:
+    """What to train, and how.
+
+    `setting` has its learning rate from `learning_rates` in turn, and its steps where
+    `default_steps` is False. `checkpoint` is a place for the weights.
+    """
+
+    source: Source
+    target: Target
+    arm: Arm
+    setting: Setting
+    learning_rates: tuple[float, ...]
+    default_steps: bool
+    layer: str | None = None
+    max_test: int | None = None
+    together: bool | None = None
+    checkpoint: Path | None = None
+
+
+def train(job: Train, session: Session) -> FineTuned:
+    """What the arm reached, for the learning rate that validation chooses.
+
+    An interruption raises KeyboardInterrupt with what the finished learning rates gave as its
+    `finished` attribute. Raises FeatalignError for what cannot be trained.
+    """
+    source, target = job.source, job.target
+    differentiable = check_arm(source, job.arm, job.layer)
+    check_kind(source, target)
+    if job.checkpoint is not None:
+        check_checkpoint(job.checkpoint)
+    if differentiable is None:
+        check_trainable(target, job.max_test)
+        source, target = on_features(source, target, job.layer, session, max_test=job.max_test)
+        differentiable = cast(Differentiable, source.differentiable)
+    split = split_rows(target, differentiable, seed=job.setting.seed, max_test=job.max_test)
+    setting = replace(job.setting, learning_rate=job.learning_rates[0])
+    if job.default_steps:
+        steps = training_steps(
+            len(split.training.labels),
+            epochs=EPOCHS,
+            min_steps=MIN_STEPS,
+            batch_size=setting.batch_size,
+        )
+        setting = replace(setting, steps=steps)
+    found = run_arms(
+        source,
+        [Request(job.arm, split, setting.seed)],
+        Tuning(setting, job.learning_rates, job.layer, job.together),
+        report=lambda name, done, total: session.report(name, 0, done, total),
+    )
+    results: list[FineTuned] = []
+    try:
+        results.extend(found)
+    except KeyboardInterrupt as interruption:
+        interruption.finished = results[0] if results else None  # type: ignore[attr-defined]
+        raise
+    finally:
+        if results and job.checkpoint is not None:
+            save_checkpoint(results[0], job.checkpoint)
+    return results[0]

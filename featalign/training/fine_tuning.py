@@ -1,0 +1,249 @@
+"""Arms really trained: the run that validation chooses, and what it reached on the test rows."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from featalign.errors import FeatalignError
+from featalign.records.interval import Interval
+from featalign.sources.source import Source
+from featalign.training.arms import TOGETHER, TRIES, Arm, Bench, Request, check_arm
+from featalign.training.course import train_together
+from featalign.training.frameworks import trainer_of
+from featalign.training.measures import measured
+from featalign.training.runs import Finished, Report, Tries, best_of, finished, note
+from featalign.training.setting import Setting
+from featalign.training.trainer import Point, Run, Trained
+
+LEVEL = 0.9
+DIVERGED = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
+
+
+@dataclass(frozen=True, eq=False)
+class FineTuned:
+    """What an arm reached, for the run chosen by validation.
+
+    The accuracy is on the test rows, with its binomial interval (Wilson, 90%).
+    """
+
+    source: str
+    layer: str
+    target: str
+    arm: Arm
+    seed: int
+    accuracy: Interval
+    setting: Setting
+    runs: tuple[Run, ...]
+    num_training: int
+    num_validation: int
+    num_test: int
+    seconds: float
+    stopped: str | None
+    trained: Trained
+
+    @property
+    def chosen(self) -> Run:
+        """The run that was chosen."""
+        setting = self.setting
+        return next(
+            run
+            for run in self.runs
+            if (run.learning_rate, run.head_penalty)
+            == (setting.learning_rate, setting.head_penalty)
+        )
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """The curve of the run that was chosen."""
+        return self.chosen.curve
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data, without the weights."""
+        names = (
+            "source",
+            "layer",
+            "target",
+            "arm",
+            "num_training",
+            "num_validation",
+            "num_test",
+            "stopped",
+        )
+        return {
+            **{name: getattr(self, name) for name in names},
+            "seed": int(self.seed),
+            "accuracy": asdict(self.accuracy),
+            "setting": {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in asdict(self.setting).items()
+            },
+            "runs": [
+                {name: value for name, value in asdict(run).items() if name != "test_hits"}
+                for run in self.runs
+            ],
+            "seconds": round(self.seconds, 3),
+        }
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is tried for each arm: a setting at each of the learning rates.
+
+    `layer` is the layer that the head reads, None the default one of the source. `together` says
+    whether networks are trained at once with vmap, None that their framework says so.
+    """
+
+    setting: Setting
+    learning_rates: Sequence[float]
+    layer: str | None = None
+    together: bool | None = None
+
+
+def run_arms(
+    source: Source,
+    requests: Sequence[Request],
+    tuning: Tuning,
+    *,
+    report: Report = lambda name, done, total: None,
+) -> Iterator[FineTuned]:
+    """Train the arms of a source; each result comes as soon as it is finished.
+
+    The arms `scratch`, `full` and `probe_then_full` of equal settings are trained together with
+    vmap where the tuning says so: by default on everything but a processor, where each step of each
+    runs in a Python loop. Both give the same but for rounding. An interruption leaves what the
+    finished learning rates gave as the last result, with the reason in `stopped`, and is raised
+    again after it.
+
+    Raises FeatalignError as `check_arm` does, and for an augmentation of inputs that are no images.
+    """
+    for request in requests:
+        check_arm(source, request.arm, tuning.layer)
+        _check_augmentation(request, tuning.setting)
+    if not requests:
+        return
+    trainer = trainer_of(source, tuning.layer or source.default_layer)
+    bench = Bench(source, trainer, tuning.setting, tuple(tuning.learning_rates), report)
+    together = trainer.prefers_together if tuning.together is None else tuning.together
+    if not together:
+        for request in requests:
+            yield from _apart(bench, request)
+        return
+    for group in _groups(requests):
+        yield from _together(bench, group) if group[0].arm in TOGETHER else _apart(bench, group[0])
+
+
+def binomial(accuracy: float, count: int) -> Interval:
+    """An accuracy on so many rows with Wilson's interval (Wilson, JASA 1927).
+
+    >>> found = binomial(0.5, 100)
+    >>> round(found.low, 3), round(found.high, 3)
+    (0.419, 0.581)
+    """
+    from scipy.stats import binomtest
+
+    found = binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson")
+    return Interval(accuracy, float(found.low), float(found.high), LEVEL)
+
+
+def _apart(bench: Bench, request: Request) -> Iterator[FineTuned]:
+    """An arm, one learning rate or penalty after the other."""
+    start = time.perf_counter()
+    tries = TRIES[request.arm](bench, request)
+    runs: list[Finished] = []
+    try:
+        for each in finished(tries, bench.name(request.arm), bench.report):
+            runs.append(each)
+    except KeyboardInterrupt:
+        if runs:
+            what = "penalties" if request.arm == "probe" else "learning rates"
+            stopped = f"interrupted after {len(runs)} of {len(tries.jobs)} {what}"
+            yield _result(bench, request, tries, runs, start, stopped)
+        raise
+    yield _result(bench, request, tries, runs, start)
+
+
+def _together(bench: Bench, requests: Sequence[Request]) -> Iterator[FineTuned]:
+    """Arms whose networks are trained at once, all learning rates of all of them."""
+    start = time.perf_counter()
+    tried = [TRIES[request.arm](bench, request) for request in requests]
+    trainer = tried[0].trainer
+    if any(tries.trainer != trainer for tries in tried):  # more than parameters is fresh in them
+        for request in requests:
+            yield from _apart(bench, request)
+        return
+    places = [(tries, job) for tries in tried for job in tries.jobs]
+    points: list[list[Point]] = [[] for _ in places]
+    notes = [note(tries, own) for (tries, _), own in zip(places, points, strict=True)]
+
+    def watch(place: int, trained: Trained) -> None:
+        notes[place](place, trained)
+        told = f"{bench.source.name}, {len(places)} networks"
+        bench.report(told, trained.step, bench.setting.steps)
+
+    jobs = [job for _, job in places]
+    networks = train_together(trainer, jobs, requests[0].split.num_classes, watch=watch)
+    reached = list(zip(places, networks, points, strict=True))
+    for request, tries in zip(requests, tried, strict=True):
+        runs = [
+            Finished(measured(trainer, tries.split, trained, job.setting, own), trained)
+            for (owner, job), trained, own in reached
+            if owner is tries
+        ]
+        yield _result(bench, request, tries, runs, start)
+
+
+def _groups(requests: Sequence[Request]) -> list[list[Request]]:
+    """Requests whose networks can be trained together."""
+    groups: dict[tuple[Any, int], list[Request]] = {}
+    for request in requests:
+        split = request.split
+        alike = len(split.training.labels) if request.arm in TOGETHER else request
+        groups.setdefault((alike, split.num_classes), []).append(request)
+    return list(groups.values())
+
+
+def _result(
+    bench: Bench,
+    request: Request,
+    tries: Tries,
+    runs: Sequence[Finished],
+    start: float,
+    stopped: str | None = None,
+) -> FineTuned:
+    """What the best run reached; `stopped` says so where all of them diverged."""
+    best, split = best_of(runs), request.split
+    run, count = best.run, len(split.test.labels)
+    diverged = None if np.isfinite(run.validation_loss) else DIVERGED
+    return FineTuned(
+        source=bench.source.name,
+        layer=bench.trainer.layer,
+        target=split.target,
+        arm=request.arm,
+        seed=request.seed,
+        accuracy=binomial(run.test_accuracy, count),
+        setting=replace(
+            tries.jobs[0].setting,
+            learning_rate=run.learning_rate,
+            head_penalty=run.head_penalty,
+        ),
+        runs=tuple(each.run for each in runs),
+        num_training=len(split.training.labels),
+        num_validation=len(split.validation.labels),
+        num_test=count,
+        seconds=time.perf_counter() - start,
+        stopped=stopped or best.stopped or diverged,
+        trained=tries.fold(best.trained),
+    )
+
+
+def _check_augmentation(request: Request, setting: Setting) -> None:
+    if not setting.augmentation or request.arm == "probe":
+        return
+    if request.split.training.inputs[np.arange(1)].ndim != 4:
+        raise FeatalignError(
+            "augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; "
+            "leave it out"
+        )

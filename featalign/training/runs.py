@@ -1,0 +1,96 @@
+"""The runs of an arm: what is tried, how each run went, and which one validation chooses."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from featalign.training.course import train
+from featalign.training.measures import accuracy, measured
+from featalign.training.rows import Split
+from featalign.training.setting import Setting
+from featalign.training.trainer import Job, Point, Run, Trained, Trainer, Watch
+
+Report = Callable[[str, int, int], None]  # what is trained, steps done, steps in all
+Ended = tuple[Trained, str | None]  # what a job became, and why it stopped early, if it did
+
+
+@dataclass(frozen=True, eq=False)
+class Tries:
+    """What an arm tries: one network, its rows, and a job for each learning rate or penalty.
+
+    `stages` trains a job in several stages, None does so in one. `fold` gives the network as it is
+    handed back.
+    """
+
+    trainer: Trainer
+    split: Split
+    jobs: tuple[Job, ...]
+    stages: Callable[[Job, Watch], Ended] | None = None
+    fold: Callable[[Trained], Trained] = lambda trained: trained
+
+    def train(self, job: Job, watch: Watch) -> Ended:
+        """What a job becomes."""
+        if self.stages is not None:
+            return self.stages(job, watch)
+        return train(self.trainer, job, self.split.num_classes, watch=watch), None
+
+
+@dataclass(frozen=True, eq=False)
+class Finished:
+    """A run, what it trained, and why it stopped early, if it did."""
+
+    run: Run
+    trained: Trained
+    stopped: str | None = None
+
+
+def finished(tries: Tries, name: str, report: Report) -> Iterator[Finished]:
+    """One job after the other; each run comes as soon as it is finished."""
+    for job in tries.jobs:
+        points: list[Point] = []
+        told = f"{name}, {_tried(job.setting)}"
+        trained, stopped = tries.train(job, _watch(tries, points, told, report))
+        run = measured(tries.trainer, tries.split, trained, job.setting, points)
+        yield Finished(run, trained, stopped)
+
+
+def note(tries: Tries, points: list[Point]) -> Watch:
+    """Adds a point of the curve to these points whenever a network is looked at."""
+
+    def noted(place: int, trained: Trained) -> None:
+        del place
+        reached = accuracy(tries.trainer, trained, tries.split.validation)
+        points.append(Point(trained.step, trained.losses[-1], reached))
+
+    return noted
+
+
+def best_of(runs: Sequence[Finished]) -> Finished:
+    """The run with the best validation accuracy, ties by validation loss.
+
+    It is one that diverged only where all runs did.
+    """
+    return min(
+        runs,
+        key=lambda each: (
+            -each.run.validation_accuracy,
+            np.nan_to_num(each.run.validation_loss, nan=np.inf),
+        ),
+    )
+
+
+def _watch(tries: Tries, points: list[Point], told: str, report: Report) -> Watch:
+    noted, steps = note(tries, points), tries.jobs[0].setting.steps
+
+    def watch(place: int, trained: Trained) -> None:
+        noted(place, trained)
+        report(told, trained.step, steps)
+
+    return watch
+
+
+def _tried(setting: Setting) -> str:
+    if setting.head_penalty:
+        return f"penalty {setting.head_penalty:g}"
+    return f"learning rate {setting.learning_rate:g}"

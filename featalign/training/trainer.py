@@ -1,0 +1,158 @@
+"""What training asks of a framework, and the records that pass to and fro.
+
+Nothing here knows a framework: `jax_trainer.py` is the one behind it.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from featalign.training.batches import Plan
+from featalign.training.setting import Setting
+
+HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer adds
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Preprocessed inputs (N, ...) and class indices (N,).
+
+    In place of the inputs there may be what gives them for an array of row numbers.
+    """
+
+    inputs: Any
+    labels: np.ndarray
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: where it starts, on which rows, and how.
+
+    `parameters` are weights of the trainer's network, in the form of its framework. `head` has a
+    kernel (D, C) and a bias (C,); None is zeros, so that the first steps do not tear at the
+    features. `moving` names the tensors that move, as `Trainer.depths` and `HEAD` name them; None:
+    all of them. `anchor` are the parameters that `towards_start` means; None: those it starts from.
+    """
+
+    parameters: Any
+    rows: Rows
+    setting: Setting
+    head: Any = None
+    moving: frozenset[str] | None = None
+    anchor: Any = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """Network and head after so many steps, and the mean loss of each tenth of the steps so far."""
+
+    parameters: Any
+    head: Any
+    step: int
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Point:
+    """A point of a curve, after so many steps.
+
+    It has the mean training loss since the last point, and the accuracy on the validation rows.
+    """
+
+    step: int
+    loss: float
+    validation_accuracy: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """One learning rate, of a probe one penalty.
+
+    It says how the run did on the validation rows, which choose, and on the test rows, which do
+    not.
+    """
+
+    learning_rate: float
+    validation_accuracy: float
+    validation_loss: float
+    test_accuracy: float
+    test_hits: str  # which test rows are right, in their order: bits, packed, in hexadecimal digits
+    curve: tuple[Point, ...]
+    head_penalty: float = 0.0
+
+
+Watch = Callable[[int, Trained], None]  # which of the jobs, and what it has become
+
+
+class Trainer(Protocol):
+    """A network of some framework with a new head on one of its layers, and how it is trained.
+
+    A trainer never changes: what training changes is a state, which only its framework can read,
+    and which is spent once it has been advanced. Trainers are equal where they hold the same
+    network, whatever their weights: their jobs may then be trained together.
+    """
+
+    @property
+    def layer(self) -> str:
+        """The layer that the head reads."""
+        ...
+
+    @property
+    def parameters(self) -> Any:
+        """The weights that the network came with."""
+        ...
+
+    @property
+    def prefers_together(self) -> bool:
+        """Whether several small networks train faster at once than one after the other here."""
+        ...
+
+    def prepare(self, inputs: Any, /) -> np.ndarray:
+        """Raw inputs as the network takes them (B, ...)."""
+        ...
+
+    def fresh(self, seed: int) -> "Trainer":
+        """The same with freshly drawn weights; FeatalignError where none can be drawn."""
+        ...
+
+    def on_features(self) -> "Trainer":
+        """A trainer of the head alone, whose inputs are features (B, D); it has no parameters."""
+        ...
+
+    def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> Any:
+        """The state of these jobs before the first step.
+
+        `together` asks for all of them in one computation, where the framework has such a thing.
+        They then share steps, batch size, optimiser, augmentation and the number of rows.
+        """
+        ...
+
+    def advance(self, state: Any, plans: Sequence[Plan]) -> tuple[Any, tuple[float, ...]]:
+        """The state after the steps of one plan for each job, and the mean loss of each job."""
+        ...
+
+    def reached(self, state: Any, place: int) -> tuple[Any, Any]:
+        """Parameters and head of one of the jobs, to be read before the state is advanced."""
+        ...
+
+    def kept(self, trained: Trained) -> Trained:
+        """The same with weights of its own, which outlast the next steps."""
+        ...
+
+    def logits(self, trained: Trained, inputs: Any, count: int) -> np.ndarray:
+        """Logits (N, C) of so many preprocessed inputs."""
+        ...
+
+    def features(self, rows: Rows) -> np.ndarray:
+        """Features (N, D) of preprocessed rows, by the weights that the network came with."""
+        ...
+
+    def depths(self, inputs: np.ndarray, layers: Sequence[str]) -> Mapping[str, int]:
+        """For each tensor of the network the place of the first of these layers that it acts on.
+
+        It is len(layers) for none. The names are those of a checkpoint, `network.NAME`; `inputs`
+        are a few preprocessed ones.
+        """
+        ...
