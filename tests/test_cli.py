@@ -7,8 +7,10 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import typer.main
 from PIL import Image
 
+from featalign.cli.app import app
 from featalign.scorers.registry import SCORERS
 from tests.forecasting.examples import made_calibration, made_line
 from tests.training.examples import clouds, small_source
@@ -475,3 +477,27 @@ def test_help_and_version_are_quick_and_light():
     ).stdout
     assert "rank" in shown
     assert "heavy: []" in shown
+
+
+def commands(group, path=()):
+    """Every verb of the shell, with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def test_an_option_says_the_same_wherever_it_is():
+    """Declared once; those that mean another thing to each verb are named here."""
+    of_their_verb = {"--source", "--target", "--layer", "--arm", "--output", "--evidence"}
+    found: dict[str, dict[str | None, list[str]]] = {}
+    verbs = dict(commands(typer.main.get_command(app)))
+    assert {"rank", "fine-tune", "cache import", "validate fit"} <= set(verbs)
+    for verb, command in verbs.items():
+        for option in command.params:
+            for name in option.opts:
+                if name.startswith("--"):
+                    found.setdefault(name, {}).setdefault(option.help, []).append(verb)
+    assert len(found["--cache"]) == 1
+    assert {name for name, helps in found.items() if len(helps) > 1} == of_their_verb | {"--short"}

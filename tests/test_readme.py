@@ -44,7 +44,7 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.evidence.compiled.keep_compiled", lambda: None)
     commands = [
         line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")
     ]
