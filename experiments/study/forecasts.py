@@ -12,7 +12,7 @@ from featalign.forecasting.fit import Example
 from featalign.forecasting.forecast import Forecast
 from featalign.forecasting.predictors import KINDS
 from featalign.forecasting.verdict import judge
-from featalign.validation.agreement import BootstrapInterval
+from featalign.validation.bootstrap import BootstrapInterval
 from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, of_kind
 from featalign.validation.findings import LESS_TWIN, of_source, score, score_names
 from featalign.validation.forecast_agreement import (

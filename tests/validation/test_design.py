@@ -8,8 +8,9 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.validation.design import read_design
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence, run_short
+from featalign.validation.grid import jobs, read_grid
 from featalign.validation.records import read_records
-from featalign.validation.study import jobs, read_grid, run_study
+from featalign.validation.study import run_study
 
 GRID = """
 design = "design.jsonl"

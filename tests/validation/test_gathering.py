@@ -9,8 +9,8 @@ from featalign.training import loop
 from featalign.training.short import ShortRun, run_steps, short_steps
 from featalign.validation import gathering
 from featalign.validation.gathering import run_short
+from featalign.validation.grid import read_grid
 from featalign.validation.records import read_records
-from featalign.validation.study import read_grid
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]

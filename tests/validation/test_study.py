@@ -14,8 +14,9 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
+from featalign.validation.grid import jobs, read_grid
 from featalign.validation.records import KEY, read_records
-from featalign.validation.study import jobs, read_grid, run_study
+from featalign.validation.study import run_study
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]

@@ -22,7 +22,8 @@ def run(
 
     Stop it at any moment, run it in several processes.
     """
-    from featalign.validation.study import read_grid, run_study
+    from featalign.validation.grid import read_grid
+    from featalign.validation.study import run_study
 
     keep_compiled()
     stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
@@ -78,7 +79,7 @@ def short(
 
 def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | None) -> int:
     """How much was added of what is known of the pairs of a grid."""
-    from featalign.validation.study import read_grid
+    from featalign.validation.grid import read_grid
 
     keep_compiled()
     stated = read_grid(grid)

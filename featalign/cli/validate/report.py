@@ -48,7 +48,7 @@ def report(
                     f"{measured}; leave it out"
                 )
         from featalign.validation.accuracies import read_accuracies
-        from featalign.validation.agreement import summarise_agreement
+        from featalign.validation.agreement_summary import summarise_agreement
 
         summaries = summarise_agreement(read_accuracies(measured))
         if as_json:
