@@ -61,12 +61,8 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
 
 def test_the_table_of_scorers_agrees_with_the_registry():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (\w+) \|$", README, re.MULTILINE)
-    assert len(rows) > 30
-    told = {name for name, _, _ in rows}
     assert rows == [
-        (scorer.name, scorer.summary, WORDS[scorer.larger_is_better])
-        for scorer in SCORERS
-        if scorer.name in told
+        (scorer.name, scorer.summary, WORDS[scorer.larger_is_better]) for scorer in SCORERS
     ]
 
 
