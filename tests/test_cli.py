@@ -65,6 +65,7 @@ def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
     status, out, err = run(
         "rank",
@@ -186,6 +187,7 @@ def test_score_of_a_file(run, tmp_path):
     assert "labels" in err
 
 
+@pytest.mark.slow
 def test_zeros_and_intervals_on_the_shell(run, pictures, tmp_path):
     features = random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[np.arange(60) % 3]
     np.savez(tmp_path / "features.npz", features=features, labels=np.arange(60) % 3)
@@ -309,6 +311,7 @@ def features(tmp_path, monkeypatch):
     return ["-s", "npz:noise.npz", "-s", "npz:good.npz", "-t", "numbers.npz"]
 
 
+@pytest.mark.slow
 def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     status, out, err = run("rank", *features, "--gain-figure", tmp_path / "gain.png")
     assert (status, err) == (0, "")
@@ -430,6 +433,7 @@ def three_sources(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     run, tmp_path, monkeypatch, three_sources
 ):

@@ -20,6 +20,7 @@ def blocks(language):
     ]
 
 
+@pytest.mark.slow
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path))
     first, screening, tangents, training = blocks("python")
@@ -39,6 +40,7 @@ def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, caps
     assert names["full"].accuracy.value > names["scratch"].accuracy.value
 
 
+@pytest.mark.slow
 def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
     from featalign.cli import main
 

@@ -15,7 +15,6 @@ from featalign.scorers.scorer import Status
 from tests.scorer_table import FEATURE_ROWS
 from tests.scorers.cases import imbalanced, tall, wide
 
-pytestmark = pytest.mark.filterwarnings("error")
 NAMES = tuple(row.name for row in FEATURE_ROWS)
 ROWS = {row.name: row for row in FEATURE_ROWS}
 LABEL_FREE = {scorer.name for scorer in SCORERS if scorer.name in ROWS and not scorer.uses_labels}

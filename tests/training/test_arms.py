@@ -27,6 +27,8 @@ from featalign.training.arms import (
 from featalign.training.loop import Job, Rows, Setting, Trained, train
 from tests.training.examples import Network, rows_of, small_source, split_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = small_source()
 SPLIT = split_of()
 SETTING = Setting(0.01, steps=30, batch_size=16)

@@ -124,6 +124,7 @@ def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, t
         assert run_steps(rows, 1.0) == pytest.approx(stated.steps(round(0.8 * rows)), abs=5)
 
 
+@pytest.mark.slow
 def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(
         loop, "EVALUATION_ROWS", 15

@@ -102,6 +102,7 @@ def files(tmp_path):
     return {name: write(tmp_path / f"{name}.jsonl", lines) for name, lines in made.items()}
 
 
+@pytest.mark.slow
 def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     path = tmp_path / "mine.json"
     status, output, _ = run(
