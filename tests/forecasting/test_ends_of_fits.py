@@ -19,6 +19,8 @@ from featalign.forecasting.learning_curve import (
 from featalign.forecasting.predictors import Short, Situation, gain_predictors
 from tests.forecasting.examples import made_line
 
+pytestmark = pytest.mark.slow
+
 SIZES = [16.0, 32, 64, 128, 256]
 
 

@@ -12,6 +12,8 @@ from featalign.training.loop import Rows, Setting, Trained, accuracy, hits
 from featalign.training.short import held_out_run, short_steps
 from tests.training.examples import small_source, split_of
 
+pytestmark = pytest.mark.slow
+
 SOURCE, SETTING = small_source(), Setting(0.01, steps=20, batch_size=16)
 
 
