@@ -1,16 +1,22 @@
-# make demo: rank the shipped sources on handwritten digits.  make test: lint, type check and the whole test suite.
+# make demo: rank the shipped sources on handwritten digits.
+# make check: lint, types and the tests that are quick.  make test: the same with all tests.
 PYTHON ?= python3
 BIN = .venv/bin
 
-.PHONY: demo test durability clean
+.PHONY: demo lint check test durability clean
 
 demo: .venv/installed
 	$(BIN)/featalign demo
 
-test: .venv/tested
+lint: .venv/tested
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/basedpyright
+
+check: lint
+	$(BIN)/pytest -n 2 --dist loadfile -m "not slow"
+
+test: lint
 	$(BIN)/pytest -n 2 --dist loadfile
 
 durability: .venv/tested  # hours: see tests/durability/README.md

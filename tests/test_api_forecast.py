@@ -17,6 +17,8 @@ from tests.forecasting.examples import made_calibration, made_line, made_lines
 from tests.jobs.examples import Squares, squares, twins_of
 from tests.training.examples import Network, clouds, small_source
 
+pytestmark = pytest.mark.slow
+
 DIGITS = fa.load_target("sklearn:digits", subset=60)
 CLOUDS = fa.Target.from_arrays(
     "clouds", *clouds(90, 0)

@@ -44,6 +44,7 @@ def test_the_better_source_comes_first(tmp_path):
     assert ranking.best.scores["linear_probe"].value > 0.7
 
 
+@pytest.mark.slow
 def test_scores_are_those_of_the_features(tmp_path):
     row = fa.rank(source("good"), TARGET, cache=tmp_path).best
     direct = fa.score(INPUTS, LABELS)
@@ -55,6 +56,7 @@ def test_scores_are_those_of_the_features(tmp_path):
     assert [name for name, result in direct.items() if not result.ok] == headless + black_box
 
 
+@pytest.mark.slow
 def test_the_logits_of_a_source_are_embedded_in_the_same_pass_and_not_shown(tmp_path):
     layers_asked = []
 
@@ -115,6 +117,7 @@ def test_a_source_for_another_kind_of_input_is_refused(tmp_path):
         fa.rank("zoo/resnet_digits", TARGET, cache=tmp_path)
 
 
+@pytest.mark.slow
 def test_all_layers_of_a_zoo_source(tmp_path):
     target = fa.load_target("sklearn:digits", subset=60)
     ranking = fa.rank("zoo/resnet_digits", target, cache=tmp_path, layers="all", scorers=CHEAP)
@@ -194,6 +197,7 @@ def test_regression_is_ordered_by_the_ridge_probe_unless_told(tmp_path):
         assert ranking.best.verdict is None
 
 
+@pytest.mark.slow
 def test_several_labels_a_row(tmp_path):
     labels = np.stack([INPUTS[:, 0] > 0.5, INPUTS[:, 1] > 0, INPUTS[:, 2] > 1], axis=1)
     target = fa.Target.from_arrays("tags", INPUTS, labels)
@@ -231,6 +235,7 @@ def test_the_same_numbers_as_labels_and_as_targets_are_two_targets():
     assert several.fingerprint != numbers.fingerprint
 
 
+@pytest.mark.slow
 def test_intervals_and_the_best_layer(tmp_path):
     def embed_batch(inputs, layers):
         emitted = {"early": np.asarray(inputs), "features": poor(inputs)}

@@ -7,8 +7,10 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import typer.main
 from PIL import Image
 
+from featalign.cli.app import app
 from featalign.scorers.registry import SCORERS
 from tests.forecasting.examples import made_calibration, made_line
 from tests.training.examples import clouds, small_source
@@ -63,6 +65,7 @@ def test_rank_as_json_from_an_archive_and_a_folder(run, pictures):
     assert scores[0] == scores[1]
 
 
+@pytest.mark.slow
 def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
     status, out, err = run(
         "rank",
@@ -184,6 +187,7 @@ def test_score_of_a_file(run, tmp_path):
     assert "labels" in err
 
 
+@pytest.mark.slow
 def test_zeros_and_intervals_on_the_shell(run, pictures, tmp_path):
     features = random.normal(size=(60, 5)) + 2 * np.eye(3, 5)[np.arange(60) % 3]
     np.savez(tmp_path / "features.npz", features=features, labels=np.arange(60) % 3)
@@ -307,6 +311,7 @@ def features(tmp_path, monkeypatch):
     return ["-s", "npz:noise.npz", "-s", "npz:good.npz", "-t", "numbers.npz"]
 
 
+@pytest.mark.slow
 def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     status, out, err = run("rank", *features, "--gain-figure", tmp_path / "gain.png")
     assert (status, err) == (0, "")
@@ -428,6 +433,7 @@ def three_sources(monkeypatch):
     )
 
 
+@pytest.mark.slow
 def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     run, tmp_path, monkeypatch, three_sources
 ):
@@ -475,3 +481,27 @@ def test_help_and_version_are_quick_and_light():
     ).stdout
     assert "rank" in shown
     assert "heavy: []" in shown
+
+
+def commands(group, path=()):
+    """Every verb of the shell, with the words that call it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands(command, (*path, name))
+        else:
+            yield " ".join((*path, name)), command
+
+
+def test_an_option_says_the_same_wherever_it_is():
+    """Declared once; those that mean another thing to each verb are named here."""
+    of_their_verb = {"--source", "--target", "--layer", "--arm", "--output", "--evidence"}
+    found: dict[str, dict[str | None, list[str]]] = {}
+    verbs = dict(commands(typer.main.get_command(app)))
+    assert {"rank", "fine-tune", "cache import", "validate fit"} <= set(verbs)
+    for verb, command in verbs.items():
+        for option in command.params:
+            for name in option.opts:
+                if name.startswith("--"):
+                    found.setdefault(name, {}).setdefault(option.help, []).append(verb)
+    assert len(found["--cache"]) == 1
+    assert {name for name, helps in found.items() if len(helps) > 1} == of_their_verb | {"--short"}

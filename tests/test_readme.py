@@ -20,6 +20,7 @@ def blocks(language):
     ]
 
 
+@pytest.mark.slow
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path))
     first, screening, tangents, training = blocks("python")
@@ -39,12 +40,13 @@ def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, caps
     assert names["full"].accuracy.value > names["scratch"].accuracy.value
 
 
+@pytest.mark.slow
 def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
     from featalign.cli import main
 
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featalign.cli.keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.evidence.compiled.keep_compiled", lambda: None)
     commands = [
         line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")
     ]
@@ -61,12 +63,8 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
 
 def test_the_table_of_scorers_agrees_with_the_registry():
     rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (\w+) \|$", README, re.MULTILINE)
-    assert len(rows) > 30
-    told = {name for name, _, _ in rows}
     assert rows == [
-        (scorer.name, scorer.summary, WORDS[scorer.larger_is_better])
-        for scorer in SCORERS
-        if scorer.name in told
+        (scorer.name, scorer.summary, WORDS[scorer.larger_is_better]) for scorer in SCORERS
     ]
 
 

@@ -334,6 +334,7 @@ def blobs():
     return fa.Target.from_arrays("blobs", inputs, labels)
 
 
+@pytest.mark.slow
 def test_a_real_one_keeps_the_source_that_tells_the_classes_apart(tmp_path, blobs):
     good = fa.Source.from_function("good", lambda batch: np.asarray(batch), revision="1")
     noises = [

@@ -10,12 +10,8 @@ from scipy.stats import spearmanr, wilcoxon
 
 from featalign.distances.registry import DISTANCES
 from featalign.sources import catalogue
-from featalign.validation.agreement import (
-    BootstrapInterval,
-    bootstrap_interval,
-    ranking_agreement,
-    sign_agreement,
-)
+from featalign.validation.agreement import ranking_agreement, sign_agreement
+from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
 from featalign.validation.findings import without_nan
 from featalign.validation.ground_truth import Pair, ground_truth
 

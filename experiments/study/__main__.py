@@ -10,7 +10,7 @@ import numpy as np
 
 from experiments.study import forecasts, screening
 from featalign.reporting.study import save_figures
-from featalign.validation.agreement import BootstrapInterval
+from featalign.validation.bootstrap import BootstrapInterval
 from featalign.validation.findings import BASELINES, Finding, Findings, collect_findings
 from featalign.validation.gathering import EVIDENCE_KEY
 from featalign.validation.records import read_records

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from featalign.embeddings.durable import commit, quarantine
+from featalign.embeddings.durable import commit
 from featalign.embeddings.key import Identity, canonical_json, key
 from featalign.embeddings.stored_type import numpy_type
 from featalign.errors import FeatalignError
@@ -139,11 +139,6 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
             f"cache: the manifest in {folder} cannot be read back; check the disk and run again"
         )
     return winner
-
-
-def set_manifest_aside(folder: Path) -> None:
-    """Quarantine a damaged manifest."""
-    quarantine(folder / FILE_NAME, is_valid=_reads_back(folder))
 
 
 def _reads_back(folder: Path) -> Callable[[], bool]:

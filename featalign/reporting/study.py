@@ -11,7 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from featalign.errors import FeatalignError
-from featalign.validation.agreement import MEASURES, BootstrapInterval, ScoreSummary
+from featalign.validation.agreement import MEASURES
+from featalign.validation.agreement_summary import ScoreSummary
+from featalign.validation.bootstrap import BootstrapInterval
 from featalign.validation.findings import BASELINES, Finding, Findings, without_nan
 
 SHOWN = (

@@ -25,7 +25,6 @@ from featalign.statistics.halves import NUM_PAIRS, halves
 from featalign.statistics.label_orders import relabelled
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
 
-LEVEL = 0.9
 STUDENT_GROUPS, STUDENT_PAIRS = (
     1.729132811521367,
     2.015048373333024,

@@ -20,14 +20,12 @@ DARK = 0.25  # share of the range
 class InputForm:
     """The inputs that a source was made for; None for what it does not say.
 
-    `size` is height and width of images, `channels` their number, `cropped` the share of height and
-    width that is kept, `max_tokens` the length at which texts are cut, by `count_tokens`. `assumed`
-    says what the model itself does not declare.
+    `size` is height and width of images, `channels` their number, `max_tokens` the length at which
+    texts are cut, by `count_tokens`. `assumed` says what the model itself does not declare.
     """
 
     size: tuple[int, int] | None = None
     channels: int | None = None
-    cropped: float = 1.0
     max_tokens: int | None = None
     count_tokens: Callable[[list[str]], Sequence[int]] | None = None
     assumed: str | None = None

@@ -1,21 +1,18 @@
 """Agreement of scores and forecasts with accuracies that were really measured.
 
-It is agreement of rankings, of the sign of a gain, and over many targets.
+It is agreement of rankings on one target, of the sign of a gain, and of gains with their intervals.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy import stats
 
 from featalign.errors import FeatalignError
-from featalign.validation.accuracies import AccuracyTable, Setting
 
-STATIC_LIST = "static list"
 MEASURES = (
     "weighted_tau",
     "kendall_tau",
@@ -26,7 +23,6 @@ MEASURES = (
     "relative_accuracy",
     "fidelity",
 )
-Group = TypeVar("Group")
 
 
 @dataclass(frozen=True)
@@ -233,151 +229,6 @@ def gain_agreement(
     )
 
 
-@dataclass(frozen=True)
-class BootstrapInterval:
-    """A statistic of `num_groups` groups and its percentile interval; NaN where undefined."""
-
-    value: float
-    low: float
-    high: float
-    level: float
-    num_groups: int
-
-
-def bootstrap_interval(
-    groups: Sequence[Group],
-    statistic: Callable[[Sequence[Group]], float],
-    *,
-    level: float = 0.9,
-    num_resamples: int = 1000,
-    seed: int = 0,
-) -> BootstrapInterval:
-    """Percentile interval of a statistic of groups, which are drawn with replacement.
-
-    Groups are targets, so that pairs on one target stay together.
-
-    A group is anything: one number for the mean of a per-target measure, or arrays that the
-    statistic concatenates for a pooled one. Resamples where the statistic is NaN are left out.
-    There is no interval of fewer than two groups; with fewer than ten or so it is too narrow.
-
-    >>> interval = bootstrap_interval([0.2, 0.4, 0.6], lambda values: sum(values) / len(values))
-    >>> round(interval.value, 3), interval.low < interval.value < interval.high
-    (0.4, True)
-    """
-    if not 0 < level < 1:
-        raise FeatalignError(
-            f"level: expected a number between 0 and 1, got {level}; 0.9 gives the 5% and the 95% "
-            "quantile"
-        )
-    if num_resamples < 1:
-        raise FeatalignError(
-            f"num_resamples: expected at least 1, got {num_resamples}; a thousand is usual"
-        )
-    if len(groups) == 0:
-        return BootstrapInterval(math.nan, math.nan, math.nan, level, 0)
-    value, low, high = float(statistic(groups)), math.nan, math.nan
-    if len(groups) > 1:
-        draws = (
-            np.random.default_rng(seed)
-            .integers(len(groups), size=(num_resamples, len(groups)))
-            .tolist()
-        )
-        resampled = np.array(
-            [statistic([groups[index] for index in draw]) for draw in draws], dtype=np.float64
-        )
-        if not np.isnan(resampled).all():
-            low, high = np.nanquantile(resampled, [(1 - level) / 2, (1 + level) / 2]).tolist()
-    return BootstrapInterval(value, low, high, level, len(groups))
-
-
-@dataclass(frozen=True)
-class SettingAgreement:
-    """Agreement in one setting: a target, and the size and arm where the table tells them."""
-
-    setting: Setting
-    agreement: RankingAgreement
-
-
-@dataclass(frozen=True)
-class ScoreSummary:
-    """Agreement of one score in every setting.
-
-    It also has the mean of each measure over the targets by the measure's name (MEASURES).
-    """
-
-    score: str
-    settings: tuple[SettingAgreement, ...]
-    means: Mapping[str, BootstrapInterval]
-
-
-def summarise_agreement(
-    table: AccuracyTable, *, level: float = 0.9, num_resamples: int = 1000, seed: int = 0
-) -> tuple[ScoreSummary, ...]:
-    """Agreement of every score in a table with its accuracies.
-
-    The static list that a score has to beat comes first.
-
-    Sources are compared within a setting. A mean weighs every target alike, however many settings
-    it has, and is over the targets where the measure is defined (their number is the interval's
-    `num_groups`); the intervals draw targets, the same for all scores that are defined on the same
-    ones.
-    """
-    summaries = []
-    for name, scores in [(STATIC_LIST, static_list(table)), *table.scores.items()]:
-        settings = [
-            SettingAgreement(setting, ranking_agreement(scores[rows], table.accuracies[rows]))
-            for setting, rows in table.settings().items()
-        ]
-        means = {}
-        for measure in MEASURES:
-            values: dict[str, list[float]] = {}
-            for one in settings:
-                value = getattr(one.agreement, measure)
-                if not math.isnan(value):
-                    values.setdefault(one.setting.target, []).append(value)
-            of_targets = [_mean(of_target) for of_target in values.values()]
-            means[measure] = bootstrap_interval(
-                of_targets, _mean, level=level, num_resamples=num_resamples, seed=seed
-            )
-        summaries.append(ScoreSummary(name, tuple(settings), means))
-    return tuple(summaries)
-
-
-def static_list(table: AccuracyTable) -> np.ndarray:
-    """A score for each row of a table (P,) that knows nothing of the row's target.
-
-    It is minus the source's mean rank on the other targets, in the same arm.
-
-    Ranks count from the best and are divided by the number of sources ranked, so that targets with
-    fewer sources weigh alike; sizes of one target are averaged first. NaN for a source that was
-    measured nowhere else.
-    """
-    settings = table.settings()
-    ranks: dict[
-        tuple[str | None, str], dict[str, list[float]]
-    ] = {}  # (arm, source) -> target -> one for each size
-    for setting, rows in settings.items():
-        for row, rank in zip(
-            rows, (stats.rankdata(-table.accuracies[rows]) - 0.5) / len(rows), strict=True
-        ):
-            ranks.setdefault((setting.arm, table.sources[row]), {}).setdefault(
-                setting.target, []
-            ).append(float(rank))
-    scores = np.full(len(table.targets), math.nan)
-    for setting, rows in settings.items():
-        for row in rows:
-            others = [
-                _mean(values)
-                for target, values in ranks[setting.arm, table.sources[row]].items()
-                if target != setting.target
-            ]
-            if others:
-                scores[row] = -round(
-                    _mean(others), 12
-                )  # equal mean ranks must tie, whatever the order of their sums
-    return scores
-
-
 def _correlation(measure: Callable, values: np.ndarray, others: np.ndarray) -> float:
     return (
         math.nan
@@ -408,10 +259,6 @@ def _fidelity(score: np.ndarray, accuracy: np.ndarray) -> float:
     first, second = np.triu_indices(len(score), 1)
     leads, order = np.abs(score[first] - score[second]), np.sign(score[first] - score[second])
     return _pearson(leads[leads > 0], (order * (accuracy[first] - accuracy[second]))[leads > 0])
-
-
-def _mean(values: Sequence[float]) -> float:
-    return math.fsum(values) / len(values)
 
 
 def _numbers(name: str, values: ArrayLike) -> np.ndarray:

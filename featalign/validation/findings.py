@@ -17,14 +17,9 @@ from featalign.records.evidence import Evidence
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
 from featalign.validation.accuracies import Reliability
-from featalign.validation.agreement import (
-    STATIC_LIST,
-    BootstrapInterval,
-    ScoreSummary,
-    bootstrap_interval,
-    sign_agreement,
-    summarise_agreement,
-)
+from featalign.validation.agreement import sign_agreement
+from featalign.validation.agreement_summary import STATIC_LIST, ScoreSummary, summarise_agreement
+from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
 from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
 from featalign.validation.records import evidence_in
 

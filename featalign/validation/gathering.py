@@ -15,17 +15,10 @@ from featalign.jobs.short import short_evidence
 from featalign.records.plain import to_plain
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
+from featalign.validation.design import Unit
+from featalign.validation.grid import Grid, fitting, grid_part, grid_source
 from featalign.validation.records import KEY, read_records
-from featalign.validation.study import (
-    Grid,
-    Report,
-    Unit,
-    fitting,
-    grid_part,
-    grid_source,
-    is_of,
-    run_units,
-)
+from featalign.validation.study import Report, is_of, run_units
 
 EVIDENCE_VERSION = 2  # to be raised whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")

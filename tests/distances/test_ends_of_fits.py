@@ -9,8 +9,6 @@ from featalign.errors import FeatalignError
 from tests import oracles
 from tests.scorers.cases import hostile
 
-pytestmark = pytest.mark.filterwarnings("error")
-
 
 def test_hostile_features_have_finite_distances():
     for seed in range(30):

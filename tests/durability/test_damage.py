@@ -21,6 +21,8 @@ from featalign.targets.target import Target
 from tests.durability.sizes import size
 from tests.durability.workload import snapshot
 
+pytestmark = pytest.mark.slow
+
 NUM_ROWS, SHARD_ROWS = 40, 12
 SHARDS = tuple(f"shard-{index:05d}.h5" for index in range(4))
 FILES = (*SHARDS, "labels.h5", "manifest.json")

@@ -19,6 +19,8 @@ from tests.durability.hostile import ALL
 from tests.durability.server import REPOSITORY
 from tests.durability.sizes import size
 
+pytestmark = pytest.mark.slow
+
 SECONDS, BYTES = 5.0, 512 << 20
 BAIT = b"TOPSECRET" * 100
 

@@ -21,6 +21,8 @@ from tests.durability.workload import (
     work,
 )
 
+pytestmark = pytest.mark.slow
+
 SIGKILL = -9
 SEEDS = range(size(3, 20))
 SCENARIOS = [("fresh", "kill before", seed) for seed in SEEDS]

@@ -20,6 +20,8 @@ from tests.durability.server import Outcome, Server
 from tests.durability.sizes import size
 from tests.durability.workload import snapshot
 
+pytestmark = pytest.mark.slow
+
 NUM_ROWS, SHARD_ROWS = 480, 32
 JAX_CACHE = {
     "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
@@ -45,7 +47,6 @@ def sound(root: Path) -> set[str]:
     }
 
 
-@pytest.mark.slow
 def test_random_kills(quick_folder, count):
     generator = np.random.default_rng(0)
     target, root, wanted = quick_folder / "target.npz", quick_folder / "cache", size(50, 1000)

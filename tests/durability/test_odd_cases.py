@@ -24,6 +24,8 @@ from featalign.errors import FeatalignError
 from tests.durability.server import Server
 from tests.durability.workload import NUM_ROWS, Reference, leftovers, make_reference, snapshot, work
 
+pytestmark = pytest.mark.slow
+
 
 @dataclass(frozen=True)
 class Scene:

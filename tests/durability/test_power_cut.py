@@ -20,6 +20,8 @@ from tests.durability.server import Server
 from tests.durability.sizes import size
 from tests.durability.workload import Reference, Tally, make_reference, resume_and_check, snapshot
 
+pytestmark = pytest.mark.slow
+
 BLOCK = 512
 
 

@@ -17,6 +17,8 @@ from tests.durability.server import REPOSITORY, Outcome, Server, need_shim
 from tests.durability.sizes import LONG, size
 from tests.durability.workload import Tally, leftovers, make_reference, resume_and_check, snapshot
 
+pytestmark = pytest.mark.slow
+
 
 def check_sentence(outcome: Outcome) -> None:
     """The process ended as it should: no signal, no traceback, one sentence."""

@@ -17,6 +17,8 @@ from tests.durability.server import Server
 from tests.durability.sizes import size
 from tests.durability.workload import NUM_SHARDS, leftovers, make_reference, snapshot
 
+pytestmark = pytest.mark.slow
+
 
 def read_all_once(root: Path, seen: dict[str, set[bytes]], torn: list[str]) -> int:
     """Look at every shard that is there.

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from featalign.cli import _sentences, main
+from featalign.cli.app import in_sentences, main
 from featalign.embeddings import manifest as manifest_module
 from featalign.embeddings import writer as writer_module
 from featalign.embeddings.exchange import export_embedding
@@ -110,7 +110,7 @@ def perform(job: dict[str, Any]) -> None:
             shim.shim_note(f"{index}".encode())
         os.write(1, f"acknowledged {index}\n".encode())
 
-    with _sentences():
+    with in_sentences():
         if job["work"] == "extract":
             embedding = work(
                 root, job["seed"], report, noise=job.get("noise", 0.0), delay=job.get("delay", 0.0)

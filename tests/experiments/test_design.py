@@ -121,6 +121,7 @@ def test_what_was_drawn_least_for_its_weight_is_drawn_next():
     assert [drawn[each] for each in "abcd"] == pytest.approx([34.3, 34.3, 34.3, 17.1], abs=2)
 
 
+@pytest.mark.slow
 @needs_shared
 def test_the_design_that_is_committed_is_balanced_and_nothing_has_seen_its_target():
     stated = read_design(design.HERE / "design.jsonl")

@@ -31,6 +31,8 @@ from featalign.distances.registry import DISTANCES
 from featalign.validation.ground_truth import ground_truth
 from tests.shared import SHARED, needs_shared
 
+pytestmark = pytest.mark.slow
+
 REFERENCE = SHARED / "reference" / "tables" / "faf_theory_reference_d500.csv"
 
 

@@ -1,6 +1,10 @@
 """The pilot's page is what its command makes of the records that are there."""
 
+import pytest
+
 from experiments.study.pilot.__main__ import HERE, make_page
+
+pytestmark = pytest.mark.slow
 
 
 def test_the_page_is_made_from_the_records(tmp_path):

@@ -9,6 +9,8 @@ from experiments.text import models, page, rank, sets
 from featalign import api
 from featalign.validation.records import read_records
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_page_is_made_from_the_results(monkeypatch, tmp_path):
     (tmp_path / "introduction.md").write_text((page.HERE / "introduction.md").read_text())

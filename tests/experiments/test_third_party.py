@@ -11,6 +11,8 @@ from experiments.third_party.preprocessing import ChannelPreprocessing, noise_im
 from featalign.errors import FeatalignError
 from tests.shared import needs_shared
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (6, 40, 40, 3), np.uint8)
 
 

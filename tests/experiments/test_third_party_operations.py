@@ -5,6 +5,8 @@ import pytest
 from experiments.third_party.operations import OPERATIONS
 from tests.experiments import operation_oracles as oracles
 
+pytestmark = pytest.mark.slow
+
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((2, 7, 6, 4)).astype(np.float32)
 ROWS = RANDOM.standard_normal((3, 5)).astype(np.float32)

@@ -9,6 +9,8 @@ from experiments.zoo.datasets import Arrays, load_arrays
 from experiments.zoo.recipes import RECIPES, Recipe
 from featalign.sources.preprocessing import ImagePreprocessing
 
+pytestmark = pytest.mark.slow
+
 RECIPE = Recipe("tiny", "plain", "made up", "coloured squares", flip=True)
 
 

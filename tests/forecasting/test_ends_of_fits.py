@@ -20,6 +20,8 @@ from featalign.forecasting.predictors import Short, Situation, gain_predictors
 from featalign.records.evidence import Evidence
 from tests.forecasting.examples import made_line
 
+pytestmark = pytest.mark.slow
+
 SIZES = [16.0, 32, 64, 128, 256]
 
 

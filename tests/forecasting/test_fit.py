@@ -105,6 +105,7 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
         assert np.sqrt(np.mean(np.square(found))) < 0.025, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("capability", CAPABILITIES)
 def test_intervals_hold_nine_targets_of_ten(capability):
     """Each study is small and has its own luck.

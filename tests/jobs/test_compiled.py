@@ -11,6 +11,8 @@ import pytest
 import featalign as fa
 from featalign.jobs import compiled
 
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "jax_enable_compilation_cache",
     "jax_compilation_cache_dir",

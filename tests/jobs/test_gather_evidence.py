@@ -29,6 +29,7 @@ def small(folder):
     return evidence_of(small_source(), CLOUDS, folder)
 
 
+@pytest.mark.slow
 def test_scores_of_the_source_are_told_as_they_are(small):
     row, evidence = small
     for name, result in row.scores.items():

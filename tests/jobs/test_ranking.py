@@ -91,6 +91,7 @@ def test_names_of_layers():
     assert layer_names(source, ["features", "stem"]) == ("features", "stem")
 
 
+@pytest.mark.slow
 def test_a_better_layer_is_remarked_at_the_one_that_is_forecast(tmp_path):
     random = np.random.default_rng(0)
     labels = np.arange(80) % 2

@@ -15,7 +15,6 @@ from featalign.scorers.registry import SCORERS
 from tests.scorer_table import FEATURE_ROWS
 from tests.scorers.cases import imbalanced, tall, wide
 
-pytestmark = pytest.mark.filterwarnings("error")
 NAMES = tuple(row.name for row in FEATURE_ROWS)
 ROWS = {row.name: row for row in FEATURE_ROWS}
 LABEL_FREE = {scorer.name for scorer in SCORERS if scorer.name in ROWS and not scorer.uses_labels}
@@ -75,6 +74,7 @@ def test_overflow_of_float16():
     assert statuses(results(overflowed, labels)) == dict.fromkeys(NAMES, Status.NOT_FINITE)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [np.float16, ml_dtypes.bfloat16])
 def test_half_precision_features_are_read_as_the_numbers_they_are(dtype):
     features, labels = tall(0)
@@ -84,6 +84,7 @@ def test_half_precision_features_are_read_as_the_numbers_they_are(dtype):
     assert results(rounded, labels, names) == whole
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("power", "dtype"),
     [
@@ -133,6 +134,7 @@ def test_one_class():
     assert_right(scores, features, np.zeros(60, int))
 
 
+@pytest.mark.slow
 def test_a_class_of_one_row():
     features, labels = tall(0)
     labels = np.where(np.arange(60) == 4, 2, labels % 2)
@@ -141,6 +143,7 @@ def test_a_class_of_one_row():
     assert_right(scores, features, labels)
 
 
+@pytest.mark.slow
 def test_two_classes_of_which_one_has_one_row():
     """The debiased norm of these labels is exactly zero.
 
@@ -167,6 +170,7 @@ def test_every_row_its_own_class():
     assert results(features, np.arange(30), ["knn_1"])["knn_1"].value == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [tall, wide])
 @pytest.mark.parametrize("constant", [0.0, 1.0, 3.3, "row"])
 def test_constant_features(case, constant):
@@ -212,6 +216,7 @@ def test_a_large_constant_column_hides_nothing():
     assert expected["h_score"].value != pytest.approx(without["h_score"].value, rel=1e-3)
 
 
+@pytest.mark.slow
 def test_dead_and_duplicated_columns():
     """Rounding in a duplicated column must not be whitened into signal.
 
@@ -230,6 +235,7 @@ def test_dead_and_duplicated_columns():
     assert scores["h_score"].value <= 2
 
 
+@pytest.mark.slow
 def test_one_column():
     features, labels = tall(0)
     scores = results(

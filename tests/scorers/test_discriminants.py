@@ -68,6 +68,7 @@ def test_the_logarithm_of_an_overlap_that_is_too_small(name):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["transrate", "sfda", "lda", "ncti"])
 def test_a_sample_of_rows_is_close_and_says_so(name):
     generator = np.random.default_rng(0)
@@ -103,6 +104,7 @@ def test_a_class_that_the_sample_lost():
         assert all(evaluate(scorer, statistics).ok for scorer in scorers)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [1, 5, 200])
 def test_the_largest_eigenvalue(size):
     rows = np.random.default_rng(size).normal(size=(size + 3, size)) * np.geomspace(1, 0.01, size)
@@ -114,6 +116,7 @@ def test_the_largest_eigenvalue(size):
         assert float(largest_eigenvalue(jnp.eye(size))) == pytest.approx(1, rel=1e-12)
 
 
+@pytest.mark.slow
 def test_the_curve_is_what_ridge_regression_does():
     """The error is predicted from 4000 rows, and measured.
 

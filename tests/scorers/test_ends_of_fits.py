@@ -22,7 +22,8 @@ from featalign.statistics.spectrum import uncentred_eigenvalues
 from tests import oracles
 from tests.scorers.cases import hostile, tall, wide
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = pytest.mark.slow
+
 NAMES = (
     "logme nleep ncti sfda lda ridge_probe spectral_alignment label_overlap alpha_req "
     "cka transrate h_score_shrunk parc gbc neural_collapse rankme stable_rank"

@@ -23,6 +23,8 @@ from featalign.statistics.precision import double_precision
 from featalign.statistics.source_outputs import SourceOutputs
 from tests.scorers.cases import imbalanced, tall, wide
 
+pytestmark = pytest.mark.slow
+
 OF_FEATURES = tuple(
     scorer
     for scorer in SCORERS

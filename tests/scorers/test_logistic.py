@@ -19,6 +19,8 @@ from featalign.scorers import linear_probe, logistic
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 
+pytestmark = pytest.mark.slow
+
 DRAWS = (0, 200, 400, 33, 233, 7, 207)  # three shapes, with copies, constants and scales
 
 

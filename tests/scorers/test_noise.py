@@ -5,6 +5,8 @@ import pytest
 
 import featalign
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.mark.parametrize("seed", range(4))
 def test_logme_ranks_wide_noise_below_narrow_signal(seed):

@@ -86,6 +86,7 @@ def test_equal_distances_of_whole_numbers_are_equal():
                 assert scores[row.name].value == row.oracle(features.astype(np.float64), labels)
 
 
+@pytest.mark.slow
 def test_the_probe_draws_its_folds_from_the_seed():
     features, labels = tall(5)
     row = next(row for row in FEATURE_ROWS if row.name == "linear_probe")

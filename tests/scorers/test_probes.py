@@ -20,6 +20,8 @@ from featalign.statistics.precision import double_precision
 from tests import oracles
 from tests.scorers.cases import activations, balanced_labels, tall
 
+pytestmark = pytest.mark.slow
+
 
 def several_labels(seed):
     features, _ = tall(seed)

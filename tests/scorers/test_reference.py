@@ -21,10 +21,14 @@ from featalign.statistics.source_outputs import SourceOutputs
 from tests.shared import SHARED
 
 REFERENCE = SHARED / "reference"
-pytestmark = pytest.mark.skipif(
-    not REFERENCE.is_dir(),
-    reason="needs the reference values in ../shared/reference, which is not part of the repository",
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        not REFERENCE.is_dir(),
+        reason="needs the reference values in ../shared/reference, which is not part of the "
+        "repository",
+    ),
+]
 CASES = ("tall", "wide", "degenerate", "imbalanced", "offset", "noise", "regression")
 EXACT = ("knn_1", "knn_5")
 ROUGH = {"sfda": 1e-2}  # from code that stops at six power steps

@@ -32,6 +32,8 @@ from featalign.statistics.tangent import Draw, Tangent, joint_gram
 from tests import oracles
 from tests.scorer_table import TANGENT_ROWS
 
+pytestmark = pytest.mark.slow
+
 SCORERS = select([row.name for row in TANGENT_ROWS])
 COUNT = 45
 

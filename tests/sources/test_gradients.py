@@ -17,6 +17,8 @@ from featalign.sources.gradients import draw_read_outs, gradient_source
 from featalign.sources.source import Source
 from tests.scorer_table import FEATURE_ROWS
 
+pytestmark = pytest.mark.slow
+
 IMAGES = np.random.default_rng(0).integers(0, 256, (40, 32, 32, 3)).astype(np.uint8)
 INPUTS = np.random.default_rng(1).normal(size=(30, 6)).astype(np.float32)
 

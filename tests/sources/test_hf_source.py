@@ -13,7 +13,10 @@ from tests.sources.ecosystem import WORDS, counting, images, ranked_twice, texts
 
 pytest.importorskip("transformers", reason="needs featalign[hf]")
 torch = pytest.importorskip("torch", reason="needs featalign[hf]")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 BERT: dict[str, Any] = {
     "hidden_size": 16,

@@ -14,7 +14,10 @@ from tests.sources.ecosystem import counting, images, ranked_twice
 
 if find_spec("keras") is None:  # importing it here would choose another backend
     pytest.skip("needs featalign[keras]", allow_module_level=True)
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,8 @@ import featalign as fa
 from featalign.errors import FeatalignError
 from tests.sources.ecosystem import counting, images, ranked_twice
 
+pytestmark = pytest.mark.slow
+
 onnx = pytest.importorskip("onnx", reason="needs featalign[onnx]")
 onnxruntime = pytest.importorskip("onnxruntime", reason="needs featalign[onnx]")
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402

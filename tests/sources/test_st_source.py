@@ -16,7 +16,10 @@ from tests.sources.ecosystem import WORDS, counting, ranked_twice, texts
 
 pytest.importorskip("sentence_transformers", reason="needs featalign[st]")
 torch = pytest.importorskip("torch", reason="needs featalign[st]")
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
+]
 
 
 @pytest.fixture(scope="module")

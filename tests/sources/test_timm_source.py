@@ -17,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 BESIDE = Path(sys.prefix) / "beside"
 ROOT = Path(__file__).parent.parent.parent
 

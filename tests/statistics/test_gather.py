@@ -155,6 +155,7 @@ def streamed_scores(features, labels):
         return [evaluate(scorer, statistics).value for scorer in STREAMED]
 
 
+@pytest.mark.slow
 def test_a_second_embedding_of_the_same_shape_compiles_nothing():
     names = [scorer.name for scorer in SCORERS]
     featalign.score(*tall(0), names)

@@ -64,6 +64,7 @@ def test_the_other_half(block):
     np.testing.assert_array_equal(found, np.triu(matrix) + np.triu(matrix, 1).T)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", [tall, wide])
 def test_scores_without_blas_are_the_same(case, monkeypatch):
     """What runs on accelerators, where all of it is JAX's."""

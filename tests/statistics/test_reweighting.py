@@ -52,6 +52,7 @@ def weighted(features, labels, weights):
     return spectrum_from_scatter(*(jnp.asarray(part, float) for part in parts))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "values",
     [

@@ -123,6 +123,7 @@ MEANS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mean", MEANS)
 @pytest.mark.parametrize("kind", ["generic", "repeated", "zeros", "all alike"])
 @pytest.mark.parametrize("wide", [False, True])

@@ -10,6 +10,7 @@ from tests.targets.pictures import random_images
 
 # the library names its data by pickling pyarrow, which warns
 pytestmark = [
+    pytest.mark.slow,
     pytest.mark.filterwarnings("ignore:Cannot locate reference"),
     pytest.mark.filterwarnings("ignore:Cannot pickle"),
 ]

@@ -5,7 +5,6 @@ import pytest
 
 from featalign.targets.batches import batches
 from featalign.targets.loaders import load_target
-from featalign.targets.splits import split
 from tests.shared import SHARED, needs_shared
 from tests.targets.pictures import write_folder
 
@@ -39,9 +38,8 @@ def test_real_images_from_an_archive_and_from_a_folder(tmp_path):
         )
     )
     assert folder.fingerprint == in_order.fingerprint
-    parts = split(folder, seed=2)
-    np.testing.assert_array_equal(np.bincount(folder.labels[parts.test]), [2] * 10)
+    chosen = np.arange(0, 100, 3)
     read = np.concatenate(
-        [np.asarray(batch.inputs)[batch.valid] for batch in batches(folder, 32, rows=parts.train)]
+        [np.asarray(batch.inputs)[batch.valid] for batch in batches(folder, 32, rows=chosen)]
     )
-    np.testing.assert_array_equal(read, np.asarray(images)[parts.train])
+    np.testing.assert_array_equal(read, np.asarray(images)[chosen])

@@ -22,6 +22,8 @@ from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Rows, Trained
 from tests.training.examples import Network, rows_of, small_source, split_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = small_source()
 SPLIT = split_of()
 SETTING = Setting(0.01, steps=30, batch_size=16)

@@ -17,6 +17,8 @@ from featalign.training.short import held_out_run, short_steps
 from featalign.training.trainer import Rows, Trained
 from tests.training.examples import small_source, split_of
 
+pytestmark = pytest.mark.slow
+
 SOURCE, SETTING = small_source(), Setting(0.01, steps=20, batch_size=16)
 
 

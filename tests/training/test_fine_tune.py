@@ -22,6 +22,8 @@ from featalign.training.checkpoint import check_checkpoint, save_checkpoint
 from featalign.training.rows import split_rows
 from tests.training.examples import clouds, small_source
 
+pytestmark = pytest.mark.slow
+
 SMALL = small_source()
 RATES = (0.03, 0.003)
 

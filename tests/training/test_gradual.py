@@ -25,6 +25,8 @@ from featalign.training.setting import Setting
 from featalign.training.trainer import Job
 from tests.training.examples import WIDTH, Network, small_source, split_of
 
+pytestmark = pytest.mark.slow
+
 SMALL = small_source()
 SPLIT = split_of()
 SETTING = Setting(0.02, steps=30, batch_size=16, weight_decay=0.5, towards_start=1.0)

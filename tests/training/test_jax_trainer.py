@@ -448,6 +448,7 @@ def test_together_with_rows_of_their_own():
     assert min(distance(apart[0].head, other.head) for other in apart[1:]) > 1e-3
 
 
+@pytest.mark.slow
 def test_together_shifts_the_images_that_one_after_the_other_shifts():
     def flat(parameters, images):
         return {"features": images.reshape(len(images), -1) @ parameters["kernel"]}

@@ -20,6 +20,8 @@ from featalign.training import short
 from featalign.training.short import held_out_run, run_steps, short_folds, short_source, short_steps
 from tests.training.examples import clouds, small_source
 
+pytestmark = pytest.mark.slow
+
 SOURCE = small_source()
 STEPS = 20
 

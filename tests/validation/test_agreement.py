@@ -17,14 +17,12 @@ from featalign.errors import FeatalignError
 from featalign.validation.accuracies import AccuracyTable, read_accuracies
 from featalign.validation.agreement import (
     MEASURES,
-    STATIC_LIST,
-    bootstrap_interval,
     gain_agreement,
     ranking_agreement,
     sign_agreement,
-    static_list,
-    summarise_agreement,
 )
+from featalign.validation.agreement_summary import STATIC_LIST, static_list, summarise_agreement
+from featalign.validation.bootstrap import bootstrap_interval
 from tests.shared import SHARED
 
 TABLES = SHARED / "reference" / "tables"

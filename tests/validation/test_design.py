@@ -8,8 +8,9 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.validation.design import read_design
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence, run_short
+from featalign.validation.grid import jobs, read_grid
 from featalign.validation.records import read_records
-from featalign.validation.study import jobs, read_grid, run_study
+from featalign.validation.study import run_study
 
 GRID = """
 design = "design.jsonl"
@@ -78,6 +79,7 @@ def test_pairs_have_their_own_seeds_in_the_order_of_the_design_and_scratch_comes
     ]
 
 
+@pytest.mark.slow
 def test_records_name_the_data_set_and_are_made_once(grid, tmp_path):
     stated, path = read_grid(grid), tmp_path / "records.jsonl"
     assert run_study(stated, path) == 9
@@ -88,6 +90,7 @@ def test_records_name_the_data_set_and_are_made_once(grid, tmp_path):
     }
 
 
+@pytest.mark.slow
 def test_evidence_and_short_runs_are_of_the_pairs_and_seeds_of_the_design(grid, tmp_path):
     write(tmp_path, LINES[1:])
     stated = read_grid(grid)

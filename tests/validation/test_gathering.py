@@ -9,8 +9,8 @@ from featalign.training import jax_trainer
 from featalign.training.short import ShortRun, run_steps, short_steps
 from featalign.validation import gathering
 from featalign.validation.gathering import run_short
+from featalign.validation.grid import read_grid
 from featalign.validation.records import read_records
-from featalign.validation.study import read_grid
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]
@@ -124,6 +124,7 @@ def test_short_runs_of_rankings_are_as_long_as_those_of_the_study(grid, asked, t
         assert run_steps(rows, 1.0) == pytest.approx(stated.steps(round(0.8 * rows)), abs=5)
 
 
+@pytest.mark.slow
 def test_a_real_one_trains_and_keeps_what_it_says(grid, tmp_path, monkeypatch):
     monkeypatch.setattr(
         jax_trainer, "EVALUATION_ROWS", 15

@@ -103,6 +103,7 @@ def files(tmp_path):
     return {name: write(tmp_path / f"{name}.jsonl", lines) for name, lines in made.items()}
 
 
+@pytest.mark.slow
 def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     path = tmp_path / "mine.json"
     status, output, _ = run(
@@ -147,11 +148,11 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     assert row["gain"]["low"] == pytest.approx(expected.gain.low, abs=1e-4)
 
 
-def test_fit_with_strangers_says_so(run, files, tmp_path):
+def test_fit_with_sources_outside_the_study_says_so(run, files, tmp_path):
     others = world(seed=3, targets=2, sources=2, sizes=(100,))
     for each in others:
         object.__setattr__(each, "source", "strange/" + each.source)
-    strangers = (
+    outside = (
         write(tmp_path / "others.jsonl", records_of(others)),
         write(tmp_path / "others_evidence.jsonl", evidence_of(others)),
     )
@@ -161,8 +162,8 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
         files["records"],
         "--evidence",
         files["evidence"],
-        "--strangers",
-        *strangers,
+        "--outside",
+        *outside,
         "--output",
         path,
     )
@@ -172,14 +173,14 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
     assert len(calibration.lines_of("gradients").gain.residuals) == 4
     for pair in (
         (files["records"], files["evidence"]),
-        (strangers[0], write(tmp_path / "empty.jsonl", [])),
+        (outside[0], write(tmp_path / "empty.jsonl", [])),
     ):
         status, _, errors = run(
             "fit",
             files["records"],
             "--evidence",
             files["evidence"],
-            "--strangers",
+            "--outside",
             *pair,
             "--output",
             tmp_path / "more.json",
@@ -194,8 +195,8 @@ def test_fit_with_strangers_says_so(run, files, tmp_path):
         files["records"],
         "--evidence",
         files["evidence"],
-        "--strangers",
-        strangers[0],
+        "--outside",
+        outside[0],
         tmp_path / "no.jsonl",
     )
     assert status == 1

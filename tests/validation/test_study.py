@@ -14,8 +14,9 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
 from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
+from featalign.validation.grid import jobs, read_grid
 from featalign.validation.records import KEY, evidence_in, read_records
-from featalign.validation.study import jobs, read_grid, run_study
+from featalign.validation.study import run_study
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]
@@ -128,6 +129,7 @@ def test_scratch_comes_first_and_own_data_and_sizes_without_rows_are_left_out(gr
     )  # fewer than two rows a class
 
 
+@pytest.mark.slow
 def test_records_say_what_was_done(grid, tmp_path):
     grid.write_text(
         GRID.replace("[0, 1, 2]", "[0]")
@@ -187,6 +189,7 @@ def test_probes_of_a_black_box_are_records_too(grid, tmp_path, monkeypatch):
         read_grid(grid)
 
 
+@pytest.mark.slow
 def test_evidence_is_gathered_once(grid, tmp_path):
     grid.write_text(
         GRID.replace("[0, 1, 2]", "[0]")

@@ -14,9 +14,9 @@ from pathlib import Path
 
 from experiments.study.pilot.report import write_report
 from featalign.validation.gathering import EVIDENCE_KEY
+from featalign.validation.grid import read_grid
 from featalign.validation.records import read_records
 from featalign.validation.shipped import EVIDENCE, RECORDS
-from featalign.validation.study import read_grid
 
 HERE = Path(__file__).parent
 

@@ -9,8 +9,8 @@ from matplotlib.figure import Figure
 
 from featalign.errors import FeatalignError
 from featalign.validation.agreement import ranking_agreement, sign_agreement
+from featalign.validation.grid import Grid
 from featalign.validation.ground_truth import Pair, ground_truth
-from featalign.validation.study import Grid
 
 Evidence = Mapping[str, Any]
 SHOWN = (

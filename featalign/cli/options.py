@@ -1,15 +1,9 @@
-"""What the commands of the shell share: options, the console, the cache, what JAX compiles."""
+"""The options that several verbs have, each declared once, and how lists in them are read."""
 
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-    from featalign.embeddings.store import Store
 
 Sources = Annotated[
     list[str],
@@ -57,25 +51,22 @@ Intervals = Annotated[
         "--intervals", help="Also the zero (labels permuted) and a 90% interval of each score."
     ),
 ]
+BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
+
+# of `featalign validate`
+GridFile = Annotated[
+    Path, typer.Argument(help="A grid in TOML: sources, sizes, seeds, arms, [targets].")
+]
+EVIDENCE = typer.Option("--evidence", help="Evidence (.jsonl) of `validate evidence`.")
+Evidence = Annotated[Path, EVIDENCE]
+EvidenceIfAny = Annotated[Path | None, EVIDENCE]
 
 
-def store_at(cache: Path | None) -> "Store":
-    """The cache at this place, or where it lies by default."""
-    from featalign.embeddings.location import default_cache
-    from featalign.embeddings.store import Store
-
-    return Store(cache or default_cache())
+def names(listed: str | None) -> list[str] | None:
+    """The names in a list with commas; None for all."""
+    return None if listed is None else [name.strip() for name in listed.split(",") if name.strip()]
 
 
-def console() -> "Console":
-    """Standard output, of a fixed width where it is no terminal."""
-    from rich.console import Console
-
-    return Console(width=None if sys.stdout.isatty() else 120)
-
-
-def keep_compiled() -> None:
-    """Keep what JAX compiles between runs of the shell, training and gradients too."""
-    from featalign.jobs import compiled
-
-    compiled.keep_compiled()
+def layer_names(listed: str | None) -> list[str] | str | None:
+    """The layers in a list with commas, or "all"; None for each source's own."""
+    return "all" if listed == "all" else names(listed)

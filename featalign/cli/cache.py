@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli_options import AsJson, Cache, console, store_at
+from featalign.cli.context import console, store_at
+from featalign.cli.options import AsJson, Cache
 from featalign.errors import FeatalignError
 
 cache_app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True)

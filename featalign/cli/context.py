@@ -1,0 +1,32 @@
+"""Where a command runs: the console, the cache, what JAX compiles."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from featalign.embeddings.store import Store
+
+
+def store_at(cache: Path | None) -> "Store":
+    """The cache at this place, or where it lies by default."""
+    from featalign.embeddings.location import default_cache
+    from featalign.embeddings.store import Store
+
+    return Store(cache or default_cache())
+
+
+def console() -> "Console":
+    """Standard output, of a fixed width where it is no terminal."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else 120)
+
+
+def keep_compiled() -> None:
+    """Keep what JAX compiles between runs of the shell, training and gradients too."""
+    from featalign.jobs import compiled
+
+    compiled.keep_compiled()

@@ -1,0 +1,73 @@
+"""featalign demo: every shipped source on handwritten digits."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featalign.cli.context import console, keep_compiled
+from featalign.cli.options import Cache
+from featalign.errors import FeatalignError
+
+# few enough for one picture
+DEMO_SCORERS = (
+    "linear_probe",
+    "knn",
+    "logme",
+    "h_score_shrunk",
+    "cka",
+    "rankme",
+    "participation_ratio",
+    "active_fraction",
+    "dead_fraction",
+    "hoyer",
+)
+
+
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for ranking.json and pictures.")] = Path(
+        "demo"
+    ),
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check", help="Then really train the best and the worst source and from scratch."
+        ),
+    ] = False,
+    cache: Cache = None,
+) -> None:
+    """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""
+    from featalign import api
+    from featalign.reporting.figures import ranking_figure, save_figure
+    from featalign.reporting.forecasts import checked_table, gain_figure
+    from featalign.reporting.tables import print_ranking
+    from featalign.training.rows import hold_out
+
+    keep_compiled()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise FeatalignError(
+            f"output: no folder can be made at {output} ({error.strerror}); choose another place"
+        ) from error
+    target = hold_out(api.load_target("sklearn:digits")).subset(300, 0)
+    ranking = api.rank("zoo/*", target, cache=cache, scorers=DEMO_SCORERS, forecast=True)
+    (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
+    save_figure(ranking_figure(ranking), output / "ranking.png")
+    save_figure(gain_figure(ranking), output / "gain.png")
+    print_ranking(ranking, console())
+    print(
+        f"The same as JSON: {output / 'ranking.json'}; pictures: {output / 'ranking.png'}, "
+        f"{output / 'gain.png'}"
+    )
+    if check:
+        from featalign.validation.check import check_row
+
+        console().print(
+            checked_table(
+                [
+                    check_row(row, api.load_source(row.source), target)
+                    for row in (ranking.rows[0], ranking.rows[-1])
+                ]
+            )
+        )

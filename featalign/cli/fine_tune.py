@@ -1,0 +1,131 @@
+"""featalign fine-tune: arms that are really trained."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import typer
+
+from featalign.cli.context import console, keep_compiled
+from featalign.cli.options import (
+    AsJson,
+    BatchSize,
+    Cache,
+    Image,
+    Label,
+    Seed,
+    Subset,
+    TargetAddress,
+    Text,
+)
+from featalign.errors import FeatalignError
+
+
+def fine_tune(
+    source: Annotated[str, typer.Option("--source", "-s", help="Address of a source.")],
+    target: TargetAddress,
+    arm: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--arm",
+            "-a",
+            help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: "
+            "scratch and full; probe of a black box.",
+        ),
+    ] = None,
+    subset: Subset = None,
+    seed: Seed = 0,
+    layer: Annotated[
+        str | None, typer.Option(help="The layer that gets the head; default: the source's own.")
+    ] = None,
+    learning_rate: Annotated[
+        list[float] | None,
+        typer.Option(help="Repeat for several; the best on validation rows is taken."),
+    ] = None,
+    steps: Annotated[
+        int | None,
+        typer.Option(help="Steps for each learning rate; default: 40 epochs, at least 300."),
+    ] = None,
+    batch_size: BatchSize = 32,
+    optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
+    weight_decay: Annotated[
+        float, typer.Option(help="Pull of all parameters towards zero.")
+    ] = 1e-4,
+    towards_source: Annotated[float, typer.Option(help="Pull towards the source's weights.")] = 0.0,
+    label_smoothing: Annotated[
+        float, typer.Option(help="Share of the label given to all classes.")
+    ] = 0.0,
+    augmentation: Annotated[
+        bool, typer.Option("--augmentation", help="Shift images a little.")
+    ] = False,
+    max_test: Annotated[int | None, typer.Option(help="At most so many test rows.")] = None,
+    checkpoint: Annotated[
+        Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")
+    ] = None,
+    label: Label = None,
+    text: Text = None,
+    image: Image = None,
+    cache: Cache = None,
+    as_json: AsJson = False,
+) -> None:
+    """Really train a source on a target, and from scratch beside it."""
+    import json
+
+    from featalign import api
+    from featalign.training.arms import check_arm
+    from featalign.training.setting import Optimiser
+
+    keep_compiled()
+    data, loaded = (
+        api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image),
+        api.load_source(source),
+    )
+    arms = list(
+        dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"]))
+    )
+    for each in arms:
+        check_arm(loaded, each, layer)
+    results: list[Any] = []
+    interrupted, failure = False, ""
+    for each in arms:
+        try:
+            result = api.fine_tune(
+                loaded,
+                data,
+                arm=cast(Any, each),
+                seed=seed,
+                layer=layer,
+                learning_rates=learning_rate or api.LEARNING_RATES,
+                steps=steps,
+                batch_size=batch_size,
+                optimiser=cast(Optimiser, optimiser),
+                weight_decay=weight_decay,
+                towards_source=towards_source,
+                label_smoothing=label_smoothing,
+                augmentation=augmentation,
+                max_test=max_test,
+                checkpoint=None if checkpoint is None else checkpoint / f"{each}.safetensors",
+                cache=cache,
+            )
+        except KeyboardInterrupt as interruption:
+            result, interrupted = getattr(interruption, "finished", None), True
+        except FeatalignError as error:
+            if not results:
+                raise
+            result, failure = None, f"{each}: {error}"
+        results += [] if result is None else [result]
+        if interrupted or failure:
+            break
+    if as_json:
+        print(json.dumps([result.to_record() for result in results], indent=1))
+    elif results:
+        from featalign.reporting.tables import fine_tuned_table
+
+        console().print(fine_tuned_table(results))
+    if interrupted:
+        print(
+            f"featalign: interrupted; {len(results)} of {len(arms)} arms are above", file=sys.stderr
+        )
+        raise typer.Exit(130)
+    if failure:
+        raise FeatalignError(failure)

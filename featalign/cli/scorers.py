@@ -1,0 +1,11 @@
+"""featalign scorers: the list of what there is to score by."""
+
+from featalign.cli.context import console
+
+
+def scorers() -> None:
+    """List all scorers and what they say."""
+    from featalign.reporting.tables import scorers_table
+    from featalign.scorers.registry import SCORERS
+
+    console().print(scorers_table(SCORERS))

@@ -1,0 +1,89 @@
+"""featalign validate run, evidence, short: what is measured of a grid, each added to a file."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featalign.cli.context import keep_compiled
+from featalign.cli.options import Cache, GridFile
+from featalign.progress import progress_bar
+
+
+def run(
+    grid: GridFile,
+    records: Annotated[
+        Path | None,
+        typer.Option(help="File of records to add to; default: records.jsonl beside the grid."),
+    ] = None,
+) -> None:
+    """Train every arm of a grid that has no record yet.
+
+    Stop it at any moment, run it in several processes.
+    """
+    from featalign.validation.grid import read_grid
+    from featalign.validation.study import run_study
+
+    keep_compiled()
+    stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
+    with progress_bar() as report:
+        trained = run_study(
+            stated,
+            path,
+            report=lambda name, done, total: report(
+                name if name == "units" else "this training", 0, done, total
+            ),
+        )
+    print(f"{trained} arms trained, records in {path}")
+
+
+def evidence(
+    grid: GridFile,
+    path: Annotated[
+        Path | None,
+        typer.Option("--evidence", help="File to add to; default: evidence.jsonl beside the grid."),
+    ] = None,
+    cache: Cache = None,
+) -> None:
+    """Add what the cache says of each source on each part of a grid.
+
+    That is the scores of source and twins, and tangent accuracies. Several processes may do it at
+    once.
+    """
+    from featalign.validation.gathering import run_evidence
+
+    into = path or grid.with_name("evidence.jsonl")
+    added = _gathered(run_evidence, grid, into, cache)
+    print(f"{added} parts looked at, evidence in {into}")
+
+
+def short(
+    grid: GridFile,
+    path: Annotated[
+        Path | None,
+        typer.Option("--short", help="File to add to; default: short.jsonl beside the grid."),
+    ] = None,
+    cache: Cache = None,
+) -> None:
+    """Add short runs of each source, and from scratch, on each part of a grid.
+
+    A short run is half a training, looked at on the way. Several processes may do it at once.
+    """
+    from featalign.validation.gathering import run_short
+
+    into = path or grid.with_name("short.jsonl")
+    added = _gathered(run_short, grid, into, cache)
+    print(f"{added} short runs, records in {into}")
+
+
+def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | None) -> int:
+    """How much was added of what is known of the pairs of a grid."""
+    from featalign.validation.grid import read_grid
+
+    keep_compiled()
+    stated = read_grid(grid)
+    with progress_bar() as report:
+        return gather(
+            stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total)
+        )

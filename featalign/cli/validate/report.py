@@ -1,0 +1,75 @@
+"""featalign validate report: how scores and forecasts agree with what was measured."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from featalign.cli.context import console
+from featalign.cli.options import AsJson, EvidenceIfAny
+from featalign.errors import FeatalignError
+
+
+def report(
+    measured: Annotated[
+        Path,
+        typer.Argument(
+            help="Records (.jsonl) of `validate run`, or a .csv with source, target, accuracy and "
+            "scores."
+        ),
+    ],
+    evidence: EvidenceIfAny = None,
+    arm: Annotated[
+        str,
+        typer.Option(help="For records: the arm to compare with scratch, or 'best' by validation."),
+    ] = "best",
+    output: Annotated[
+        Path | None, typer.Option(help="For records: also write figures into this folder.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tables of how scores agree with measured accuracies.
+
+    For records also gains over scratch, noise and figures.
+    """
+    import json
+
+    from featalign.reporting import study
+
+    if measured.suffix == ".csv":
+        for name, given in (
+            ("evidence", evidence is not None),
+            ("arm", arm != "best"),
+            ("output", output is not None),
+        ):
+            if given:
+                raise FeatalignError(
+                    f"{name}: expected with records alone, got it with the accuracies of "
+                    f"{measured}; leave it out"
+                )
+        from featalign.validation.accuracies import read_accuracies
+        from featalign.validation.agreement_summary import summarise_agreement
+
+        summaries = summarise_agreement(read_accuracies(measured))
+        if as_json:
+            print(json.dumps(study.summaries_record(summaries), indent=1))
+        else:
+            study.print_summaries(summaries, console())
+        return
+    from featalign.validation.findings import collect_findings
+    from featalign.validation.gathering import EVIDENCE_KEY
+    from featalign.validation.records import read_records
+
+    if not measured.exists():
+        raise FeatalignError(
+            f"{measured}: expected records in .jsonl or accuracies in .csv, got a path that does "
+            "not exist; check it"
+        )
+    known = read_records(evidence, key=EVIDENCE_KEY) if evidence is not None else []
+    findings = collect_findings(read_records(measured), known, arm=arm)
+    if output is not None:
+        study.save_figures(findings, output)
+    if as_json:
+        print(json.dumps(findings.to_record(), indent=1))
+    else:
+        study.print_findings(findings, console())
