@@ -39,7 +39,7 @@ def run(capsys, monkeypatch, tmp_path):
     from featalign.cli import main
 
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr("featalign.evidence.compiled.keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.jobs.compiled.keep_compiled", lambda: None)
 
     def call(*arguments):
         monkeypatch.setattr(sys, "argv", ["featalign", *map(str, arguments)])

@@ -46,7 +46,7 @@ def test_the_shell_examples_run(tmp_path, monkeypatch, capsys):
 
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("featalign.evidence.compiled.keep_compiled", lambda: None)
+    monkeypatch.setattr("featalign.jobs.compiled.keep_compiled", lambda: None)
     commands = [
         line for block in blocks("") for line in block.splitlines() if line.startswith("featalign ")
     ]
