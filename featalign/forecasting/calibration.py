@@ -184,7 +184,8 @@ def read_calibration(path: Path) -> Calibration:
     except FeatalignError as error:
         raise FeatalignError(f"{path}: {error}") from None
     every = [line for each in found.fitted for line in _lines_in(each.lines)]
-    finite = all(map(math.isfinite, found.advantages.values()))
+    shares = [each.share for each in found.fitted if each.share is not None]
+    finite = all(map(math.isfinite, (*shares, *found.advantages.values())))
     if not every or not finite or not all(map(_is_sound, every)):
         raise FeatalignError(
             f"{path}: expected lines with residuals and a weight and a mean for each name, "

@@ -118,7 +118,7 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     for (source, warning), layers in ranking.warnings.items():
         console.print(f"{source} {', '.join(layers)}: {warning}", style="yellow", markup=False)
     statuses = {
-        (name, result.status.value)
+        (name, result.status.explanation)
         for row in ranking.rows
         for name, result in row.scores.items()
         if not result.ok
@@ -194,6 +194,6 @@ def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
             name,
             format_score(name, result),
             *more,
-            result.note if result.ok else result.status.value,
+            result.note if result.ok else result.status.explanation,
         )
     return table

@@ -87,7 +87,7 @@ def spectral_curve(
         if not result.ok:
             raise FeatalignError(
                 "features, labels: expected data with a spectral alignment; it has none: "
-                f"{result.status.value}"
+                f"{result.status.explanation}"
             )
         return dict(zip(wanted, _errors(statistics, np.array(wanted))[0].tolist(), strict=True))
 

@@ -291,16 +291,12 @@ def test_short_runs_take_the_lines_of_the_nearest_share():
 
 
 def test_known_sources_have_lines_of_their_own_where_there_are_some():
-    plain, known, twins, short, known_short = (
-        Fitted(capability=capability, share=share, known=known, lines=made_lines())
-        for capability, share, known in (
-            ("gradients", None, False),
-            ("gradients", None, True),
-            ("twins", None, False),
-            ("gradients", 0.1, False),
-            ("gradients", 0.1, True),
-        )
+    plain, known, short, known_short = (
+        Fitted(capability="gradients", share=share, known=known, lines=made_lines())
+        for share in (None, 0.1)
+        for known in (False, True)
     )
+    twins = Fitted(capability="twins", lines=made_lines())
     calibration = Calibration(
         fitted=(plain, known, twins, known_short, short), advantages={"weights": 0.02}
     )

@@ -157,7 +157,7 @@ def test_the_lowest_loss_of_a_run_that_diverged(losses, lowest):
     points = [0.5] * len(losses)
     found = Short.of(0.3, (points, losses), (points, [0.9] * len(losses)))
     assert found.loss == pytest.approx(lowest, nan_ok=True)
-    alike = dict.fromkeys(("linear_probe", "lda", "tangent_probe"), 0.5)
+    alike = {"linear_probe": 0.5, "lda": 0.5, "tangent_probe": 0.5}
     evidence = Evidence(capability="gradients", own=alike, twins=alike)
     ratio = gain_predictors(evidence, Situation(200, 3), "gradients", found)["short loss"]
     assert ratio == pytest.approx(math.log(0.9 / lowest), nan_ok=True)

@@ -293,7 +293,7 @@ def test_black_boxes_few_rows_and_no_twins():
         np.ones((COUNT, 2)), labels.values, [scorer.name for scorer in SCORERS]
     ).values():
         assert result.status is Status.BLACK_BOX
-        assert result.status.value.startswith("not available (black box)")
+        assert result.status.explanation.startswith("not available (black box)")
     alone = statistics_of(evidence(labels, twins=0))
     assert evaluate(SCORERS[0], alone).ok
     assert evaluate(SCORERS[1], alone).status is Status.BLACK_BOX
