@@ -110,7 +110,7 @@ def test_what_is_asked_for_is_what_is_trained():
 def test_the_budget_is_40_epochs_and_at_least_300_steps(monkeypatch):
     budgets: list[int] = []
     monkeypatch.setattr(
-        "featalign.training.fine_tuning.run_arms",
+        "featalign.jobs.train.run_arms",
         lambda source, requests, tuning, **rest: budgets.append(tuning.setting.steps) or ["done"],
     )
     for count, batch_size in ((100, 16), (100, 8), (1000, 32), (1000, 30)):
@@ -343,7 +343,7 @@ def unwritable(folder: Path):
 
 def test_a_place_where_nothing_can_be_written_is_refused_before_training(tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "featalign.training.fine_tuning.run_arms", lambda *rest, **options: pytest.fail("trained")
+        "featalign.jobs.train.run_arms", lambda *rest, **options: pytest.fail("trained")
     )
     for place in unwritable(tmp_path):
         with pytest.raises(FeatalignError, match=r"^checkpoint: .*; choose another"):
