@@ -147,15 +147,17 @@ def compare_with_study(
     }
 
 
-def _mean(found: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:
-    """The mean over seeds of every number that all of them have."""
+def _mean(found: Sequence[Mapping[str, Any]]) -> dict[str, dict[str, float]] | None:
+    """The mean over seeds of every score, of the source and of its twins, that all of them have."""
     if not found:
         return None
-    names = [name for name, value in found[0].items() if isinstance(value, int | float)]
     return {
-        name: float(np.mean([each[name] for each in found]))
-        for name in names
-        if all(isinstance(each.get(name), int | float) for each in found)
+        group: {
+            name: float(np.mean([each[group][name] for each in found]))
+            for name in found[0][group]
+            if all(name in each[group] for each in found)
+        }
+        for group in ("own", "twins")
     }
 
 

@@ -320,3 +320,10 @@ def test_figures_are_made_from_the_results(tmp_path):
     assert set(draw_figures(read_results(SHIPPED), tmp_path)) == {
         path.name for path in HERE.glob("*.png")
     }
+
+
+def test_what_the_cache_says_was_found_for_every_pair():
+    study = read_results(SHIPPED)["study"]
+    counts = {each["name"]: each["pairs"] for each in study["predictors"]}
+    for name in ("label overlap less twin, at n rows", "linear probe less twin", "tangent gain"):
+        assert counts[name] == study["num_pairs"] > 200, name
