@@ -460,8 +460,17 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     assert trained == [(name, name, 300, True) for name in (order[0], order[-1])]
     assert all(name in out for name in order)
     assert "forecast and result" in out
-    for name in ("ranking.png", "gain.png"):
-        assert (tmp_path / "demo" / name).stat().st_size > 10_000
+    pictures = [tmp_path / "demo" / name for name in ("ranking.png", "gain.png")]
+    assert all(path.stat().st_size > 10_000 for path in pictures)
+
+    monkeypatch.setattr("featalign.jobs.answers.computed", lambda *given: pytest.fail("computed"))
+    monkeypatch.setattr("featalign.cli.demo._draw", lambda *given: pytest.fail("drawn"))
+    status, again, _ = run("demo", "--output", tmp_path / "demo")
+    assert (status, again) == (0, out[: len(again)])
+    pictures[0].unlink()
+    monkeypatch.setattr("featalign.cli.demo._draw", lambda ranking, folder: trained.clear())
+    assert run("demo", "--output", tmp_path / "demo")[0] == 0
+    assert trained == []  # drawn again where a picture is missing
 
 
 def test_help_and_version_are_quick_and_light():

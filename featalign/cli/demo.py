@@ -1,13 +1,16 @@
 """featalign demo: every shipped source on handwritten digits."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from featalign.cli.context import console, keep_compiled
 from featalign.cli.options import Cache
 from featalign.errors import FeatalignError
+
+if TYPE_CHECKING:
+    from featalign.records.ranking import Ranking
 
 # few enough for one picture
 DEMO_SCORERS = (
@@ -22,6 +25,7 @@ DEMO_SCORERS = (
     "dead_fraction",
     "hoyer",
 )
+RECORD, PICTURES = "ranking.json", ("ranking.png", "gain.png")
 
 
 def demo(
@@ -38,8 +42,6 @@ def demo(
 ) -> None:
     """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""
     from featalign import api
-    from featalign.reporting.figures import ranking_figure, save_figure
-    from featalign.reporting.forecasts import checked_table, gain_figure
     from featalign.reporting.tables import print_ranking
     from featalign.training.rows import hold_out
 
@@ -52,15 +54,16 @@ def demo(
         ) from error
     target = hold_out(api.load_target("sklearn:digits")).subset(300, 0)
     ranking = api.rank("zoo/*", target, cache=cache, scorers=DEMO_SCORERS, forecast=True)
-    (output / "ranking.json").write_text(ranking.to_json() + "\n", encoding="utf-8")
-    save_figure(ranking_figure(ranking), output / "ranking.png")
-    save_figure(gain_figure(ranking), output / "gain.png")
+    if not _is_shown(ranking, output):
+        _draw(ranking, output)
+    (output / RECORD).write_text(ranking.to_json() + "\n", encoding="utf-8")
     print_ranking(ranking, console())
     print(
-        f"The same as JSON: {output / 'ranking.json'}; pictures: {output / 'ranking.png'}, "
-        f"{output / 'gain.png'}"
+        f"The same as JSON: {output / RECORD}; pictures: "
+        f"{', '.join(str(output / name) for name in PICTURES)}"
     )
     if check:
+        from featalign.reporting.forecasts import checked_table
         from featalign.validation.check import check_row
 
         console().print(
@@ -71,3 +74,21 @@ def demo(
                 ]
             )
         )
+
+
+def _is_shown(ranking: "Ranking", folder: Path) -> bool:
+    """Whether the pictures that lie there are of the same ranking."""
+    try:
+        before = type(ranking).from_json((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, FeatalignError):
+        return False
+    return before == ranking and all((folder / name).exists() for name in PICTURES)
+
+
+def _draw(ranking: "Ranking", folder: Path) -> None:
+    from featalign.reporting.figures import ranking_figure, save_figure
+    from featalign.reporting.forecasts import gain_figure
+
+    figures = ranking_figure(ranking), gain_figure(ranking)
+    for figure, name in zip(figures, PICTURES, strict=True):
+        save_figure(figure, folder / name)

@@ -43,7 +43,7 @@ def _is_usable(folder: Path) -> bool:
     if not os.access(folder, os.W_OK):
         return False
     with suppress(OSError):  # another process may remove them too
-        stated = [(path, path.stat()) for path in folder.iterdir()]
+        stated = [(path, path.stat()) for path in folder.iterdir() if path.is_file()]
         size = sum(status.st_size for _, status in stated)
         for path, status in sorted(stated, key=lambda each: each[1].st_mtime):
             if size <= MOST_BYTES:

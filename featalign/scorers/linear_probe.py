@@ -34,7 +34,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
     Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free)
     for penalties 1e-4 ... 1 by L-BFGS, from the strongest to the weakest, all folds side by side.
-    Each fit starts where the one before ended. It ends when its loss is within 1e-5 of the least,
+    Each fit starts where the one before ended. It ends when its loss is within 5e-5 of the least,
     as far as its gradient bounds that. Fits of more than 2e7 products a step are in float32; where
     one of them does not get there, and for smaller ones, all are made in float64, and where that
     fails too the score is a status. A class

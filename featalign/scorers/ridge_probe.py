@@ -38,7 +38,11 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     targets = label_columns(statistics.rows.labels, statistics.num_classes)
     rows = rotated_rows(statistics)
     sampled = len(targets) < statistics.num_rows
-    predictions = np.asarray(_leave_one_out(statistics.spectrum, rows, targets, sampled=sampled))
+    with np.errstate(over="ignore", invalid="ignore"):  # targets whose squares are infinite
+        found = _leave_one_out(statistics.spectrum, rows, targets, sampled=sampled)
+    predictions = np.asarray(found)
+    if not np.isfinite(predictions).all():  # no penalty has a finite error
+        return Status.UNDEFINED
     if statistics.task == "classification":
         return RowMean(
             (predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True
@@ -95,7 +99,8 @@ def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sample
     missed = label_squares - powers.sum() + powers @ (1 - shrinkage) ** 2
     known = np.asarray(middle * (missed - ROUNDING * label_squares))
 
-    errors, bounds, best = np.full(len(known), np.inf), np.full(len(known), -np.inf), targets
+    errors, bounds = np.full(len(known), np.inf), np.full(len(known), -np.inf)
+    tried, best = np.zeros(len(known), bool), xp.full_like(targets, np.nan)
     open_ones = known.argsort(kind="stable")
     together = max(1, COLUMNS // cross.shape[1])
     while len(chosen := open_ones[:together]):
@@ -107,13 +112,13 @@ def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sample
             error = float(squares @ weight[:, index])
             if error < errors.min():
                 best = residuals / left[:, [index]]
-            errors[index] = error
+            errors[index], tried[index] = error, True
             if not sampled:
                 moved = powers @ (shrinkage - shrinkage[:, [index]]) ** 2
                 turned = 2 * xp.sqrt((squares @ about**2) * moved)
                 change = squares @ about - turned + about.min(axis=0) * moved
                 bounds = np.maximum(bounds, known + np.asarray(change))
-        waiting = np.isinf(errors) & (bounds <= errors.min())
+        waiting = ~tried & (bounds <= errors.min())
         open_ones = np.flatnonzero(waiting)[bounds[waiting].argsort(kind="stable")]
     return targets - best + label_means
 

@@ -87,7 +87,10 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     """The result, with what its interval needs."""
     status = _unfit(scorer, statistics)
     statistics = restricted(scorer, statistics)
-    found = scorer.compute(statistics) if status is None else status
+    try:
+        found = scorer.compute(statistics) if status is None else status
+    except np.linalg.LinAlgError:  # a decomposition that LAPACK does not find
+        found = Status.UNDEFINED
     value, remark = (
         (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
     )

@@ -51,7 +51,7 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
         values = held(spectrum.eigenvalues)
         rows = rotated(spectrum, held_rows.features, held_rows.numbers, len(values))
         sums = xp.sqrt(values)[:, None] * held(spectrum.label_projections)
-        offsets = (sums / classes.counts).T
+        offsets = (sums / xp.maximum(classes.counts, 1)).T
         return ClassCoordinates(rows, labels, xp.diag(values), offsets, classes.counts, size)
     mean, scatter = held((spectrum.mean, statistics.moments.scatter))
     rows = statistics.once("centred", lambda: centred(held_rows.features, mean))

@@ -62,7 +62,7 @@ def side_by_side(
     >>> side_by_side(abs, [-1, 2], 2, 2)
     [1, 2]
     """
-    workers = min(MOST_WORKERS, os.cpu_count() or 1, len(items)) if rows * columns <= SMALL else 1
+    workers = min(MOST_WORKERS, _cores(), len(items)) if rows * columns <= SMALL else 1
     if workers < 2:
         return [function(item) for item in items]
     with threads_for(rows, columns), ThreadPoolExecutor(workers) as pool:
@@ -77,7 +77,7 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
     >>> [values.tolist() for values, _ in decompositions([np.eye(2), np.diag([3.0, 2.0])])]
     [[1.0, 1.0], [2.0, 3.0]]
     """
-    cores, rows = os.cpu_count() or 1, len(matrices[0])
+    cores, rows = _cores(), len(matrices[0])
     too_few = (
         len(matrices) < cores and rows * rows > SMALL
     )  # then each has work for several threads
@@ -88,6 +88,12 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
         with threads_for(0, 0), ThreadPoolExecutor(cores) as pool:
             found = list(pool.map(np.linalg.eigh, matrices))
     return [(each.eigenvalues, each.eigenvectors) for each in found]
+
+
+def _cores() -> int:
+    """The cores that this process may use."""
+    allowed = getattr(os, "sched_getaffinity", None)  # not everywhere
+    return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 @cache

@@ -85,7 +85,7 @@ def test_a_thread_that_comes_second_sets_nothing_and_leaves_nothing():
 
 
 def test_small_work_is_done_side_by_side_and_large_work_in_turn(monkeypatch):
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("featalign.statistics.threads._cores", lambda: 2)
     together = threading.Barrier(2)
 
     def met(number: int) -> int:
