@@ -44,6 +44,20 @@ class _Plan:
         return needed
 
 
+def identity_of(
+    source: Source,
+    target: Target,
+    layer: str,
+    *,
+    subset: str | None = None,
+    dtype: str = "float32",
+) -> Identity:
+    """What the embedding of a target under a layer of a source is, which its key is made of."""
+    return Identity(
+        source.revision, source.preprocessing, layer, target.fingerprint, subset=subset, dtype=dtype
+    )
+
+
 def extract(
     source: Source,
     target: Target,
@@ -117,14 +131,7 @@ def extract(
     plans = [
         _look(
             store,
-            Identity(
-                source.revision,
-                source.preprocessing,
-                name,
-                target.fingerprint,
-                subset=rows_digest,
-                dtype=dtype,
-            ),
+            identity_of(source, target, name, subset=rows_digest, dtype=dtype),
             len(rows),
         )
         for name in names

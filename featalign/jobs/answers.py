@@ -44,14 +44,14 @@ def computed(
     ):
         layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass
     embeddings = embedded(source, target, layers, session)
-    found = []
+    settings, found = settings_of(source, wanted, session), []
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
-        answer = read_answer(session.store, embedding.key, settings_of(wanted, session))
+        answer = read_answer(session.store, embedding.key, settings)
         if not is_answered(answer, layer, source, wanted):
             answer = _answer(source, target, layer, embeddings, answer, wanted, session)
-            keep(session, embedding.key, wanted, answer)
+            keep(session, embedding.key, settings, answer)
         keep_to_limit(session.store, [each.key for each in embeddings.values()])
         found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
     return tuple(found)
@@ -72,12 +72,9 @@ def _answer(
     scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])
     statistics = _statistics(source, target, layer, embeddings, scorers, wanted, session)
     scores = scored(statistics, scorers, intervals=wanted.intervals)
-    tangent = statistics.tangent
-    failed = tangent is not None and tangent.failure
-    warnings = (
-        *_counted(embeddings[layer]),
-        *((f"no tangent scores: {tangent.failure}",) if tangent is not None and failed else ()),
-    )
+    warnings = _counted(embeddings[layer])
+    if statistics.tangent is not None and statistics.tangent.failure:
+        warnings = (*warnings, f"no tangent scores: {statistics.tangent.failure}")
     answer = Answer(scores=scores, warnings=warnings).joined(known)
     if not lacks_evidence:
         return answer

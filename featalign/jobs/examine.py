@@ -8,8 +8,7 @@ from functools import cache
 from pathlib import Path
 
 from featalign.embeddings.answers import Settings, keep_answer, read_answer
-from featalign.embeddings.key import Identity
-from featalign.embeddings.key import key as key_of
+from featalign.embeddings.extract import identity_of
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import check_kind, keep_to_limit, layer_names
 from featalign.records.answer import Answer
@@ -18,7 +17,16 @@ from featalign.sources.source import Source
 from featalign.targets.target import Target
 
 PACKAGE = Path(__file__).parents[1]
-NUMBERS = ("statistics", "scorers", "jobs", "sources", "embeddings/extract.py")
+NUMBERS = (
+    "statistics",
+    "scorers",
+    "jobs",
+    "sources",
+    "embeddings/extract.py",
+    "forecasting/source_remarks.py",
+    "records/evidence.py",
+    "targets/stratification.py",
+)
 EVIDENCE_SCORERS = (
     "linear_probe",
     "knn",
@@ -69,14 +77,25 @@ def examine(
         from featalign.jobs.answers import computed
 
         return computed(source, target, wanted, session)
-    keep_to_limit(session.store, [key_of(_identity(source, target, each.layer)) for each in kept])
     return kept
 
 
-def settings_of(wanted: Wanted, session: Session) -> Settings:
-    """All that numbers depend on beside the features: the code that makes them, and settings."""
+def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
+    """All that numbers depend on beside the features: code, settings, and what the source can do.
+
+    Gradients, fresh weights and logits are no part of the revision: the same weights may come
+    without them.
+    """
+    abilities = (
+        source.is_differentiable,
+        source.has_fresh_weights,
+        source.load_twin is not None,
+        source.initialiser,
+        source.logits_layer,
+    )
     return {
         "code": _code(),
+        "abilities": " ".join(map(str, abilities)),
         "seed": int(session.seed),
         "intervals": wanted.intervals,
         "study": wanted.study,
@@ -103,10 +122,10 @@ def kept_as(
     return Examined(layer=layer, num_features=num_features, answer=shown)
 
 
-def keep(session: Session, key: str, wanted: Wanted, answer: Answer) -> None:
+def keep(session: Session, key: str, settings: Settings, answer: Answer) -> None:
     """Keep an answer where the cache can be written; else it is computed again the next time."""
     with suppress(FeatalignError):
-        keep_answer(session.store, key, settings_of(wanted, session), answer)
+        keep_answer(session.store, key, settings, answer)
 
 
 def _kept(
@@ -116,21 +135,20 @@ def _kept(
     if source.features_file is not None:
         return None  # what the file holds is known when it is read
     check_kind(source, target)
-    settings, found = settings_of(wanted, session), []
+    settings = settings_of(source, wanted, session)
+    keys, found = [], []
     for layer in layer_names(source, wanted.layers):
-        embedding = session.store.open(_identity(source, target, layer))
+        embedding = session.store.open(identity_of(source, target, layer))
         if embedding is None:
             return None
         answer = read_answer(session.store, embedding.key, settings)
         if not is_answered(answer, layer, source, wanted):
             return None
         found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
+        keys.append(embedding.key)
         embedding.mark_used()
+    keep_to_limit(session.store, keys)
     return tuple(found)
-
-
-def _identity(source: Source, target: Target, layer: str) -> Identity:
-    return Identity(source.revision, source.preprocessing, layer, target.fingerprint)
 
 
 @cache

@@ -8,9 +8,8 @@ from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import Short, Situation
 from featalign.forecasting.remarks import layer_remark
 from featalign.forecasting.verdict import judge
-from featalign.jobs.examine import Examined, Wanted, examine
+from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import source_of
-from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier
 from featalign.records.ranking import RankingRow
 from featalign.session import Session
@@ -56,9 +55,14 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
         evidence = found.answer.evidence
         if job.calibration is None or evidence is None or "linear_probe" not in evidence.own:
             rows.append(row)
-        else:
-            job = replace(job, source=source)
-            held.append(_with_forecasts(row, found, evidence, job, session, start))
+            continue
+        advantage = job.calibration.advantages.get(source.revision)
+        row = replace(
+            row,
+            warnings=(*row.warnings, *found.answer.remarks),
+            evidence=replace(evidence, advantage=advantage),
+        )
+        held.append(_with_forecasts(row, source, job, session, start))
     for row in held:  # last, because it may be told of a better layer
         remark = layer_remark(probes, row.layer)
         rows.append(replace(row, warnings=(*row.warnings, remark)) if remark else row)
@@ -66,22 +70,17 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
 
 
 def _with_forecasts(
-    row: RankingRow,
-    found: Examined,
-    evidence: Evidence,
-    job: RankSource,
-    session: Session,
-    start: float,
+    row: RankingRow, source: Source, job: RankSource, session: Session, start: float
 ) -> RankingRow:
-    """The row with its forecasts.
+    """The row, which has its evidence, with its forecasts.
 
     They are from the cache, and with short runs where these are wanted and the source can be
     trained.
     """
-    calibration, source = job.calibration, source_of(job.source)
+    calibration, evidence = job.calibration, row.evidence
     assert calibration is not None
+    assert evidence is not None
     situation = Situation(job.target.num_rows, job.target.num_classes)
-    evidence = replace(evidence, advantage=calibration.advantages.get(source.revision))
     forecasts: list[Forecast] = [make_forecast(evidence, situation, calibration)]
     seconds: dict[Tier, float] = {"cache": time.perf_counter() - start}
     if job.share and evidence.capability == "gradients" and source.has_fresh_weights:
@@ -92,8 +91,6 @@ def _with_forecasts(
         row,
         forecasts=tuple(forecasts),
         judgement=judge(forecasts[-1], evidence),
-        warnings=(*row.warnings, *found.answer.remarks),
-        evidence=evidence,
         seconds=seconds,
     )
 

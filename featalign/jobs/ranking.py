@@ -55,8 +55,9 @@ def ranked(
     """
     order = order_of(target)
     needed = (order, *(EVIDENCE_SCORERS if request.forecast else ()))
+    missing = [name for name in needed if name not in request.scorers]
     wanted = Wanted(
-        scorers=tuple(dict.fromkeys((*_missing(needed, request.scorers), *request.scorers))),
+        scorers=tuple(dict.fromkeys((*missing, *request.scorers))),
         layers=request.layers,
         intervals=request.intervals,
         evidence=request.forecast,
@@ -96,10 +97,6 @@ def ranked(
         failures=failures,
         target_warnings=_remarks(target, calibration) if request.forecast else (),
     )
-
-
-def _missing(needed: Sequence[str], there: Sequence[str]) -> list[str]:
-    return [name for name in needed if name not in there]
 
 
 def _remarks(target: Target, calibration: Calibration | None) -> tuple[str, ...]:

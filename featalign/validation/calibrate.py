@@ -175,13 +175,11 @@ def _for_sources_outside(
     found, wider = [], dict.fromkeys(WIDENED, 1.0)
     for each in fitted:  # those without short runs come first
         lines = each.lines
-        if each.known:
-            pass
-        elif each.share is None:
+        if not each.known and each.share is None:
             lines = with_errors_of(each.lines, examples, outside, each.capability)
             if each.capability == "gradients":
                 wider = {name: max(1.0, _widening(lines, each.lines, name)) for name in WIDENED}
-        else:
+        elif not each.known:
             widened = {name: getattr(lines, name).widened(wider[name]) for name in WIDENED}
             lines = replace(lines, **widened)
         found.append(replace(each, lines=lines))

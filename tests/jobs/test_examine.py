@@ -12,7 +12,7 @@ from featalign.embeddings.answers import SUFFIX
 from featalign.jobs import examine as module
 from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import session_at
-from tests.training.examples import clouds, small_source
+from tests.training.examples import Network, clouds, small_source
 
 CLOUDS = fa.Target.from_arrays("clouds", *clouds(90, 0))
 PLAIN = fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1")
@@ -89,6 +89,18 @@ def test_forecasts_too_are_made_from_what_is_kept(tmp_path, monkeypatch):
     after = ranked(tmp_path, [small_source(), PLAIN], forecast=True)
     assert after == before
     assert after.best.forecasts
+
+
+def test_the_same_weights_that_can_do_more_are_asked_anew(tmp_path):
+    options: dict[str, Any] = {"example": np.ones(6, np.float32), "logits_layer": "logits"}
+    fixed = fa.flax_source("net", Network(0), **options)
+    free = fa.flax_source("net", Network(0), initialise=Network, **options)
+    assert fixed.revision == free.revision
+    capabilities = []
+    for source in (fixed, free, fixed):
+        (forecast,) = ranked(tmp_path, source, forecast=True).best.forecasts
+        capabilities.append(forecast.capability)
+    assert capabilities == ["features", "gradients", "features"]
 
 
 def test_several_layers_are_kept_each(tmp_path, monkeypatch):
