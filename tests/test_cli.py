@@ -438,7 +438,7 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     run, tmp_path, monkeypatch, three_sources
 ):
     import featalign as fa
-    from featalign.validation import check
+    from featalign.study import check
 
     trained, target = [], fa.Target.from_arrays("clouds", *clouds(60, 0))
     result = fa.fine_tune(

@@ -38,10 +38,10 @@ from experiments.features_are_fate.slices import (
 )
 from experiments.features_are_fate.study import compare_with_study
 from experiments.study.targets import DATA
-from featalign.validation.gathering import EVIDENCE_KEY
-from featalign.validation.ground_truth import ground_truth
-from featalign.validation.records import read_records
-from featalign.validation.shipped import EVIDENCE, RECORDS
+from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.ground_truth import ground_truth
+from featalign.study.records import read_records
+from featalign.study.shipped import EVIDENCE, RECORDS
 
 HERE = Path(__file__).parent
 

@@ -18,7 +18,7 @@ from experiments.features_are_fate.results import Save
 from experiments.features_are_fate.slices import NOISE
 from featalign.api import score
 from featalign.distances.registry import measure
-from featalign.validation.agreement import sign_agreement
+from featalign.study.agreement import sign_agreement
 
 SHARE = 0.5  # θ = 45 degrees
 # singular values of the first layer above this share of the largest are features, the rest is what

@@ -10,10 +10,10 @@ from scipy.stats import spearmanr, wilcoxon
 
 from featalign.distances.registry import DISTANCES
 from featalign.sources import catalogue
-from featalign.validation.agreement import ranking_agreement, sign_agreement
-from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
-from featalign.validation.findings import without_nan
-from featalign.validation.ground_truth import Pair, ground_truth
+from featalign.study.agreement import ranking_agreement, sign_agreement
+from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
+from featalign.study.findings import without_nan
+from featalign.study.ground_truth import Pair, ground_truth
 
 NUM_RESAMPLES = 300
 BEFORE_AND_AFTER = (

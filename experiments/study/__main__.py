@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 
 from experiments.study import forecasts, screening
-from featalign.reporting.study import save_figures
-from featalign.validation.bootstrap import BootstrapInterval
-from featalign.validation.findings import BASELINES, Finding, Findings, collect_findings
-from featalign.validation.gathering import EVIDENCE_KEY
-from featalign.validation.records import read_records
-from featalign.validation.shipped import EVIDENCE, RECORDS, SHORT
+from featalign.study.bootstrap import BootstrapInterval
+from featalign.study.findings import BASELINES, Finding, Findings, collect_findings
+from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.records import read_records
+from featalign.study.shipped import EVIDENCE, RECORDS, SHORT
+from featalign.views.study import save_figures
 
 HERE = Path(__file__).parent
 

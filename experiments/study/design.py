@@ -22,8 +22,8 @@ from experiments.third_party import sources as third_party
 from experiments.zoo.recipes import RECIPES as ZOO_RECIPES
 from featalign.sources import catalogue
 from featalign.sources.zoo import zoo_names
-from featalign.validation.records import read_records
-from featalign.validation.shipped import RECORDS
+from featalign.study.records import read_records
+from featalign.study.shipped import RECORDS
 
 HERE = Path(__file__).parent
 SEED = 1

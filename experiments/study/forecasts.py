@@ -13,10 +13,10 @@ from featalign.forecasting.predictors import CAPABILITIES
 from featalign.forecasting.verdict import judge
 from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast
-from featalign.validation.bootstrap import BootstrapInterval
-from featalign.validation.calibrate import SHARES, examples_of, left_out, left_out_both, seen_as
-from featalign.validation.findings import of_source, score, score_names
-from featalign.validation.forecast_agreement import (
+from featalign.study.bootstrap import BootstrapInterval
+from featalign.study.calibrate import SHARES, examples_of, left_out, left_out_both, seen_as
+from featalign.study.findings import of_source, score, score_names
+from featalign.study.forecast_agreement import (
     Judged,
     always_helps,
     guess_of,

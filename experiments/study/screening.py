@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from featalign.forecasting.fit import Example
 from featalign.records.forecast import Forecast
 from featalign.screening import FOLDS, RUNGS
-from featalign.validation.calibrate import examples_of, left_out
+from featalign.study.calibrate import examples_of, left_out
 
 Records = Sequence[Mapping[str, Any]]
 Place = tuple[str, int]

@@ -10,7 +10,7 @@ from typing import Any
 from experiments.text import rank
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import Scorer
-from featalign.validation.records import read_records
+from featalign.study.records import read_records
 
 HERE = Path(__file__).parent
 TRAINED = "MiniLM"

@@ -12,10 +12,10 @@ from typing import Any
 from experiments.text.models import addresses
 from experiments.text.sets import NAMES, load_set, texts_of
 from featalign import api
+from featalign.study.records import append_record, read_records
 from featalign.targets.target import Target
 from featalign.training.fine_tuning import binomial
 from featalign.training.rows import measured_rows
-from featalign.validation.records import append_record, read_records
 
 RESULTS = Path(__file__).parent / "results.jsonl"
 KEY = ("target", "source")

@@ -14,7 +14,7 @@ import numpy as np
 from experiments.study.targets import unpack
 from experiments.third_party import sources
 from featalign.sources.source import Source
-from featalign.validation.records import append_record, read_records
+from featalign.study.records import append_record, read_records
 
 RESULTS = Path(__file__).parent / "check.jsonl"
 KEY = ("name", "dataset")

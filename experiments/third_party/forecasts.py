@@ -13,17 +13,17 @@ from featalign.forecasting.fit import Example
 from featalign.forecasting.verdict import judge
 from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast
-from featalign.validation import shipped
-from featalign.validation.calibrate import (
+from featalign.study import shipped
+from featalign.study.calibrate import (
     examples_of,
     forecasts_without,
     left_out_outside,
     outside_of,
     seen_as,
 )
-from featalign.validation.forecast_agreement import always_helps, guesses_by, judge_guesses
-from featalign.validation.gathering import EVIDENCE_KEY
-from featalign.validation.records import read_records
+from featalign.study.forecast_agreement import always_helps, guesses_by, judge_guesses
+from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.records import read_records
 
 HERE = Path(__file__).parent
 RECORDS, EVIDENCE, FIGURE = HERE / "records.jsonl", HERE / "evidence.jsonl", HERE / "forecasts.png"

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from experiments.third_party import check, forecasts, rank, sources
-from featalign.validation.records import read_records
+from featalign.study.records import read_records
 
 HERE = Path(__file__).parent
 

@@ -13,8 +13,8 @@ from experiments.study.targets import unpack
 from experiments.third_party import sources
 from featalign import api
 from featalign.sources.source import Source
+from featalign.study.records import append_record, read_records
 from featalign.targets.target import Target
-from featalign.validation.records import append_record, read_records
 
 RESULTS = Path(__file__).parent / "rank.jsonl"
 KEY = ("source", "target", "rows", "seed")

@@ -29,7 +29,7 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
             )
         )
         return
-    from featalign.reporting.cache_table import cache_table
+    from featalign.views.cache_table import cache_table
 
     console().print(cache_table(found, store_at(cache).root))
 

@@ -42,8 +42,8 @@ def demo(
 ) -> None:
     """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""
     from featalign import api
-    from featalign.reporting.tables import print_ranking
     from featalign.training.rows import hold_out
+    from featalign.views.tables import print_ranking
 
     keep_compiled()
     try:
@@ -63,8 +63,8 @@ def demo(
         f"{', '.join(str(output / name) for name in PICTURES)}"
     )
     if check:
-        from featalign.reporting.forecasts import checked_table
-        from featalign.validation.check import check_row
+        from featalign.study.check import check_row
+        from featalign.views.forecasts import checked_table
 
         console().print(
             checked_table(
@@ -86,8 +86,8 @@ def _is_shown(ranking: "Ranking", folder: Path) -> bool:
 
 
 def _draw(ranking: "Ranking", folder: Path) -> None:
-    from featalign.reporting.figures import ranking_figure, save_figure
-    from featalign.reporting.forecasts import gain_figure
+    from featalign.views.figures import ranking_figure, save_figure
+    from featalign.views.forecasts import gain_figure
 
     figures = ranking_figure(ranking), gain_figure(ranking)
     for figure, name in zip(figures, PICTURES, strict=True):

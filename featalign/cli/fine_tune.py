@@ -119,7 +119,7 @@ def fine_tune(
     if as_json:
         print(json.dumps([result.to_record() for result in results], indent=1))
     elif results:
-        from featalign.reporting.tables import fine_tuned_table
+        from featalign.views.tables import fine_tuned_table
 
         console().print(fine_tuned_table(results))
     if interrupted:

@@ -65,7 +65,7 @@ def rank(
 
     keep_compiled()
     if figure is not None or gain_figure is not None:
-        from featalign.reporting.figures import check_figure_path
+        from featalign.views.figures import check_figure_path
 
         for path in (figure, gain_figure):
             if path is not None:
@@ -84,7 +84,7 @@ def rank(
         calibration=calibration,
     )
     if figure is not None or gain_figure is not None:
-        from featalign.reporting import figures, forecasts
+        from featalign.views import figures, forecasts
 
         if figure is not None:
             figures.save_figure(figures.ranking_figure(ranking), figure)
@@ -98,7 +98,7 @@ def rank(
     if as_json:
         print(ranking.to_json())
     else:
-        from featalign.reporting.tables import print_ranking
+        from featalign.views.tables import print_ranking
 
         print_ranking(ranking, console())
     if ranking.failures:

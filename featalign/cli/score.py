@@ -46,6 +46,6 @@ def score(
             )
         )
         return
-    from featalign.reporting.tables import scores_table
+    from featalign.views.tables import scores_table
 
     console().print(scores_table(results))

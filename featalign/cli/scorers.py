@@ -5,7 +5,7 @@ from featalign.cli.context import console
 
 def scorers() -> None:
     """List all scorers and what they say."""
-    from featalign.reporting.tables import scorers_table
     from featalign.scorers.registry import SCORERS
+    from featalign.views.tables import scorers_table
 
     console().print(scorers_table(SCORERS))

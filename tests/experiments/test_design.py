@@ -11,7 +11,7 @@ from experiments.study.derived import TARGETS, Derived, derive
 from experiments.study.networks.recipes import RECIPES
 from experiments.zoo.datasets import load_arrays
 from experiments.zoo.recipes import Recipe
-from featalign.validation.design import read_design
+from featalign.study.design import read_design
 from tests.shared import needs_shared
 
 GRID = tomllib.loads((design.HERE / "design.toml").read_text())

@@ -28,7 +28,7 @@ from experiments.features_are_fate.study import BEFORE_AND_AFTER, compare_with_s
 from experiments.zoo.datasets import load_arrays
 from experiments.zoo.recipes import Recipe
 from featalign.distances.registry import DISTANCES
-from featalign.validation.ground_truth import ground_truth
+from featalign.study.ground_truth import ground_truth
 from tests.shared import SHARED, needs_shared
 
 pytestmark = pytest.mark.slow

@@ -7,7 +7,7 @@ import pytest
 
 from experiments.text import models, page, rank, sets
 from featalign import api
-from featalign.validation.records import read_records
+from featalign.study.records import read_records
 
 pytestmark = pytest.mark.slow
 

@@ -79,7 +79,7 @@ def test_texts():
 def test_what_does_not_fit_is_shown_with_the_row(tmp_path, capsys):
     from rich.console import Console
 
-    from featalign.reporting.tables import print_ranking
+    from featalign.views.tables import print_ranking
 
     source = Source(
         "mine",

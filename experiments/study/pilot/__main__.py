@@ -13,10 +13,10 @@ missing, where FOLDER is featalign/forecasting/calibration:
 from pathlib import Path
 
 from experiments.study.pilot.report import write_report
-from featalign.validation.gathering import EVIDENCE_KEY
-from featalign.validation.grid import read_grid
-from featalign.validation.records import read_records
-from featalign.validation.shipped import EVIDENCE, RECORDS
+from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.grid import read_grid
+from featalign.study.records import read_records
+from featalign.study.shipped import EVIDENCE, RECORDS
 
 HERE = Path(__file__).parent
 

@@ -8,9 +8,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from featalign.errors import FeatalignError
-from featalign.validation.agreement import ranking_agreement, sign_agreement
-from featalign.validation.grid import Grid
-from featalign.validation.ground_truth import Pair, ground_truth
+from featalign.study.agreement import ranking_agreement, sign_agreement
+from featalign.study.grid import Grid
+from featalign.study.ground_truth import Pair, ground_truth
 
 Evidence = Mapping[str, Any]
 SHOWN = (

@@ -28,10 +28,10 @@ def fit(
 ) -> None:
     """Calibrate forecasts on really trained arms, for `rank --calibration`."""
     from featalign.forecasting.calibration import MIN_GROUPS
-    from featalign.validation.calibrate import calibrate_on, examples_of, left_out
-    from featalign.validation.forecast_agreement import guess_of, judge_guesses
-    from featalign.validation.gathering import EVIDENCE_KEY
-    from featalign.validation.records import read_records
+    from featalign.study.calibrate import calibrate_on, examples_of, left_out
+    from featalign.study.forecast_agreement import guess_of, judge_guesses
+    from featalign.study.gathering import EVIDENCE_KEY
+    from featalign.study.records import read_records
 
     for path in (records, evidence, *([] if short is None else [short]), *(outside or ())):
         if not path.exists():

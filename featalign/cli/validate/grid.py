@@ -22,8 +22,8 @@ def run(
 
     Stop it at any moment, run it in several processes.
     """
-    from featalign.validation.grid import read_grid
-    from featalign.validation.study import run_study
+    from featalign.study.grid import read_grid
+    from featalign.study.run import run_study
 
     keep_compiled()
     stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
@@ -51,7 +51,7 @@ def evidence(
     That is the scores of source and twins, and tangent accuracies. Several processes may do it at
     once.
     """
-    from featalign.validation.gathering import run_evidence
+    from featalign.study.gathering import run_evidence
 
     into = path or grid.with_name("evidence.jsonl")
     added = _gathered(run_evidence, grid, into, cache)
@@ -70,7 +70,7 @@ def short(
 
     A short run is half a training, looked at on the way. Several processes may do it at once.
     """
-    from featalign.validation.gathering import run_short
+    from featalign.study.gathering import run_short
 
     into = path or grid.with_name("short.jsonl")
     added = _gathered(run_short, grid, into, cache)
@@ -79,7 +79,7 @@ def short(
 
 def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | None) -> int:
     """How much was added of what is known of the pairs of a grid."""
-    from featalign.validation.grid import read_grid
+    from featalign.study.grid import read_grid
 
     keep_compiled()
     stated = read_grid(grid)

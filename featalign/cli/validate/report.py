@@ -34,7 +34,7 @@ def report(
     """
     import json
 
-    from featalign.reporting import study
+    from featalign.views import study
 
     if measured.suffix == ".csv":
         for name, given in (
@@ -47,8 +47,8 @@ def report(
                     f"{name}: expected with records alone, got it with the accuracies of "
                     f"{measured}; leave it out"
                 )
-        from featalign.validation.accuracies import read_accuracies
-        from featalign.validation.agreement_summary import summarise_agreement
+        from featalign.study.accuracies import read_accuracies
+        from featalign.study.agreement_summary import summarise_agreement
 
         summaries = summarise_agreement(read_accuracies(measured))
         if as_json:
@@ -56,9 +56,9 @@ def report(
         else:
             study.print_summaries(summaries, console())
         return
-    from featalign.validation.findings import collect_findings
-    from featalign.validation.gathering import EVIDENCE_KEY
-    from featalign.validation.records import read_records
+    from featalign.study.findings import collect_findings
+    from featalign.study.gathering import EVIDENCE_KEY
+    from featalign.study.records import read_records
 
     if not measured.exists():
         raise FeatalignError(

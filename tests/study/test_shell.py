@@ -12,8 +12,8 @@ from featalign.forecasting.predictors import Situation
 from featalign.records.evidence import Evidence
 from tests.forecasting.examples import world
 from tests.shared import SHARED, needs_shared
-from tests.validation.examples import evidence_of, records_of, short_records_of
-from tests.validation.test_ground_truth import evidence, study
+from tests.study.examples import evidence_of, records_of, short_records_of
+from tests.study.test_ground_truth import evidence, study
 
 TABLES = SHARED / "reference" / "tables"
 

@@ -9,8 +9,8 @@ from rich.console import Console
 from featalign.records.forecast import Decision, Forecast, Tier, Verdict
 from featalign.records.interval import Interval
 from featalign.records.ranking import Ranking, RankingRow
-from featalign.reporting.figures import save_figure
-from featalign.reporting.forecasts import MOST_LINES, forecast_table, gain_figure, print_forecasts
+from featalign.views.figures import save_figure
+from featalign.views.forecasts import MOST_LINES, forecast_table, gain_figure, print_forecasts
 
 SIZES = (50, 100, 200, 400)
 

@@ -10,9 +10,9 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from featalign.validation.agreement import gain_agreement, ranking_agreement, sign_agreement
-from featalign.validation.calibrate import left_out
-from featalign.validation.forecast_agreement import (
+from featalign.study.agreement import gain_agreement, ranking_agreement, sign_agreement
+from featalign.study.calibrate import left_out
+from featalign.study.forecast_agreement import (
     Guess,
     Judged,
     always_helps,

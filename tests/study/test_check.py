@@ -13,9 +13,9 @@ import featalign as fa
 from featalign import api
 from featalign.records.forecast import Forecast, Verdict
 from featalign.records.interval import Interval
-from featalign.reporting.forecasts import checked_table
-from featalign.validation import check
-from featalign.validation.check import RATES, TRANSFER, check_row
+from featalign.study import check
+from featalign.study.check import RATES, TRANSFER, check_row
+from featalign.views.forecasts import checked_table
 from tests.training.examples import clouds, small_source
 
 CLOUDS = fa.Target.from_arrays("clouds", *clouds(60, 0))

@@ -7,8 +7,8 @@ import pytest
 from featalign.errors import FeatalignError
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.score import ScoreResult, Status
-from featalign.reporting.figures import ranking_figure, save_figure
-from featalign.reporting.tables import format_score, print_ranking, ranking_table
+from featalign.views.figures import ranking_figure, save_figure
+from featalign.views.tables import format_score, print_ranking, ranking_table
 
 
 def row(name, scores):

@@ -12,10 +12,10 @@ from scipy.stats import t as student
 from featalign.errors import FeatalignError
 from featalign.records.evidence import Curves, Evidence
 from featalign.records.plain import to_plain
-from featalign.reporting.study import agreement_figure, gain_figure, print_findings, save_figures
-from featalign.validation.accuracies import reliability
-from featalign.validation.findings import collect_findings, of_the_same_rows, score, score_names
-from featalign.validation.ground_truth import ground_truth, reliabilities
+from featalign.study.accuracies import reliability
+from featalign.study.findings import collect_findings, of_the_same_rows, score, score_names
+from featalign.study.ground_truth import ground_truth, reliabilities
+from featalign.views.study import agreement_figure, gain_figure, print_findings, save_figures
 
 
 def record(

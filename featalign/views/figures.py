@@ -8,9 +8,9 @@ from matplotlib.figure import Figure
 
 from featalign.errors import FeatalignError
 from featalign.records.ranking import Ranking
-from featalign.reporting.names import short_names
-from featalign.reporting.tables import format_score
 from featalign.scorers.registry import select
+from featalign.views.names import short_names
+from featalign.views.tables import format_score
 
 ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 

@@ -13,12 +13,12 @@ from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import session_at
 from featalign.jobs.short import short_evidence
 from featalign.records.plain import to_plain
+from featalign.study.design import Unit
+from featalign.study.grid import Grid, fitting, grid_part, grid_source
+from featalign.study.records import KEY, read_records
+from featalign.study.run import Report, is_of, run_units
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
-from featalign.validation.design import Unit
-from featalign.validation.grid import Grid, fitting, grid_part, grid_source
-from featalign.validation.records import KEY, read_records
-from featalign.validation.study import Report, is_of, run_units
 
 EVIDENCE_VERSION = 2  # to be raised whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")

@@ -23,9 +23,9 @@ from featalign.forecasting.predictors import CAPABILITIES, Short, Situation
 from featalign.jobs.gather_evidence import REFERENCE
 from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast
-from featalign.validation.findings import of_the_same_rows
-from featalign.validation.ground_truth import ground_truth
-from featalign.validation.records import evidence_in
+from featalign.study.findings import of_the_same_rows
+from featalign.study.ground_truth import ground_truth
+from featalign.study.records import evidence_in
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.validation.design import read_design
-from featalign.validation.gathering import EVIDENCE_KEY, run_evidence, run_short
-from featalign.validation.grid import jobs, read_grid
-from featalign.validation.records import read_records
-from featalign.validation.study import run_study
+from featalign.study.design import read_design
+from featalign.study.gathering import EVIDENCE_KEY, run_evidence, run_short
+from featalign.study.grid import jobs, read_grid
+from featalign.study.records import read_records
+from featalign.study.run import run_study
 
 GRID = """
 design = "design.jsonl"

@@ -14,15 +14,15 @@ import pytest
 from scipy import stats
 
 from featalign.errors import FeatalignError
-from featalign.validation.accuracies import AccuracyTable, read_accuracies
-from featalign.validation.agreement import (
+from featalign.study.accuracies import AccuracyTable, read_accuracies
+from featalign.study.agreement import (
     MEASURES,
     gain_agreement,
     ranking_agreement,
     sign_agreement,
 )
-from featalign.validation.agreement_summary import STATIC_LIST, static_list, summarise_agreement
-from featalign.validation.bootstrap import bootstrap_interval
+from featalign.study.agreement_summary import STATIC_LIST, static_list, summarise_agreement
+from featalign.study.bootstrap import bootstrap_interval
 from tests.shared import SHARED
 
 TABLES = SHARED / "reference" / "tables"

@@ -8,9 +8,9 @@ from rich.table import Table
 
 from featalign.records.ranking import Ranking
 from featalign.records.score import ScoreResult, Status
-from featalign.reporting.forecasts import print_forecasts
-from featalign.reporting.names import short_name, short_names
 from featalign.scorers.scorer import Scorer
+from featalign.views.forecasts import print_forecasts
+from featalign.views.names import short_name, short_names
 
 if TYPE_CHECKING:
     from featalign.training.fine_tuning import FineTuned

@@ -13,10 +13,10 @@ import pytest
 
 from featalign.errors import FeatalignError
 from featalign.sources.source import Source
-from featalign.validation.gathering import EVIDENCE_KEY, run_evidence
-from featalign.validation.grid import jobs, read_grid
-from featalign.validation.records import KEY, evidence_in, read_records
-from featalign.validation.study import run_study
+from featalign.study.gathering import EVIDENCE_KEY, run_evidence
+from featalign.study.grid import jobs, read_grid
+from featalign.study.records import KEY, evidence_in, read_records
+from featalign.study.run import run_study
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]
@@ -166,20 +166,20 @@ def means() -> Source:
 def test_probes_of_a_black_box_are_records_too(grid, tmp_path, monkeypatch):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
     text = GRID.replace(
-        '"zoo/resnet_digits", "zoo/resnet_aerial"', '"py:tests.validation.test_study:means"'
+        '"zoo/resnet_digits", "zoo/resnet_aerial"', '"py:tests.study.test_run:means"'
     ).replace("[30, 60]", "[30]")
     grid.write_text(text)
     assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 2 * 3
     records = read_records(tmp_path / "records.jsonl")
     assert {(each["source"], each["arm"], each["num_test"]) for each in records} == {
-        ("py:tests.validation.test_study:means", "probe", 40)
+        ("py:tests.study.test_run:means", "probe", 40)
     }
     assert run_study(read_grid(grid), tmp_path / "records.jsonl") == 0
     grid.write_text(text.replace('["probe"]', '["scratch", "probe", "full"]'))
     assert {arm for _, pairs in jobs(read_grid(grid)) for _, arm in pairs} == {"probe"}
     np.savez(tmp_path / "features.npz", features=np.ones((80, 3)))
     grid.write_text(
-        text.replace("py:tests.validation.test_study:means", f"npz:{tmp_path / 'features.npz'}")
+        text.replace("py:tests.study.test_run:means", f"npz:{tmp_path / 'features.npz'}")
     )
     with pytest.raises(
         FeatalignError,

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from featalign.errors import FeatalignError
-from featalign.validation.agreement import MEASURES
-from featalign.validation.agreement_summary import ScoreSummary
-from featalign.validation.bootstrap import BootstrapInterval
-from featalign.validation.findings import BASELINES, Finding, Findings, without_nan
+from featalign.study.agreement import MEASURES
+from featalign.study.agreement_summary import ScoreSummary
+from featalign.study.bootstrap import BootstrapInterval
+from featalign.study.findings import BASELINES, Finding, Findings, without_nan
 
 SHOWN = (
     "weighted_tau",

@@ -16,12 +16,12 @@ from featalign.errors import FeatalignError
 from featalign.records.evidence import Evidence
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
-from featalign.validation.accuracies import Reliability
-from featalign.validation.agreement import sign_agreement
-from featalign.validation.agreement_summary import STATIC_LIST, ScoreSummary, summarise_agreement
-from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
-from featalign.validation.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
-from featalign.validation.records import evidence_in
+from featalign.study.accuracies import Reliability
+from featalign.study.agreement import sign_agreement
+from featalign.study.agreement_summary import STATIC_LIST, ScoreSummary, summarise_agreement
+from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
+from featalign.study.ground_truth import Pair, accuracy_table, ground_truth, reliabilities
+from featalign.study.records import evidence_in
 
 LESS_TWIN = "less twin"
 SMALLER_IS_BETTER = frozenset(scorer.name for scorer in SCORERS if scorer.larger_is_better is False)

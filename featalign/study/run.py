@@ -14,14 +14,14 @@ import numpy as np
 from featalign.jobs.frozen import on_features
 from featalign.jobs.given import session_at
 from featalign.sources.source import Differentiable, Source
+from featalign.study.design import Unit
+from featalign.study.grid import Grid, grid_part, grid_source, jobs
+from featalign.study.records import KEY, Claims, append_record, read_records
 from featalign.targets.target import Target
 from featalign.training.arms import Arm, Request, check_arm
 from featalign.training.fine_tuning import FineTuned, Tuning, run_arms
 from featalign.training.rows import split_rows
 from featalign.training.setting import Setting
-from featalign.validation.design import Unit
-from featalign.validation.grid import Grid, grid_part, grid_source, jobs
-from featalign.validation.records import KEY, Claims, append_record, read_records
 
 Report = Callable[[str, int, int], None]
 TRAINING_VERSIONS: Mapping[

@@ -7,8 +7,8 @@ import pytest
 from scipy import stats
 
 from featalign.errors import FeatalignError
-from featalign.validation.accuracies import Setting, read_accuracies, reliability
-from featalign.validation.agreement import ranking_agreement
+from featalign.study.accuracies import Setting, read_accuracies, reliability
+from featalign.study.agreement import ranking_agreement
 
 
 def write(folder, text, encoding="utf-8"):

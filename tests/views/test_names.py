@@ -1,6 +1,6 @@
 """Addresses in narrow columns."""
 
-from featalign.reporting.names import WIDTH, short_name, short_names
+from featalign.views.names import WIDTH, short_name, short_names
 
 
 def test_a_long_address_keeps_both_ends_and_a_short_revision():

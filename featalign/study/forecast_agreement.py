@@ -9,8 +9,8 @@ import numpy as np
 from featalign.forecasting.calibration import fit_line
 from featalign.forecasting.fit import Example
 from featalign.records.forecast import Forecast
-from featalign.validation.agreement import gain_agreement, ranking_agreement, sign_agreement
-from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
+from featalign.study.agreement import gain_agreement, ranking_agreement, sign_agreement
+from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
 
 RESAMPLES = 200
 

@@ -11,12 +11,12 @@ from typing import Any
 from featalign.errors import FeatalignError
 from featalign.sources import catalogue
 from featalign.sources.source import Source
+from featalign.study.design import Unit, read_design
 from featalign.targets.loaders import load_target
 from featalign.targets.target import Target
 from featalign.training.arms import ARMS, Arm
 from featalign.training.rows import hold_out
 from featalign.training.setting import Setting, check_setting, training_steps
-from featalign.validation.design import Unit, read_design
 
 ROWS_A_CLASS = 2
 

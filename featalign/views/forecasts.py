@@ -10,10 +10,10 @@ from rich.table import Table
 from featalign.records.forecast import Forecast
 from featalign.records.interval import Interval
 from featalign.records.ranking import Ranking, RankingRow, gain_in_points
-from featalign.reporting.names import short_name, short_names
+from featalign.views.names import short_name, short_names
 
 if TYPE_CHECKING:
-    from featalign.validation.check import Checked
+    from featalign.study.check import Checked
 
 MOST_LINES = 8  # of a picture, so that bands can be told apart
 TIERS = {"cache": "from the cache", "short": "with short runs"}

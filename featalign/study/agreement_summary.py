@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from featalign.validation.accuracies import AccuracyTable, Setting
-from featalign.validation.agreement import MEASURES, RankingAgreement, ranking_agreement
-from featalign.validation.bootstrap import BootstrapInterval, bootstrap_interval
+from featalign.study.accuracies import AccuracyTable, Setting
+from featalign.study.agreement import MEASURES, RankingAgreement, ranking_agreement
+from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
 
 STATIC_LIST = "static list"
 

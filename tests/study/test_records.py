@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.validation.records import Claims, append_record, read_records
+from featalign.study.records import Claims, append_record, read_records
 
 
 def record(number, arm="full"):

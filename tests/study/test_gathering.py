@@ -5,12 +5,12 @@ import json
 import numpy as np
 import pytest
 
+from featalign.study import gathering
+from featalign.study.gathering import run_short
+from featalign.study.grid import read_grid
+from featalign.study.records import read_records
 from featalign.training import jax_trainer
 from featalign.training.short import ShortRun, run_steps, short_steps
-from featalign.validation import gathering
-from featalign.validation.gathering import run_short
-from featalign.validation.grid import read_grid
-from featalign.validation.records import read_records
 
 GRID = """
 sources = ["zoo/resnet_digits", "zoo/resnet_aerial"]

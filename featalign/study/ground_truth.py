@@ -13,8 +13,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from featalign.errors import FeatalignError
+from featalign.study.accuracies import AccuracyTable, Reliability, reliability
 from featalign.training.measures import unpack_hits
-from featalign.validation.accuracies import AccuracyTable, Reliability, reliability
 
 BEST = "best"  # for each seed the arm with the best validation accuracy
 LEVEL = 0.9

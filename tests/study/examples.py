@@ -9,7 +9,7 @@ from typing import Any
 
 from featalign.forecasting.fit import Example
 from featalign.records.plain import to_plain
-from tests.validation.test_ground_truth import record
+from tests.study.test_ground_truth import record
 
 WHOLE = 300  # steps of one training
 

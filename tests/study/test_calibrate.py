@@ -10,7 +10,7 @@ from featalign.forecasting.calibration import read_calibration
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import CAPABILITIES
 from featalign.records.evidence import capability_of
-from featalign.validation.calibrate import (
+from featalign.study.calibrate import (
     calibrate,
     calibrate_on,
     examples_of,
@@ -22,7 +22,7 @@ from featalign.validation.calibrate import (
     short_of,
 )
 from tests.forecasting.examples import REFERENCE, lacking, world
-from tests.validation.examples import evidence_of, records_of, short_records_of
+from tests.study.examples import evidence_of, records_of, short_records_of
 
 WORLD = world(targets=4, sources=3, sizes=(100, 400), share=0.3)
 PLAIN = [replace(each, short=None) for each in WORLD]
