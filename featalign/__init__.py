@@ -9,19 +9,19 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featalign.api import embed, fine_tune, load_source, load_target, rank, score, screen
     from featalign.errors import FeatalignError
+    from featalign.records.fine_tuned import FineTuned
     from featalign.records.forecast import Forecast
     from featalign.records.interval import Interval
     from featalign.records.ranking import Ranking, RankingRow
     from featalign.records.score import ScoreResult, Status
+    from featalign.records.screening import Screening
     from featalign.scorers.cka import cka_between
     from featalign.scorers.spectral_alignment import spectral_curve
-    from featalign.screening import Screening
     from featalign.sources.flax_modules import flax_source
     from featalign.sources.gradients import gradient_source
     from featalign.sources.preprocessing import ImagePreprocessing
     from featalign.sources.source import Pretraining, Source
     from featalign.targets.target import Target
-    from featalign.training.fine_tuning import FineTuned
 
 __version__ = "0.1.0"
 
@@ -29,7 +29,7 @@ __version__ = "0.1.0"
 # jax
 _HOMES = {
     "FeatalignError": "featalign.errors",
-    "FineTuned": "featalign.training.fine_tuning",
+    "FineTuned": "featalign.records.fine_tuned",
     "Forecast": "featalign.records.forecast",
     "ImagePreprocessing": "featalign.sources.preprocessing",
     "Interval": "featalign.records.interval",
@@ -37,7 +37,7 @@ _HOMES = {
     "Ranking": "featalign.records.ranking",
     "RankingRow": "featalign.records.ranking",
     "ScoreResult": "featalign.records.score",
-    "Screening": "featalign.screening",
+    "Screening": "featalign.records.screening",
     "Source": "featalign.sources.source",
     "Status": "featalign.records.score",
     "Target": "featalign.targets.target",

@@ -33,11 +33,10 @@ from featalign.targets import loaders
 from featalign.targets.target import Target
 
 if TYPE_CHECKING:
+    from featalign.records.fine_tuned import Arm, FineTuned
     from featalign.records.request import Effort
-    from featalign.screening import Screening
-    from featalign.training.arms import Arm
-    from featalign.training.fine_tuning import FineTuned
-    from featalign.training.setting import Optimiser
+    from featalign.records.screening import Screening
+    from featalign.records.setting import Optimiser
 
 SHARE = 0.2  # of a training in each short run: see experiments/study
 LEARNING_RATES = (3e-4, 1e-3, 3e-3)
@@ -360,7 +359,8 @@ def fine_tune(
     True
     """
     from featalign.jobs.train import Train, train
-    from featalign.training.setting import Setting, check_setting
+    from featalign.records.setting import Setting
+    from featalign.training.setting import check_setting
 
     setting = Setting(
         learning_rate=0.0,

@@ -5,12 +5,11 @@ It goes by the forecast and, with a budget, by real short runs of those that are
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
 
 from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.predictors import size_of
 from featalign.records.ranking import Ranking, RankingRow
+from featalign.records.screening import Dropped, Screening
 
 DOMINATED = (
     0.95  # probability of being worse than the last of those to keep from which a source is dropped
@@ -18,61 +17,6 @@ DOMINATED = (
 HURTS = 0.9  # probability of a loss from which short runs are not worth their price
 RUNGS = (0.1, 0.2, 0.3, 0.5)  # lengths of short runs, as parts of one training
 FOLDS = 2  # networks of a short run
-
-
-@dataclass(frozen=True)
-class Dropped:
-    """A source that is not worth training, and why.
-
-    It says how many trainings had been spent when the source was dropped.
-    """
-
-    source: str
-    reason: str
-    spent: float
-
-
-@dataclass(frozen=True)
-class Screening:
-    """What is left of the candidates.
-
-    `spent` counts trainings: what one learning rate of one arm costs in full, runs from scratch
-    included.
-
-    `ranking` is the last one, of the sources that short runs were made of, or the first one without
-    a budget.
-    """
-
-    kept: tuple[str, ...]
-    dropped: tuple[Dropped, ...]
-    spent: float
-    budget: float | None
-    ranking: Ranking
-
-    def to_record(self) -> dict[str, Any]:
-        """As plain data."""
-        dropped = [asdict(each) for each in self.dropped]
-        return {
-            "kept": list(self.kept),
-            "dropped": dropped,
-            "spent": self.spent,
-            "budget": self.budget,
-            "rows": self.ranking.to_records(),
-        }
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.ranking.target}: {len(self.kept)} kept, {len(self.dropped)} dropped, "
-            f"{self.spent:.2f} trainings spent"
-        ]
-        for source in self.kept:
-            row = next((row for row in self.ranking.rows if row.source == source), None)
-            lines.append(
-                f"  keep {source}"
-                + (f": {row.reasons[0]}" if row is not None and row.reasons else "")
-            )
-        lines += [f"  drop {each.source}: {each.reason}" for each in self.dropped]
-        return "\n".join(lines)
 
 
 def screen_by(
@@ -95,61 +39,60 @@ def screen_by(
     of sources that are all expected to lose, none need be trained, and the reasons say so.
     """
     first = ranking = rank(sources, None)
-    dropped = [
-        Dropped(source, f"could not be scored: {reason}", 0.0)
-        for source, reason in first.failures.items()
-    ]
     spent = 0.0
+    dropped: list[Dropped] = []
+
+    def drop(source: str, reason: str) -> None:
+        dropped.append(Dropped(source=source, reason=reason, spent=spent))
+
+    for source, reason in first.failures.items():
+        drop(source, f"could not be scored: {reason}")
     left, gone = undominated(first, keep, calibration)
-    dropped += [Dropped(name, reason, 0.0) for name, reason in gone]
-    for place, share in enumerate(RUNGS if budget is not None else ()):
-        assert budget is not None
-        runnable = [
-            name
-            for name in left
-            if _row(first, name).forecasts
-            and _row(first, name).forecasts[0].capability == "gradients"
-        ]
+    for source, reason in gone:
+        drop(source, reason)
+    trainable = {
+        row.source
+        for row in first.rows
+        if row.forecasts and row.forecasts[0].capability == "gradients"
+    }
+    for share in RUNGS if budget is not None else ():
+        runnable = trainable.intersection(left)
         cost = FOLDS * share * 2 * len(runnable)  # from the source and from scratch
-        if len(left) <= keep or not runnable or spent + cost > budget + 1e-9:
+        if len(left) <= keep or not runnable or spent + cost > (budget or 0) + 1e-9:
             break
-        ranking, spent = rank(left, share), min(spent + cost, budget)
-        order = [row.source for row in ranking.rows]
-        wanted = max(keep, math.ceil(len(left) / 2)) if place + 1 < len(RUNGS) else keep
-        for name in [name for name in left if name in ranking.failures]:
-            left.remove(name)
-            dropped.append(
-                Dropped(
-                    name,
-                    f"its short runs of {share:.0%} of a training failed: {ranking.failures[name]}",
-                    spent,
-                )
-            )
-        for row in reversed(ranking.rows):  # the worst first: where all lose, the best are kept
-            loss = row.negative_transfer_probability
-            if loss is not None and loss >= HURTS and len(left) > keep:
-                left.remove(row.source)
-                dropped.append(
-                    Dropped(
-                        row.source,
-                        f"short runs of {share:.0%} of a training show a loss against scratch "
-                        f"({loss:.0%} sure)",
-                        spent,
-                    )
-                )
-        for name in [name for name in order if name in left][wanted:]:
-            left.remove(name)
-            dropped.append(
-                Dropped(
-                    name, f"in the worse half after short runs of {share:.0%} of a training", spent
-                )
-            )
+        ranking, spent = rank(left, share), min(spent + cost, budget or 0)
+        wanted = keep if share == RUNGS[-1] else max(keep, math.ceil(len(left) / 2))
+        worst = _worst(ranking, left, keep, wanted, share)
+        for source, reason in worst.items():
+            drop(source, reason)
+        left = [source for source in left if source not in worst]
     order = [row.source for row in ranking.rows if row.source in left]
-    dropped += [
-        Dropped(name, f"not among the best {keep}: place {place} by the forecast", spent)
-        for place, name in enumerate(order[keep:], keep + 1)
-    ]
-    return Screening(tuple(order[:keep]), tuple(dropped), spent, budget, ranking)
+    for place, source in enumerate(order[keep:], keep + 1):
+        drop(source, f"not among the best {keep}: place {place} by the forecast")
+    return Screening(
+        kept=tuple(order[:keep]),
+        dropped=tuple(dropped),
+        spent=spent,
+        budget=budget,
+        ranking=ranking,
+    )
+
+
+def _worst(
+    ranking: Ranking, left: Sequence[str], keep: int, wanted: int, share: float
+) -> dict[str, str]:
+    """The sources that go after short runs, each with the reason, in the order in which they go."""
+    runs = f"short runs of {share:.0%} of a training"
+    failed = [source for source in left if source in ranking.failures]
+    gone = {source: f"its {runs} failed: {ranking.failures[source]}" for source in failed}
+    for row in reversed(ranking.rows):  # the worst first: where all lose, the best are kept
+        loss = row.negative_transfer_probability
+        if loss is not None and loss >= HURTS and len(left) - len(gone) > keep:
+            gone[row.source] = f"{runs} show a loss against scratch ({loss:.0%} sure)"
+    order = [row.source for row in ranking.rows if row.source not in gone]
+    for source in order[wanted:]:
+        gone[source] = f"in the worse half after {runs}"
+    return gone
 
 
 def undominated(

@@ -313,7 +313,8 @@ def features(tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
-    status, out, err = run("rank", *features, "--gain-figure", tmp_path / "gain.png")
+    pictures = ("--gain-figure", tmp_path / "gain.png", "--forecast-figure", tmp_path / "both.png")
+    status, out, err = run("rank", *features, *pictures)
     assert (status, err) == (0, "")
     good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
     assert any(
@@ -325,8 +326,9 @@ def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     assert "because" in out
     assert "expected gain over scratch" in out
     assert "only 80 rows" in out
-    with Image.open(tmp_path / "gain.png") as picture:
-        assert picture.width > 500
+    for path in pictures[1::2]:
+        with Image.open(path) as picture:
+            assert picture.width > 500
     status, out, _ = run("rank", *features, "--json")
     best, last = json.loads(out)["rows"]
     assert "good" in best["source"]
@@ -387,6 +389,11 @@ def test_screen_in_words_and_as_json(run, features):
             "rank",
             ("--scorers", "knn", "--gain-figure", "gain.png"),
             "gain_figure: expected a forecast, there is none",
+        ),
+        (
+            "rank",
+            ("--scorers", "knn", "--forecast-figure", "both.png"),
+            "forecast_figure: expected a forecast, there is none",
         ),
         ("screen", ("--keep", "0"), "keep: expected a whole number of at least 1, got 0"),
         (
@@ -460,7 +467,7 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     assert trained == [(name, name, 300, True) for name in (order[0], order[-1])]
     assert all(name in out for name in order)
     assert "forecast and result" in out
-    pictures = [tmp_path / "demo" / name for name in ("ranking.png", "gain.png")]
+    pictures = [tmp_path / "demo" / name for name in ("forecast.png", "ranking.png", "gain.png")]
     assert all(path.stat().st_size > 10_000 for path in pictures)
 
     monkeypatch.setattr("featalign.jobs.answers.computed", lambda *given: pytest.fail("computed"))

@@ -39,9 +39,9 @@ def row_of(
     found = Forecast(
         tier=tier,
         capability=capability,
-        accuracy=Interval(accuracy, 0, 1, 0.9),
-        scratch_accuracy=Interval(0.5, 0.4, 0.6, 0.9),
-        gain=Interval(accuracy - 0.5, accuracy - 0.6, accuracy - 0.4, 0.9),
+        accuracy=Interval(value=accuracy, low=0, high=1, level=0.9),
+        scratch_accuracy=Interval(value=0.5, low=0.4, high=0.6, level=0.9),
+        gain=Interval(value=accuracy - 0.5, low=accuracy - 0.6, high=accuracy - 0.4, level=0.9),
         negative_transfer_probability=loss,
     )
     judged = Verdict(decision="fine-tune", reasons=(f"reason of {name}",))

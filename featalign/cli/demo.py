@@ -25,7 +25,7 @@ DEMO_SCORERS = (
     "dead_fraction",
     "hoyer",
 )
-RECORD, PICTURES = "ranking.json", ("ranking.png", "gain.png")
+RECORD, PICTURES = "ranking.json", ("forecast.png", "ranking.png", "gain.png")
 
 
 def demo(
@@ -87,8 +87,9 @@ def _is_shown(ranking: "Ranking", folder: Path) -> bool:
 
 def _draw(ranking: "Ranking", folder: Path) -> None:
     from featalign.views.figures import ranking_figure, save_figure
+    from featalign.views.forecast_figure import forecast_figure
     from featalign.views.forecasts import gain_figure
 
-    figures = ranking_figure(ranking), gain_figure(ranking)
+    figures = forecast_figure(ranking), ranking_figure(ranking), gain_figure(ranking)
     for figure, name in zip(figures, PICTURES, strict=True):
         save_figure(figure, folder / name)

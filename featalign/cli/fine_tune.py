@@ -72,8 +72,8 @@ def fine_tune(
     import json
 
     from featalign import api
+    from featalign.records.setting import Optimiser
     from featalign.training.arms import check_arm
-    from featalign.training.setting import Optimiser
 
     keep_compiled()
     data, loaded = (

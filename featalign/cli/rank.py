@@ -1,8 +1,9 @@
 """featalign rank: sources in the order of what they promise on a target."""
 
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -24,6 +25,9 @@ from featalign.cli.options import (
     names,
 )
 from featalign.errors import FeatalignError
+
+if TYPE_CHECKING:
+    from featalign.records.ranking import Ranking
 
 
 def rank(
@@ -52,6 +56,10 @@ def rank(
         Path | None,
         typer.Option(help="Also write a picture of all scores, for example ranking.png."),
     ] = None,
+    forecast_figure: Annotated[
+        Path | None,
+        typer.Option(help="Also write a picture of both arms and the gain of each source."),
+    ] = None,
     gain_figure: Annotated[
         Path | None,
         typer.Option(help="Also write a picture of the expected gain against the number of rows."),
@@ -64,12 +72,13 @@ def rank(
     from featalign import api
 
     keep_compiled()
-    if figure is not None or gain_figure is not None:
+    pictures = {"figure": figure, "forecast_figure": forecast_figure, "gain_figure": gain_figure}
+    wanted = {name: path for name, path in pictures.items() if path is not None}
+    if wanted:
         from featalign.views.figures import check_figure_path
 
-        for path in (figure, gain_figure):
-            if path is not None:
-                check_figure_path(path)
+        for path in wanted.values():
+            check_figure_path(path)
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     ranking = api.rank(
         source,
@@ -83,18 +92,8 @@ def rank(
         share=api.SHARE if share is None else share,
         calibration=calibration,
     )
-    if figure is not None or gain_figure is not None:
-        from featalign.views import figures, forecasts
-
-        if figure is not None:
-            figures.save_figure(figures.ranking_figure(ranking), figure)
-        if gain_figure is not None:
-            if not any(row.forecasts for row in ranking.rows):
-                raise FeatalignError(
-                    "gain_figure: expected a forecast, there is none without classes or with named "
-                    "scorers; leave it out"
-                )
-            figures.save_figure(forecasts.gain_figure(ranking), gain_figure)
+    if wanted:
+        _save_pictures(ranking, wanted)
     if as_json:
         print(ranking.to_json())
     else:
@@ -106,3 +105,21 @@ def rank(
             for name, reason in ranking.failures.items():
                 print(f"featalign: {name}: {reason}", file=sys.stderr)
         raise typer.Exit(1)
+
+
+def _save_pictures(ranking: "Ranking", wanted: Mapping[str, Path]) -> None:
+    from featalign.views.figures import ranking_figure, save_figure
+    from featalign.views.forecast_figure import forecast_figure
+    from featalign.views.forecasts import gain_figure
+
+    if "figure" in wanted:
+        save_figure(ranking_figure(ranking), wanted["figure"])
+    for name, draw in (("forecast_figure", forecast_figure), ("gain_figure", gain_figure)):
+        if name not in wanted:
+            continue
+        if not any(row.forecasts for row in ranking.rows):
+            raise FeatalignError(
+                f"{name}: expected a forecast, there is none without classes or with named "
+                "scorers; leave it out"
+            )
+        save_figure(draw(ranking), wanted[name])

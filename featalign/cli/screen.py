@@ -35,14 +35,12 @@ def screen(
     as_json: AsJson = False,
 ) -> None:
     """Which sources are worth training: at most --keep of them, and why the others are not."""
-    import json
-
     from featalign import api
 
     keep_compiled()
     data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:
-        print(json.dumps(found.to_record(), indent=1, allow_nan=False))
+        print(found.to_json())
     else:
         print(found)

@@ -67,7 +67,7 @@ class Line:
         left out).
         """
         half = self.half_width(size, level=level)
-        return Interval(value, value - half, value + half, level)
+        return Interval(value=value, low=value - half, high=value + half, level=level)
 
     def half_width(self, size: float = 0.0, *, level: float = LEVEL) -> float:
         """Half the width of the interval."""

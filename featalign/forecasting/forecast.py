@@ -112,7 +112,8 @@ def _at(
         (gain.high - gain.low) / 2,
         (found := line.interval(0.0, abs(math.log(share)))).high - found.value,
     )
-    return _within(Interval(value, value - half, value + half, LEVEL), -1.0, 1.0)
+    around = Interval(value=value, low=value - half, high=value + half, level=LEVEL)
+    return _within(around, -1.0, 1.0)
 
 
 def _catches_up(line: Line, evidence: Evidence, situation: Situation, gain: float) -> int | None:
@@ -140,5 +141,9 @@ def _share(value: float) -> float:
 
 
 def _within(interval: Interval, low: float, high: float) -> Interval:
-    cut = [min(max(end, low), high) for end in (interval.value, interval.low, interval.high)]
-    return Interval(cut[0], cut[1], cut[2], interval.level)
+    return Interval(
+        value=min(max(interval.value, low), high),
+        low=min(max(interval.low, low), high),
+        high=min(max(interval.high, low), high),
+        level=interval.level,
+    )

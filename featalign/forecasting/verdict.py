@@ -3,7 +3,7 @@
 from featalign.forecasting.predictors import ADVANTAGE
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Decision, Forecast, Verdict
-from featalign.records.interval import Interval
+from featalign.records.interval import Interval, percent, points
 
 SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
 # a probe that is expected to lose less than a point against fine-tuning all is worth its price
@@ -78,8 +78,8 @@ def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
 
 
 def _points(gain: Interval) -> str:
-    interval = f"{100 * gain.low:+.1f} to {100 * gain.high:+.1f}"
-    return f"{100 * gain.value:+.1f} points ({gain.level:.0%}: {interval})"
+    ends = f"{points(gain.low)} to {points(gain.high)}"
+    return f"{points(gain.value)} points ({percent(gain.level, 0)}: {ends})"
 
 
 def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
@@ -96,12 +96,12 @@ def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
     told = []
     if evidence.advantage is not None and abs(moved.get(ADVANTAGE, 0.0)) >= 0.01:
         told.append(
-            f"in the study this source gained {100 * evidence.advantage:+.1f} points against the "
+            f"in the study this source gained {points(evidence.advantage)} points against the "
             "mean of all sources"
         )
     for name in known[:TOLD]:
         own, twin = (
-            f"{100 * value:.1f}%" if name in SHARES else f"{value:.3f}"
+            percent(value) if name in SHARES else f"{value:.3f}"
             for value in (evidence.own[name], evidence.twins[name])
         )
         told.append(f"{NAMES[name]} {own}, of a fresh network {twin}")

@@ -6,14 +6,16 @@ from typing import cast
 
 from featalign.jobs.embedded import check_kind
 from featalign.jobs.frozen import on_features
+from featalign.records.fine_tuned import Arm, FineTuned
+from featalign.records.setting import Setting
 from featalign.session import Session
 from featalign.sources.source import Differentiable, Source
 from featalign.targets.target import Target
-from featalign.training.arms import Arm, Request, check_arm
+from featalign.training.arms import Request, check_arm
 from featalign.training.checkpoint import check_checkpoint, save_checkpoint
-from featalign.training.fine_tuning import FineTuned, Tuning, run_arms
+from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.rows import check_trainable, split_rows
-from featalign.training.setting import Setting, training_steps
+from featalign.training.setting import training_steps
 
 EPOCHS, MIN_STEPS = 40, 300
 

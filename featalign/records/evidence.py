@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from featalign.records.plain import Plain
+
 Capability = Literal["gradients", "twins", "features"]
 ComparedWith = Literal["its own architecture", "a reference architecture"]
 
@@ -23,7 +25,7 @@ class Curves:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evidence:
+class Evidence(Plain):
     """Numbers of a source on a target, from the cache alone; a number without a value is left out.
 
     `capability` says what there is to compare with fresh weights: "gradients" (tangent probes of

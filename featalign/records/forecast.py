@@ -6,6 +6,7 @@ from typing import Literal
 
 from featalign.records.evidence import Capability
 from featalign.records.interval import Interval
+from featalign.records.plain import Plain
 
 Tier = Literal["cache", "short"]
 Decision = Literal[
@@ -14,7 +15,7 @@ Decision = Literal[
 
 
 @dataclass(frozen=True, kw_only=True)
-class Forecast:
+class Forecast(Plain):
     """Both arms of a source on a target, at its n and the budget that the calibration has.
 
     `tier` says what the forecast was made of, `capability` what the source allows;

@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from functools import cache
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from featalign.errors import FeatalignError
 
@@ -11,12 +12,30 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1  # to be raised whenever a record is no longer read as it was
+IN_MEMORY = {"in memory": True}  # metadata of a field that is no plain data, and is left out
 Record = TypeVar("Record")
 
 
-def to_plain(record: object) -> Any:
+class Plain:
+    """A record that is equal to what its own JSON reads back as."""
+
+    def to_json(self) -> str:
+        """The record as JSON, which `from_json` reads; what has no value is null."""
+        return to_json(self)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The record that `to_json` made the text of, equal to the one before.
+
+        Raises FeatalignError for another text, or for one of another version.
+        """
+        return from_json(cls, text)
+
+
+def to_plain(record: Any) -> Any:
     """Dicts, lists, strings and numbers; None where there is no value, or none that is finite."""
-    return json.loads(_adapter(type(record)).dump_json(record))
+    left_out = {each.name for each in fields(record) if each.metadata == IN_MEMORY}
+    return json.loads(_adapter(type(record)).dump_json(record, exclude=left_out or None))
 
 
 def from_plain(kind: type[Record], stated: object) -> Record:

@@ -8,7 +8,7 @@ from featalign.arrays import Task
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
-from featalign.records.plain import from_json, json_schema, to_json, to_plain
+from featalign.records.plain import Plain, json_schema, to_json, to_plain
 from featalign.records.score import ScoreResult, Status
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class RankingRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking:
+class Ranking(Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
@@ -140,14 +140,6 @@ class Ranking:
         return to_json(self, more={"best_layers": best, "rows": self.to_records()})
 
     @staticmethod
-    def from_json(text: str) -> "Ranking":
-        """The ranking that `to_json` made the text of, equal to the one before.
-
-        Raises FeatalignError for another text, or for one of another version.
-        """
-        return from_json(Ranking, text)
-
-    @staticmethod
     def json_schema() -> dict[str, Any]:
         """The JSON Schema of what `to_json` writes."""
         found = json_schema(Ranking)
@@ -184,7 +176,11 @@ class Ranking:
         for place, row in enumerate(self.rows, 1):
             values = [_shown(row.scores[name]) for name in names]
             expected = (
-                [_percent(row.accuracy), gain_in_points(row.gain), row.verdict or "-"]
+                [
+                    row.accuracy.in_percent() if row.accuracy else "-",
+                    row.gain.in_points() if row.gain else "-",
+                    row.verdict or "-",
+                ]
                 if forecast
                 else []
             )
@@ -222,28 +218,6 @@ def _shown(result: ScoreResult) -> str:
         return "black box" if result.status is Status.BLACK_BOX else "-"
     return f"{result.value:.3f}" + (
         f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else ""
-    )
-
-
-def _percent(interval: Interval | None) -> str:
-    return (
-        "-"
-        if interval is None
-        else f"{interval.value:.1%} ({interval.low:.1%} to {interval.high:.1%})"
-    )
-
-
-def gain_in_points(interval: Interval | None) -> str:
-    """A gain with its interval for people; a dash where there is none.
-
-    >>> gain_in_points(Interval(0.052, -0.01, 0.114, 0.9))
-    '+5.2 (-1.0 to +11.4)'
-    """
-    return (
-        "-"
-        if interval is None
-        else f"{100 * interval.value:+.1f} ({100 * interval.low:+.1f} to "
-        f"{100 * interval.high:+.1f})"
     )
 
 

@@ -4,13 +4,14 @@ from dataclasses import dataclass
 from typing import Literal
 
 from featalign.errors import FeatalignError
+from featalign.records.plain import Plain
 
 Effort = Literal["cache", "short"]
 EFFORTS: tuple[Effort, ...] = ("cache", "short")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Request:
+class Request(Plain):
     """Sources, a target, and what is wanted of them; see `featalign.rank`.
 
     `sources` and `target` are addresses, or names of what was made in Python. `scorers` are names

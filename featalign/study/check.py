@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from featalign import api
+from featalign.records.fine_tuned import FineTuned
 from featalign.records.ranking import RankingRow
 from featalign.sources.source import Source
 from featalign.targets.target import Target
-from featalign.training.fine_tuning import FineTuned
 from featalign.training.short import run_steps
 
 TRANSFER = ("probe", "full", "probe_then_full")
@@ -44,8 +44,5 @@ def check_row(
         )  # type: ignore[arg-type]
         for arm in (*TRANSFER, "scratch")
     }
-    best = max(
-        (arms[arm] for arm in TRANSFER),
-        key=lambda found: (found.chosen.validation_accuracy, -found.chosen.validation_loss),
-    )
+    best = min((arms[arm] for arm in TRANSFER), key=lambda found: found.chosen.validation_order)
     return Checked(row, best, arms["scratch"])

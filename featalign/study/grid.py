@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
+from featalign.records.fine_tuned import ARMS, Arm
+from featalign.records.setting import Setting
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.study.design import Unit, read_design
 from featalign.targets.loaders import load_target
 from featalign.targets.target import Target
-from featalign.training.arms import ARMS, Arm
 from featalign.training.rows import hold_out
-from featalign.training.setting import Setting, check_setting, training_steps
+from featalign.training.setting import check_setting, training_steps
 
 ROWS_A_CLASS = 2
 

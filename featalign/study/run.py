@@ -3,7 +3,6 @@
 There is one record for each of its trainings.
 """
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
@@ -13,15 +12,16 @@ import numpy as np
 
 from featalign.jobs.frozen import on_features
 from featalign.jobs.given import session_at
+from featalign.records.fine_tuned import Arm, FineTuned
+from featalign.records.setting import Setting
 from featalign.sources.source import Differentiable, Source
 from featalign.study.design import Unit
 from featalign.study.grid import Grid, grid_part, grid_source, jobs
 from featalign.study.records import KEY, Claims, append_record, read_records
 from featalign.targets.target import Target
-from featalign.training.arms import Arm, Request, check_arm
-from featalign.training.fine_tuning import FineTuned, Tuning, run_arms
+from featalign.training.arms import Request, check_arm
+from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.rows import split_rows
-from featalign.training.setting import Setting
 
 Report = Callable[[str, int, int], None]
 TRAINING_VERSIONS: Mapping[
@@ -191,12 +191,10 @@ def _record(
         }
         for run in stated["runs"]
     ]
-    return {**named, **known, **stated, "test_hits": result.chosen.test_hits}
+    seconds = round(result.seconds, 3)
+    return {**named, **known, **stated, "seconds": seconds, "test_hits": result.chosen.test_hits}
 
 
-def _rounded(value: float, digits: int) -> float | None:
-    """Rounded.
-
-    None for what is not finite, which JSON has not: a training that diverged is a result too.
-    """
-    return round(value, digits) if math.isfinite(value) else None
+def _rounded(value: float | None, digits: int) -> float | None:
+    """Rounded; None, which a training that diverged has, stays."""
+    return None if value is None else round(value, digits)

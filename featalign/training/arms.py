@@ -5,20 +5,19 @@ Nothing here knows a framework: see `Trainer`.
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal, get_args
+from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.records.fine_tuned import ARMS, Arm
+from featalign.records.setting import Setting
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
 from featalign.training.runs import Finished, Report, Tries, best_of, finished
-from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
-Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
-ARMS: tuple[Arm, ...] = get_args(Arm)
 TOGETHER: tuple[Arm, ...] = ("scratch", "full", "probe_then_full")  # arms that share computations
 # of a head alone on standardised features
 PROBE_RATE = 0.03

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from featalign.training.setting import Setting
+from featalign.records.setting import Setting
 
 PARTS = 10  # points of a curve
 WARM_UP = 10  # steps, of a training without decay

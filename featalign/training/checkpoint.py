@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
+from featalign.records.fine_tuned import FineTuned
 from featalign.sources.flax_modules import flat_parameters
-from featalign.training.fine_tuning import FineTuned
 
 NAME = "fine_tuned.safetensors"
 

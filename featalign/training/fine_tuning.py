@@ -2,90 +2,25 @@
 
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.records.fine_tuned import FineTuned, Point
 from featalign.records.interval import Interval
+from featalign.records.setting import Setting
 from featalign.sources.source import Source
-from featalign.training.arms import TOGETHER, TRIES, Arm, Bench, Request, check_arm
+from featalign.training.arms import TOGETHER, TRIES, Bench, Request, check_arm
 from featalign.training.course import train_together
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import measured
 from featalign.training.runs import Finished, Report, Tries, best_of, finished, note
-from featalign.training.setting import Setting
-from featalign.training.trainer import Point, Run, Trained
+from featalign.training.trainer import Trained
 
 LEVEL = 0.9
 DIVERGED = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
-
-
-@dataclass(frozen=True, eq=False)
-class FineTuned:
-    """What an arm reached, for the run chosen by validation.
-
-    The accuracy is on the test rows, with its binomial interval (Wilson, 90%).
-    """
-
-    source: str
-    layer: str
-    target: str
-    arm: Arm
-    seed: int
-    accuracy: Interval
-    setting: Setting
-    runs: tuple[Run, ...]
-    num_training: int
-    num_validation: int
-    num_test: int
-    seconds: float
-    stopped: str | None
-    trained: Trained
-
-    @property
-    def chosen(self) -> Run:
-        """The run that was chosen."""
-        setting = self.setting
-        return next(
-            run
-            for run in self.runs
-            if (run.learning_rate, run.head_penalty)
-            == (setting.learning_rate, setting.head_penalty)
-        )
-
-    @property
-    def curve(self) -> tuple[Point, ...]:
-        """The curve of the run that was chosen."""
-        return self.chosen.curve
-
-    def to_record(self) -> dict[str, Any]:
-        """As plain data, without the weights."""
-        names = (
-            "source",
-            "layer",
-            "target",
-            "arm",
-            "num_training",
-            "num_validation",
-            "num_test",
-            "stopped",
-        )
-        return {
-            **{name: getattr(self, name) for name in names},
-            "seed": int(self.seed),
-            "accuracy": asdict(self.accuracy),
-            "setting": {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in asdict(self.setting).items()
-            },
-            "runs": [
-                {name: value for name, value in asdict(run).items() if name != "test_hits"}
-                for run in self.runs
-            ],
-            "seconds": round(self.seconds, 3),
-        }
 
 
 @dataclass(frozen=True)
@@ -145,7 +80,7 @@ def binomial(accuracy: float, count: int) -> Interval:
     from scipy.stats import binomtest
 
     found = binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson")
-    return Interval(accuracy, float(found.low), float(found.high), LEVEL)
+    return Interval(value=accuracy, low=float(found.low), high=float(found.high), level=LEVEL)
 
 
 def _apart(bench: Bench, request: Request) -> Iterator[FineTuned]:
@@ -216,13 +151,13 @@ def _result(
     """What the best run reached; `stopped` says so where all of them diverged."""
     best, split = best_of(runs), request.split
     run, count = best.run, len(split.test.labels)
-    diverged = None if np.isfinite(run.validation_loss) else DIVERGED
+    diverged = DIVERGED if run.diverged else None
     return FineTuned(
         source=bench.source.name,
         layer=bench.trainer.layer,
         target=split.target,
         arm=request.arm,
-        seed=request.seed,
+        seed=int(request.seed),
         accuracy=binomial(run.test_accuracy, count),
         setting=replace(
             tries.jobs[0].setting,

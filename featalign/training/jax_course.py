@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from featalign.records.setting import Setting
 from featalign.training.batches import Plan
 from featalign.training.jax_step import (
     Batch,
@@ -19,7 +20,6 @@ from featalign.training.jax_step import (
     step,
     steps_together,
 )
-from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Rows
 
 

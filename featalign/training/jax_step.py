@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from featalign.training.setting import Optimiser
+from featalign.records.setting import Optimiser
 
 Apply = Callable[[Any, Any], Any]
 MOMENTUM = 0.9

@@ -33,7 +33,7 @@ class JaxTrainer:
     `source` is what fresh weights are drawn of; a head alone has none, and its inputs are features.
 
     >>> from featalign.training.course import train
-    >>> from featalign.training.setting import Setting
+    >>> from featalign.records.setting import Setting
     >>> trainer = JaxTrainer(Network(head_alone("features"), "features"))
     >>> rows = Rows(np.eye(2, dtype=np.float32), np.arange(2))
     >>> trained = train(trainer, Job({}, rows, Setting(0.1, steps=20)), 2)

@@ -4,9 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from featalign.records.fine_tuned import Point, Run
+from featalign.records.setting import Setting
 from featalign.training.rows import Split
-from featalign.training.setting import Setting
-from featalign.training.trainer import Point, Rows, Run, Trained, Trainer
+from featalign.training.trainer import Rows, Trained, Trainer
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -3,13 +3,12 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from featalign.records.fine_tuned import Point, Run
+from featalign.records.setting import Setting
 from featalign.training.course import train
 from featalign.training.measures import accuracy, measured
 from featalign.training.rows import Split
-from featalign.training.setting import Setting
-from featalign.training.trainer import Job, Point, Run, Trained, Trainer, Watch
+from featalign.training.trainer import Job, Trained, Trainer, Watch
 
 Report = Callable[[str, int, int], None]  # what is trained, steps done, steps in all
 Ended = tuple[Trained, str | None]  # what a job became, and why it stopped early, if it did
@@ -61,7 +60,9 @@ def note(tries: Tries, points: list[Point]) -> Watch:
     def noted(place: int, trained: Trained) -> None:
         del place
         reached = accuracy(tries.trainer, trained, tries.split.validation)
-        points.append(Point(trained.step, trained.losses[-1], reached))
+        points.append(
+            Point(step=trained.step, loss=trained.losses[-1], validation_accuracy=reached)
+        )
 
     return noted
 
@@ -71,13 +72,7 @@ def best_of(runs: Sequence[Finished]) -> Finished:
 
     It is one that diverged only where all runs did.
     """
-    return min(
-        runs,
-        key=lambda each: (
-            -each.run.validation_accuracy,
-            np.nan_to_num(each.run.validation_loss, nan=np.inf),
-        ),
-    )
+    return min(runs, key=lambda each: each.run.validation_order)
 
 
 def _watch(tries: Tries, points: list[Point], told: str, report: Report) -> Watch:

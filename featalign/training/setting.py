@@ -1,40 +1,12 @@
-"""One way to train: its numbers, and what makes them usable."""
+"""What makes a setting usable."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 
 from featalign.errors import FeatalignError
-
-Optimiser = Literal["adamw", "sgd"]
-
-
-@dataclass(frozen=True)
-class Setting:
-    """One way to train, the same for every framework.
-
-    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or,
-    where `decay` is False, over 10 steps and stays, so that a longer run begins as a shorter one.
-    `weight_decay` pulls all parameters towards zero and `towards_start` those of the network
-    towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the
-    gradient (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9.
-    `head_penalty` λ adds λ/2 |kernel|² of the head to the loss. `augmentation` shifts images by up
-    to an eighth of their side.
-    """
-
-    learning_rate: float
-    steps: int = 300
-    batch_size: int = 32
-    optimiser: Optimiser = "adamw"
-    weight_decay: float = 1e-4
-    towards_start: float = 0.0
-    label_smoothing: float = 0.0
-    augmentation: bool = False
-    seed: int = 0
-    decay: bool = True
-    head_penalty: float = 0.0
+from featalign.records.setting import Optimiser, Setting
 
 
 def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:

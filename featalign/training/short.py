@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.records.setting import Setting
 from featalign.sources.source import Source
 from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
@@ -21,7 +22,7 @@ from featalign.training.course import train
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import cross_entropies, hits
 from featalign.training.rows import VALIDATION_SHARE, prepared
-from featalign.training.setting import Setting, training_steps
+from featalign.training.setting import training_steps
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 NUM_FOLDS = 2

@@ -9,8 +9,8 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from featalign.records.setting import Setting
 from featalign.training.batches import Plan
-from featalign.training.setting import Setting
 
 HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer adds
 
@@ -52,35 +52,6 @@ class Trained:
     head: Any
     step: int
     losses: tuple[float, ...]
-
-
-@dataclass(frozen=True)
-class Point:
-    """A point of a curve, after so many steps.
-
-    It has the mean training loss since the last point, and the accuracy on the validation rows.
-    """
-
-    step: int
-    loss: float
-    validation_accuracy: float
-
-
-@dataclass(frozen=True)
-class Run:
-    """One learning rate, of a probe one penalty.
-
-    It says how the run did on the validation rows, which choose, and on the test rows, which do
-    not.
-    """
-
-    learning_rate: float
-    validation_accuracy: float
-    validation_loss: float
-    test_accuracy: float
-    test_hits: str  # which test rows are right, in their order: bits, packed, in hexadecimal digits
-    curve: tuple[Point, ...]
-    head_penalty: float = 0.0
 
 
 Watch = Callable[[int, Trained], None]  # which of the jobs, and what it has become

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from featalign.records.forecast import Forecast
-from featalign.records.interval import Interval
-from featalign.records.ranking import Ranking, RankingRow, gain_in_points
+from featalign.records.interval import percent, points
+from featalign.records.ranking import Ranking, RankingRow
 from featalign.views.names import short_name, short_names
 
 if TYPE_CHECKING:
@@ -68,15 +68,11 @@ def forecast_table(ranking: Ranking) -> Table:
 
 def _cells(forecast: Forecast) -> list[str]:
     return [
-        _share(forecast.accuracy),
-        f"{100 * forecast.scratch_accuracy.value:.0f}%",
-        gain_in_points(forecast.gain),
-        f"{forecast.negative_transfer_probability:.0%}",
+        forecast.accuracy.in_percent(0),
+        percent(forecast.scratch_accuracy.value, 0),
+        forecast.gain.in_points(),
+        percent(forecast.negative_transfer_probability, 0),
     ]
-
-
-def _share(interval: Interval) -> str:
-    return f"{100 * interval.value:.0f}% ({100 * interval.low:.0f} to {100 * interval.high:.0f})"
 
 
 def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> None:
@@ -112,18 +108,16 @@ def checked_table(checks: Sequence["Checked"]) -> Table:
         row, gain, accuracy = check.row, check.row.gain, check.row.accuracy
         assert gain is not None
         assert accuracy is not None
-        inside = gain.low <= check.gain <= gain.high
-        trained = f"{check.best.accuracy.value:.1%}"
         arm = check.best.arm.replace("_", " ")
         table.add_row(
             short_name(row.source),
             row.verdict or "",
-            gain_in_points(gain),
-            f"{100 * check.gain:+.1f}",
-            _share(accuracy),
-            trained,
+            gain.in_points(),
+            points(check.gain),
+            accuracy.in_percent(0),
+            percent(check.best.accuracy.value),
             arm,
-            "yes" if inside else "no",
+            "yes" if gain.holds(check.gain) else "no",
         )
     for scratch in {check.scratch.source: check.scratch for check in checks}.values():
         table.add_row(
@@ -132,7 +126,7 @@ def checked_table(checks: Sequence["Checked"]) -> Table:
             "",
             "",
             "",
-            f"{scratch.accuracy.value:.1%}",
+            percent(scratch.accuracy.value),
             "scratch",
             "",
         )

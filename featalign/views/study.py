@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from featalign.errors import FeatalignError
+from featalign.records.interval import percent, points
 from featalign.study.agreement import MEASURES
 from featalign.study.agreement_summary import ScoreSummary
 from featalign.study.bootstrap import BootstrapInterval
@@ -109,9 +110,9 @@ def places_table(findings: Findings) -> Table:
             place.target,
             str(place.size),
             str(place.num_sources),
-            f"{place.scratch:.1%}",
-            *(f"{place.arms[name]:.1%}" if name in place.arms else "" for name in names),
-            f"{100 * place.gain:+.1f}",
+            percent(place.scratch),
+            *(percent(place.arms[name]) if name in place.arms else "" for name in names),
+            points(place.gain),
             *map(str, place.signs),
             _plain(trusted.coefficient) if trusted else "",
             _plain(trusted.kendall_ceiling) if trusted else "",

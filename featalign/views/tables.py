@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from featalign.records.interval import percent, points
 from featalign.records.ranking import Ranking
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import Scorer
@@ -13,7 +14,7 @@ from featalign.views.forecasts import print_forecasts
 from featalign.views.names import short_name, short_names
 
 if TYPE_CHECKING:
-    from featalign.training.fine_tuning import FineTuned
+    from featalign.records.fine_tuned import FineTuned
 
 NARROW = (
     "linear_probe",
@@ -60,9 +61,9 @@ def format_interval(name: str, result: ScoreResult) -> str:
 
 def _number(name: str, value: float) -> str:
     if name in ACCURACIES:
-        return f"{100 * value:.1f}%"
+        return percent(value)
     if name in DIFFERENCES:
-        return f"{100 * value:+.1f}"
+        return points(value)
     return f"{value:.3f}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
 
 
@@ -145,8 +146,8 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
         accuracy = result.accuracy
         table.add_row(
             result.arm,
-            f"{accuracy.value:.1%}",
-            f"{accuracy.low:.1%} to {accuracy.high:.1%}",
+            percent(accuracy.value),
+            f"{percent(accuracy.low)} to {percent(accuracy.high)}",
             f"{result.setting.learning_rate:g}"
             + (f", penalty {result.setting.head_penalty:g}" if result.setting.head_penalty else ""),
             str(result.setting.steps),

@@ -34,12 +34,12 @@ def forecast(
         for name, value in (("probe", probe), ("probe_then_full", gradual))
         if value is not None
     }
-    band = Interval(gain, gain - 0.1, gain + 0.1, 0.9)
+    band = Interval(value=gain, low=gain - 0.1, high=gain + 0.1, level=0.9)
     return Forecast(
         tier="cache",
         capability=capability,
-        accuracy=Interval(0.7, 0.6, 0.8, 0.9),
-        scratch_accuracy=Interval(0.6, 0.5, 0.7, 0.9),
+        accuracy=Interval(value=0.7, low=0.6, high=0.8, level=0.9),
+        scratch_accuracy=Interval(value=0.6, low=0.5, high=0.7, level=0.9),
         gain=band,
         negative_transfer_probability=loss,
         catches_up=catches_up,

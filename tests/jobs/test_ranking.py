@@ -22,7 +22,7 @@ NOTHING = ScoreResult(float("nan"), Status.CONSTANT)
 def row_of(name, probe, accuracy=None, layer="features"):
     found = ()
     if accuracy is not None:
-        band = Interval(accuracy, 0, 1, 0.9)
+        band = Interval(value=accuracy, low=0, high=1, level=0.9)
         forecast = Forecast(
             tier="cache",
             capability="twins",

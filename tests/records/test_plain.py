@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,13 @@ import pytest
 
 import featalign as fa
 from featalign.records.evidence import Curves, Evidence
-from featalign.records.plain import SCHEMA, from_json, from_plain, to_json, to_plain
+from featalign.records.fine_tuned import Point, Run
+from featalign.records.forecast import Forecast
+from featalign.records.interval import Interval
+from featalign.records.plain import SCHEMA, Plain, from_json, from_plain, to_json, to_plain
 from featalign.records.request import Request
 from featalign.records.score import ScoreResult, Status, Zero
+from featalign.records.screening import Dropped
 from tests.training.examples import clouds, small_source
 
 PUBLISHED = Path(fa.__file__).parent / "records" / "ranking.schema.json"
@@ -130,12 +135,62 @@ def test_a_score_of_another_type_is_refused(rankings):
         ),
         Evidence(capability="features"),
         Request(sources=("zoo/*",), target="sklearn:digits", scorers=("knn",), layers="all"),
+        Interval(value=0.5, low=0.25, high=0.75, level=0.9),
+        Forecast(
+            tier="short",
+            capability="gradients",
+            accuracy=Interval(value=0.75, low=0.5, high=1.0, level=0.9),
+            scratch_accuracy=Interval(value=0.5, low=0.25, high=0.75, level=0.9),
+            gain=Interval(value=0.25, low=-0.25, high=0.5, level=0.9),
+            negative_transfer_probability=0.1,
+            gain_by_size={100: Interval(value=0.1, low=0.0, high=0.2, level=0.9)},
+            catches_up=1200,
+            parts={"tangent gain": 0.05},
+            arms={"probe": -0.1},
+        ),
     ],
-    ids=["score", "no score", "evidence", "no evidence", "request"],
+    ids=["score", "no score", "evidence", "no evidence", "request", "interval", "forecast"],
 )
 def test_other_records_come_back_too(record):
     assert from_plain(type(record), to_plain(record)) == record
     assert from_json(type(record), to_json(record)) == record
+    if isinstance(record, Plain):
+        assert type(record).from_json(record.to_json()) == record
+
+
+def test_what_an_arm_reached_comes_back_without_its_weights():
+    target = TARGETS["classes"]
+    found = fa.fine_tune(small_source(), target, arm="full", steps=10, progress=False)
+    read = fa.FineTuned.from_json(found.to_json())
+    assert read == found
+    assert read.trained is None
+    assert read.curve == found.curve
+    assert replace(read, seed=1) != found
+
+
+def test_an_arm_that_diverged_comes_back():
+    points = (Point(step=1, loss=float("inf"), validation_accuracy=0.5),)
+    run = Run(
+        learning_rate=1.0,
+        validation_accuracy=0.5,
+        validation_loss=np.float64("nan").item(),
+        test_accuracy=0.5,
+        test_hits="a0",
+        curve=points,
+    )
+    assert run.diverged
+    assert from_plain(Run, to_plain(run)) == run
+    better = replace(run, validation_loss=5.0)
+    assert min([run, better], key=lambda each: each.validation_order) is better
+
+
+@pytest.mark.parametrize("budget", [None, 0.5])
+def test_a_screening_comes_back(rankings, budget):
+    dropped = (Dropped(source="broken", reason="no memory left", spent=0.25),)
+    found = fa.Screening(
+        kept=("small",), dropped=dropped, spent=0.25, budget=budget, ranking=rankings["classes"]
+    )
+    assert fa.Screening.from_json(found.to_json()) == found
 
 
 def test_results_without_a_value_are_equal_to_themselves():

@@ -37,13 +37,13 @@ def trained(monkeypatch):
 
 @pytest.fixture
 def checked(trained):
-    band = Interval(0.5, 0.4, 0.6, 0.9)
+    band = Interval(value=0.5, low=0.4, high=0.6, level=0.9)
     forecast = Forecast(
         tier="cache",
         capability="gradients",
         accuracy=band,
         scratch_accuracy=band,
-        gain=Interval(0.0, -0.1, 0.1, 0.9),
+        gain=Interval(value=0.0, low=-0.1, high=0.1, level=0.9),
         negative_transfer_probability=0.5,
     )
     row = fa.RankingRow(
@@ -84,7 +84,7 @@ def test_the_table_says_whether_the_result_lies_in_the_interval(checked):
         (-1.0, checked.gain - 0.01, "no"),
         (checked.gain, 1.0, "yes"),
     ):
-        gain = Interval((low + high) / 2, low, high, 0.9)
+        gain = Interval(value=(low + high) / 2, low=low, high=high, level=0.9)
         forecast = replace(checked.row.forecasts[0], gain=gain)
         console = Console(width=220, record=True, file=io.StringIO())
         console.print(

@@ -12,13 +12,14 @@ from sklearn.linear_model import LogisticRegression
 
 import featalign as fa
 from featalign.errors import FeatalignError
+from featalign.records.fine_tuned import ARMS, FineTuned
+from featalign.records.setting import Setting
 from featalign.sources.source import Source
 from featalign.training import fine_tuning, jax_trainer
-from featalign.training.arms import ARMS, PROBE_PENALTIES, Request
+from featalign.training.arms import PROBE_PENALTIES, Request
 from featalign.training.course import train
-from featalign.training.fine_tuning import FineTuned, Tuning, binomial, run_arms
+from featalign.training.fine_tuning import Tuning, binomial, run_arms
 from featalign.training.jax_trainer import of_source
-from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Rows, Trained
 from tests.training.examples import Network, rows_of, small_source, split_of
 

@@ -7,12 +7,12 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from featalign.records.setting import Setting
 from featalign.training.arms import Request
 from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.jax_step import Network
 from featalign.training.jax_trainer import JaxTrainer
 from featalign.training.measures import accuracy, hits
-from featalign.training.setting import Setting
 from featalign.training.short import held_out_run, short_steps
 from featalign.training.trainer import Rows, Trained
 from tests.training.examples import small_source, split_of

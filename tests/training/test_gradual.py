@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import featalign as fa
+from featalign.records.setting import Setting
 from featalign.sources.source import Source
 from featalign.sources.zoo import zoo_names
 from featalign.training import gradual
@@ -21,7 +22,6 @@ from featalign.training.gradual import Watched, unfreeze
 from featalign.training.jax_depths import depths
 from featalign.training.jax_trainer import of_source
 from featalign.training.measures import accuracy
-from featalign.training.setting import Setting
 from featalign.training.trainer import Job
 from tests.training.examples import WIDTH, Network, small_source, split_of
 

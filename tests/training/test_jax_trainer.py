@@ -13,13 +13,13 @@ import optax
 import pytest
 
 import featalign as fa
+from featalign.records.setting import Setting
 from featalign.training.batches import plan_of
 from featalign.training.course import train, train_together
 from featalign.training.jax_step import Network, shifted
 from featalign.training.jax_trainer import JaxTrainer, of_source
 from featalign.training.measures import accuracy
 from featalign.training.rows import split_rows
-from featalign.training.setting import Setting
 from featalign.training.trainer import HEAD, Job, Rows, Trained
 from tests.training.examples import WIDTH, rows_of
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
-from featalign.training.setting import Setting, check_setting
+from featalign.records.setting import Setting
+from featalign.training.setting import check_setting
 
 BAD = {
     "steps": (0, -1, True, 2.5, "many"),

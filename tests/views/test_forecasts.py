@@ -19,15 +19,17 @@ def forecast(
     accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None
 ) -> Forecast:
     band = {
-        size: Interval(gain - 0.01 * place, gain - 0.1 - 0.01 * place, gain + 0.1, 0.9)
+        size: Interval(
+            value=gain - 0.01 * place, low=gain - 0.1 - 0.01 * place, high=gain + 0.1, level=0.9
+        )
         for place, size in enumerate(SIZES)
     }
     return Forecast(
         tier=tier,
         capability="gradients",
-        accuracy=Interval(accuracy, accuracy - 0.1, accuracy + 0.1, 0.9),
-        scratch_accuracy=Interval(accuracy - gain, 0.3, 0.6, 0.9),
-        gain=Interval(gain, gain - 0.1, gain + 0.1, 0.9),
+        accuracy=Interval(value=accuracy, low=accuracy - 0.1, high=accuracy + 0.1, level=0.9),
+        scratch_accuracy=Interval(value=accuracy - gain, low=0.3, high=0.6, level=0.9),
+        gain=Interval(value=gain, low=gain - 0.1, high=gain + 0.1, level=0.9),
         negative_transfer_probability=0.17,
         gain_by_size=band,
         catches_up=catches_up,

@@ -1,0 +1,111 @@
+"""What an arm reached that was really trained."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from featalign.records.interval import Interval
+from featalign.records.plain import IN_MEMORY, Plain, to_plain
+from featalign.records.setting import Setting
+
+Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
+ARMS: tuple[Arm, ...] = get_args(Arm)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Point:
+    """A point of a curve, after so many steps.
+
+    `loss` is the mean training loss since the last point, NaN where it is not finite. The accuracy
+    is that on the validation rows.
+    """
+
+    step: int
+    loss: float = math.nan
+    validation_accuracy: float
+
+    def __post_init__(self) -> None:
+        _name_nan(self, "loss")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One learning rate, of a probe one penalty.
+
+    It says how the run did on the validation rows, which choose, and on the test rows, which do
+    not. `validation_loss` is NaN where it is not finite. `test_hits` says which test rows are
+    right, in their order: bits, packed, in hexadecimal digits.
+    """
+
+    learning_rate: float
+    head_penalty: float = 0.0
+    validation_accuracy: float
+    validation_loss: float = math.nan
+    test_accuracy: float
+    test_hits: str
+    curve: tuple[Point, ...]
+
+    def __post_init__(self) -> None:
+        _name_nan(self, "validation_loss")
+
+    @property
+    def diverged(self) -> bool:
+        """Whether it ended in logits that are not finite."""
+        return math.isnan(self.validation_loss)
+
+    @property
+    def validation_order(self) -> tuple[float, float]:
+        """Sorts runs, the one to choose first: by validation accuracy, ties by validation loss."""
+        loss = math.inf if self.diverged else self.validation_loss
+        return -self.validation_accuracy, loss
+
+
+@dataclass(frozen=True, kw_only=True)
+class FineTuned(Plain):
+    """What an arm reached, for the run chosen by validation.
+
+    The accuracy is on the test rows, with its binomial interval (Wilson, 90%). `stopped` says why
+    the arm ended early, where it did. `trained` are the weights, which are in memory alone: they
+    neither go into the JSON nor make results unequal.
+    """
+
+    source: str
+    layer: str
+    target: str
+    arm: Arm
+    seed: int
+    accuracy: Interval
+    setting: Setting
+    runs: tuple[Run, ...]
+    num_training: int
+    num_validation: int
+    num_test: int
+    seconds: float
+    stopped: str | None = None
+    trained: Any = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
+
+    @property
+    def chosen(self) -> Run:
+        """The run that was chosen."""
+        setting = self.setting
+        return next(
+            run
+            for run in self.runs
+            if (run.learning_rate, run.head_penalty)
+            == (setting.learning_rate, setting.head_penalty)
+        )
+
+    @property
+    def curve(self) -> tuple[Point, ...]:
+        """The curve of the run that was chosen."""
+        return self.chosen.curve
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data, without the weights."""
+        return to_plain(self)
+
+
+def _name_nan(record: object, name: str) -> None:
+    """What is not finite is the one NaN of `math`, so that equal records are equal."""
+    if not math.isfinite(getattr(record, name)):
+        object.__setattr__(record, name, math.nan)

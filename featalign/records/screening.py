@@ -1,0 +1,64 @@
+"""What a screening is: which sources are worth training, and why the others are not."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from featalign.records.plain import Plain, to_json
+from featalign.records.ranking import Ranking
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dropped:
+    """A source that is not worth training, and why.
+
+    It says how many trainings had been spent when the source was dropped.
+    """
+
+    source: str
+    reason: str
+    spent: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Screening(Plain):
+    """What is left of the candidates.
+
+    `spent` counts trainings: what one learning rate of one arm costs in full, runs from scratch
+    included. `ranking` is the last one, of the sources that short runs were made of, or the first
+    one without a budget.
+    """
+
+    kept: tuple[str, ...]
+    dropped: tuple[Dropped, ...]
+    spent: float
+    budget: float | None = None
+    ranking: Ranking
+
+    def to_json(self) -> str:
+        """The screening as JSON, which `from_json` reads; the rows of the ranking also apart."""
+        return to_json(self, more={"rows": self.ranking.to_records()})
+
+    def to_record(self) -> dict[str, Any]:
+        """As plain data."""
+        dropped = [asdict(each) for each in self.dropped]
+        return {
+            "kept": list(self.kept),
+            "dropped": dropped,
+            "spent": self.spent,
+            "budget": self.budget,
+            "rows": self.ranking.to_records(),
+        }
+
+    def __str__(self) -> str:
+        lines = [
+            f"{self.ranking.target}: {len(self.kept)} kept, {len(self.dropped)} dropped, "
+            f"{self.spent:.2f} trainings spent"
+        ]
+        for source in self.kept:
+            row = next((row for row in self.ranking.rows if row.source == source), None)
+            lines.append(
+                f"  keep {source}"
+                + (f": {row.reasons[0]}" if row is not None and row.reasons else "")
+            )
+        lines += [f"  drop {each.source}: {each.reason}" for each in self.dropped]
+        return "\n".join(lines)
