@@ -49,3 +49,21 @@ def run(capsys, monkeypatch, tmp_path):
         return caught.value.code or 0, captured.out, captured.err
 
     return call
+
+
+@pytest.fixture
+def three_sources(monkeypatch):
+    """A zoo of three, so that a demo is short."""
+    of_three_sources(monkeypatch)
+
+
+def of_three_sources(monkeypatch):
+    """Make every pattern of sources mean three of the zoo."""
+    from featalign.sources import catalogue
+
+    assert len(catalogue.expand(["zoo/*"])) >= 12
+    monkeypatch.setattr(
+        catalogue,
+        "expand",
+        lambda addresses: ["zoo/resnet_noise", "zoo/resnet_digits", "zoo/resnet_aerial"],
+    )

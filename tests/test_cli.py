@@ -427,19 +427,6 @@ def test_effort_short_wants_classes(run, tmp_path):
     assert "expected a target with classes to tell apart, slopes has none" in err
 
 
-@pytest.fixture
-def three_sources(monkeypatch):
-    """A zoo of three, so that a demo is short."""
-    from featalign.sources import catalogue
-
-    assert len(catalogue.expand(["zoo/*"])) >= 12
-    monkeypatch.setattr(
-        catalogue,
-        "expand",
-        lambda addresses: ["zoo/resnet_noise", "zoo/resnet_digits", "zoo/resnet_aerial"],
-    )
-
-
 @pytest.mark.slow
 def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     run, tmp_path, monkeypatch, three_sources

@@ -18,8 +18,9 @@ def test_each_source_has_both_arms_its_gain_and_its_verdict(tmp_path):
     np.testing.assert_allclose(np.asarray(accuracy.get_xdata(), float), [60, 50])
     np.testing.assert_allclose(np.asarray(scratch.get_xdata(), float), [50, 55])
     np.testing.assert_allclose(np.asarray(gains.lines[0].get_xdata(), float), [10, -5])
-    ends = [path.vertices[:, 0] for path in gains.collections[0].get_paths()]
-    np.testing.assert_allclose(ends, [(0, 20), (-15, 5)], atol=1e-9)
+    lines = gains.collections[0].get_paths()
+    ends = [np.asarray(line.vertices)[:, 0] for line in lines]
+    np.testing.assert_allclose(np.array(ends), [(0, 20), (-15, 5)], atol=1e-9)
     verdicts = [each.judgement.decision for each in found.rows if each.judgement]
     assert [text.get_text() for text in gains.texts] == verdicts
     save_figure(figure, tmp_path / "forecast.png")
