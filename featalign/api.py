@@ -5,9 +5,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from featalign.arrays import check_features, check_labels
+from featalign.checks import check_number, check_whole
 from featalign.embeddings.store import Embedding
 from featalign.engines.local import map_jobs
 from featalign.errors import FeatalignError
@@ -257,14 +256,10 @@ def screen(
     """
     from featalign.screening import screen_by
 
-    if isinstance(keep, bool) or not isinstance(keep, int | np.integer) or keep < 1:
-        raise FeatalignError(f"keep: expected a whole number of at least 1, got {keep!r}")
-    if budget is not None and (
-        isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0
-    ):
-        raise FeatalignError(
-            f"budget: expected a number of trainings above 0, or None, got {budget!r}"
-        )
+    keep = check_whole(keep, "keep")
+    if budget is not None:
+        expected = "a number of trainings above 0, or None"
+        budget = check_number(budget, "budget", expected, lambda number: number > 0)
     given, data = unique_sources(sources), target_of(target)
     candidates = {name_of(each): each for each in given}
     if len(candidates) < len(given):
@@ -288,9 +283,7 @@ def screen(
         return rank(some, data, scorers=EVIDENCE_SCORERS, forecast=True, **effort, **options)
 
     known = calibration_at(calibration)
-    return screen_by(
-        rank_some, list(candidates), int(keep), None if budget is None else float(budget), known
-    )
+    return screen_by(rank_some, list(candidates), keep, budget, known)
 
 
 def fine_tune(

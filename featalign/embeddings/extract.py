@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featalign.checks import check_whole
 from featalign.embeddings.durable import remove_stale, sync_folder
 from featalign.embeddings.key import Identity, digest_of_rows
 from featalign.embeddings.labels import StoredLabels
@@ -119,14 +120,7 @@ def extract(
     """
     names = _checked_layers(source, layers)
     rows = _checked_rows(target, subset)
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise FeatalignError(
-            f"batch_size: expected a whole number of at least 1, got {batch_size!r}"
-        )
+    batch_size = check_whole(batch_size, "batch_size")
     rows_digest = None if np.array_equal(rows, np.arange(len(target))) else digest_of_rows(rows)
     plans = [
         _look(
@@ -144,7 +138,7 @@ def extract(
             plans,
             store,
             committer,
-            batch_size=int(batch_size),
+            batch_size=batch_size,
             progress=progress or _silent,
         )
         committer.wait()

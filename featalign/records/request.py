@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from featalign.checks import check_number
 from featalign.errors import FeatalignError
 
 Effort = Literal["cache", "short"]
@@ -34,8 +35,5 @@ class Request:
             raise FeatalignError(
                 f'effort: expected "cache" or "short", got {self.effort!r}; "short" trains a little'
             )
-        share = self.share
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-            raise FeatalignError(
-                f"share: expected a part of one training, above 0 and at most 1, got {share!r}"
-            )
+        part = "a part of one training, above 0 and at most 1"
+        check_number(self.share, "share", part, lambda share: 0 < share <= 1)

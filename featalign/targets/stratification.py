@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.checks import check_whole
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -18,9 +18,8 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     >>> labels[stratified_order(labels, seed=0)[:3]].sum()
     np.int64(1)
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected an integer of at least 0, got {seed!r}")
-    random = np.random.default_rng(int(seed))
+    seed = check_whole(seed, "seed", 0, expected="an integer of at least 0")
+    random = np.random.default_rng(seed)
     shuffled = random.permutation(len(labels))
     if labels.ndim == 2:
         return shuffled

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from featalign.arrays import Labels, Task, check_labels
+from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
@@ -171,10 +172,7 @@ class Target:
         >>> target.subset(5, seed=1).labels
         array([0, 0, 0, 0, 1])
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise FeatalignError(
-                f"subset: expected a whole number of rows of at least 1, got {n!r}"
-            )
+        n = check_whole(n, "subset", expected="a whole number of rows of at least 1")
         occurring = len(np.unique(self.labels)) if self.class_names else 1
         if n < occurring:
             raise FeatalignError(

@@ -9,6 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from featalign.checks import check_one_of
 from featalign.errors import FeatalignError
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import Watched, unfreeze
@@ -128,8 +129,7 @@ def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable | N
     Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does
     not have.
     """
-    if arm not in ARMS:
-        raise FeatalignError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
+    check_one_of(arm, ARMS, "arm")
     if (differentiable := source.differentiable) is None and arm != "probe":
         raise FeatalignError(
             f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "
