@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.study.targets import UNPACKED, unpack
+from featalign.strata import stratified_order
 from featalign.targets.bundled import load_bundled
-from featalign.targets.stratification import stratified_order
 from featalign.training.rows import hold_out
 
 MOST_TRAINING, MOST_TEST = 2400, 1000  # rows of what is not a whole data set

@@ -14,7 +14,7 @@ from featalign.session import Session
 from featalign.sources.gradients import MICROBATCH, gradient_source
 from featalign.sources.source import Source
 from featalign.statistics.tangent import Draw, Tangent
-from featalign.targets.stratification import stratified_order
+from featalign.strata import stratified_order
 from featalign.targets.target import Target
 
 TANGENT_ROWS, TANGENT_TWINS = 400, 2

@@ -12,9 +12,9 @@ import numpy as np
 from featalign.arrays import Labels, Task, check_labels
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.strata import stratified_order
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
-from featalign.targets.stratification import stratified_order
 from featalign.targets.tokens import token_inputs, word_labels
 
 FINGERPRINT_SCHEMA = "featalign target 1"

@@ -11,8 +11,8 @@ import numpy as np
 
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.strata import stratified_order
 from featalign.targets.inputs import Inputs
-from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
 from featalign.training.trainer import Rows
 
