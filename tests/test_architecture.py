@@ -34,14 +34,14 @@ ALLOWED = {
     "forecasting": FLOOR | {"statistics", "scorers", "distances"},
     "targets": HALL,
     "sources": HALL | {"targets"},
-    "embeddings": FLOOR | {"targets", "sources"},
-    "training": FLOOR | {"targets", "sources"},
+    "embeddings": FLOOR | {"targets", "sources", "progress"},
+    "training": FLOOR | {"targets", "sources", "progress"},
     "session": {"embeddings", "progress"},
     "jobs": FLOOR | set(NUMBERS) | set(WORLD) | {"session", "progress"},
     "engines": {"errors", "session"},
     "screening": {"forecasting", "records"},
     "api": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "engines", "screening", "progress"},
-    "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api"},
+    "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api", "progress"},
     "views": FLOOR | set(NUMBERS) | {"embeddings", "study"},
 }
 # the shell opens onto everything, but for what its verbs share

@@ -58,7 +58,7 @@ def tangent_evidence(
             session.store,
             subset=subset,
             batch_size=fitting,
-            progress=session.progress(model.name),
+            report=session.report,
         )[name].read_all()
 
     def draws_of(model: Source) -> tuple[Draw, ...]:

@@ -11,10 +11,11 @@ import numpy as np
 
 from featalign.checks import check_one_of
 from featalign.errors import FeatalignError
+from featalign.progress import Report
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
-from featalign.training.runs import Finished, Report, Tries, best_of, finished
+from featalign.training.runs import Finished, Tries, best_of, finished
 from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.progress import Report, silent
 from featalign.records.interval import Interval
 from featalign.sources.source import Source
 from featalign.training.arms import TOGETHER, TRIES, Arm, Bench, Request, check_arm
 from featalign.training.course import train_together
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import measured
-from featalign.training.runs import Finished, Report, Tries, best_of, finished, note
+from featalign.training.runs import Finished, Tries, best_of, finished, note
 from featalign.training.setting import Setting
 from featalign.training.trainer import Point, Run, Trained
 
@@ -107,7 +108,7 @@ def run_arms(
     requests: Sequence[Request],
     tuning: Tuning,
     *,
-    report: Report = lambda name, done, total: None,
+    report: Report = silent,
 ) -> Iterator[FineTuned]:
     """Train the arms of a source; each result comes as soon as it is finished.
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from featalign.progress import Report
 from featalign.training.course import train
 from featalign.training.measures import accuracy, measured
 from featalign.training.rows import Split
 from featalign.training.setting import Setting
 from featalign.training.trainer import Job, Point, Run, Trained, Trainer, Watch
 
-Report = Callable[[str, int, int], None]  # what is trained, steps done, steps in all
 Ended = tuple[Trained, str | None]  # what a job became, and why it stopped early, if it did
 
 
