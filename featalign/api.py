@@ -1,4 +1,7 @@
-"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one."""
+"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one.
+
+A target is loaded by `load_target` of `targets/loaders.py`.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -28,7 +31,7 @@ from featalign.records.request import Request
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
 from featalign.sources.source import Source
-from featalign.targets import loaders
+from featalign.targets.loaders import load_target as load_target
 from featalign.targets.target import Target
 
 if TYPE_CHECKING:
@@ -93,32 +96,6 @@ def score(
         intervals=intervals,
     )
     return scored(statistics, chosen, intervals=intervals)
-
-
-def load_target(
-    address: str | os.PathLike[str],
-    *,
-    subset: int | None = None,
-    seed: int = 0,
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-) -> Target:
-    """A labelled dataset from an address.
-
-    The address is a folder of class folders, a file .npz, .csv, .jsonl(.gz) or .parquet,
-    hf:NAME@REVISION, or sklearn:NAME.
-
-    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text`
-    and `image` name the columns of a table where they are not obvious. The function raises
-    FeatalignError, naming file and line, for data that cannot be used.
-
-    >>> load_target("sklearn:digits", subset=300)
-    Target('sklearn:digits', 300 images, 10 classes)
-    """
-    return loaders.load_target(
-        address, subset=subset, seed=seed, label=label, text=text, image=image
-    )
 
 
 def load_source(address: str) -> Source:

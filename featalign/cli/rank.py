@@ -10,22 +10,22 @@ from featalign.cli.context import console, keep_compiled
 from featalign.cli.options import (
     AsJson,
     Cache,
-    Image,
     Intervals,
-    Label,
     Layers,
     Scorers,
     Seed,
     Sources,
     Subset,
     TargetAddress,
-    Text,
     layer_names,
     names,
+    with_choice,
 )
 from featalign.errors import FeatalignError
+from featalign.targets.choice import NO_CHOICE, Choice
 
 
+@with_choice
 def rank(
     source: Sources,
     target: TargetAddress,
@@ -34,9 +34,7 @@ def rank(
     layers: Layers = None,
     scorers: Scorers = None,
     cache: Cache = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
+    choice: Choice = NO_CHOICE,
     intervals: Intervals = False,
     effort: Annotated[
         str, typer.Option(help="cache, or short: a little real training beside it.")
@@ -62,6 +60,7 @@ def rank(
     A row has the forecast of accuracy and of gain over scratch, the verdict, and the scores.
     """
     from featalign import api
+    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
     if figure is not None or gain_figure is not None:
@@ -70,7 +69,7 @@ def rank(
         for path in (figure, gain_figure):
             if path is not None:
                 check_figure_path(path)
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
+    data = load_chosen(target, choice, subset=subset, seed=seed)
     ranking = api.rank(
         source,
         data,
