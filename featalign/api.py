@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from featalign.arrays import check_features, check_labels
-from featalign.checks import check_number, check_whole
+from featalign.checks import check_number, check_one_of, check_whole
 from featalign.embeddings.store import Embedding
 from featalign.engines.local import map_jobs
 from featalign.errors import FeatalignError
@@ -180,8 +180,7 @@ def rank(
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
-    if engine != "local":
-        raise FeatalignError(f'engine: expected "local", got {engine!r}')
+    check_one_of(engine, ("local",), "engine", expected='"local"')
     given, data = unique_sources(sources), target_of(target)
     short = effort == "short"
     request = Request(

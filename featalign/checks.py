@@ -52,15 +52,17 @@ def check_number(
     return float(value)
 
 
-def check_one_of(value: Any, names: Collection[str], name: str) -> None:
-    """Raise FeatalignError for a name that does not exist, with those that do.
+def check_one_of(
+    value: Any, known: Collection[Any], name: str, *, expected: str = "", remedy: str = ""
+) -> None:
+    """Raise FeatalignError for what is not known, with what is.
 
     >>> check_one_of("c", ("a", "b"), "letter")
     Traceback (most recent call last):
     featalign.errors.FeatalignError: letter: expected one of a, b, got 'c'
     """
-    if value not in names:
-        raise _unfit(name, f"one of {', '.join(names)}", value, "")
+    if value not in known:
+        raise _unfit(name, expected or f"one of {', '.join(known)}", value, remedy)
 
 
 def _unfit(name: str, expected: str, value: Any, remedy: str) -> FeatalignError:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from featalign.arrays import check_labels
+from featalign.checks import check_one_of
 from featalign.embeddings.durable import in_sentences, replacing
 from featalign.embeddings.export_file import HDF5Writer
 from featalign.embeddings.foreign import Foreign, open_foreign
@@ -37,8 +38,7 @@ def export_embedding(
     there already (unless `overwrite`) or cannot be written.
     """
     path = Path(path)
-    if compression not in (None, "gzip"):
-        raise FeatalignError(f"compression: expected None or 'gzip', got {compression!r}")
+    check_one_of(compression, (None, "gzip"), "compression", expected="None or 'gzip'")
     if path.exists() and not overwrite:
         raise FeatalignError(
             f"path: {path} is there already; choose another name or allow overwriting it"

@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from featalign.checks import check_number
-from featalign.errors import FeatalignError
+from featalign.checks import check_number, check_one_of
 
 Effort = Literal["cache", "short"]
 EFFORTS: tuple[Effort, ...] = ("cache", "short")
@@ -31,9 +30,7 @@ class Request:
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        if self.effort not in EFFORTS:
-            raise FeatalignError(
-                f'effort: expected "cache" or "short", got {self.effort!r}; "short" trains a little'
-            )
+        either, remedy = '"cache" or "short"', '"short" trains a little'
+        check_one_of(self.effort, EFFORTS, "effort", expected=either, remedy=remedy)
         part = "a part of one training, above 0 and at most 1"
         check_number(self.share, "share", part, lambda share: 0 < share <= 1)

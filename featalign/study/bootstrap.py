@@ -43,11 +43,9 @@ def bootstrap_interval(
     >>> round(interval.value, 3), interval.low < interval.value < interval.high
     (0.4, True)
     """
-    remedy = "0.9 gives the 5% and the 95% quantile"
-    between = "a number between 0 and 1"
+    between, remedy = "a number between 0 and 1", "0.9 gives the 5% and the 95% quantile"
     check_number(level, "level", between, lambda share: 0 < share < 1, remedy=remedy)
-    remedy = "a thousand is usual"
-    check_whole(num_resamples, "num_resamples", expected="at least 1", remedy=remedy)
+    check_whole(num_resamples, "num_resamples", remedy="a thousand is usual")
     if len(groups) == 0:
         return BootstrapInterval(math.nan, math.nan, math.nan, level, 0)
     value, low, high = float(statistic(groups)), math.nan, math.nan

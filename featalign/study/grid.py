@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
-from featalign.checks import check_whole
+from featalign.checks import check_one_of, check_whole
 from featalign.errors import FeatalignError
 from featalign.sources import catalogue
 from featalign.sources.source import Source
@@ -140,8 +140,7 @@ def read_grid(path: Path) -> Grid:
         expected = f"a whole number of at least 1 in {name!r}"
         check_whole(stated.get(name, 1), str(path), expected=expected)
     for arm in stated.get("arms", ()):
-        if arm not in ARMS:
-            raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
+        check_one_of(arm, ARMS, str(path), expected=f"arms among {', '.join(ARMS)}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
     for address in stated["sources"]:
         if grid_source(address).features_file is not None:

@@ -34,14 +34,18 @@ class Table:
         """These rows of the columns alone."""
         return replace(self, taken=rows)
 
-    def values(self, column: str) -> list[Any]:
-        """The values of a column; FeatalignError where the training rows alone have it."""
+    def whole(self, column: str) -> Sequence[Any]:
+        """A column with all its rows; FeatalignError where the training rows alone have it."""
         if column not in self.columns:
             raise FeatalignError(
                 f"{self.place}: expected a column {column!r} as in the training rows, got "
                 f"{', '.join(self.columns)}; add it"
             )
-        whole = list(self.columns[column])
+        return self.columns[column]
+
+    def values(self, column: str) -> list[Any]:
+        """The values of a column in the rows that are meant."""
+        whole = list(self.whole(column))
         return [whole[row] for row in self.rows]
 
     def numbered(self, column: str) -> list[tuple[int, Any]]:

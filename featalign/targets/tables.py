@@ -95,9 +95,9 @@ def _inputs(table: Table, columns: Columns) -> Inputs:
 
 
 def _images(table: Table, column: str) -> Inputs:
-    if isinstance(table.columns[column][table.rows[0]], Mapping):
-        rows = np.asarray(table.rows)
-        return EncodedImages(table.columns[column], rows, table.place, table.folder)
+    images = table.whole(column)
+    if isinstance(images[table.rows[0]], Mapping):
+        return EncodedImages(images, np.asarray(table.rows), table.place, table.folder)
     return ImageFiles(tuple(table.folder / path for path in _texts(table, column)))
 
 
