@@ -9,7 +9,6 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.raw import Part, Raw
 
-SCHEME = "sklearn:"
 NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
 
 
@@ -21,11 +20,11 @@ def open_bundled(address: str) -> Raw:
     >>> open_bundled("sklearn:wine").train.inputs.shape
     (178, 13)
     """
-    name = address.removeprefix(SCHEME)
+    name = address.removeprefix("sklearn:")
     if name not in NAMES:
         raise FeatalignError(
             f"{address}: scikit-learn has no bundled set {name!r}; there are "
-            f"{', '.join(f'{SCHEME}{known}' for known in NAMES)}"
+            f"{', '.join(f'sklearn:{known}' for known in NAMES)}"
         )
     if name == "digits" and (table := _digits_table()) is not None:
         names = [str(digit) for digit in range(10)]

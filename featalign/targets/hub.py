@@ -7,7 +7,6 @@ from typing import Any
 from featalign.errors import FeatalignError
 from featalign.targets.table import Table, Tables
 
-SCHEME = "hf:"
 SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` leaves in a folder
 HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 
