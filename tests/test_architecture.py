@@ -52,7 +52,7 @@ OUTSIDE = {
     "flax": ("sources/", "training/"),
     "optax": ("sources/", "training/"),
 }
-WITHOUT_JAX = ("targets", "embeddings", "records", "session", "engines", "arrays", "errors")
+WITHOUT_JAX = HALL | {"targets", "embeddings", "records", "session", "engines", "progress"}
 
 
 def imports(path: Path) -> set[str]:
