@@ -1,13 +1,15 @@
-"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one."""
+"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one.
+
+A target is loaded by `load_target` of `targets/loaders.py`.
+"""
 
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import numpy as np
-
 from featalign.arrays import check_features, check_labels
+from featalign.checks import check_number, check_one_of, check_whole
 from featalign.embeddings.store import Embedding
 from featalign.engines.local import map_jobs
 from featalign.errors import FeatalignError
@@ -29,7 +31,7 @@ from featalign.records.request import Request
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
 from featalign.sources.source import Source
-from featalign.targets import loaders
+from featalign.targets.loaders import load_target as load_target
 from featalign.targets.target import Target
 
 if TYPE_CHECKING:
@@ -93,32 +95,6 @@ def score(
         intervals=intervals,
     )
     return scored(statistics, chosen, intervals=intervals)
-
-
-def load_target(
-    address: str | os.PathLike[str],
-    *,
-    subset: int | None = None,
-    seed: int = 0,
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-) -> Target:
-    """A labelled dataset from an address.
-
-    The address is a folder of class folders, a file .npz, .csv, .jsonl(.gz) or .parquet,
-    hf:NAME@REVISION, or sklearn:NAME.
-
-    `subset` keeps so many training rows, stratified by class and drawn by `seed`. `label`, `text`
-    and `image` name the columns of a table where they are not obvious. The function raises
-    FeatalignError, naming file and line, for data that cannot be used.
-
-    >>> load_target("sklearn:digits", subset=300)
-    Target('sklearn:digits', 300 images, 10 classes)
-    """
-    return loaders.load_target(
-        address, subset=subset, seed=seed, label=label, text=text, image=image
-    )
 
 
 def load_source(address: str) -> Source:
@@ -203,8 +179,7 @@ def rank(
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
-    if engine != "local":
-        raise FeatalignError(f'engine: expected "local", got {engine!r}')
+    check_one_of(engine, ("local",), "engine", expected='"local"')
     given, data = unique_sources(sources), target_of(target)
     short = effort == "short"
     request = Request(
@@ -256,14 +231,10 @@ def screen(
     """
     from featalign.screening import screen_by
 
-    if isinstance(keep, bool) or not isinstance(keep, int | np.integer) or keep < 1:
-        raise FeatalignError(f"keep: expected a whole number of at least 1, got {keep!r}")
-    if budget is not None and (
-        isinstance(budget, bool) or not isinstance(budget, int | float) or not budget > 0
-    ):
-        raise FeatalignError(
-            f"budget: expected a number of trainings above 0, or None, got {budget!r}"
-        )
+    keep = check_whole(keep, "keep")
+    if budget is not None:
+        expected = "a number of trainings above 0, or None"
+        budget = check_number(budget, "budget", expected, lambda number: number > 0)
     given, data = unique_sources(sources), target_of(target)
     candidates = {name_of(each): each for each in given}
     if len(candidates) < len(given):
@@ -287,9 +258,7 @@ def screen(
         return rank(some, data, scorers=EVIDENCE_SCORERS, forecast=True, **effort, **options)
 
     known = calibration_at(calibration)
-    return screen_by(
-        rank_some, list(candidates), int(keep), None if budget is None else float(budget), known
-    )
+    return screen_by(rank_some, list(candidates), keep, budget, known)
 
 
 def fine_tune(

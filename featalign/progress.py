@@ -1,19 +1,26 @@
-"""Progress bars: one per source, on a terminal only."""
+"""What is told of long work, and its bars: one per source, on a terminal only."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Protocol
 
-Report = Callable[[str, int, int, int], None]
+
+class Report(Protocol):
+    """Is told of long work: what is done, how much of how much, and how much was found done."""
+
+    def __call__(self, what: str, done: int, total: int, found: int = 0, /) -> None:
+        """So much is done of so much in all, beside what was found in the cache."""
+        ...
 
 
-def silent(description: str, found: int, done: int, total: int) -> None:
+def silent(what: str, done: int, total: int, found: int = 0, /) -> None:
     """Reports nothing."""
 
 
 @contextmanager
 def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
-    """A function `report(description, found, done, total)` that draws one bar per description.
+    """What draws one bar for each thing that is done.
 
     A bar shows the rows found in the cache and the rows done. `show` None means: when standard
     error is a terminal.
@@ -43,11 +50,11 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         tasks: dict[str, TaskID] = {}
 
-        def report(description: str, found: int, done: int, total: int) -> None:
-            if description not in tasks:
-                tasks[description] = progress.add_task(description, total=total, found="")
+        def report(what: str, done: int, total: int, found: int = 0, /) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total, found="")
             progress.update(
-                tasks[description],
+                tasks[what],
                 completed=found + done,
                 total=total,
                 found=f"{found} in the cache" if found else "",

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Lock
 from typing import Any, TypeVar
 
@@ -26,10 +25,6 @@ class Session:
     report: Report = silent
     _made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: Any = field(default_factory=Lock, repr=False, compare=False)
-
-    def progress(self, name: str) -> Callable[[int, int, int], None]:
-        """What extraction reports to, under the name of a source."""
-        return partial(self.report, name)
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first job that asks."""

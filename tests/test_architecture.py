@@ -17,13 +17,15 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 MAX_LINES = 400
 
 # each room and the rooms below it that it may import; a room may always import itself
-HALL = {"arrays", "errors"}
+HALL = {"arrays", "checks", "errors", "strata"}
 FLOOR = HALL | {"records"}
 NUMBERS = ("statistics", "scorers", "distances", "forecasting")
 WORLD = ("targets", "sources", "embeddings", "training")
 ALLOWED = {
     "errors": set(),
+    "checks": {"errors"},
     "arrays": {"errors"},
+    "strata": {"checks"},
     "progress": set(),
     "records": HALL,
     "statistics": HALL,
@@ -32,25 +34,25 @@ ALLOWED = {
     "forecasting": FLOOR | {"statistics", "scorers", "distances"},
     "targets": HALL,
     "sources": HALL | {"targets"},
-    "embeddings": FLOOR | {"targets", "sources"},
-    "training": FLOOR | {"targets", "sources"},
+    "embeddings": FLOOR | {"targets", "sources", "progress"},
+    "training": FLOOR | {"targets", "sources", "progress"},
     "session": {"embeddings", "progress"},
     "jobs": FLOOR | set(NUMBERS) | set(WORLD) | {"session", "progress"},
     "engines": {"errors", "session"},
     "screening": {"forecasting", "records"},
     "api": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "engines", "screening", "progress"},
-    "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api"},
+    "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api", "progress"},
     "views": FLOOR | set(NUMBERS) | {"embeddings", "study"},
 }
 # the shell opens onto everything, but for what its verbs share
-SHARED_BY_VERBS = {"cli/options.py": set(), "cli/context.py": {"embeddings", "jobs"}}
+SHARED_BY_VERBS = {"cli/options.py": {"targets"}, "cli/context.py": {"embeddings", "jobs"}}
 # outside packages that only these rooms or files may import
 OUTSIDE = {
     "h5py": ("embeddings/",),
     "flax": ("sources/", "training/"),
     "optax": ("sources/", "training/"),
 }
-WITHOUT_JAX = ("targets", "embeddings", "records", "session", "engines", "arrays", "errors")
+WITHOUT_JAX = HALL | {"targets", "embeddings", "records", "session", "engines", "progress"}
 
 
 def imports(path: Path) -> set[str]:

@@ -1,8 +1,10 @@
 import gzip
+import inspect
 import json
 import os
 import subprocess
 import sys
+from dataclasses import fields
 
 import h5py
 import numpy as np
@@ -10,8 +12,11 @@ import pytest
 import typer.main
 from PIL import Image
 
+import featalign as fa
 from featalign.cli.app import app
+from featalign.cli.options import CHOICE
 from featalign.scorers.registry import SCORERS
+from featalign.targets.choice import Choice
 from tests.forecasting.examples import made_calibration, made_line
 from tests.training.examples import clouds, small_source
 
@@ -84,6 +89,12 @@ def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
     assert err == ""
     with Image.open(pictures / "ranking.png") as picture:
         assert picture.width > 500
+
+
+def test_what_there_is_to_choose_of_a_target_has_an_option():
+    arguments = inspect.signature(fa.load_target).parameters
+    assert list(CHOICE) == [field.name for field in fields(Choice)]
+    assert list(arguments)[-len(CHOICE) :] == list(CHOICE)
 
 
 def test_subset_and_seed_reach_the_target(run, pictures):
@@ -269,8 +280,6 @@ def test_a_damaged_shard_is_found(run, pictures):
 
 
 def test_text_from_python_with_a_function(tmp_path):
-    import featalign as fa
-
     rows = [("good", "up"), ("very good", "up"), ("bad", "down"), ("so bad", "down")] * 6
     (tmp_path / "moods.csv").write_text(
         "text,label\n" + "".join(f"{text},{label}\n" for text, label in rows)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from experiments.study.targets import UNPACKED, unpack
-from featalign.targets.bundled import load_bundled
-from featalign.targets.stratification import stratified_order
+from featalign.strata import stratified_order
+from featalign.targets.loaders import load_target
 from featalign.training.rows import hold_out
 
 MOST_TRAINING, MOST_TEST = 2400, 1000  # rows of what is not a whole data set
@@ -271,7 +271,7 @@ def stored_arrays(name: str) -> dict[str, np.ndarray]:
     """The arrays of a data set; of scikit-learn's digits the test is what training holds out."""
     if name != "digits":
         return unpack(name)
-    digits = hold_out(load_bundled("digits", "sklearn:digits"))
+    digits = hold_out(load_target("sklearn:digits"))
     assert digits.held_out is not None
     found = {"classes": np.array(digits.class_names)}
     for part, rows in (("train", digits), ("test", digits.held_out)):

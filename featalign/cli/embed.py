@@ -9,18 +9,18 @@ from featalign.cli.options import (
     AsJson,
     BatchSize,
     Cache,
-    Image,
-    Label,
     Layers,
     Seed,
     Sources,
     Subset,
     TargetAddress,
-    Text,
     layer_names,
+    with_choice,
 )
+from featalign.targets.choice import NO_CHOICE, Choice
 
 
+@with_choice
 def embed(
     source: Sources,
     target: TargetAddress,
@@ -28,9 +28,7 @@ def embed(
     seed: Seed = 0,
     layers: Layers = None,
     cache: Cache = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
+    choice: Choice = NO_CHOICE,
     dtype: Annotated[
         str, typer.Option(help="float32, float16 or bfloat16: what the features are kept in.")
     ] = "float32",
@@ -42,9 +40,10 @@ def embed(
 
     from featalign import api
     from featalign.sources.catalogue import expand
+    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
+    data = load_chosen(target, choice, subset=subset, seed=seed)
     records: list[dict[str, Any]] = []
     for address in expand(source):
         embeddings = api.embed(

@@ -11,16 +11,16 @@ from featalign.cli.options import (
     AsJson,
     BatchSize,
     Cache,
-    Image,
-    Label,
     Seed,
     Subset,
     TargetAddress,
-    Text,
+    with_choice,
 )
 from featalign.errors import FeatalignError
+from featalign.targets.choice import NO_CHOICE, Choice
 
 
+@with_choice
 def fine_tune(
     source: Annotated[str, typer.Option("--source", "-s", help="Address of a source.")],
     target: TargetAddress,
@@ -62,9 +62,7 @@ def fine_tune(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")
     ] = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
+    choice: Choice = NO_CHOICE,
     cache: Cache = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,13 +71,12 @@ def fine_tune(
 
     from featalign import api
     from featalign.records.setting import Optimiser
+    from featalign.targets.loaders import load_chosen
     from featalign.training.arms import check_arm
 
     keep_compiled()
-    data, loaded = (
-        api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image),
-        api.load_source(source),
-    )
+    data = load_chosen(target, choice, subset=subset, seed=seed)
+    loaded = api.load_source(source)
     arms = list(
         dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"]))
     )

@@ -1,9 +1,14 @@
 """The options that several verbs have, each declared once, and how lists in them are read."""
 
+import inspect
+from collections.abc import Callable
+from functools import wraps
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+
+from featalign.targets.choice import Choice
 
 Sources = Annotated[
     list[str],
@@ -35,15 +40,6 @@ Cache = Annotated[
         "platform's."
     ),
 ]
-Label = Annotated[
-    str | None, typer.Option(help="The label column of a table; or several, separated by commas.")
-]
-Text = Annotated[
-    str | None, typer.Option(help="The text column of a table, or two, separated by a comma.")
-]
-Image = Annotated[
-    str | None, typer.Option(help="The column of images, or of their paths, of a table.")
-]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of a table.")]
 Intervals = Annotated[
     bool,
@@ -52,6 +48,20 @@ Intervals = Annotated[
     ),
 ]
 BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
+
+# one for each field of `Choice`
+CHOICE = {
+    "label": Annotated[
+        str | None,
+        typer.Option(help="The label column of a table; or several, separated by commas."),
+    ],
+    "text": Annotated[
+        str | None, typer.Option(help="The text column of a table, or two, separated by a comma.")
+    ],
+    "image": Annotated[
+        str | None, typer.Option(help="The column of images, or of their paths, of a table.")
+    ],
+}
 
 # of `featalign validate`
 GridFile = Annotated[
@@ -70,3 +80,27 @@ def names(listed: str | None) -> list[str] | None:
 def layer_names(listed: str | None) -> list[str] | str | None:
     """The layers in a list with commas, or "all"; None for each source's own."""
     return "all" if listed == "all" else names(listed)
+
+
+def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb with the options of `CHOICE` in the place of its parameter `choice`, which they make.
+
+    >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
+    ['source', 'label', 'text', 'image']
+    """
+
+    @wraps(verb)
+    def chosen(**given: Any) -> None:
+        verb(choice=Choice(**{name: given.pop(name) for name in CHOICE}), **given)
+
+    signature = inspect.signature(verb)
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    options = [
+        inspect.Parameter(name, kind, default=None, annotation=option)
+        for name, option in CHOICE.items()
+    ]
+    parameters: list[inspect.Parameter] = []
+    for name, parameter in signature.parameters.items():
+        parameters += options if name == "choice" else [parameter]
+    chosen.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return chosen

@@ -11,25 +11,25 @@ from featalign.cli.context import console, keep_compiled
 from featalign.cli.options import (
     AsJson,
     Cache,
-    Image,
     Intervals,
-    Label,
     Layers,
     Scorers,
     Seed,
     Sources,
     Subset,
     TargetAddress,
-    Text,
     layer_names,
     names,
+    with_choice,
 )
 from featalign.errors import FeatalignError
+from featalign.targets.choice import NO_CHOICE, Choice
 
 if TYPE_CHECKING:
     from featalign.records.ranking import Ranking
 
 
+@with_choice
 def rank(
     source: Sources,
     target: TargetAddress,
@@ -38,9 +38,7 @@ def rank(
     layers: Layers = None,
     scorers: Scorers = None,
     cache: Cache = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
+    choice: Choice = NO_CHOICE,
     intervals: Intervals = False,
     effort: Annotated[
         str, typer.Option(help="cache, or short: a little real training beside it.")
@@ -70,6 +68,7 @@ def rank(
     A row has the forecast of accuracy and of gain over scratch, the verdict, and the scores.
     """
     from featalign import api
+    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
     pictures = {"figure": figure, "forecast_figure": forecast_figure, "gain_figure": gain_figure}
@@ -79,7 +78,7 @@ def rank(
 
         for path in wanted.values():
             check_figure_path(path)
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
+    data = load_chosen(target, choice, subset=subset, seed=seed)
     ranking = api.rank(
         source,
         data,

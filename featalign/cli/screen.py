@@ -8,16 +8,16 @@ from featalign.cli.context import keep_compiled
 from featalign.cli.options import (
     AsJson,
     Cache,
-    Image,
-    Label,
     Seed,
     Sources,
     Subset,
     TargetAddress,
-    Text,
+    with_choice,
 )
+from featalign.targets.choice import NO_CHOICE, Choice
 
 
+@with_choice
 def screen(
     source: Sources,
     target: TargetAddress,
@@ -29,16 +29,15 @@ def screen(
     subset: Subset = None,
     seed: Seed = 0,
     cache: Cache = None,
-    label: Label = None,
-    text: Text = None,
-    image: Image = None,
+    choice: Choice = NO_CHOICE,
     as_json: AsJson = False,
 ) -> None:
     """Which sources are worth training: at most --keep of them, and why the others are not."""
     from featalign import api
+    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
-    data = api.load_target(target, subset=subset, seed=seed, label=label, text=text, image=image)
+    data = load_chosen(target, choice, subset=subset, seed=seed)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:
         print(found.to_json())

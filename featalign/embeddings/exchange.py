@@ -2,12 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from featalign.arrays import check_labels
+from featalign.checks import check_one_of
 from featalign.embeddings.durable import in_sentences, replacing
 from featalign.embeddings.export_file import HDF5Writer
 from featalign.embeddings.foreign import Foreign, open_foreign
@@ -17,6 +18,7 @@ from featalign.embeddings.manifest import Manifest, rows_per_shard
 from featalign.embeddings.store import Embedding, Store, Survey
 from featalign.embeddings.writer import Committer, ShardWriter
 from featalign.errors import FeatalignError
+from featalign.progress import Report, silent
 from featalign.targets.target import Target
 
 
@@ -36,8 +38,7 @@ def export_embedding(
     there already (unless `overwrite`) or cannot be written.
     """
     path = Path(path)
-    if compression not in (None, "gzip"):
-        raise FeatalignError(f"compression: expected None or 'gzip', got {compression!r}")
+    check_one_of(compression, (None, "gzip"), "compression", expected="None or 'gzip'")
     if path.exists() and not overwrite:
         raise FeatalignError(
             f"path: {path} is there already; choose another name or allow overwriting it"
@@ -98,7 +99,7 @@ def import_features(
     features_name: str = "features",
     labels_name: str = "labels",
     keep_identity: bool = False,
-    progress: Callable[[int, int, int], None] | None = None,
+    report: Report = silent,
 ) -> Embedding:
     """Take features made elsewhere into the cache.
 
@@ -125,8 +126,8 @@ def import_features(
     keep_identity
         Keep the identity an export states, so that extraction finds these features instead of
         computing them. Only for files you trust.
-    progress
-        Called with 0, the rows taken so far, and all rows.
+    report
+        Told, under the name of the file, of the rows taken so far and all rows.
     """
     path = Path(path)
     digest = _digest(path)
@@ -167,8 +168,7 @@ def import_features(
                 block if block.dtype.kind == "f" else block.astype(np.float32),
             )
             start += len(block)
-            if progress is not None:
-                progress(0, start, num_rows)
+            report(path.name, start, num_rows)
         committer.wait()
     survey: Survey = embedding.verify()
     return Embedding(embedding.folder, embedding.manifest, survey)

@@ -3,12 +3,13 @@
 Each layer has its own key, and only what the cache lacks is computed.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from featalign.checks import check_whole
 from featalign.embeddings.durable import remove_stale, sync_folder
 from featalign.embeddings.key import Identity, digest_of_rows
 from featalign.embeddings.labels import StoredLabels
@@ -16,11 +17,10 @@ from featalign.embeddings.manifest import Manifest, rows_per_shard
 from featalign.embeddings.store import Embedding, Store, Survey
 from featalign.embeddings.writer import Committer, Counts, ShardWriter
 from featalign.errors import FeatalignError
+from featalign.progress import Report, silent
 from featalign.sources.source import Source
 from featalign.targets.batches import batches, read_ahead
 from featalign.targets.target import Target
-
-Progress = Callable[[int, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def extract(
     *,
     batch_size: int = 256,
     dtype: str = "float32",
-    progress: Progress | None = None,
+    report: Report = silent,
     subset: np.ndarray | None = None,
 ) -> dict[str, Embedding]:
     """The embeddings of a target under layers of a source, from the cache as far as it has them.
@@ -90,9 +90,9 @@ def extract(
     dtype
         The type the features are kept in: float16, bfloat16, float32 or float64. Values that
         overflow are counted in the survey.
-    progress
-        Called with the rows found in the cache, the rows computed so far, and all rows: at the
-        start and after each batch.
+    report
+        Told, under the name of the source, of the rows computed so far, all rows, and the rows
+        found in the cache: at the start and after each batch.
     subset
         Row numbers (n,) of the target; None for all rows.
 
@@ -119,14 +119,7 @@ def extract(
     """
     names = _checked_layers(source, layers)
     rows = _checked_rows(target, subset)
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise FeatalignError(
-            f"batch_size: expected a whole number of at least 1, got {batch_size!r}"
-        )
+    batch_size = check_whole(batch_size, "batch_size")
     rows_digest = None if np.array_equal(rows, np.arange(len(target))) else digest_of_rows(rows)
     plans = [
         _look(
@@ -144,8 +137,8 @@ def extract(
             plans,
             store,
             committer,
-            batch_size=int(batch_size),
-            progress=progress or _silent,
+            batch_size=batch_size,
+            report=report,
         )
         committer.wait()
         return {
@@ -183,7 +176,7 @@ def _compute(
     committer: Committer,
     *,
     batch_size: int,
-    progress: Progress,
+    report: Report,
 ) -> dict[str, ShardWriter]:
     """Run the source over the batches somebody needs and hand the rows to the writers.
 
@@ -204,7 +197,7 @@ def _compute(
         if plan.found is not None and plan.survey is not None and not plan.survey.labels_are_sound:
             store.create(plan.found.manifest, labels)
     found, done = len(rows) - len(positions), 0
-    progress(found, done, len(rows))
+    report(source.name, done, len(rows), found)
     for start, batch in zip(
         starts[some],
         read_ahead(batches(target, batch_size, rows=rows[positions])) if len(positions) else (),
@@ -234,7 +227,7 @@ def _compute(
                 )
             writers[layer].add(int(start), row_id, features)
         done += len(row_id)
-        progress(found, done, len(rows))
+        report(source.name, done, len(rows), found)
     return writers
 
 
@@ -323,7 +316,3 @@ def _checked_rows(target: Target, subset: np.ndarray | None) -> np.ndarray:
             f"{rows.min()} to {rows.max()}"
         )
     return rows.astype(np.int64)
-
-
-def _silent(found_rows: int, done_rows: int, total_rows: int) -> None:
-    """Show no progress."""

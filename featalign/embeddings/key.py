@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from featalign.arrays import FLOATING
+from featalign.checks import check_one_of
 from featalign.errors import FeatalignError
 
 SCHEMA_VERSION = 1
@@ -36,10 +37,7 @@ class Identity:
     schema_version: int = SCHEMA_VERSION
 
     def __post_init__(self) -> None:
-        if self.dtype not in FLOATING:
-            raise FeatalignError(
-                f"dtype: expected one of {', '.join(FLOATING)}, got {self.dtype!r}"
-            )
+        check_one_of(self.dtype, FLOATING, "dtype")
         object.__setattr__(
             self, "preprocessing", plain_data(self.preprocessing, name="preprocessing")
         )

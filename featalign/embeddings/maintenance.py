@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 
+from featalign.checks import check_whole
 from featalign.embeddings.durable import (
     CORRUPT,
     REMOVED,
@@ -137,8 +138,7 @@ def limit_size(store: Store, max_bytes: int, *, keep: Collection[str] = ()) -> t
 
     Keys in `keep` are spared. Returns what was removed.
     """
-    if max_bytes < 0:
-        raise FeatalignError(f"max_bytes: expected a size of at least 0 bytes, got {max_bytes}")
+    check_whole(max_bytes, "max_bytes", 0, expected="a size of at least 0 bytes")
     present = entries(store)
     total = sum(entry.num_bytes for entry in present)
     removed = []

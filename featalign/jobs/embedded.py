@@ -58,7 +58,7 @@ def embedded(
         session.store,
         dtype=dtype,
         batch_size=session.batch_size,
-        progress=session.progress(source.name),
+        report=session.report,
     )
     keep_to_limit(session.store, [embedding.key for embedding in embeddings.values()])
     return embeddings

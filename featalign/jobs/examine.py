@@ -25,7 +25,7 @@ NUMBERS = (
     "embeddings/extract.py",
     "forecasting/source_remarks.py",
     "records/evidence.py",
-    "targets/stratification.py",
+    "strata.py",
 )
 EVIDENCE_SCORERS = (
     "linear_probe",

@@ -150,7 +150,7 @@ def twin_scores(
             [layer],
             session.store,
             batch_size=session.batch_size,
-            progress=session.progress(model.name),
+            report=session.report,
         )
         embeddings.append(found[layer])
 

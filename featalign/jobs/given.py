@@ -4,8 +4,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
+from featalign.checks import check_whole
 from featalign.embeddings.location import default_cache
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
@@ -33,9 +32,7 @@ def session_at(
 
 def check_seed(seed: int) -> int:
     """The seed. Raises FeatalignError for one that is none."""
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
-    return int(seed)
+    return check_whole(seed, "seed", 0)
 
 
 def target_of(given: Target | str | os.PathLike[str]) -> Target:

@@ -30,7 +30,7 @@ def short_evidence(
             model.layers,
             session.store,
             subset=rows,
-            progress=session.progress(model.name),
+            report=session.report,
         )
         scores.append([embeddings[layer].read_all() for layer in model.layers])
     return held_out_run(target.labels, folds, scores, steps)

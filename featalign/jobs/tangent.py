@@ -14,7 +14,7 @@ from featalign.session import Session
 from featalign.sources.gradients import MICROBATCH, gradient_source
 from featalign.sources.source import Source
 from featalign.statistics.tangent import Draw, Tangent
-from featalign.targets.stratification import stratified_order
+from featalign.strata import stratified_order
 from featalign.targets.target import Target
 
 TANGENT_ROWS, TANGENT_TWINS = 400, 2
@@ -58,7 +58,7 @@ def tangent_evidence(
             session.store,
             subset=subset,
             batch_size=fitting,
-            progress=session.progress(model.name),
+            report=session.report,
         )[name].read_all()
 
     def draws_of(model: Source) -> tuple[Draw, ...]:

@@ -69,7 +69,7 @@ def train(job: Train, session: Session) -> FineTuned:
         source,
         [Request(job.arm, split, setting.seed)],
         Tuning(setting, job.learning_rates, job.layer, job.together),
-        report=lambda name, done, total: session.report(name, 0, done, total),
+        report=session.report,
     )
     results: list[FineTuned] = []
     try:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from featalign.errors import FeatalignError
+from featalign.checks import check_number, check_one_of
 from featalign.records.plain import Plain
 
 Effort = Literal["cache", "short"]
@@ -31,12 +31,7 @@ class Request(Plain):
     batch_size: int = 256
 
     def __post_init__(self) -> None:
-        if self.effort not in EFFORTS:
-            raise FeatalignError(
-                f'effort: expected "cache" or "short", got {self.effort!r}; "short" trains a little'
-            )
-        share = self.share
-        if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-            raise FeatalignError(
-                f"share: expected a part of one training, above 0 and at most 1, got {share!r}"
-            )
+        either, remedy = '"cache" or "short"', '"short" trains a little'
+        check_one_of(self.effort, EFFORTS, "effort", expected=either, remedy=remedy)
+        part = "a part of one training, above 0 and at most 1"
+        check_number(self.share, "share", part, lambda share: 0 < share <= 1)

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.checks import check_number, check_whole
 
 Group = TypeVar("Group")
 
@@ -43,15 +43,9 @@ def bootstrap_interval(
     >>> round(interval.value, 3), interval.low < interval.value < interval.high
     (0.4, True)
     """
-    if not 0 < level < 1:
-        raise FeatalignError(
-            f"level: expected a number between 0 and 1, got {level}; 0.9 gives the 5% and the 95% "
-            "quantile"
-        )
-    if num_resamples < 1:
-        raise FeatalignError(
-            f"num_resamples: expected at least 1, got {num_resamples}; a thousand is usual"
-        )
+    between, remedy = "a number between 0 and 1", "0.9 gives the 5% and the 95% quantile"
+    check_number(level, "level", between, lambda share: 0 < share < 1, remedy=remedy)
+    check_whole(num_resamples, "num_resamples", remedy="a thousand is usual")
     if len(groups) == 0:
         return BootstrapInterval(math.nan, math.nan, math.nan, level, 0)
     value, low, high = float(statistic(groups)), math.nan, math.nan

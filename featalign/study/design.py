@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from featalign.checks import is_whole
 from featalign.errors import FeatalignError
 
 ENTRIES = ("target", "dataset", "address", "pairs")
@@ -90,8 +91,7 @@ def _entries(line: str, where: str) -> dict[str, Any]:
 
 def _pair(pair: Any, target: str, where: str) -> tuple[Unit, tuple[int, ...]]:
     match pair:
-        case [str(source), int(size), [_, *_] as seeds] if size > 0 and not isinstance(size, bool):
-            whole = all(type(seed) is int and seed >= 0 for seed in seeds)
-            if whole and len(set(seeds)) == len(seeds):
+        case [str(source), size, [_, *_] as seeds] if is_whole(size):
+            if all(is_whole(seed, 0) for seed in seeds) and len(set(seeds)) == len(seeds):
                 return Unit(source, target, size), tuple(seeds)
     raise FeatalignError(f"{where}: expected [source, size, [seed, ...]], got {pair!r}; mend it")

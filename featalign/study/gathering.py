@@ -12,11 +12,12 @@ from typing import Any
 from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import session_at
 from featalign.jobs.short import short_evidence
+from featalign.progress import Report, silent
 from featalign.records.plain import to_plain
 from featalign.study.design import Unit
 from featalign.study.grid import Grid, fitting, grid_part, grid_source
 from featalign.study.records import KEY, read_records
-from featalign.study.run import Report, is_of, run_units
+from featalign.study.run import is_of, run_units
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 
@@ -30,7 +31,7 @@ def run_evidence(
     path: Path,
     *,
     cache: Path | None = None,
-    report: Report = lambda name, done, total: None,
+    report: Report = silent,
 ) -> int:
     """Add what the cache says of each source on each part that is trained on.
 
@@ -77,7 +78,7 @@ def run_short(
     path: Path,
     *,
     cache: Path | None = None,
-    report: Report = lambda name, done, total: None,
+    report: Report = silent,
 ) -> int:
     """Add the short runs of each source, and of training from scratch.
 

@@ -8,6 +8,7 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
+from featalign.checks import check_one_of, check_whole
 from featalign.errors import FeatalignError
 from featalign.records.fine_tuned import ARMS, Arm
 from featalign.records.setting import Setting
@@ -134,21 +135,13 @@ def read_grid(path: Path) -> Grid:
         stated["seen"][pattern] = tuple(targets)
     for name in ("sizes", "seeds"):
         for number in stated.get(name, ()):
-            if (
-                isinstance(number, bool)
-                or not isinstance(number, int)
-                or number < (name == "sizes")
-            ):
-                raise FeatalignError(f"{path}: expected whole numbers in {name!r}, got {number!r}")
+            least = 1 if name == "sizes" else 0
+            check_whole(number, str(path), least, expected=f"whole numbers in {name!r}")
     for name in ("epochs", "min_steps", "batch_size", "max_test"):
-        number = stated.get(name, 1)
-        if isinstance(number, bool) or not isinstance(number, int) or number < 1:
-            raise FeatalignError(
-                f"{path}: expected a whole number of at least 1 in {name!r}, got {number!r}"
-            )
+        expected = f"a whole number of at least 1 in {name!r}"
+        check_whole(stated.get(name, 1), str(path), expected=expected)
     for arm in stated.get("arms", ()):
-        if arm not in ARMS:
-            raise FeatalignError(f"{path}: expected arms among {', '.join(ARMS)}, got {arm!r}")
+        check_one_of(arm, ARMS, str(path), expected=f"arms among {', '.join(ARMS)}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))
     for address in stated["sources"]:
         if grid_source(address).features_file is not None:

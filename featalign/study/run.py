@@ -12,6 +12,7 @@ import numpy as np
 
 from featalign.jobs.frozen import on_features
 from featalign.jobs.given import session_at
+from featalign.progress import Report, silent
 from featalign.records.fine_tuned import Arm, FineTuned
 from featalign.records.setting import Setting
 from featalign.sources.source import Differentiable, Source
@@ -23,7 +24,6 @@ from featalign.training.arms import Request, check_arm
 from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.rows import split_rows
 
-Report = Callable[[str, int, int], None]
 TRAINING_VERSIONS: Mapping[
     Arm, int
 ] = {  # to be raised whenever an arm is trained or measured in another way
@@ -40,7 +40,7 @@ def run_study(
     records: Path,
     *,
     together: bool | None = None,
-    report: Report = lambda name, done, total: None,
+    report: Report = silent,
 ) -> int:
     """Train what has no record yet and append its record; the number of arms that were trained.
 
@@ -131,11 +131,7 @@ def _train(
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     rows = dict(parts)
     if differentiable is None:
-
-        def embedding(name: str, found: int, done: int, total: int) -> None:
-            report(name, found + done, total)
-
-        session = session_at(None, report=embedding)
+        session = session_at(None, report=report)
         for seed, part in parts.items():
             trained, rows[seed] = on_features(source, part, None, session, max_test=grid.max_test)
         differentiable = cast(Differentiable, trained.differentiable)

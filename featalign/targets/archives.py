@@ -7,8 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.conversion import as_inputs
-from featalign.targets.target import Target, build_target
+from featalign.targets.raw import Part, Raw
 
 CONTENTS = (
     "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any `x_test`, `y_test`, "
@@ -16,14 +15,15 @@ CONTENTS = (
 )
 
 
-def load_archive(path: Path, name: str) -> Target:
-    """A target from an .npz file.
+def open_archive(place: str) -> Raw:
+    """An .npz file.
 
     The file holds `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
 
     `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
     names.
     """
+    path = Path(place)
     if not zipfile.is_zipfile(path):
         raise FeatalignError(
             f"{path}: expected an .npz file, got something else or a part of one; save it again "
@@ -55,15 +55,11 @@ def load_archive(path: Path, name: str) -> Target:
             f"{path}: expected both x_test and y_test, got {present} without {absent}; add it or "
             "leave both out"
         )
-    held_out = (
-        (as_inputs(arrays["x_test"], name="x_test"), arrays["y_test"])
-        if "x_test" in arrays
-        else None
-    )
+    held_out = None
+    if "x_test" in arrays:
+        held_out = Part(arrays["x_test"], arrays["y_test"], "x_test")
     classes = arrays["classes"].tolist() if "classes" in arrays else None
-    return build_target(
-        name, as_inputs(arrays[inputs], name=inputs), arrays[labels], classes, held_out
-    )
+    return Raw(Part(arrays[inputs], arrays[labels], inputs), held_out, classes)
 
 
 _KNOWN = ("inputs", "labels", "x_train", "y_train", "x_test", "y_test", "classes")

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.checks import check_whole
 from featalign.targets.target import Target, check_rows
 
 Item = TypeVar("Item")
@@ -37,18 +37,11 @@ def batches(target: Target, batch_size: int, *, rows: np.ndarray | None = None) 
     >>> [batch.valid.tolist() for batch in batches(target, 2)]
     [[True, True], [True, False]]
     """
-    if (
-        isinstance(batch_size, bool)
-        or not isinstance(batch_size, int | np.integer)
-        or batch_size < 1
-    ):
-        raise FeatalignError(
-            f"batch_size: expected a whole number of at least 1, got {batch_size!r}"
-        )
+    batch_size = check_whole(batch_size, "batch_size")
     chosen = np.arange(target.num_rows) if rows is None else check_rows(rows, target.num_rows)
     return (
-        _batch(target, chosen[start : start + batch_size], int(batch_size))
-        for start in range(0, len(chosen), int(batch_size))
+        _batch(target, chosen[start : start + batch_size], batch_size)
+        for start in range(0, len(chosen), batch_size)
     )
 
 

@@ -7,40 +7,40 @@ from pathlib import Path
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.target import Target
+from featalign.targets.raw import Part, Raw
 
 NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
 
 
-def load_bundled(name: str, address: str) -> Target:
-    """A target from scikit-learn's bundled sets.
+def open_bundled(address: str) -> Raw:
+    """One of scikit-learn's bundled sets.
 
     `digits` is 8x8 images, the others are plain arrays, `diabetes` and `linnerud` for regression.
 
-    >>> load_bundled("wine", "sklearn:wine")
-    Target('sklearn:wine', 178 arrays, 3 classes)
+    >>> open_bundled("sklearn:wine").train.inputs.shape
+    (178, 13)
     """
+    name = address.removeprefix("sklearn:")
     if name not in NAMES:
         raise FeatalignError(
             f"{address}: scikit-learn has no bundled set {name!r}; there are "
             f"{', '.join(f'sklearn:{known}' for known in NAMES)}"
         )
     if name == "digits" and (table := _digits_table()) is not None:
-        images = np.round(table[:, :-1].reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
-        return Target.from_arrays(
-            address, images, table[:, -1].astype(np.int64), [str(digit) for digit in range(10)]
-        )
+        names = [str(digit) for digit in range(10)]
+        return Raw(Part(_pixels(table[:, :-1]), table[:, -1].astype(np.int64)), None, names)
     from sklearn import datasets
 
     bundle = getattr(datasets, f"load_{name}")()
     if name in ("diabetes", "linnerud"):
-        return Target.from_arrays(address, bundle.data, np.asarray(bundle.target, np.float64))
-    inputs = (
-        np.round(bundle.images * (255 / 16)).astype(np.uint8) if name == "digits" else bundle.data
-    )
-    return Target.from_arrays(
-        address, inputs, bundle.target, [str(class_name) for class_name in bundle.target_names]
-    )
+        return Raw(Part(bundle.data, np.asarray(bundle.target, np.float64)))
+    inputs = _pixels(bundle.data) if name == "digits" else bundle.data
+    names = [str(class_name) for class_name in bundle.target_names]
+    return Raw(Part(inputs, bundle.target), None, names)
+
+
+def _pixels(rows: np.ndarray) -> np.ndarray:
+    return np.round(rows.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8)
 
 
 def _digits_table() -> np.ndarray | None:

@@ -14,6 +14,8 @@ CHANNELS = (1, 3, 4)
 def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
     """Inputs from numbers (N, ...), a list of images of any sizes, or a list of strings.
 
+    What is inputs already stays as it is.
+
     uint8 of shape (N, H, W) or (N, H, W, 1 | 3 | 4) are images, and floats of these shapes in [0,
     1] too; other numbers are plain arrays. Raises FeatalignError for anything else, for no rows,
     and for NaN or infinite values.
@@ -23,6 +25,8 @@ def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
     >>> as_inputs(np.zeros((2, 8, 8), np.uint8)).kind, as_inputs(np.zeros((2, 5))).kind
     ('image', 'array')
     """
+    if isinstance(inputs, Inputs):
+        return inputs
     listlike = (
         hasattr(inputs, "__len__")
         and hasattr(inputs, "__getitem__")

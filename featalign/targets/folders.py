@@ -5,28 +5,15 @@ from pathlib import Path
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.targets.images import EXTENSIONS
 from featalign.targets.inputs import ImageFiles
-from featalign.targets.target import Target, build_target
+from featalign.targets.raw import Part, Raw
 
-EXTENSIONS = (
-    ".png",
-    ".jpg",
-    ".jpeg",
-    ".jfif",
-    ".bmp",
-    ".gif",
-    ".webp",
-    ".tif",
-    ".tiff",
-    ".ppm",
-    ".pgm",
-    ".pbm",
-)
 HELD_OUT_FOLDERS = ("test", "val", "valid", "validation")
 
 
-def load_folder(path: Path, name: str) -> Target:
-    """A target from a folder with one folder of images per class.
+def open_folder(place: str) -> Raw:
+    """A folder with one folder of images per class.
 
     The class names are the sorted folder names.
 
@@ -35,22 +22,16 @@ def load_folder(path: Path, name: str) -> Target:
     and files that are not images by their extension are passed over. Only names are read here: the
     images stay on disk.
     """
+    path = Path(place)
     held_folder = next(
         (path / folder for folder in HELD_OUT_FOLDERS if _class_folders(path / folder)), None
     )
     if not _class_folders(path / "train") or (
         held_folder is None and len(_class_folders(path)) > 1
     ):
-        paths, labels = _listed(
-            path
-        )  # a folder `train` among others, or with images directly in it, is a class
-        return build_target(name, ImageFiles(paths), labels)
-    paths, labels = _listed(path / "train")
-    held_out = None
-    if held_folder is not None:
-        held_paths, held_labels = _listed(held_folder, may_lack_images=True)
-        held_out = (ImageFiles(held_paths), held_labels)
-    return build_target(name, ImageFiles(paths), labels, held_out=held_out)
+        return Raw(_listed(path))  # `train` among others, or with images directly in it, is a class
+    train = _listed(path / "train")
+    return Raw(train, held_folder and _listed(held_folder, may_lack_images=True))
 
 
 def _class_folders(folder: Path) -> list[Path]:
@@ -63,7 +44,7 @@ def _class_folders(folder: Path) -> list[Path]:
     ]
 
 
-def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path, ...], np.ndarray]:
+def _listed(folder: Path, *, may_lack_images: bool = False) -> Part:
     """The image files of the class folders and their class names, in sorted order."""
     class_folders = _class_folders(folder)
     if not class_folders:
@@ -92,7 +73,7 @@ def _listed(folder: Path, *, may_lack_images: bool = False) -> tuple[tuple[Path,
             f"{folder}: expected images in its class folders, got none; add images or remove the "
             "folder"
         )
-    return tuple(paths), np.array(names)
+    return Part(ImageFiles(tuple(paths)), np.array(names))
 
 
 def _is_image(file: Path) -> bool:

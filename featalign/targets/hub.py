@@ -1,23 +1,18 @@
-"""Targets from data sets of Hugging Face's `datasets`: of the hub, or saved to disk."""
+"""Data sets of Hugging Face's `datasets`: of the hub, or saved to disk."""
 
 import re
 from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
-from featalign.targets.table import Table
-from featalign.targets.tables import build_from_tables
-from featalign.targets.target import Target
+from featalign.targets.table import Table, Tables
 
-SCHEME = "hf:"
 SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` leaves in a folder
 HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 
 
-def load_hub(
-    address: str, *, label: str | None = None, text: str | None = None, image: str | None = None
-) -> Target:
-    """A target from the hub: hf:NAME or hf:NAME@REVISION.
+def open_hub(address: str) -> Tables:
+    """A data set of the hub: hf:NAME or hf:NAME@REVISION.
 
     #CONFIGURATION stands after it where the data set has several.
 
@@ -40,28 +35,21 @@ def load_hub(
             "check the name, the revision and the network, "
             "or save it with save_to_disk and give the folder"
         ) from error
-    return _built(address, address, loaded, label, text, image)
+    return _tables(address, loaded)
 
 
-def load_saved(
-    path: Path,
-    name: str,
-    *,
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-) -> Target:
-    """A target from a folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
-    library = _library(str(path))
+def open_saved(place: str) -> Tables:
+    """A folder that `Dataset.save_to_disk` or `DatasetDict.save_to_disk` wrote."""
+    library = _library(place)
     try:
-        loaded = library.load_from_disk(str(path))
+        loaded = library.load_from_disk(place)
     except Exception as error:
         raise FeatalignError(
-            f"{path}: expected a data set saved with save_to_disk, but reading it failed with "
+            f"{place}: expected a data set saved with save_to_disk, but reading it failed with "
             f"{type(error).__name__}: {_first_line(error)}; "
             "save it again"
         ) from error
-    return _built(str(path), name, loaded, label, text, image)
+    return _tables(place, loaded)
 
 
 def is_saved(path: Path) -> bool:
@@ -80,9 +68,7 @@ def _library(address: str) -> Any:
     return datasets
 
 
-def _built(
-    place: str, name: str, loaded: Any, label: str | None, text: str | None, image: str | None
-) -> Target:
+def _tables(place: str, loaded: Any) -> Tables:
     train, held = loaded, None
     if isinstance(loaded, dict):
         train = loaded.get("train") or (next(iter(loaded.values())) if len(loaded) == 1 else None)
@@ -99,9 +85,7 @@ def _built(
             ),
             None,
         )
-    tables = [None if part is None else _table(place, part) for part in (train, held)]
-    assert tables[0] is not None
-    return build_from_tables(name, tables[0], tables[1], label=label, text=text, image=image)
+    return Tables(_table(place, train), None if held is None else _table(place, held))
 
 
 def _table(place: str, part: Any) -> Table:

@@ -13,6 +13,20 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PIXEL_LIMIT = 50_000_000
+EXTENSIONS = (
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".jfif",
+    ".bmp",
+    ".gif",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".ppm",
+    ".pgm",
+    ".pbm",
+)
 
 
 def check_image_header(path: Path) -> None:

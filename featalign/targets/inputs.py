@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeVar
+from typing import Any, Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
@@ -20,6 +20,7 @@ _Result = TypeVar("_Result")
 DIGESTED_AT_ONCE = 256  # images in memory
 
 
+@runtime_checkable
 class Inputs(Protocol):
     """Rows of raw inputs, in memory or on disk.
 

@@ -4,19 +4,13 @@ import os
 from pathlib import Path
 
 from featalign.errors import FeatalignError
-from featalign.targets.archives import CONTENTS, load_archive
-from featalign.targets.bundled import load_bundled
-from featalign.targets.folders import load_folder
-from featalign.targets.hub import SCHEME, is_saved, load_hub, load_saved
+from featalign.targets.archives import CONTENTS
+from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
+from featalign.targets.choice import Choice
 from featalign.targets.inputs import ImageFiles
-from featalign.targets.tables import load_table
-from featalign.targets.target import Target
-
-TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz", ".parquet")
-ADDRESSES = (
-    f"a folder of class folders of images, .npz, {', '.join(TABLES)}, a folder of save_to_disk, "
-    "hf:NAME, or sklearn:NAME"
-)
+from featalign.targets.table import Tables
+from featalign.targets.tables import read_tables
+from featalign.targets.target import Target, build
 
 
 def load_target(
@@ -52,13 +46,21 @@ def load_target(
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
+    choice = Choice(label=label, text=text, image=image)
+    return load_chosen(address, choice, subset=subset, seed=seed)
+
+
+def load_chosen(
+    address: str | os.PathLike[str], choice: Choice, *, subset: int | None = None, seed: int = 0
+) -> Target:
+    """`load_target`, with what the user says of the target in one record."""
     if not isinstance(address, str | os.PathLike) or address == "":
         found = "an empty address" if isinstance(address, str) else type(address).__name__
         raise FeatalignError(
             f"target: expected {ADDRESSES}, got {found}; for arrays in memory use "
             "Target.from_arrays"
         )
-    target = _loaded(os.fspath(address), label, text, image)
+    target = _loaded(os.fspath(address), choice)
     if subset is not None:
         target = target.subset(subset, seed)
     for part in (target, target.held_out):
@@ -67,40 +69,42 @@ def load_target(
     return target
 
 
-def _loaded(address: str, label: str | None, text: str | None, image: str | None) -> Target:
-    if address.startswith(SCHEME):
-        return load_hub(address, label=label, text=text, image=image)
-    path = Path(address).expanduser()
-    is_table, is_saved_set = address.lower().endswith(TABLES), is_saved(path)
-    if not is_table and not is_saved_set and (label, text, image) != (None, None, None):
-        raise FeatalignError(
-            f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
-            f"{address} is none; leave them out"
-        )
-    if address.startswith("sklearn:"):
-        return load_bundled(address.removeprefix("sklearn:"), address)
-    if not path.exists():
-        raise FeatalignError(
-            f"{address}: expected {ADDRESSES}, got a path that does not exist; check it"
-        )
-    name = _stem(path)
+def _loaded(address: str, choice: Choice) -> Target:
+    """The way of a target: it is opened, its columns are read, and a target is made of that."""
+    form = _form(address, choice)
+    place = form.place(address)
     try:
-        if is_saved_set:
-            return load_saved(path, name, label=label, text=text, image=image)
-        if path.is_dir():
-            return load_folder(path, name)
-        if is_table:
-            return load_table(path, name, label=label, text=text, image=image)
-        if path.suffix.lower() == ".npz":
-            return load_archive(path, name)
+        opened = form.open(place)
+        raw = read_tables(opened, choice) if isinstance(opened, Tables) else opened
+        return build(address if form.scheme else _stem(Path(place)), raw)
     except FeatalignError as error:
-        if str(error).startswith(str(path)):
+        if str(error).startswith(place):
             raise
         raise FeatalignError(f"{address}: {error}") from error
     except PermissionError as error:
         raise FeatalignError(
             f"{address}: expected a readable path, but {error}; change its permissions"
         ) from error
+
+
+def _form(address: str, choice: Choice) -> Form:
+    """What an address stands for.
+
+    Raises FeatalignError where there is nothing, or nothing that is known or has what was chosen.
+    """
+    form = form_of(address)
+    if not choice.is_empty and not (form and form.has_columns):
+        raise FeatalignError(
+            f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
+            f"{address} is none; leave them out"
+        )
+    path = Path(address).expanduser()
+    if not path.exists() and not (form and form.scheme):
+        raise FeatalignError(
+            f"{address}: expected {ADDRESSES}, got a path that does not exist; check it"
+        )
+    if form is not None:
+        return form
     if path.suffix.lower() == ".npy":
         raise FeatalignError(
             f"{address}: an .npy file holds one array and no labels; save both with numpy.savez as "
@@ -114,7 +118,7 @@ def _stem(path: Path) -> str:
     name = Path(os.path.abspath(path)).name
     if path.is_dir():
         return name or str(path)
-    for extension in (*TABLES, ".npz"):
-        if name.lower().endswith(extension) and len(name) > len(extension):
-            return name[: -len(extension)]
+    for ending in ENDINGS:
+        if name.lower().endswith(ending) and len(name) > len(ending):
+            return name[: -len(ending)]
     return name

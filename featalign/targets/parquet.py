@@ -5,16 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
-from featalign.targets.table import Table
+from featalign.targets.table import Table, Tables
 
 
-def read_parquet(path: Path) -> Table:
+def open_parquet(place: str) -> Tables:
     """The columns of a Parquet file.
 
     Class names where Hugging Face's `datasets` wrote them into it.
 
     Raises FeatalignError where pyarrow is not installed, or the file cannot be read.
     """
+    path = Path(place)
     try:
         import pyarrow
         from pyarrow import parquet
@@ -32,14 +33,8 @@ def read_parquet(path: Path) -> Table:
         ) from error
     columns = {name: stored[name].to_pylist() for name in stored.column_names}
     names = _class_names((stored.schema.metadata or {}).get(b"huggingface"))
-    return Table(
-        str(path),
-        columns,
-        range(stored.num_rows),
-        "row",
-        path.parent,
-        {name: names[name] for name in names if name in columns},
-    )
+    classes = {name: names[name] for name in names if name in columns}
+    return Tables(Table(place, columns, range(stored.num_rows), "row", path.parent, classes))
 
 
 def _class_names(metadata: bytes | None) -> dict[str, tuple[str, ...]]:

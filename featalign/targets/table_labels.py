@@ -9,11 +9,9 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.table import Table
 
-Part = tuple[Table, Sequence[int]]  # a table and the rows that are meant
-
 
 def read_labels(
-    parts: Sequence[Part], columns: Sequence[str]
+    parts: Sequence[Table], columns: Sequence[str]
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
     """The labels of each part, and the names of the classes where the table knows them.
 
@@ -25,31 +23,16 @@ def read_labels(
     if len(columns) > 1:
         return _stacked(parts, columns), None
     column = columns[0]
-    first = next((value for table, rows in parts for value in _values(table, column, rows)), None)
+    first = next((value for part in parts for value in part.values(column)), None)
     if isinstance(first, list | tuple | np.ndarray):
         return _several(parts, column), None
-    table = parts[0][0]
     labels = [
-        [read_label(part, row, column, value) for row, value in _numbered(part, rows, column)]
-        for part, rows in parts
+        [read_label(part, row, column, value) for row, value in part.numbered(column)]
+        for part in parts
     ]
     array = as_array([label for part in labels for label in part])
     ends = np.cumsum([len(part) for part in labels])[:-1]
-    return np.split(array, ends), table.class_names.get(column)
-
-
-def _values(table: Table, column: str, rows: Sequence[int]) -> list[Any]:
-    if column not in table.columns:
-        raise FeatalignError(
-            f"{table.place}: expected a column {column!r} as in the training rows, got "
-            f"{', '.join(table.columns)}; add it"
-        )
-    whole = list(table.columns[column])
-    return [whole[row] for row in rows]
-
-
-def _numbered(table: Table, rows: Sequence[int], column: str) -> list[tuple[int, Any]]:
-    return list(zip(rows, _values(table, column, rows), strict=True))
+    return np.split(array, ends), parts[0].class_names.get(column)
 
 
 def read_label(table: Table, row: int, column: str, value: Any) -> str | int | float:
@@ -70,11 +53,10 @@ def read_label(table: Table, row: int, column: str, value: Any) -> str | int | f
     return label
 
 
-def _several(parts: Sequence[Part], column: str) -> list[np.ndarray]:
+def _several(parts: Sequence[Table], column: str) -> list[np.ndarray]:
     """Lists of labels as zeros and ones; lists that are zeros and ones already, as they are."""
     lists = [
-        [_list(table, row, column, value) for row, value in _numbered(table, rows, column)]
-        for table, rows in parts
+        [_list(part, row, column, value) for row, value in part.numbered(column)] for part in parts
     ]
     everything = [labels for part in lists for labels in part]
     lengths, found = (
@@ -94,7 +76,7 @@ def _several(parts: Sequence[Part], column: str) -> list[np.ndarray]:
     }
     if len(names) < 2:
         raise FeatalignError(
-            f"{parts[0][0].place}: expected at least two labels in the lists of {column!r}, got "
+            f"{parts[0].place}: expected at least two labels in the lists of {column!r}, got "
             f"{len(names)}; add rows"
         )
     return [
@@ -127,19 +109,16 @@ def _holds_tokens(table: Table, row: int, column: str, count: int) -> bool:
     return isinstance(tokens, list | tuple | np.ndarray) and len(tokens) == count
 
 
-def _stacked(parts: Sequence[Part], columns: Sequence[str]) -> list[np.ndarray]:
+def _stacked(parts: Sequence[Table], columns: Sequence[str]) -> list[np.ndarray]:
     """Several columns of numbers (N, K), as integers where all are zeros and ones."""
     found = [
         np.array(
             [
-                [
-                    _number(table, row, column, value)
-                    for row, value in _numbered(table, rows, column)
-                ]
+                [_number(part, row, column, value) for row, value in part.numbered(column)]
                 for column in columns
             ]
         ).T
-        for table, rows in parts
+        for part in parts
     ]
     are_labels = all(np.isin(part, (0, 1)).all() for part in found)
     return [part.astype(np.int64) if are_labels else part for part in found]

@@ -1,4 +1,4 @@
-"""Rows of text tables: .csv, .tsv and .jsonl, plain or gzipped."""
+"""Text tables: .csv, .tsv and .jsonl, plain or gzipped."""
 
 import csv
 import gzip
@@ -9,8 +9,18 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from featalign.errors import FeatalignError
+from featalign.targets.table import Table, Tables
 
 Row = tuple[int, dict[str, Any]]  # line number, values by column
+
+
+def open_text_table(place: str) -> Tables:
+    """A .csv, .tsv or .jsonl file, plain or gzipped."""
+    path = Path(place)
+    rows = list(read_rows(path))
+    names = rows[0][1] if rows else ()
+    columns = {column: [values.get(column) for _, values in rows] for column in names}
+    return Tables(Table(place, columns, [line for line, _ in rows], folder=path.parent))
 
 
 def read_rows(path: Path) -> Iterator[Row]:

@@ -1,16 +1,16 @@
-"""Targets from tables: labels and inputs of the columns that hold them."""
+"""From tables to labels and inputs, of the columns that hold them."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.targets.choice import Choice
+from featalign.targets.columns import SPLIT, Columns, choose_columns
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
-from featalign.targets.table import SPLIT, Columns, Table, choose_columns
+from featalign.targets.raw import Part, Raw
+from featalign.targets.table import Table, Tables
 from featalign.targets.table_labels import as_array, read_label, read_labels
-from featalign.targets.table_rows import read_rows
-from featalign.targets.target import Target, build_target
 from featalign.targets.tokens import token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
@@ -19,59 +19,29 @@ TEST_WORDS = ("test", "testing")
 VALIDATION_WORDS = ("val", "valid", "validation", "dev")
 
 
-def load_table(
-    path: Path,
-    name: str,
-    *,
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-) -> Target:
-    """A target from a .csv, .tsv or .jsonl file, plain or gzipped, or a .parquet file.
+def read_tables(tables: Tables, choice: Choice) -> Raw:
+    """The labels and the inputs of tables, from the columns that hold them.
 
-    A column `split` says which rows are for training and which are held out: `test`, or else `val`,
-    `valid`, `validation` or `dev`.
+    The columns are found by their names, or by what they hold, when that is unambiguous; the choice
+    names them otherwise. A column `split` says which rows of a single table are for training and
+    which are held out: `test`, or else `val`, `valid`, `validation` or `dev`. A pair of texts
+    becomes one text with a line break between them. Labels of several columns, or a list in each
+    row, are multi-label, but a list beside a list of as many words labels each word, which is then
+    a row of its own; numbers that are not all whole are regression targets.
     """
-    return build_from_tables(name, _read(path), label=label, text=text, image=image)
-
-
-def build_from_tables(
-    name: str,
-    table: Table,
-    held: Table | None = None,
-    *,
-    label: str | None = None,
-    text: str | None = None,
-    image: str | None = None,
-) -> Target:
-    """A target from a table, and from another one with the rows that are held out.
-
-    Both tables have the same columns.
-
-    The columns are found by their names, or by what they hold, when that is unambiguous; `label`,
-    `text` and `image` name them otherwise. A pair of texts becomes one text with a line break
-    between them. Labels of several columns, or a list in each row, are multi-label, but a list
-    beside a list of as many words labels each word, which is then a row of its own; numbers that
-    are not all whole are regression targets.
-    """
+    table = tables.train
     if not len(table):
         raise FeatalignError(
             f"{table.place}: expected rows with a label and a text or an image, got an empty file; "
             "check how it was written"
         )
-    columns = choose_columns(table, label, text, image)
-    if held is None:
-        train_rows, held_rows = _parts(table, columns)
-        parts = [(table, train_rows)] + ([(table, held_rows)] if held_rows else [])
-    else:
-        parts = [(table, range(len(table))), (held, range(len(held)))]
+    columns = choose_columns(table, choice)
+    parts = _parts(table, columns) if tables.held_out is None else [table, tables.held_out]
     if _holds_words(table, columns):
-        return _of_words(name, parts, columns)
+        return _of_words(parts, columns)
     labels, class_names = read_labels(parts, columns.labels)
-    inputs = [_inputs(part, rows, columns) for part, rows in parts]
-    return build_target(
-        name, inputs[0], labels[0], class_names, (inputs[1], labels[1]) if len(parts) > 1 else None
-    )
+    inputs = [_inputs(part, columns) for part in parts]
+    return Raw(*map(Part, inputs, labels), class_names=class_names)
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
@@ -82,78 +52,57 @@ def _holds_words(table: Table, columns: Columns) -> bool:
     return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
 
 
-def _of_words(name: str, parts: Sequence[tuple[Table, Sequence[int]]], columns: Columns) -> Target:
+def _of_words(parts: Sequence[Table], columns: Columns) -> Raw:
     words, tags = columns.texts[0], columns.labels[0]
-    found = []
-    for table, rows in parts:
-        sentences, labels = _values(table, words, rows), _values(table, tags, rows)
-        for row, listed, told in zip(rows, sentences, labels, strict=True):
-            try:
-                word_labels([listed], [told])
-                if len(listed):
-                    token_inputs([listed])
-            except (FeatalignError, TypeError) as error:
-                raise FeatalignError(
-                    f"{table.at(row)}: expected a list of words as {words!r} and a label for each "
-                    f"as {tags!r}, "
-                    f"got {listed!r:.40} and {told!r:.40}; mend the row"
-                ) from error
-        if not any(map(len, sentences)):
+    found = [_word_labels(part, words, tags) for part in parts]
+    everything = as_array([label for labels in found for label in labels])
+    ends = np.cumsum([len(labels) for labels in found])[:-1]
+    inputs = [token_inputs(part.values(words)) for part in parts]
+    return Raw(
+        *map(Part, inputs, np.split(everything, ends)), class_names=parts[0].class_names.get(tags)
+    )
+
+
+def _word_labels(table: Table, words: str, tags: str) -> list[str | int | float]:
+    """The labels of all words, one after the other."""
+    sentences = table.values(words)
+    read = []
+    for (row, told), listed in zip(table.numbered(tags), sentences, strict=True):
+        try:
+            word_labels([listed], [told])
+            if len(listed):
+                token_inputs([listed])
+        except (FeatalignError, TypeError) as error:
             raise FeatalignError(
-                f"{table.place}: expected words in the column {words!r}, got {len(sentences)} "
-                "empty lists"
-            )
-        read = [
-            read_label(table, row, tags, label)
-            for row, told in zip(rows, labels, strict=True)
-            for label in told
-        ]
-        found.append((token_inputs(sentences), read))
-    inputs, labels = found[0]
-    names = parts[0][0].class_names.get(tags)
-    everything = as_array([label for _, read in found for label in read])
-    held_out = (found[1][0], everything[len(labels) :]) if len(found) > 1 else None
-    return build_target(name, inputs, everything[: len(labels)], names, held_out)
+                f"{table.at(row)}: expected a list of words as {words!r} and a label for each "
+                f"as {tags!r}, "
+                f"got {listed!r:.40} and {told!r:.40}; mend the row"
+            ) from error
+        read += [read_label(table, row, tags, label) for label in told]
+    if not any(map(len, sentences)):
+        raise FeatalignError(
+            f"{table.place}: expected words in the column {words!r}, got {len(sentences)} "
+            "empty lists"
+        )
+    return read
 
 
-def _read(path: Path) -> Table:
-    if path.suffix.lower() == ".parquet":
-        from featalign.targets.parquet import read_parquet
-
-        return read_parquet(path)
-    rows = list(read_rows(path))
-    names = rows[0][1] if rows else ()
-    columns = {column: [values.get(column) for _, values in rows] for column in names}
-    return Table(str(path), columns, [line for line, _ in rows], folder=path.parent)
-
-
-def _inputs(table: Table, rows: Sequence[int], columns: Columns) -> Inputs:
+def _inputs(table: Table, columns: Columns) -> Inputs:
     if columns.image is not None:
-        return _images(table, rows, columns.image)
-    texts = [
-        [
-            _text(table, row, column, value)
-            for row, value in zip(rows, _values(table, column, rows), strict=True)
-        ]
-        for column in columns.texts
-    ]
+        return _images(table, columns.image)
+    texts = [_texts(table, column) for column in columns.texts]
     return TextInputs(tuple(map(PAIR_SEPARATOR.join, zip(*texts, strict=True))))
 
 
-def _images(table: Table, rows: Sequence[int], column: str) -> Inputs:
-    first = table.columns[column][rows[0]]
-    if isinstance(first, Mapping):
-        return EncodedImages(table.columns[column], np.asarray(rows), table.place, table.folder)
-    paths = [
-        _text(table, row, column, value)
-        for row, value in zip(rows, _values(table, column, rows), strict=True)
-    ]
-    return ImageFiles(tuple(table.folder / path for path in paths))
+def _images(table: Table, column: str) -> Inputs:
+    images = table.whole(column)
+    if isinstance(images[table.rows[0]], Mapping):
+        return EncodedImages(images, np.asarray(table.rows), table.place, table.folder)
+    return ImageFiles(tuple(table.folder / path for path in _texts(table, column)))
 
 
-def _values(table: Table, column: str, rows: Sequence[int]) -> list:
-    whole = list(table.columns[column])
-    return [whole[row] for row in rows]
+def _texts(table: Table, column: str) -> list[str]:
+    return [_text(table, row, column, value) for row, value in table.numbered(column)]
 
 
 def _text(table: Table, row: int, column: str, value: object) -> str:
@@ -166,10 +115,10 @@ def _text(table: Table, row: int, column: str, value: object) -> str:
     return value
 
 
-def _parts(table: Table, columns: Columns) -> tuple[Sequence[int], Sequence[int]]:
-    """Row numbers for training and held out, by the column `split` where there is one."""
+def _parts(table: Table, columns: Columns) -> list[Table]:
+    """Rows for training, and held-out ones if any, by the column `split` where there is one."""
     if SPLIT not in table.columns or SPLIT in columns.all:
-        return range(len(table)), ()
+        return [table]
     parts: dict[tuple[str, ...], list[int]] = {
         TRAIN_WORDS: [],
         TEST_WORDS: [],
@@ -189,4 +138,5 @@ def _parts(table: Table, columns: Columns) -> tuple[Sequence[int], Sequence[int]
             f"{table.place}: expected rows with 'train' in the column 'split', got none; mend it "
             "or rename the column"
         )
-    return parts[TRAIN_WORDS], parts[TEST_WORDS] or parts[VALIDATION_WORDS]
+    held_out = parts[TEST_WORDS] or parts[VALIDATION_WORDS]
+    return [table.take(rows) for rows in (parts[TRAIN_WORDS], held_out) if rows]

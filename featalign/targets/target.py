@@ -9,12 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from featalign.arrays import Labels, Task, check_labels
+from featalign.arrays import Labels, Task
+from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.strata import stratified_order
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
-from featalign.targets.stratification import stratified_order
-from featalign.targets.tokens import token_inputs, word_labels
+from featalign.targets.labels import held_out_labels, training_labels
+from featalign.targets.raw import Part, Raw
+from featalign.targets.tokens import word_part
 
 FINGERPRINT_SCHEMA = "featalign target 1"
 
@@ -76,12 +79,8 @@ class Target:
         >>> Target.from_arrays("moods", ["good", "bad", "fine"], ["up", "down", "up"])
         Target('moods', 3 texts, 2 classes)
         """
-        held = (
-            None
-            if held_out is None
-            else (as_inputs(held_out[0], name="held-out inputs"), held_out[1])
-        )
-        return build_target(name, as_inputs(inputs), labels, class_names, held)
+        held = held_out and Part(held_out[0], held_out[1], "held-out inputs")
+        return build(name, Raw(Part(inputs, labels), held, class_names))
 
     @staticmethod
     def from_tokens(
@@ -104,17 +103,8 @@ class Target:
         >>> Target.from_tokens("names", sentences, [["NAME", "O"], ["O", "NAME"]])
         Target('names', 4 tokens, 2 classes)
         """
-        held = (
-            None
-            if held_out is None
-            else (
-                token_inputs(held_out[0], name="held-out sentences"),
-                word_labels(*held_out, name="held-out labels"),
-            )
-        )
-        return build_target(
-            name, token_inputs(sentences), word_labels(sentences, labels), class_names, held
-        )
+        held = held_out and word_part(held_out[0], held_out[1], which="held-out ")
+        return build(name, Raw(word_part(sentences, labels), held, class_names))
 
     @property
     def kind(self) -> Kind:
@@ -171,10 +161,7 @@ class Target:
         >>> target.subset(5, seed=1).labels
         array([0, 0, 0, 0, 1])
         """
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise FeatalignError(
-                f"subset: expected a whole number of rows of at least 1, got {n!r}"
-            )
+        n = check_whole(n, "subset", expected="a whole number of rows of at least 1")
         occurring = len(np.unique(self.labels)) if self.class_names else 1
         if n < occurring:
             raise FeatalignError(
@@ -194,45 +181,26 @@ class Target:
         return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{held_out})"
 
 
-def build_target(
-    name: str,
-    inputs: Inputs,
-    labels: Any,
-    class_names: Sequence[str] | None = None,
-    held_out: tuple[Inputs, Any] | None = None,
-) -> Target:
-    """A target from inputs and labels as they come.
+def build(name: str, raw: Raw) -> Target:
+    """A target of what it was opened to: inputs, labels, and the held-out rows beside them.
 
-    Labels are checked and encoded, and classes without a training row are dropped. Raises
-    FeatalignError as `Target.from_arrays` says.
+    Raises FeatalignError as `Target.from_arrays` says.
     """
-    encoded = _encoded(labels, len(inputs), class_names, "labels")
-    if encoded.values.ndim == 1 and encoded.num_classes < 2:
-        raise FeatalignError(
-            f"labels: expected at least two classes, got only {encoded.classes[0]!r} in all "
-            f"{len(inputs)} rows; add rows of another class"
-        )
-    target = Target(name, inputs, encoded.values, encoded.classes)
-    if held_out is None:
+    train, held_out = raw.train, raw.held_out
+    inputs = as_inputs(train.inputs, name=train.called)
+    held_inputs = held_out and as_inputs(held_out.inputs, name=held_out.called)
+    labels = training_labels(train.labels, len(inputs), raw.class_names)
+    target = Target(name, inputs, labels.values, labels.classes)
+    if held_out is None or held_inputs is None:
         return target
-    held_inputs, held_labels = held_out
     if held_inputs.kind != inputs.kind:
         raise FeatalignError(
             f"held-out inputs: expected {inputs.kind}s like the training rows, got "
             f"{held_inputs.kind}s"
         )
-    held = _encoded(held_labels, len(held_inputs), class_names, "held-out labels")
-    if held.values.shape[1:] != encoded.values.shape[1:]:
-        raise FeatalignError(
-            "held-out labels: expected the form of the training labels, got shape "
-            f"{held.values.shape} beside {encoded.values.shape}"
-        )
-    return replace(
-        target,
-        held_out=Target(
-            f"{name} (held out)", held_inputs, _aligned(held, encoded.classes), encoded.classes
-        ),
-    )
+    values = held_out_labels(held_out.labels, len(held_inputs), raw.class_names, labels)
+    held = Target(f"{name} (held out)", held_inputs, values, labels.classes)
+    return replace(target, held_out=held)
 
 
 def check_rows(rows: object, num_rows: int) -> np.ndarray:
@@ -251,73 +219,3 @@ def check_rows(rows: object, num_rows: int) -> np.ndarray:
             f"rows: expected numbers from 0 to {num_rows - 1}, got {array.min()} to {array.max()}"
         )
     return array.astype(np.int64)
-
-
-def _encoded(
-    labels: Any, num_rows: int, class_names: Sequence[str] | None, argument: str
-) -> Labels:
-    if labels is None:
-        raise FeatalignError(
-            f"{argument}: expected one label for each of the {num_rows} rows, got None; a target "
-            "without labels cannot be judged"
-        )
-    checked = check_labels(labels, num_rows, name=argument)
-    if class_names is None:
-        return checked
-    names = tuple(str(name) for name in class_names)
-    if checked.values.ndim == 2:
-        raise FeatalignError(
-            f"class_names: given for {argument} of the task {checked.task}, which has no classes; "
-            f"make the {argument} integers (N,) "
-            "or leave the names out"
-        )
-    if len(set(names)) != len(names):
-        repeated = next(name for name in names if names.count(name) > 1)
-        raise FeatalignError(
-            f"class_names: expected every name once, got {repeated!r} more than once; rename one"
-        )
-    named = _named(checked, np.asarray(labels).dtype.kind in "iub", names, argument)
-    occurring = tuple(name for name in names if name in set(named))
-    return Labels(
-        np.array([occurring.index(name) for name in named], np.int64)[checked.values], occurring
-    )
-
-
-def _named(checked: Labels, integers: bool, names: tuple[str, ...], argument: str) -> list[str]:
-    """The name of each class of the labels.
-
-    Integers count from 0 along the names; strings must be among them.
-    """
-    if not integers:
-        unknown = [name for name in checked.classes if name not in names]
-        if unknown:
-            raise FeatalignError(
-                f"class_names: expected a name for every class, {argument} hold {unknown[0]!r}, "
-                f"which is not among the {len(names)} names"
-            )
-        return list(checked.classes)
-    positions = [
-        int(name == "True") if name in ("True", "False") else int(name) for name in checked.classes
-    ]
-    if min(positions) < 0 or max(positions) >= len(names):
-        raise FeatalignError(
-            f"class_names: the {argument} go from {min(positions)} to {max(positions)} and count "
-            f"from 0 along the {len(names)} names; "
-            "add names or renumber the labels"
-        )
-    return [names[position] for position in positions]
-
-
-def _aligned(held: Labels, class_names: tuple[str, ...]) -> np.ndarray:
-    """The labels of held-out rows as indices into the class names of the training rows."""
-    if held.values.ndim == 2:
-        return held.values
-    unseen = [name for name in held.classes if name not in class_names]
-    if unseen:
-        count = int(np.isin(held.values, [held.classes.index(name) for name in unseen]).sum())
-        raise FeatalignError(
-            "held-out labels: expected only classes that have training rows, got "
-            f"{', '.join(repr(name) for name in unseen[:5])} "
-            f"in {count} of {len(held.values)} held-out rows; add training rows or drop these"
-        )
-    return np.array([class_names.index(name) for name in held.classes], np.int64)[held.values]

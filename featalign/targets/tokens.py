@@ -11,6 +11,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.inputs import Kind, as_rows, with_digests_of
+from featalign.targets.raw import Part
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,12 @@ class TokenInputs:
     def take(self, rows: np.ndarray) -> "TokenInputs":
         """These rows alone."""
         return with_digests_of(self, TokenInputs(self.sentences, self.places[rows]), rows)
+
+
+def word_part(sentences: Sequence[Any], labels: Sequence[Any], *, which: str = "") -> Part:
+    """Every word of every sentence as a row, with its label; `which` names the part in errors."""
+    inputs = token_inputs(sentences, name=f"{which}sentences")
+    return Part(inputs, word_labels(sentences, labels, name=f"{which}labels"))
 
 
 def token_inputs(sentences: Sequence[Any], *, name: str = "sentences") -> TokenInputs:

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 
+from featalign.checks import check_one_of
 from featalign.errors import FeatalignError
+from featalign.progress import Report
 from featalign.records.fine_tuned import ARMS, Arm
 from featalign.records.setting import Setting
 from featalign.sources.source import Differentiable, Source
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
-from featalign.training.runs import Finished, Report, Tries, best_of, finished
+from featalign.training.runs import Finished, Tries, best_of, finished
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 TOGETHER: tuple[Arm, ...] = ("scratch", "full", "probe_then_full")  # arms that share computations
@@ -127,8 +129,7 @@ def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable | N
     Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does
     not have.
     """
-    if arm not in ARMS:
-        raise FeatalignError(f"arm: expected one of {', '.join(ARMS)}, got {arm!r}")
+    check_one_of(arm, ARMS, "arm")
     if (differentiable := source.differentiable) is None and arm != "probe":
         raise FeatalignError(
             f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.progress import Report, silent
 from featalign.records.fine_tuned import FineTuned, Point
 from featalign.records.interval import Interval
 from featalign.records.setting import Setting
@@ -16,7 +17,7 @@ from featalign.training.arms import TOGETHER, TRIES, Bench, Request, check_arm
 from featalign.training.course import train_together
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import measured
-from featalign.training.runs import Finished, Report, Tries, best_of, finished, note
+from featalign.training.runs import Finished, Tries, best_of, finished, note
 from featalign.training.trainer import Trained
 
 LEVEL = 0.9
@@ -42,7 +43,7 @@ def run_arms(
     requests: Sequence[Request],
     tuning: Tuning,
     *,
-    report: Report = lambda name, done, total: None,
+    report: Report = silent,
 ) -> Iterator[FineTuned]:
     """Train the arms of a source; each result comes as soon as it is finished.
 

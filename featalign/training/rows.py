@@ -9,9 +9,10 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.strata import stratified_order
 from featalign.targets.inputs import Inputs
-from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
 from featalign.training.trainer import Rows
 
@@ -96,13 +97,9 @@ def check_trainable(target: Target, max_test: int | None) -> None:
 
     The same is raised for a limit of test rows that is none.
     """
-    if max_test is not None and (
-        isinstance(max_test, bool) or not isinstance(max_test, int | np.integer) or max_test < 1
-    ):
-        raise FeatalignError(
-            "max_test: expected a whole number of at least 1, or None for all test rows, got "
-            f"{max_test!r}"
-        )
+    if max_test is not None:
+        expected = "a whole number of at least 1, or None for all test rows"
+        check_whole(max_test, "max_test", expected=expected)
     if target.task != "classification":
         raise FeatalignError(
             f"target: expected classes to fine-tune on, {target.name} is a task of {target.task}; "

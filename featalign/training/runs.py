@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from featalign.progress import Report
 from featalign.records.fine_tuned import Point, Run
 from featalign.records.setting import Setting
 from featalign.training.course import train
@@ -10,7 +11,6 @@ from featalign.training.measures import accuracy, measured
 from featalign.training.rows import Split
 from featalign.training.trainer import Job, Trained, Trainer, Watch
 
-Report = Callable[[str, int, int], None]  # what is trained, steps done, steps in all
 Ended = tuple[Trained, str | None]  # what a job became, and why it stopped early, if it did
 
 

@@ -1,10 +1,12 @@
 """What makes a setting usable."""
 
+import math
 from collections.abc import Sequence
 from typing import Any, get_args
 
 import numpy as np
 
+from featalign.checks import check_number, check_one_of, check_whole
 from featalign.errors import FeatalignError
 from featalign.records.setting import Optimiser, Setting
 
@@ -30,17 +32,11 @@ def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[fl
     """
     rates = _checked_rates(learning_rates)
     for name in ("steps", "batch_size"):
-        number = getattr(setting, name)
-        if isinstance(number, bool) or not isinstance(number, int | np.integer) or number < 1:
-            raise FeatalignError(f"{name}: expected a whole number of at least 1, got {number!r}")
-    _check_amount("weight_decay", setting.weight_decay, np.inf)
-    _check_amount("towards_source", setting.towards_start, np.inf)
+        check_whole(getattr(setting, name), name)
+    _check_amount("weight_decay", setting.weight_decay, math.inf)
+    _check_amount("towards_source", setting.towards_start, math.inf)
     _check_amount("label_smoothing", setting.label_smoothing, 1)
-    if setting.optimiser not in get_args(Optimiser):
-        raise FeatalignError(
-            f"optimiser: expected one of {', '.join(get_args(Optimiser))}, got "
-            f"{setting.optimiser!r}"
-        )
+    check_one_of(setting.optimiser, get_args(Optimiser), "optimiser")
     return rates
 
 
@@ -51,11 +47,15 @@ def _checked_rates(learning_rates: Any) -> tuple[float, ...]:
         raise FeatalignError(
             f"learning_rates: expected a list of at least one number, got {learning_rates!r}"
         )
-    for rate in given:
-        known = isinstance(rate, int | float | np.floating) and not isinstance(rate, bool)
-        if not known or not 0 < rate < np.inf:
-            raise FeatalignError(f"learning_rates: expected numbers above 0, got {rate!r}")
-    rates = tuple(float(rate) for rate in given)
+    rates = tuple(
+        check_number(
+            float(rate) if isinstance(rate, np.floating) else rate,
+            "learning_rates",
+            "numbers above 0",
+            lambda number: 0 < number < math.inf,
+        )
+        for rate in given
+    )
     if len(set(rates)) != len(rates):
         raise FeatalignError(
             "learning_rates: expected each number once, got "
@@ -65,7 +65,6 @@ def _checked_rates(learning_rates: Any) -> tuple[float, ...]:
 
 
 def _check_amount(name: str, number: Any, most: float) -> None:
-    known = isinstance(number, int | float) and not isinstance(number, bool)
-    if not known or not 0 <= number < most:
-        limit = "" if most == np.inf else f" and below {most}"
-        raise FeatalignError(f"{name}: expected a number of at least 0{limit}, got {number!r}")
+    limit = "" if most == math.inf else f" and below {most}"
+    expected = f"a number of at least 0{limit}"
+    check_number(number, name, expected, lambda amount: 0 <= amount < most)

@@ -15,7 +15,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.records.setting import Setting
 from featalign.sources.source import Source
-from featalign.targets.stratification import stratified_order
+from featalign.strata import stratified_order
 from featalign.targets.target import Target
 from featalign.training.batches import PARTS
 from featalign.training.course import train

@@ -79,12 +79,12 @@ def test_features_made_elsewhere(tmp_path, name):
         path,
         Store(tmp_path / "cache"),
         labels=LABELS if name.endswith("npy") else None,
-        progress=lambda *counts: seen.append(counts),
+        report=lambda *told: seen.append(told),
     )
     assert np.array_equal(embedding.read_all(), FEATURES)
     assert embedding.labels().values.tolist() == LABELS.tolist()
     assert embedding.labels().class_names == ("0", "1")
-    assert seen[-1] == (0, 50, 50)
+    assert seen[-1] == (name, 50, 50)
     assert embedding.manifest.source_name == path.stem
     renamed = path.rename(tmp_path / f"renamed-packed{path.suffix}")
     assert (

@@ -49,10 +49,10 @@ def test_a_second_run_computes_nothing(tmp_path, small_shards):
         make_target(),
         None,
         Store(tmp_path),
-        progress=lambda *counts: seen.append(counts),
+        report=lambda *told: seen.append(told),
     )
     assert counting.calls == []
-    assert seen == [(NUM_ROWS, 0, NUM_ROWS)]
+    assert seen == [(counting.source.name, 0, NUM_ROWS, NUM_ROWS)]
 
 
 @pytest.mark.parametrize(("held_bytes", "reads"), [(1 << 20, 1), (100, 2)])
@@ -91,11 +91,12 @@ def test_only_missing_shards_are_computed_and_the_result_is_the_same(tmp_path, s
         ("deep", "shallow"),
         Store(tmp_path / "part"),
         batch_size=10,
-        progress=lambda *c: seen.append(c),
+        report=lambda *told: seen.append(told),
     )
     assert rows_of(counting) == [*range(10, 40), *range(90, 100)]
     assert {layers for layers, _ in counting.calls} == {("deep",)}
-    assert seen == [(60, done, NUM_ROWS) for done in (0, 10, 20, 30, 40)]
+    name = counting.source.name
+    assert seen == [(name, done, NUM_ROWS, 60) for done in (0, 10, 20, 30, 40)]
     assert snapshot(folder) == before
 
 
@@ -110,12 +111,12 @@ def test_a_new_layer_leaves_the_old_one_alone(tmp_path, small_shards):
 def test_an_interruption_loses_at_most_the_unfinished_shard(tmp_path, small_shards, failure):
     counting = CountingSource()
 
-    def stop(found: int, done: int, total: int) -> None:
+    def stop(what: str, done: int, total: int, found: int = 0, /) -> None:
         if done == 60:
             raise failure
 
     with pytest.raises(failure):
-        extract(counting.source, make_target(), None, Store(tmp_path), batch_size=10, progress=stop)
+        extract(counting.source, make_target(), None, Store(tmp_path), batch_size=10, report=stop)
     again = CountingSource()
     embedding = extract(again.source, make_target(), None, Store(tmp_path), batch_size=10)["deep"]
     assert rows_of(again) == list(

@@ -423,7 +423,7 @@ def test_pairs_without_evidence_count_half_against_every_other():
         ),
         (
             lambda: bootstrap_interval([1, 2], sum, num_resamples=0),
-            "num_resamples: expected at least 1",
+            "num_resamples: expected a whole number of at least 1",
         ),
     ],
 )

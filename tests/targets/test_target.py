@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from featalign.errors import FeatalignError
+from featalign.strata import stratified_order
 from featalign.targets.inputs import ArrayInputs
-from featalign.targets.stratification import stratified_order
 from featalign.targets.target import Target
 from tests.targets.pictures import random_images
 

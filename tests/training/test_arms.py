@@ -375,7 +375,7 @@ def test_results_come_one_by_one():
         SMALL,
         [Request("full", SPLIT), Request("probe", SPLIT), Request("scratch", SPLIT)],
         replace(TUNING, setting=replace(SETTING, steps=10)),
-        report=lambda name, done, total: started.append(f"{name}: {done} of {total}"),
+        report=lambda name, done, total, found=0, /: started.append(f"{name}: {done} of {total}"),
     )
     assert not started
     assert next(found).arm == "full"
@@ -451,7 +451,7 @@ def test_an_interruption_leaves_what_is_finished(arm, results):
         else ("learning rate 0.003", "2 learning rates")
     )
 
-    def report(name, done, total):
+    def report(name, done, total, found=0, /):
         if f"small {arm}, {second}" in name and done > 3:
             raise KeyboardInterrupt
 
@@ -471,7 +471,7 @@ def test_an_interruption_leaves_what_is_finished(arm, results):
 
 
 def test_an_interruption_of_the_first_learning_rate_leaves_nothing():
-    def report(name, done, total):
+    def report(name, done, total, found=0, /):
         raise KeyboardInterrupt
 
     found: list[FineTuned] = []

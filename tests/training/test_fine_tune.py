@@ -61,7 +61,7 @@ def interrupted_bar(*, show=None):
     """
     del show
 
-    def report(name, found, done, total):
+    def report(name, done, total, found=0, /):
         assert found == 0
         assert 0 < done <= total
         if (

@@ -28,13 +28,11 @@ def run(
     keep_compiled()
     stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
     with progress_bar() as report:
-        trained = run_study(
-            stated,
-            path,
-            report=lambda name, done, total: report(
-                name if name == "units" else "this training", 0, done, total
-            ),
-        )
+
+        def told(what: str, done: int, total: int, found: int = 0, /) -> None:
+            report(what if what == "units" else "this training", done, total, found)
+
+        trained = run_study(stated, path, report=told)
     print(f"{trained} arms trained, records in {path}")
 
 
@@ -84,6 +82,4 @@ def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | 
     keep_compiled()
     stated = read_grid(grid)
     with progress_bar() as report:
-        return gather(
-            stated, into, cache=cache, report=lambda name, done, total: report(name, 0, done, total)
-        )
+        return gather(stated, into, cache=cache, report=report)

@@ -1,8 +1,18 @@
-"""One seeded order of the rows in which every beginning is stratified."""
+"""Seeded orders of the rows that heed their classes."""
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.checks import check_whole
+
+
+def class_after_class(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
+    """Row indices, those of a class together, in random order within it.
+
+    >>> class_after_class(np.array([1, 0, 1, 0]), np.random.default_rng(0)).tolist()
+    [1, 3, 2, 0]
+    """
+    shuffled = random.permutation(len(labels))
+    return shuffled[np.argsort(labels[shuffled], kind="stable")]
 
 
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -18,13 +28,12 @@ def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     >>> labels[stratified_order(labels, seed=0)[:3]].sum()
     np.int64(1)
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected an integer of at least 0, got {seed!r}")
-    random = np.random.default_rng(int(seed))
-    shuffled = random.permutation(len(labels))
+    random = np.random.default_rng(
+        check_whole(seed, "seed", 0, expected="an integer of at least 0")
+    )
     if labels.ndim == 2:
-        return shuffled
-    by_class = shuffled[np.argsort(labels[shuffled], kind="stable")]
+        return random.permutation(len(labels))
+    by_class = class_after_class(labels, random)
     _, first, counts = np.unique(labels[by_class], return_index=True, return_counts=True)
     drawn = np.arange(len(labels)) - np.repeat(first, counts)
     place = np.where(drawn == 0, 0.0, (drawn + 0.5) / np.repeat(counts, counts))

@@ -1,0 +1,70 @@
+"""One check of a whole number, one of a number, and one of a name.
+
+The error names the argument, what was expected, what came and what to do.
+"""
+
+from collections.abc import Callable, Collection
+from numbers import Integral
+from typing import Any
+
+from featalign.errors import FeatalignError
+
+
+def is_whole(value: object, least: int = 1) -> bool:
+    """Whether a value is a whole number of at least so much.
+
+    >>> is_whole(3), is_whole(0), is_whole(3.0), is_whole(True)
+    (True, False, False, False)
+    """
+    return isinstance(value, Integral) and not isinstance(value, bool) and int(value) >= least
+
+
+def check_whole(
+    value: Any, name: str, least: int = 1, *, expected: str = "", remedy: str = ""
+) -> int:
+    """The whole number.
+
+    Raises FeatalignError for anything else; `expected` says in its words what would do.
+
+    >>> check_whole(0, "folds", 2)
+    Traceback (most recent call last):
+    featalign.errors.FeatalignError: folds: expected a whole number of at least 2, got 0
+    """
+    if not is_whole(value, least):
+        expected = expected or f"a whole number of at least {least}"
+        raise _unfit(name, expected, value, remedy)
+    return int(value)
+
+
+def check_number(
+    value: Any, name: str, expected: str, fits: Callable[[float], bool], *, remedy: str = ""
+) -> float:
+    """The number, where it fits; `expected` says which would.
+
+    Raises FeatalignError for a number that does not fit, and for what is none.
+
+    >>> check_number(2, "share", "a number from 0 to 1", lambda share: 0 <= share <= 1)
+    Traceback (most recent call last):
+    featalign.errors.FeatalignError: share: expected a number from 0 to 1, got 2
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
+        raise _unfit(name, expected, value, remedy)
+    return float(value)
+
+
+def check_one_of(
+    value: Any, known: Collection[Any], name: str, *, expected: str = "", remedy: str = ""
+) -> None:
+    """Raise FeatalignError for what is not known, with what is.
+
+    >>> check_one_of("c", ("a", "b"), "letter")
+    Traceback (most recent call last):
+    featalign.errors.FeatalignError: letter: expected one of a, b, got 'c'
+    """
+    if value not in known:
+        raise _unfit(name, expected or f"one of {', '.join(known)}", value, remedy)
+
+
+def _unfit(name: str, expected: str, value: Any, remedy: str) -> FeatalignError:
+    told = f"; {remedy}" if remedy else ""
+    return FeatalignError(f"{name}: expected {expected}, got {value!r}{told}")

@@ -1,0 +1,64 @@
+"""The kinds of addresses of targets: one line each."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from featalign.targets.archives import open_archive
+from featalign.targets.bundled import open_bundled
+from featalign.targets.folders import open_folder
+from featalign.targets.hub import is_saved, open_hub, open_saved
+from featalign.targets.parquet import open_parquet
+from featalign.targets.raw import Raw
+from featalign.targets.table import Tables
+from featalign.targets.table_rows import open_text_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Form:
+    """A form that data comes in, as errors name it, and what opens it at a place.
+
+    It is known by the beginning of an address (`scheme`), by the endings of a file, or by what is
+    in a folder. Tables alone have columns to choose from.
+    """
+
+    name: str = ""
+    open: Callable[[str], Raw | Tables]
+    scheme: str = ""
+    endings: tuple[str, ...] = ()
+    is_folder: Callable[[Path], bool] | None = None
+    has_columns: bool = False
+
+    def is_meant(self, address: str) -> bool:
+        """Whether an address is of this form."""
+        if self.scheme:
+            return address.startswith(self.scheme)
+        path = Path(address).expanduser()
+        if path.is_dir():
+            return self.is_folder is not None and self.is_folder(path)
+        return address.lower().endswith(self.endings)
+
+    def place(self, address: str) -> str:
+        """Where it lies."""
+        return address if self.scheme else str(Path(address).expanduser())
+
+
+TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
+FORMS = (
+    Form(name="a folder of class folders of images", open=open_folder, is_folder=Path.is_dir),
+    Form(open=open_archive, endings=(".npz",)),
+    Form(open=open_text_table, endings=TEXT_TABLES, has_columns=True),
+    Form(open=open_parquet, endings=(".parquet",), has_columns=True),
+    Form(name="a folder of save_to_disk", open=open_saved, is_folder=is_saved, has_columns=True),
+    Form(name="hf:NAME", open=open_hub, scheme="hf:", has_columns=True),
+    Form(name="sklearn:NAME", open=open_bundled, scheme="sklearn:"),
+)
+TABLES = tuple(ending for form in FORMS if form.has_columns for ending in form.endings)
+ENDINGS = tuple(ending for form in FORMS for ending in form.endings)
+_NAMES = [form.name or ", ".join(form.endings) for form in FORMS]
+ADDRESSES = f"{', '.join(_NAMES[:-1])}, or {_NAMES[-1]}"
+
+
+def form_of(address: str) -> Form | None:
+    """The form of an address; the last that fits, for a saved set is a folder, too."""
+    return next((form for form in reversed(FORMS) if form.is_meant(address)), None)
