@@ -6,14 +6,14 @@ There is one record for each of its trainings.
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
 
 from featalign.jobs.frozen import on_features
 from featalign.jobs.given import session_at
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.source import Source
 from featalign.study.design import Unit
 from featalign.study.grid import Grid, grid_part, grid_source, jobs
 from featalign.study.records import KEY, Claims, append_record, read_records
@@ -127,10 +127,11 @@ def _train(
     if not pairs:
         return
     source = grid_source(unit.source)
-    differentiable, trained = check_arm(source, pairs[0][1], None), source
+    check_arm(source, pairs[0][1], None)
+    trained = source
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     rows = dict(parts)
-    if differentiable is None:
+    if source.trainable is None:
 
         def embedding(name: str, found: int, done: int, total: int) -> None:
             report(name, found + done, total)
@@ -138,9 +139,8 @@ def _train(
         session = session_at(None, report=embedding)
         for seed, part in parts.items():
             trained, rows[seed] = on_features(source, part, None, session, max_test=grid.max_test)
-        differentiable = cast(Differentiable, trained.differentiable)
     splits = {
-        seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test)
+        seed: split_rows(some, trained.reading, seed=seed, max_test=grid.max_test)
         for seed, some in rows.items()
     }
     setting = Setting(

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
-from featalign.sources.flax_modules import flat_parameters
+from featalign.sources.jax_networks import flat_parameters
 from featalign.training.fine_tuning import FineTuned
 
 NAME = "fine_tuned.safetensors"
