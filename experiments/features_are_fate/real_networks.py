@@ -20,8 +20,9 @@ from featalign.api import score
 from featalign.distances.registry import measure
 from featalign.jobs.tangent import FIRST_TWIN
 from featalign.sources import catalogue
-from featalign.sources.flax_modules import chosen_layers
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.capabilities import Differentiable
+from featalign.sources.jax_networks import chosen_layers
+from featalign.sources.source import Source
 
 SCORERS = (
     "label_overlap",

@@ -35,7 +35,7 @@ def extraction(address: str) -> Line:
     source, batch = fa.load_source(address), images(512)
     gradients, differentiable = gradient_source(source), source.differentiable
     assert differentiable is not None
-    prepared = differentiable.prepare(batch)
+    prepared = source.reading.prepare(batch)
     passes = jax.jit(
         jax.grad(lambda parameters, some: differentiable.apply(parameters, some)["features"].sum())
     )
@@ -70,7 +70,6 @@ def comparison(address: str) -> Line:
             tangent = tangent_evidence(
                 source, target, "features", session_at(folder), max_rows=COUNT
             )
-            assert tangent is not None
             statistics = gather(
                 np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent
             )

@@ -9,7 +9,6 @@ import re
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,7 +16,6 @@ from experiments.study.targets import decoded
 from experiments.third_party.initialisation import NOISE_IMAGES, fresh, re_estimated
 from experiments.third_party.network import (
     Network,
-    NodeArrays,
     applying,
     joined,
     read_network,
@@ -25,8 +23,10 @@ from experiments.third_party.network import (
 )
 from experiments.third_party.preprocessing import ChannelPreprocessing, noise_images
 from featalign.errors import FeatalignError
-from featalign.sources.flax_modules import chosen_layers, flat_parameters
-from featalign.sources.source import Differentiable, Pretraining, Source, digest_arrays
+from featalign.sources.capabilities import Differentiable
+from featalign.sources.jax_networks import embedding, flat_parameters, with_network
+from featalign.sources.reading import Reading
+from featalign.sources.source import Pretraining, Source, digest_arrays
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 WEIGHTS = DATA / "weights"
@@ -74,27 +74,22 @@ def load(name: str, size: int | None = None) -> Source:
     title = f"third_party/{name}" + (f"_at_{size}" if size else "")
     _check_size(title, network, preprocessing, size)
     statistics = RE_ESTIMATED.get(network.card["trained_on"])
-    built = cache(lambda: _differentiable(network, preprocessing, statistics))
-
-    def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
-        made = built()
-        return {
-            layer: np.asarray(values)
-            for layer, values in chosen_layers()(
-                made.apply, made.parameters, made.prepare(inputs), layers
-            ).items()
-        }
-
-    return Source(
+    load_network = cache(lambda: _pretrained(network, preprocessing, statistics))
+    source = Source(
         name=title,
         revision=_revision(network, statistics),
-        embed_batch=embed_batch,
+        embed_batch=embedding(load_network),
         layers=tuple(layer for layer in network.layers if layer != "logits"),
         logits_layer="logits" if "logits" in network.layers else None,
-        preprocessing=preprocessing.identity(),
-        input_kind="image",
+        reading=Reading(
+            input_kind="image",
+            preprocessing=preprocessing.identity(),
+            prepare=preprocessing,
+        ),
         pretraining=_pretraining(network),
-        load_differentiable=built,
+    )
+    return with_network(
+        source, load_network, lambda seed: _drawn(network, preprocessing, load_network(), seed)
     )
 
 
@@ -109,29 +104,26 @@ def __getattr__(name: str) -> Callable[[], Source]:
     return partial(load, found[1], int(found[2])) if found[2] else partial(load, found[1])
 
 
-def _differentiable(
+def _pretrained(
     network: Network, preprocessing: ChannelPreprocessing, statistics: str | None
 ) -> Differentiable:
-    held = (
-        network.held
-        if statistics is None
-        else re_estimated(network, preprocessing(some_images(statistics)))
-    )
-    apply = applying(network, held)
+    held = network.held
+    if statistics is not None:
+        held = re_estimated(network, preprocessing(some_images(statistics)))
+    return Differentiable(network.parameters, applying(network, held), held)
 
-    def made(parameters: NodeArrays, held: NodeArrays, apply: Any) -> Differentiable:
-        return Differentiable(parameters, apply, preprocessing, initialise, held)
 
-    def initialise(seed: int) -> Differentiable:
-        parameters, drawn = fresh(
-            network, preprocessing(noise_images(NOISE_IMAGES, preprocessing.size, seed)), seed
-        )
-        moves = any("mean" in arrays for arrays in drawn.values())
-        return made(
-            parameters, drawn, applying(network, drawn) if moves else apply
-        )  # one function is compiled once
+def _drawn(
+    network: Network, preprocessing: ChannelPreprocessing, own: Differentiable, seed: int
+) -> Differentiable:
+    """Fresh weights.
 
-    return made(network.parameters, held, apply)
+    The function is the network's own where nothing but parameters is fresh: it is compiled once.
+    """
+    images = preprocessing(noise_images(NOISE_IMAGES, preprocessing.size, seed))
+    parameters, held = fresh(network, images, seed)
+    moves = any("mean" in arrays for arrays in held.values())
+    return Differentiable(parameters, applying(network, held) if moves else own.apply, held)
 
 
 def some_images(name: str) -> list[np.ndarray]:

@@ -26,7 +26,7 @@ from safetensors.numpy import save_file
 
 from experiments.zoo.datasets import Arrays, load_arrays
 from experiments.zoo.recipes import RECIPES, Recipe
-from featalign.sources.flax_modules import flat_parameters
+from featalign.sources.jax_networks import flat_parameters
 from featalign.sources.zoo_networks import ARCHITECTURES
 
 HERE = Path(__file__).parent

@@ -78,7 +78,7 @@ def fine_tune(
     data = load_chosen(target, choice, subset=subset, seed=seed)
     loaded = api.load_source(source)
     arms = list(
-        dict.fromkeys(arm or (["probe"] if loaded.differentiable is None else ["scratch", "full"]))
+        dict.fromkeys(arm or (["probe"] if loaded.trainable is None else ["scratch", "full"]))
     )
     for each in arms:
         check_arm(loaded, each, layer)

@@ -236,7 +236,7 @@ def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
 
     Those are all that are rows, and padding as far as a part of a known size asks for it.
     """
-    if not source.static_shapes:
+    if not source.reading.static_shapes:
         return num_rows
     part = source.at_once.limit or batch_size
     return min(batch_size, -(-num_rows // part) * part)

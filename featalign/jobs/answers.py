@@ -99,7 +99,7 @@ def _statistics(
     if logits is not None:
         outputs = SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
     tangent = None
-    if any("tangent" in scorer.needs for scorer in scorers):
+    if source.is_differentiable and any("tangent" in scorer.needs for scorer in scorers):
         tangent = tangent_evidence(source, target, layer, session)
     return collect(
         (features for _, features in embeddings[layer].blocks()),

@@ -72,12 +72,12 @@ def keep_to_limit(store: Store, keys: list[str]) -> None:
 
 def check_kind(source: Source, target: Target) -> None:
     """Raises FeatalignError for a source of other inputs than the target holds."""
-    if source.input_kind not in (None, target.kind) and not (
-        target.kind == "token" and source.reads_tokens
-    ):
+    reading = source.reading
+    takes_words = target.kind == "token" and reading.reads_tokens
+    if reading.input_kind not in (None, target.kind) and not takes_words:
         hint = ", such as a text model by hf/" if target.kind == "token" else ""
         raise FeatalignError(
-            f"{source.name}: it reads {source.input_kind} inputs, but {target.name} holds "
+            f"{source.name}: it reads {reading.input_kind} inputs, but {target.name} holds "
             f"{target.kind} inputs; "
             f"choose a source for {target.kind}s{hint}"
         )

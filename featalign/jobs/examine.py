@@ -86,11 +86,11 @@ def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
     Gradients, fresh weights and logits are no part of the revision: the same weights may come
     without them.
     """
+    fresh = source.fresh_weights
     abilities = (
         source.is_differentiable,
-        source.has_fresh_weights,
-        source.load_twin is not None,
-        source.initialiser,
+        source.can_be_reinitialised,
+        fresh.drawn_by if fresh else None,
         source.logits_layer,
     )
     return {

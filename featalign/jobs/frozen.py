@@ -1,4 +1,4 @@
-"""A black box as training sees it: its features in the place of inputs, and no weights to move."""
+"""A source without gradients as training sees it: features as inputs, and no weights to move."""
 
 from dataclasses import replace
 
@@ -7,7 +7,9 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import embedded
 from featalign.session import Session
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.capabilities import JAX, Differentiable, Trainable
+from featalign.sources.reading import Reading
+from featalign.sources.source import Source
 from featalign.targets.conversion import as_inputs
 from featalign.targets.target import Target
 from featalign.training.jax_trainer import head_alone
@@ -45,6 +47,5 @@ def on_features(
     if held_out is not None:
         held_out = held_out.take(measured_rows(held_out.labels, max_test))
         changed = replace(changed, held_out=replace(held_out, inputs=as_inputs(features(held_out))))
-    return replace(
-        source, load_differentiable=lambda: Differentiable({}, head_alone(name), np.asarray)
-    ), changed
+    trainable = Trainable(JAX, lambda: Differentiable({}, head_alone(name)))
+    return replace(source, reading=Reading(), trainable=trainable), changed

@@ -74,7 +74,7 @@ def gather_evidence(
             own |= _of_parts(tangent, (tangent.source,))
             twins |= _of_parts(tangent, tangent.twins)
         twins |= twin_scores(source, target, layer, names, session)
-    elif source.load_twin is not None:  # fresh weights, but no gradients
+    elif source.can_be_reinitialised and not source.is_differentiable:
         twins = twin_scores(source, target, layer, names, session)
         stands_for = twins.get("linear_probe") if reference is None else reference
         twins |= {} if stands_for is None else {"tangent_probe": stands_for}
@@ -132,7 +132,6 @@ def _reference(target: Target, session: Session) -> float | None:
 def _probe_reference(target: Target, session: Session) -> float:
     model = catalogue.load(REFERENCE)
     tangent = tangent_evidence(model, target, model.default_layer, session, twins_only=True)
-    assert tangent is not None
     return twins_accuracy(tangent)
 
 

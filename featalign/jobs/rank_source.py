@@ -1,6 +1,7 @@
 """One source of a ranking: its rows, with forecasts and verdict where they are wanted."""
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from featalign.forecasting.calibration import Calibration
@@ -10,6 +11,7 @@ from featalign.forecasting.remarks import layer_remark
 from featalign.forecasting.verdict import judge
 from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import source_of
+from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier
 from featalign.records.ranking import RankingRow
 from featalign.session import Session
@@ -56,43 +58,40 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
         if job.calibration is None or evidence is None or "linear_probe" not in evidence.own:
             rows.append(row)
             continue
-        advantage = job.calibration.advantages.get(source.revision)
+        evidence = replace(evidence, advantage=job.calibration.advantages.get(source.revision))
+        forecasts: list[Forecast] = []
+        seconds: dict[Tier, float] = {}
+        for tier, forecast in _forecasts(source, evidence, job.calibration, job, session):
+            forecasts.append(forecast)
+            seconds[tier] = time.perf_counter() - start - sum(seconds.values())
         row = replace(
             row,
             warnings=(*row.warnings, *found.answer.remarks),
-            evidence=replace(evidence, advantage=advantage),
+            evidence=evidence,
+            forecasts=tuple(forecasts),
+            judgement=judge(forecasts[-1], evidence),
+            seconds=seconds,
         )
-        held.append(_with_forecasts(row, source, job, session, start))
+        held.append(row)
     for row in held:  # last, because it may be told of a better layer
         remark = layer_remark(probes, row.layer)
         rows.append(replace(row, warnings=(*row.warnings, remark)) if remark else row)
     return rows
 
 
-def _with_forecasts(
-    row: RankingRow, source: Source, job: RankSource, session: Session, start: float
-) -> RankingRow:
-    """The row, which has its evidence, with its forecasts.
-
-    They are from the cache, and with short runs where these are wanted and the source can be
-    trained.
-    """
-    calibration, evidence = job.calibration, row.evidence
-    assert calibration is not None
-    assert evidence is not None
+def _forecasts(
+    source: Source,
+    evidence: Evidence,
+    calibration: Calibration,
+    job: RankSource,
+    session: Session,
+) -> Iterator[tuple[Tier, Forecast]]:
+    """The forecast from the cache; then, where they are wanted and can be, from short runs too."""
     situation = Situation(job.target.num_rows, job.target.num_classes)
-    forecasts: list[Forecast] = [make_forecast(evidence, situation, calibration)]
-    seconds: dict[Tier, float] = {"cache": time.perf_counter() - start}
-    if job.share and evidence.capability == "gradients" and source.has_fresh_weights:
+    yield "cache", make_forecast(evidence, situation, calibration)
+    if job.share and evidence.capability == "gradients" and source.can_be_reinitialised:
         short = _short(source, job.target, job.share, session)
-        forecasts.append(make_forecast(evidence, situation, calibration, short))
-        seconds["short"] = time.perf_counter() - start - seconds["cache"]
-    return replace(
-        row,
-        forecasts=tuple(forecasts),
-        judgement=judge(forecasts[-1], evidence),
-        seconds=seconds,
-    )
+        yield "short", make_forecast(evidence, situation, calibration, short)
 
 
 def _short(source: Source, target: Target, share: float, session: Session) -> Short:

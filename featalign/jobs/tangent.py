@@ -33,17 +33,15 @@ def tangent_evidence(
     num_twins: int = TANGENT_TWINS,
     num_draws: int = 1,
     twins_only: bool = False,
-) -> Tangent | None:
-    """Activations and gradients of a source and of its random twins, from the cache.
+) -> Tangent:
+    """Activations and gradients of a differentiable source and its random twins, from the cache.
 
-    They are of a stratified sample of rows. A black box has none: the answer is None.
+    They are of a stratified sample of rows.
 
     Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from the session's seed on
     in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,
     `failure` says why and there are no draws. With `twins_only` there are none of the source.
     """
-    if not source.is_differentiable:
-        return None
     some = np.sort(stratified_order(target.labels, session.seed)[:max_rows])
     subset = None if len(some) == len(target) else some
     batches = -(-len(some) // session.batch_size)
@@ -72,7 +70,7 @@ def tangent_evidence(
     labels = Labels(target.labels[some], target.class_names)
     folds = tangent_folds(labels, session.seed)
     try:
-        number = num_twins if source.has_fresh_weights else 0
+        number = num_twins if source.can_be_reinitialised else 0
         twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(number)]
         own = () if twins_only else draws_of(source)
         return Tangent(labels, some, folds, own, tuple(draws_of(twin) for twin in twins))

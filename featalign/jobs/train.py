@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import cast
 
 from featalign.jobs.embedded import check_kind
 from featalign.jobs.frozen import on_features
 from featalign.records.fine_tuned import Arm, FineTuned
 from featalign.records.setting import Setting
 from featalign.session import Session
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.source import Source
 from featalign.targets.target import Target
 from featalign.training.arms import Request, check_arm
 from featalign.training.checkpoint import check_checkpoint, save_checkpoint
@@ -47,15 +46,14 @@ def train(job: Train, session: Session) -> FineTuned:
     `finished` attribute. Raises FeatalignError for what cannot be trained.
     """
     source, target = job.source, job.target
-    differentiable = check_arm(source, job.arm, job.layer)
+    check_arm(source, job.arm, job.layer)
     check_kind(source, target)
     if job.checkpoint is not None:
         check_checkpoint(job.checkpoint)
-    if differentiable is None:
+    if source.trainable is None:
         check_trainable(target, job.max_test)
         source, target = on_features(source, target, job.layer, session, max_test=job.max_test)
-        differentiable = cast(Differentiable, source.differentiable)
-    split = split_rows(target, differentiable, seed=job.setting.seed, max_test=job.max_test)
+    split = split_rows(target, source.reading, seed=job.setting.seed, max_test=job.max_test)
     setting = replace(job.setting, learning_rate=job.learning_rates[0])
     if job.default_steps:
         steps = training_steps(

@@ -8,7 +8,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from typing import Any
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 
 
 def require(module: str, *, extra: str, address: str) -> Any:
@@ -25,10 +25,9 @@ def require(module: str, *, extra: str, address: str) -> Any:
     try:
         return import_module(module)
     except Exception as error:  # versions that do not belong together fail in every way there is
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise FeatalignError(
-            f"{address}: the package {package} is installed and does not load ({reason}); "
-            f"install featalign[{extra}] anew, in versions that fit together"
+            f"{address}: the package {package} is installed and does not load "
+            f"({first_line(error)}); install featalign[{extra}] anew, in versions that fit together"
         ) from error
 
 

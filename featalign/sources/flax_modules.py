@@ -12,7 +12,10 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.sources.source import Differentiable, Pretraining, Source, digest_arrays
+from featalign.sources.capabilities import Differentiable
+from featalign.sources.jax_networks import embedding, flat_parameters, with_network
+from featalign.sources.reading import Reading
+from featalign.sources.source import Pretraining, Source, check_layer, digest_arrays
 
 
 def flax_source(
@@ -78,9 +81,8 @@ def flax_source(
             f"{type(preprocessing).__name__}; use fa.ImagePreprocessing, or pass a revision that "
             "covers it, because the cache is keyed by it"
         )
-    if (
-        revision is not None
-    ):  # the name too: two modules whose users both say "1" must not share an embedding
+    if revision is not None:
+        # the name too: two modules whose users both say "1" must not share an embedding
         revision = hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest()
     if layers is None or revision is None:
         if example is None:
@@ -89,9 +91,8 @@ def flax_source(
                 "pass example=target.inputs.read([0])[0]"
             )
         inputs = np.asarray(prepare([example]))
-        emitted: list[
-            str
-        ] = []  # noted while tracing: what comes out of a traced function is sorted by name
+        # noted while tracing: what comes out of a traced function is sorted by name
+        emitted: list[str] = []
         jax.eval_shape(
             lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
         )
@@ -99,61 +100,41 @@ def flax_source(
         revision = revision or digest_arrays(
             flat_parameters(parameters) | _computation(apply, parameters, inputs)
         )
-    if default_layer not in layers:
-        raise FeatalignError(
-            f"default_layer: {name} has no layer {default_layer!r}; it has {', '.join(layers)}"
-        )
+    check_layer(default_layer, layers, name=name)
 
-    emit = _emitting(apply, default_layer)
+    def fresh(made: Any) -> Differentiable:
+        anew = (made, None) if variables is None else (module, made)
+        return taken_apart(name, *anew, default_layer=default_layer)
 
-    def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        return {
-            layer: np.asarray(features)
-            for layer, features in chosen_layers()(
-                emit, parameters, prepare(inputs), wanted
-            ).items()
-        }
-
-    def differentiable(
-        parameters: Any, emit: Callable[[Any, Any], Any], held: Any
-    ) -> Differentiable:
-        return Differentiable(
-            parameters, emit, prepare, fresh if initialise is not None else None, held
-        )
-
-    def fresh(seed: int) -> Differentiable:
-        assert initialise is not None
-        made = initialise(seed)
-        parameters, apply, held = _split(
-            name, made if variables is None else module, None if variables is None else made
-        )
-        return differentiable(parameters, _emitting(apply, default_layer), held)
-
-    return Source(
+    network = Differentiable(parameters, _emitting(apply, default_layer), held)
+    source = Source(
         name,
         revision,
-        embed_batch,
+        embedding(lambda: network),
         tuple(layers),
         default_layer,
         logits_layer,
-        getattr(preprocessing, "identity", dict)(),
-        input_kind,
+        Reading(
+            input_kind=input_kind,
+            preprocessing=getattr(preprocessing, "identity", dict)(),
+            prepare=prepare,
+        ),
         pretraining or Pretraining(),
-        lambda: differentiable(parameters, emit, held),
+    )
+    return with_network(
+        source,
+        lambda: network,
+        None if initialise is None else lambda seed: fresh(initialise(seed)),
     )
 
 
-def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
-    """A tree of arrays as a dictionary of dotted names, the form in which weights are saved."""
-    import jax
+def taken_apart(name: str, module: Any, variables: Any, *, default_layer: str) -> Differentiable:
+    """A module as parameters and a pure function to all its layers.
 
-    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {
-        ".".join(
-            str(getattr(part, "key", getattr(part, "idx", part))) for part in path
-        ): np.asarray(leaf)
-        for path, leaf in leaves
-    }
+    Raises FeatalignError for what is no module.
+    """
+    parameters, apply, held = _split(name, module, variables)
+    return Differentiable(parameters, _emitting(apply, default_layer), held)
 
 
 def _computation(
@@ -222,23 +203,6 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
 
 def _holding(module: Any, held: Any) -> Callable[[Any, Any], Any]:
     return lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
-
-
-@cache
-def chosen_layers() -> Callable[..., Mapping[str, Any]]:
-    """The compiled function of (emit, parameters, prepared, layers).
-
-    There is one for all sources, so that those with one `emit` are compiled once.
-    """
-    import jax
-
-    def chosen(
-        emit: Callable[[Any, Any], Any], parameters: Any, prepared: Any, layers: tuple[str, ...]
-    ) -> dict[str, Any]:
-        emitted = emit(parameters, prepared)
-        return {layer: emitted[layer] for layer in layers}
-
-    return jax.jit(chosen, static_argnums=(0, 3))
 
 
 @cache

@@ -13,7 +13,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.sources.source import Source
+from featalign.sources.capabilities import Differentiable
+from featalign.sources.source import Source, check_layer
 
 READ_OUTS = 2
 DIMENSION = 2048
@@ -57,10 +58,7 @@ def gradient_source(
     (3, 256)
     """
     layer = layer or source.default_layer
-    if layer not in source.all_layers:
-        raise FeatalignError(
-            f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}"
-        )
+    check_layer(layer, source.all_layers, name=source.name)
     for name, value in (("read_outs", read_outs), ("dimension", dimension)):
         if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
             raise FeatalignError(f"{name}: expected a whole number of at least 1, got {value!r}")
@@ -71,7 +69,7 @@ def gradient_source(
         )
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
-    if source.load_differentiable is None:
+    if source.trainable is None or not source.is_differentiable:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source, this one is a black box; gradients "
             "need a Flax module, a Keras network or a zoo source"
@@ -80,16 +78,12 @@ def gradient_source(
         f"gradients({layer}, read_outs={read_outs}, dimension={dimension}, seed={seed}, "
         f"sketch={SKETCH})"
     )
-    drawn: dict[str, Any] = {}
+    load, drawn = source.trainable.load, {}
 
-    def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def embed_batch(prepared: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
         del layers
-        differentiable = source.differentiable
-        if differentiable is None:
-            raise FeatalignError(
-                f"{source.name}: expected a differentiable source, this one is a black box"
-            )
-        prepared = np.asarray(differentiable.prepare(inputs))
+        differentiable: Differentiable = load()
+        prepared = np.asarray(prepared)
         if not drawn:
             width = jax.eval_shape(differentiable.apply, differentiable.parameters, prepared[:1])[
                 layer
@@ -119,12 +113,11 @@ def gradient_source(
     return replace(
         source,
         embed_batch=embed_batch,
-        prepare_batch=None,
         layers=(name,),
         default_layer=name,
         logits_layer=None,
-        load_differentiable=None,
-        initialiser=None,
+        trainable=None,
+        fresh_weights=None,
     )
 
 

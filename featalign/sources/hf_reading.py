@@ -1,8 +1,6 @@
 """How models of transformers read: tokenizers and image processors as preprocessing."""
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from threading import Lock
@@ -10,24 +8,16 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address
 from featalign.sources.extras import require
 from featalign.sources.hf_tokens import prepare_words
 from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import as_picture
+from featalign.sources.reading import Reading
 from featalign.targets.tokens import Token
 
 MAX_TOKENS = 512
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How raw inputs become tensors, as a function and as plain data."""
-
-    prepare: Callable[[Any], dict[str, np.ndarray]]
-    identity: Mapping[str, Any]
-    form: InputForm
 
 
 def text_reading(address: Address, folder: Path, config: Any) -> Reading:
@@ -81,9 +71,16 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
             return [len(ids) for ids in tokenizer()(list(texts))["input_ids"]]
 
     return Reading(
-        prepare,
-        {"kind": "text", "tokenizer": "in the revision", "max_tokens": longest()},
-        InputForm(max_tokens=longest(), count_tokens=count_tokens),
+        input_kind="text",
+        reads_tokens=True,
+        preprocessing={
+            "kind": "text",
+            "tokenizer": "in the revision",
+            "max_tokens": longest(),
+        },
+        prepare=prepare,
+        form=InputForm(max_tokens=longest(), count_tokens=count_tokens),
+        static_shapes=False,
     )
 
 
@@ -119,13 +116,13 @@ def image_reading(address: Address, folder: Path) -> Reading:
     )
     side = size.get("shortest_edge")
     height, width = size.get("height", side), size.get("width", side)
-    form = InputForm(None if height is None or width is None else (height, width), 3)
-    return Reading(prepare, {"kind": "image", "processor": described, "backend": "pil"}, form)
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, short enough for a sentence."""
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+    return Reading(
+        input_kind="image",
+        preprocessing={"kind": "image", "processor": described, "backend": "pil"},
+        prepare=prepare,
+        form=InputForm(None if height is None or width is None else (height, width), 3),
+        static_shapes=False,
+    )
 
 
 class quiet:

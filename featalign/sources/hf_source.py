@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.extras import releases, require
-from featalign.sources.hf_reading import first_line, image_reading, quiet, text_reading
+from featalign.sources.extras import require
+from featalign.sources.hf_reading import image_reading, quiet, text_reading
 from featalign.sources.hf_tokens import PIECES, SENTENCE
-from featalign.sources.hub import digest_files, model_folder
+from featalign.sources.hub import model_folder
 from featalign.sources.parts import AtOnce
+from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 from featalign.sources.torch_models import (
@@ -26,10 +27,9 @@ from featalign.sources.torch_models import (
     as_numpy,
     device,
     forward_pass,
-    fresh_revision,
     pool,
-    precision,
     with_fresh_weights,
+    with_twins,
 )
 
 POOLINGS = ("mean", "cls", "last")
@@ -51,11 +51,25 @@ def load_hf_source(rest: str) -> Source:
     require("torch", extra="hf", address=address.text)
     network = Network(address, model_folder(address, extra="hf"))
     layers, default = network.layers_and_default()
-    where = device()
-    revision = digest_files(
-        network.folder, more=releases("transformers", "torch") | {"precision": precision(where)}
-    )
-    return network.source(address.text, revision, Resident(network.pretrained), layers, default)
+    reading, where = network.reading(), device()
+
+    def source_of(revision: str, model: Resident[Any]) -> Source:
+        def embed_batch(
+            prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
+        ) -> dict[str, np.ndarray]:
+            return _run(address.text, model(), prepared, wanted, where, len(layers) - 1)
+
+        return Source(
+            address.text,
+            revision,
+            embed_batch,
+            layers,
+            default,
+            reading=reading,
+            at_once=AtOnce(PARTS[where]),
+        )
+
+    return with_twins(network, source_of, "torch", "transformers")
 
 
 @dataclass(frozen=True)
@@ -156,41 +170,11 @@ class Network:
                 )
             )
 
-    def source(
-        self, name: str, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str
-    ) -> Source:
-        """The source of a model, its own or a twin's."""
-        where = device()
-        reading = (
-            image_reading(self.address, self.folder)
-            if self.reads_images
-            else text_reading(self.address, self.folder, self.config)
-        )
-
-        def embed_batch(
-            prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
-        ) -> dict[str, np.ndarray]:
-            return _run(name, model(), prepared, wanted, where, len(layers) - 1)
-
-        def load_twin(seed: int) -> Source:
-            drawn_by = fresh_revision(seed, "torch", "transformers")
-            return self.source(name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default)
-
-        return Source(
-            name,
-            revision,
-            embed_batch,
-            layers,
-            default,
-            preprocessing=reading.identity,
-            input_kind="image" if self.reads_images else "text",
-            prepare_batch=reading.prepare,
-            load_twin=load_twin,
-            input_form=reading.form,
-            static_shapes=False,
-            reads_tokens=not self.reads_images,
-            at_once=AtOnce(PARTS[where]),
-        )
+    def reading(self) -> Reading:
+        """Its tokenizer or image processor as a preprocessing."""
+        if self.reads_images:
+            return image_reading(self.address, self.folder)
+        return text_reading(self.address, self.folder, self.config)
 
 
 def _run(
@@ -209,7 +193,7 @@ def _run(
     }
     sentences, pieces = tensors.pop(SENTENCE, None), tensors.pop(PIECES, None)
     deep = any(not layer.startswith(f"layer_{num_blocks}.") for layer in wanted)
-    with forward_pass(where, precision(where)):
+    with forward_pass(where):
         output = model(**tensors, output_hidden_states=deep, return_dict=True)
         emitted = {}
         for layer in wanted:

@@ -43,7 +43,7 @@ def model_folder(address: Address, *, extra: str) -> Path:
     if address.pickled is not None:
         from featalign.sources.pickled import without_pickle
 
-        return without_pickle(address, folder)
+        return without_pickle(address, folder, address.pickled)
     if not any(folder.rglob("*.safetensors")):
         pickled = sorted(
             path.name

@@ -14,22 +14,13 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.sources.address import Address
+from featalign.sources.capabilities import Differentiable
 from featalign.sources.extras import require
 from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import resized_rgb
-from featalign.sources.source import Differentiable
+from featalign.sources.reading import Reading
 
 LOGITS = "logits"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """How raw inputs become the network's, as a function and as plain data."""
-
-    kind: str
-    prepare: Callable[[Any], np.ndarray]
-    identity: Mapping[str, Any]
-    form: InputForm
 
 
 @dataclass(frozen=True)
@@ -85,8 +76,8 @@ class Loaded:
 
     model: Any
     graph: Graph
-    reading: Reading
     parts: Differentiable
+    fresh: Callable[[int], Differentiable]
     chosen: Callable[..., Mapping[str, Any]]
 
     @staticmethod
@@ -94,16 +85,14 @@ class Loaded:
         """A network with its functions."""
         import jax
 
-        graph, reading = Graph.of(address, model), read_inputs(address, model)
-        emit = _emitting(keras_on_jax(address), model, graph)
+        keras, graph = keras_on_jax(address), Graph.of(address, model)
+        emit = _emitting(keras, model, graph)
 
         def parts_of(made: Any) -> Differentiable:
             held = _by_place(made.non_trainable_variables)
             return Differentiable(
                 _by_place(made.trainable_variables),
                 lambda parameters, prepared: emit(parameters, held, prepared),
-                reading.prepare,
-                lambda seed: parts_of(fresh(keras_on_jax(address), model, seed)),
                 held,
             )
 
@@ -113,7 +102,13 @@ class Loaded:
             emitted = parts.apply(parameters, prepared)
             return {layer: emitted[layer] for layer in wanted}
 
-        return Loaded(model, graph, reading, parts, jax.jit(chosen, static_argnums=2))
+        return Loaded(
+            model,
+            graph,
+            parts,
+            lambda seed: parts_of(drawn_anew(keras, model, seed)),
+            jax.jit(chosen, static_argnums=2),
+        )
 
     def embed(self, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         """Layers of prepared inputs; what nobody asked for is not computed."""
@@ -209,10 +204,15 @@ def read_inputs(address: Address, model: Any) -> Reading:
     identity |= {
         "function": None if function is None else f"{function.__module__}.{function.__name__}"
     }
-    return Reading("image", prepare, identity, InputForm(size, shape[2], assumed=assumed))
+    return Reading(
+        input_kind="image",
+        preprocessing=identity,
+        prepare=prepare,
+        form=InputForm(size, shape[2], assumed=assumed),
+    )
 
 
-def fresh(keras: Any, model: Any, seed: int) -> Any:
+def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
     """The network with weights drawn anew by `seed`.
 
     What normalisation layers learnt of the inputs is kept, as preprocessing.
@@ -292,4 +292,4 @@ def _arrays(address: Address, shape: tuple[int | None, ...]) -> Reading:
             )
         return values
 
-    return Reading("array", prepare, {"kind": "array"}, InputForm())
+    return Reading(input_kind="array", preprocessing={"kind": "array"}, prepare=prepare)

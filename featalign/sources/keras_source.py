@@ -10,13 +10,14 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases
-from featalign.sources.keras_networks import LOGITS, Loaded, keras_on_jax
+from featalign.sources.jax_networks import with_network
+from featalign.sources.keras_networks import LOGITS, Loaded, keras_on_jax, read_inputs
 from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
-from featalign.sources.source import Source, digest_arrays
+from featalign.sources.source import Source, check_layer, digest_arrays
 
 PIXELS_AT_ONCE = 64 * 224 * 224  # of all images in one pass
 
@@ -46,14 +47,10 @@ def load_keras_source(rest: str) -> Source:
     )
     loaded = Resident(lambda: Loaded.of(address, build()))
     model, graph = loaded().model, loaded().graph
-    if address.layer is not None and address.layer not in graph.layers:
-        raise FeatalignError(
-            f"layer: {address.name} has no layer {address.layer!r}; it has "
-            f"{', '.join(graph.layers)}"
-        )
-    kept = [
-        variable for variable in model.variables if "seed_generator" not in variable.path
-    ]  # drawn anew whenever a network is built
+    default = address.layer or graph.default
+    check_layer(default, graph.layers, name=address.name)
+    # seeds are drawn anew whenever a network is built
+    kept = [variable for variable in model.variables if "seed_generator" not in variable.path]
     weights = {
         f"{place} {variable.path}": np.asarray(variable.value)
         for place, variable in enumerate(kept)
@@ -61,22 +58,19 @@ def load_keras_source(rest: str) -> Source:
     revision = digest_arrays(
         weights | {f"{model.to_json()} {releases('keras', 'jax')}": np.zeros(0)}
     )
-    reading = loaded().reading
+    reading = read_inputs(address, model)
     side = reading.form.size
-    return Source(
+    source = Source(
         address.text,
         revision,
         lambda prepared, wanted: loaded().embed(prepared, wanted),
         graph.layers,
-        address.layer or graph.default,
+        default,
         LOGITS if graph.head else None,
-        preprocessing=reading.identity,
-        input_kind=reading.kind,
-        load_differentiable=lambda: loaded().parts,
-        prepare_batch=reading.prepare,
-        input_form=reading.form,
+        reading,
         at_once=AtOnce(None if side is None else max(1, PIXELS_AT_ONCE // (side[0] * side[1]))),
     )
+    return with_network(source, lambda: loaded().parts, lambda seed: loaded().fresh(seed))
 
 
 def _file(address: Address, keras: Any) -> Callable[[], Any]:
@@ -92,7 +86,7 @@ def _file(address: Address, keras: Any) -> Callable[[], Any]:
             return keras.saving.load_model(str(path), compile=False, safe_mode=True)
         except Exception as error:  # a foreign archive fails in every way there is
             raise FeatalignError(
-                f"{address.text}: Keras cannot load it in safe mode ({_reason(error)}); "
+                f"{address.text}: Keras cannot load it in safe mode ({first_line(error)}); "
                 "files with code of their own are not run, use py:MODULE:FACTORY for them"
             ) from error
 
@@ -120,7 +114,7 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
         except Exception as error:  # downloads fail in many types
             raise FeatalignError(
                 f"{address.text}: its weights are not on disk and cannot be fetched "
-                f"({_reason(error)}); "
+                f"({first_line(error)}); "
                 "go online once, or save the network as a .keras file and name that"
             ) from error
 
@@ -157,7 +151,3 @@ def _own_names() -> Iterator[None]:
         global_state.set_global_attribute(
             "object_name_uids", before if before is not None else defaultdict(int)
         )
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]

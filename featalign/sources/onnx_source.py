@@ -3,19 +3,19 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
 from featalign.sources.hub import read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import resized_rgb
+from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
@@ -66,8 +66,7 @@ def load_onnx_source(rest: str) -> Source:
         raise
     except Exception as error:
         raise FeatalignError(
-            f"{address.text}: it is no valid ONNX graph ({str(error).splitlines()[0][:200]}); "
-            "export it anew"
+            f"{address.text}: it is no valid ONNX graph ({first_line(error)}); export it anew"
         ) from error
     tensors = _tensors(inferred.graph)
     default = address.layer or _before_the_head(inferred.graph, tensors)
@@ -78,22 +77,22 @@ def load_onnx_source(rest: str) -> Source:
         raise FeatalignError(
             f"layer: {address.name} has no tensor {default!r} with a batch axis; it has {shown}"
         )
-    if isinstance(batch := _batch_axis(inferred.graph), int) and batch > 1:
+    batch = _batch_axis(inferred.graph)
+    if isinstance(batch, int) and batch > 1:
         raise FeatalignError(
             f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch "
             "axis of any size"
         )
-    feed = _feed(address, path, inferred.graph)
-    sessions: Resident[dict[tuple[str, ...], Any]] = Resident(
-        dict
-    )  # at most one: of the tensors that were asked for last
+    feed, reading = _input(inferred.graph).name, _reading(address, path, inferred.graph)
+    # at most one: of the tensors that were asked for last
+    sessions: Resident[dict[tuple[str, ...], Any]] = Resident(dict)
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         held = sessions()
         if wanted not in held:
             held.clear()
             held[wanted] = _session(address, path, wanted)
-        emitted = held[wanted].run(list(wanted), {feed.name: prepared})
+        emitted = held[wanted].run(list(wanted), {feed: prepared})
         return {
             layer: _pooled(np.asarray(values))
             for layer, values in zip(wanted, emitted, strict=True)
@@ -105,26 +104,9 @@ def load_onnx_source(rest: str) -> Source:
         embed_batch,
         tuple(tensors),
         default,
-        preprocessing=feed.identity,
-        input_kind=feed.kind,
-        prepare_batch=feed.prepare,
-        input_form=feed.form,
-        static_shapes=False,
-        at_once=AtOnce(
-            1 if _batch_axis(inferred.graph) == 1 else AT_ONCE if feed.kind == "image" else None
-        ),
+        reading=reading,
+        at_once=AtOnce(1 if batch == 1 else AT_ONCE if reading.input_kind == "image" else None),
     )
-
-
-@dataclass(frozen=True)
-class Feed:
-    """The graph's input, and how raw inputs become it."""
-
-    name: str
-    kind: str
-    prepare: Any
-    identity: Mapping[str, Any]
-    form: InputForm
 
 
 def _digest(address: Address, path: Path, graph: Any) -> str:
@@ -215,12 +197,13 @@ def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
         return runtime.InferenceSession(graph.SerializeToString(), options, providers=providers)
     except Exception as error:
         raise FeatalignError(
-            f"{address.text}: onnxruntime cannot run it ({str(error).splitlines()[0][:200]}); "
+            f"{address.text}: onnxruntime cannot run it ({first_line(error)}); "
             "export it for this version"
         ) from error
 
 
-def _feed(address: Address, path: Path, graph: Any) -> Feed:
+def _reading(address: Address, path: Path, graph: Any) -> Reading:
+    """How raw inputs become the graph's one input."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = [value for value in graph.input if value.name not in constants]
     kind = inputs[0].type.tensor_type
@@ -233,7 +216,7 @@ def _feed(address: Address, path: Path, graph: Any) -> Feed:
             "tokens use hf/ or st/, or py:MODULE:FACTORY"
         )
     if len(shape) == 4 and (3 in (shape[1], shape[3]) or 1 in (shape[1], shape[3])):
-        return _image_feed(address, path, inputs[0].name, shape, dtype)
+        return _image_reading(address, path, shape, dtype)
 
     def prepare(rows: Any) -> np.ndarray:
         values = np.stack([np.asarray(row, dtype) for row in rows])
@@ -246,18 +229,15 @@ def _feed(address: Address, path: Path, graph: Any) -> Feed:
             )
         return values
 
-    return Feed(
-        inputs[0].name,
-        "array",
-        prepare,
-        {"kind": "array", "dtype": np.dtype(dtype).name},
-        InputForm(),
+    return Reading(
+        input_kind="array",
+        preprocessing={"kind": "array", "dtype": np.dtype(dtype).name},
+        prepare=prepare,
+        static_shapes=False,
     )
 
 
-def _image_feed(
-    address: Address, path: Path, name: str, shape: tuple[int, ...], dtype: Any
-) -> Feed:
+def _image_reading(address: Address, path: Path, shape: tuple[int, ...], dtype: Any) -> Reading:
     first = shape[1] in (1, 3)
     channels = shape[1] if first else shape[3]
     size: tuple[int, int] = (shape[2], shape[3]) if first else (shape[1], shape[2])
@@ -297,12 +277,12 @@ def _image_feed(
         else f"the graph declares no range: pixels are given as 0 to 1; put a {SIDECAR} beside it "
         "if it was trained on others"
     )
-    return Feed(
-        name,
-        "image",
-        prepare,
-        identity,
-        InputForm((int(size[0]), int(size[1])), channels, assumed=assumed),
+    return Reading(
+        input_kind="image",
+        preprocessing=identity,
+        prepare=prepare,
+        form=InputForm((int(size[0]), int(size[1])), channels, assumed=assumed),
+        static_shapes=False,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 
 # what frameworks say when memory is short, on processors and accelerators
 SIGNS = (
@@ -61,7 +61,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 def in_parts(
     inputs: Any,
-    prepare: Callable[[Any], Any] | None,
+    prepare: Callable[[Any], Any],
     run: Callable[[Any], Mapping[str, Any]],
     at_once: AtOnce,
     *,
@@ -90,7 +90,7 @@ def in_parts(
             if isinstance(inputs, np.ndarray)
             else [inputs[row] for row in rows]
         )
-        return part if prepare is None else prepare(part)
+        return prepare(part)
 
     with ThreadPoolExecutor(1) as pool:
         while start < count:
@@ -98,11 +98,7 @@ def in_parts(
             try:
                 part = waiting.result() if waiting is not None else made(start, stop)
                 following = min(count, stop + (at_once.limit or count))
-                waiting = (
-                    pool.submit(made, stop, following)
-                    if stop < count and prepare is not None
-                    else None
-                )
+                waiting = pool.submit(made, stop, following) if stop < count else None
                 emitted = {layer: np.asarray(features) for layer, features in run(part).items()}
             except Exception as error:
                 if not is_out_of_memory(error):
@@ -110,9 +106,8 @@ def in_parts(
                 if stop - start == 1:
                     raise FeatalignError(
                         f"{name}: not even one input fits into memory "
-                        f"({str(error).splitlines()[0] if str(error) else type(error).__name__}); "
-                        "choose a smaller source, smaller images or shorter texts, or a machine "
-                        "with more memory"
+                        f"({first_line(error)}); choose a smaller source, smaller images or "
+                        "shorter texts, or a machine with more memory"
                     ) from error
                 at_once.halve(stop - start)
                 waiting = None

@@ -24,19 +24,18 @@ metadata={"format": "pt"})
 _FOLDERS: list[object] = []  # temporary folders, removed at the end of the process
 
 
-def without_pickle(address: Address, folder: Path) -> Path:
-    """A temporary copy of a model's folder with the named pickled file as model.safetensors.
+def without_pickle(address: Address, folder: Path, pickled: str) -> Path:
+    """A temporary copy of a model's folder with the pickled file as model.safetensors.
 
     Raises FeatalignError when the file is not there, torch is older than 2.10, or it holds more
     than weights.
     """
     from featalign.sources.extras import releases
 
-    assert address.pickled is not None
-    file = folder / address.pickled
-    if Path(address.pickled).name != address.pickled or not file.is_file():
+    file = folder / pickled
+    if Path(pickled).name != pickled or not file.is_file():
         raise FeatalignError(
-            f"{address.text}: there is no file {address.pickled} in {folder}; name the pickled "
+            f"{address.text}: there is no file {pickled} in {folder}; name the pickled "
             "file as it is called there"
         )
     if tuple(int(part) for part in releases("torch")["torch"].split(".")) < (2, 10):
@@ -59,13 +58,13 @@ def without_pickle(address: Address, folder: Path) -> Path:
         )
     except subprocess.TimeoutExpired as error:
         raise FeatalignError(
-            f"{address.text}: reading {address.pickled} took more than {SECONDS} s; save it as "
+            f"{address.text}: reading {pickled} took more than {SECONDS} s; save it as "
             "safetensors instead"
         ) from error
     if result.returncode:
         lines = result.stderr.strip().splitlines() or ["no reason given"]
         raise FeatalignError(
-            f"{address.text}: {address.pickled} holds more than named weights and was not read "
+            f"{address.text}: {pickled} holds more than named weights and was not read "
             f"({lines[-1][:200]}); save it as safetensors"
         )
     return copy

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.sources.input_form import InputForm, misfits
+from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Trainable
+from featalign.sources.input_form import misfits
 from featalign.sources.parts import AtOnce, in_parts
+from featalign.sources.reading import Reading
 from featalign.targets.target import Target
 
 EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
@@ -28,39 +30,18 @@ class Pretraining:
 
 
 @dataclass(frozen=True)
-class Differentiable:
-    """Parameters and a pure function: what gradients, random twins and fine-tuning need.
-
-    `apply(parameters, prepared)` maps preprocessed inputs (B, ...) to all layers by name,
-    `prepare(inputs)` is the preprocessing as an array. `initialise(seed)` is the same with fresh
-    parameters of the same shapes; its `apply` is another one where the network holds more than
-    parameters, such as the running averages of batch normalisation, which are then as fresh as they
-    (`held` are their arrays).
-    """
-
-    parameters: Any
-    apply: Callable[[Any, Any], Mapping[str, Any]]
-    prepare: Callable[[Any], np.ndarray]
-    initialise: "Callable[[int], Differentiable] | None" = None
-    held: Any = None
-
-
-@dataclass(frozen=True)
 class Source:
-    """A candidate pretrained model.
+    """A candidate pretrained model: what it is, what it reads, and what it can do.
 
-    `revision` is a digest of the weights (or what the user says identifies them), `preprocessing`
-    the declared preprocessing as plain data, `layers` the names of the layers from input to output
-    (the head's logits left out), `default_layer` the one that is scored unless asked otherwise,
-    `logits_layer` the head's output where there is one. `embed_batch(inputs, layers)` maps a batch
-    of raw inputs, or what `prepare_batch` made of them, to features (B, D) for each layer asked
-    for; call `embed`, which checks what comes back and takes `at_once` inputs at a time.
-    `static_shapes` says that another number of inputs costs a compilation, so that batches are
-    padded. A black box whose architecture is known says by `load_twin(seed)` what it is with fresh
-    weights; a differentiable source needs no such function. `initialiser` names all that fresh
-    weights depend on but the seed (code, releases): a random twin is then known, and found in the
-    cache, without being drawn. It is for differentiable sources that can be drawn anew.
-    `input_form` says what the inputs should be like.
+    Its identity is `name`, `revision`, a digest of the weights (or what the user says identifies
+    them), and `pretraining`. What it reads is `reading`.
+
+    It emits `layers`, named from input to output, of which `default_layer` is scored unless asked
+    otherwise; the head's output, where there is one, is `logits_layer`, beside them.
+    `embed_batch(prepared, layers)` maps what the reading prepared to features (B, D) for each layer
+    asked for; call `embed`, which prepares, checks what comes back and takes `at_once` inputs at a
+    time. Weights can be trained where there is `trainable`, and drawn anew where there are
+    `fresh_weights`.
     """
 
     name: str
@@ -69,19 +50,11 @@ class Source:
     layers: tuple[str, ...] = ("features",)
     default_layer: str = "features"
     logits_layer: str | None = None
-    preprocessing: Mapping[str, Any] = field(default_factory=dict)
-    input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
+    reading: Reading = field(default_factory=Reading)
     pretraining: Pretraining = Pretraining()
-    load_differentiable: Callable[[], Differentiable | None] | None = field(
-        default=None, repr=False
-    )
+    trainable: Trainable | None = field(default=None, repr=False)
+    fresh_weights: FreshWeights | None = field(default=None, repr=False)
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
-    prepare_batch: Callable[[Any], Any] | None = field(default=None, repr=False)
-    load_twin: "Callable[[int], Source] | None" = field(default=None, repr=False)
-    initialiser: str | None = field(default=None, repr=False)
-    input_form: InputForm = field(default_factory=InputForm, repr=False)
-    static_shapes: bool = True
-    reads_tokens: bool = False  # words in their sentences, beside texts
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
 
     @staticmethod
@@ -117,19 +90,14 @@ class Source:
                 "the cache is keyed by it"
             )
 
-        def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
+        def embed_batch(prepared: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
             del layers
-            return {
-                layer: np.asarray(
-                    function(inputs if preprocessing is None else preprocessing(inputs))
-                )
-            }
+            return {layer: np.asarray(function(prepared))}
 
-        declared = (
-            {"function": getattr(preprocessing, "__qualname__", type(preprocessing).__name__)}
-            if preprocessing
-            else {}
-        )
+        reading = Reading()
+        if preprocessing is not None:
+            named = getattr(preprocessing, "__qualname__", type(preprocessing).__name__)
+            reading = Reading(preprocessing={"function": named}, prepare=preprocessing)
         # the name too: two functions whose users both say "1" must not share an embedding
         return Source(
             name,
@@ -137,7 +105,7 @@ class Source:
             embed_batch,
             (layer,),
             layer,
-            preprocessing=declared,
+            reading=reading,
         )
 
     @staticmethod
@@ -157,25 +125,26 @@ class Source:
         return Source(name, "features made elsewhere", embed_batch, features_file=path)
 
     @property
-    def differentiable(self) -> Differentiable | None:
-        """Parameters and apply function; None for a black box."""
-        return None if self.load_differentiable is None else self.load_differentiable()
+    def preprocessing(self) -> Mapping[str, Any]:
+        """The declared preprocessing as plain data: it enters the cache key."""
+        return self.reading.preprocessing
 
     @property
     def is_differentiable(self) -> bool:
-        """Whether it has parameters.
-
-        The network is built only where `initialiser` does not tell.
-        """
-        return self.initialiser is not None or self.differentiable is not None
+        """Whether it has parameters and gradients in JAX; nothing is loaded to tell."""
+        return self.trainable is not None and self.trainable.framework == JAX
 
     @property
-    def has_fresh_weights(self) -> bool:
-        """Whether a differentiable source can be drawn anew; the network is built as above."""
-        if self.initialiser is not None:
-            return True
-        differentiable = self.differentiable
-        return differentiable is not None and differentiable.initialise is not None
+    def differentiable(self) -> Differentiable | None:
+        """Parameters and apply function; None where there are no gradients in JAX."""
+        if self.trainable is None or self.trainable.framework != JAX:
+            return None
+        return self.trainable.load()
+
+    @property
+    def can_be_reinitialised(self) -> bool:
+        """Whether its architecture can be drawn anew, with weights that have learnt nothing."""
+        return self.fresh_weights is not None
 
     def random_twin(self, seed: int = 0) -> "Source":
         """The same architecture with freshly drawn weights.
@@ -203,15 +172,11 @@ class Source:
         """
         wanted = tuple(layers) if layers is not None else (self.default_layer,)
         for layer in wanted:
-            if layer not in self.all_layers:
-                raise FeatalignError(
-                    f"layer: {self.name} has no layer {layer!r}; it has "
-                    f"{', '.join(self.all_layers)}"
-                )
+            check_layer(layer, self.all_layers, name=self.name)
         try:
             emitted = in_parts(
                 inputs,
-                self.prepare_batch,
+                self.reading.prepare,
                 lambda part: self.embed_batch(part, wanted),
                 self.at_once,
                 name=self.name,
@@ -231,7 +196,7 @@ class Source:
         The remarks are sentences for whoever reads the scores.
         """
         memory = self.at_once.sentence
-        return (*misfits(self.input_form, target), *((memory,) if memory else ()))
+        return (*misfits(self.reading.form, target), *((memory,) if memory else ()))
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
         if layer not in emitted:
@@ -248,6 +213,12 @@ class Source:
         if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
             features = features.astype(np.float32)
         return features
+
+
+def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:
+    """Raise FeatalignError for a layer that there is not."""
+    if layer not in layers:
+        raise FeatalignError(f"layer: {name} has no layer {layer!r}; it has {', '.join(layers)}")
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:

@@ -10,25 +10,25 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.extras import releases, require
-from featalign.sources.hf_reading import first_line, quiet, text_reading
+from featalign.sources.extras import require
+from featalign.sources.hf_reading import quiet, text_reading
 from featalign.sources.hf_source import Network
-from featalign.sources.hub import digest_files, model_folder, read_json
+from featalign.sources.hub import model_folder, read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
+from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
-from featalign.sources.source import Source
+from featalign.sources.source import Source, check_layer
 from featalign.sources.torch_models import (
     PARTS,
     as_numpy,
     device,
     forward_pass,
-    fresh_revision,
     pool,
-    precision,
     with_fresh_weights,
+    with_twins,
 )
 
 FEATURES = "features"
@@ -53,16 +53,22 @@ def load_st_source(rest: str) -> Source:
     encoder = Encoder(address, folder)
     layers = encoder.layers()
     default = address.layer or FEATURES
-    if default not in layers:
-        raise FeatalignError(
-            f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}"
+    check_layer(default, layers, name=address.name)
+    reading = encoder.reading()
+
+    def source_of(revision: str, model: Resident[Any]) -> Source:
+        return Source(
+            address.text,
+            revision,
+            lambda prepared, wanted: _run(model(), prepared, wanted),
+            layers,
+            default,
+            reading=replace(reading, prepare=lambda texts: _prepared(model(), texts)),
+            at_once=AtOnce(PARTS[device()]),
         )
-    more = releases("sentence-transformers", "transformers", "torch") | {
-        "precision": precision(device())
-    }
-    return encoder.source(
-        digest_files(folder, more=more), Resident(encoder.pretrained), layers, default
-    )
+
+    packages = ("torch", "transformers", "sentence-transformers")
+    return with_twins(encoder, source_of, *packages)
 
 
 @dataclass(frozen=True)
@@ -133,53 +139,28 @@ class Encoder:
 
         return with_fresh_weights(build, seed)
 
-    def source(
-        self, revision: str, model: Resident[Any], layers: tuple[str, ...], default: str
-    ) -> Source:
-        """The source of a model, its own or a twin's."""
-
-        def prepare(texts: list[str]) -> Mapping[str, Any]:
-            encoder = model()
-            prompt = (
-                encoder.prompts.get(encoder.default_prompt_name)
-                if encoder.default_prompt_name
-                else None
-            )
-            return encoder.preprocess(list(texts), prompt=prompt)
-
-        def embed_batch(
-            prepared: Mapping[str, Any], wanted: tuple[str, ...]
-        ) -> dict[str, np.ndarray]:
-            return _run(model(), prepared, wanted)
-
-        def load_twin(seed: int) -> Source:
-            drawn_by = fresh_revision(seed, "torch", "transformers", "sentence-transformers")
-            return self.source(drawn_by, Resident(lambda: self.fresh(seed)), layers, default)
-
-        return Source(
-            self.address.text,
-            revision,
-            embed_batch,
-            layers,
-            default,
-            preprocessing={"kind": "text", "tokenizer": "in the revision"},
+    def reading(self) -> Reading:
+        """What it takes; texts are prepared by the model itself, once it is in memory."""
+        return Reading(
             input_kind="text",
-            prepare_batch=prepare,
-            load_twin=load_twin,
-            input_form=self._form(),
+            preprocessing={"kind": "text", "tokenizer": "in the revision"},
+            form=self._form(),
             static_shapes=False,
-            at_once=AtOnce(PARTS[device()]),
         )
 
     def _form(self) -> InputForm:
         if (network := self.network) is None:
             return InputForm()
-        form, own = (
-            text_reading(self.address, network.folder, network.config).form,
-            network.folder / "sentence_bert_config.json",
-        )
+        form = text_reading(self.address, network.folder, network.config).form
+        own = network.folder / "sentence_bert_config.json"
         longest = read_json(own, self.address).get("max_seq_length") if own.is_file() else None
         return replace(form, max_tokens=longest) if longest else form
+
+
+def _prepared(model: Any, texts: list[str]) -> Mapping[str, Any]:
+    """Texts as the model's own tokenizer gives them, with the prompt that it uses by default."""
+    prompt = model.prompts.get(model.default_prompt_name) if model.default_prompt_name else None
+    return model.preprocess(list(texts), prompt=prompt)
 
 
 def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -191,7 +172,7 @@ def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> di
         for key, value in prepared.items()
     }
     hidden = [layer for layer in wanted if layer != FEATURES]
-    with forward_pass(where, precision(where)):
+    with forward_pass(where):
         emitted = {}
         if hidden:
             model[0].model.config.output_hidden_states = True

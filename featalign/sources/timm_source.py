@@ -9,25 +9,24 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.extras import releases, require
-from featalign.sources.hf_reading import first_line
-from featalign.sources.hub import digest_files, model_folder, read_json
+from featalign.sources.extras import require
+from featalign.sources.hub import model_folder, read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import as_picture
+from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
-from featalign.sources.source import Source
+from featalign.sources.source import Source, check_layer
 from featalign.sources.torch_models import (
     PARTS,
     as_numpy,
     device,
     forward_pass,
-    fresh_revision,
     pool,
-    precision,
     with_fresh_weights,
+    with_twins,
 )
 
 FEATURES, LOGITS = "features", "logits"
@@ -49,23 +48,42 @@ def load_timm_source(rest: str) -> Source:
     outline = network.outline()
     layers = _layers(outline)
     default = address.layer or FEATURES
-    if default not in layers:
-        raise FeatalignError(
-            f"layer: {address.name} has no layer {default!r}; it has {', '.join(layers)}"
+    check_layer(default, layers, name=address.name)
+    reading = _reading(timm, timm.data.resolve_model_data_config(outline))
+
+    def source_of(revision: str, model: Resident[Any]) -> Source:
+        return Source(
+            address.text,
+            revision,
+            lambda prepared, wanted: _run(model(), prepared, wanted),
+            layers,
+            default,
+            LOGITS if getattr(outline, "num_classes", 0) else None,
+            reading,
+            at_once=AtOnce(PARTS[device()]),
         )
-    where = device()
-    revision = digest_files(
-        network.folder, more=releases("timm", "torch") | {"precision": precision(where)}
-    )
-    logits = LOGITS if getattr(outline, "num_classes", 0) else None
-    return network.source(
-        address.text,
-        revision,
-        Resident(network.pretrained),
-        layers,
-        default,
-        logits,
-        timm.data.resolve_model_data_config(outline),
+
+    return with_twins(network, source_of, "torch", "timm")
+
+
+def _reading(timm: Any, settings: dict[str, Any]) -> Reading:
+    """The preprocessing that a model of timm declares."""
+    transform = timm.data.create_transform(**settings, is_training=False)
+    channels, height, width = settings["input_size"]
+    mode = "L" if channels == 1 else "RGB"
+
+    def prepare(images: Any) -> np.ndarray:
+        return np.stack([np.asarray(transform(as_picture(image, mode))) for image in images])
+
+    declared = {
+        key: list(value) if isinstance(value, tuple) else value for key, value in settings.items()
+    }
+    return Reading(
+        input_kind="image",
+        preprocessing={"kind": "image", "timm": declared, "transform": str(transform)},
+        prepare=prepare,
+        form=InputForm((height, width), channels),
+        static_shapes=False,
     )
 
 
@@ -136,54 +154,6 @@ class Network:
         ):  # some compute with numbers while they are built
             return self._built(pretrained=False)
 
-    def source(
-        self,
-        name: str,
-        revision: str,
-        model: Resident[Any],
-        layers: tuple[str, ...],
-        default: str,
-        logits: str | None,
-        settings: dict,
-    ) -> Source:
-        """The source of a model, its own or a twin's."""
-        timm = require("timm", extra="timm", address=self.address.text)
-        transform = timm.data.create_transform(**settings, is_training=False)
-        channels, height, width = settings["input_size"]
-        mode = "L" if channels == 1 else "RGB"
-
-        def prepare(images: Any) -> np.ndarray:
-            return np.stack([np.asarray(transform(as_picture(image, mode))) for image in images])
-
-        def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-            return _run(model(), prepared, wanted)
-
-        def load_twin(seed: int) -> Source:
-            drawn_by = fresh_revision(seed, "torch", "timm")
-            return self.source(
-                name, drawn_by, Resident(lambda: self.fresh(seed)), layers, default, None, settings
-            )
-
-        identity = {
-            key: list(value) if isinstance(value, tuple) else value
-            for key, value in settings.items()
-        }
-        return Source(
-            name,
-            revision,
-            embed_batch,
-            layers,
-            default,
-            logits,
-            preprocessing={"kind": "image", "timm": identity, "transform": str(transform)},
-            input_kind="image",
-            prepare_batch=prepare,
-            load_twin=load_twin,
-            input_form=InputForm((height, width), channels),
-            static_shapes=False,
-            at_once=AtOnce(PARTS[device()]),
-        )
-
 
 def _layers(model: Any) -> tuple[str, ...]:
     """Names of the layers from input to output."""
@@ -203,7 +173,7 @@ def _run(model: Any, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str,
     places = [
         int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")
     ]
-    with forward_pass(where, precision(where)):
+    with forward_pass(where):
         inputs = torch.from_numpy(prepared).to(where)
         if places:  # maps as (B, C, H, W), whatever the model computes in
             final, maps = model.forward_intermediates(

@@ -1,11 +1,19 @@
-"""What the sources that run in torch share: device, precision, seeded weights, digests, pooling."""
+"""What the sources that run in torch share: device, precision, revisions, twins, pooling."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from importlib.metadata import version
-from typing import Any
+from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
+
+from featalign.sources.capabilities import FreshWeights
+from featalign.sources.extras import releases
+from featalign.sources.hub import digest_files
+from featalign.sources.resident import Resident
+from featalign.sources.source import Source
 
 PARTS = {"cpu": 32, "cuda": 128, "mps": 32}  # inputs at once, to begin with
 
@@ -30,13 +38,13 @@ def precision(device: str) -> str:
 
 
 @contextmanager
-def forward_pass(device: str, precision: str) -> Iterator[None]:
+def forward_pass(device: str) -> Iterator[None]:
     """No gradients, and mixed precision where there is one."""
     import torch
 
     with (
         torch.inference_mode(),
-        torch.autocast(device, dtype=torch.bfloat16, enabled=precision == "bfloat16"),
+        torch.autocast(device, dtype=torch.bfloat16, enabled=precision(device) == "bfloat16"),
     ):
         yield
 
@@ -53,17 +61,52 @@ def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
         return build()
 
 
+class Folder(Protocol):
+    """A model's folder, and what is built of it."""
+
+    @property
+    def folder(self) -> Path:
+        """Where the weights are, and all that describes them."""
+        ...
+
+    def pretrained(self) -> Any:
+        """The model with its weights."""
+        ...
+
+    def fresh(self, seed: int) -> Any:
+        """The same architecture as it is before any training."""
+        ...
+
+
+def with_twins(
+    network: Folder, source_of: Callable[[str, Resident[Any]], Source], *packages: str
+) -> Source:
+    """The source of a folder, which can begin anew.
+
+    `source_of` makes it of a revision and a model; both kinds of revision name the releases of the
+    packages that compute.
+    """
+    computed = releases(*packages) | {"precision": precision(device())}
+    own = source_of(digest_files(network.folder, more=computed), Resident(network.pretrained))
+
+    def draw(seed: int) -> Source:
+        return source_of(fresh_revision(seed, *packages), Resident(lambda: network.fresh(seed)))
+
+    return replace(own, fresh_weights=FreshWeights(draw))
+
+
 def fresh_revision(seed: int, *packages: str) -> str:
     """What fresh weights depend on but the source's own files.
 
-    That is the seed, and the releases that draw them.
-
-    >>> fresh_revision(1, "numpy").startswith("fresh weights 1, numpy ")
-    True
+    That is the seed, the releases that draw them, and torch's default type where the user has set
+    another one.
     """
-    return ", ".join(
-        (f"fresh weights {seed}", *(f"{package} {version(package)}" for package in packages))
-    )
+    import torch
+
+    parts = [f"fresh weights {seed}", *(f"{package} {version(package)}" for package in packages)]
+    if torch.get_default_dtype() != torch.float32:
+        parts.append(str(torch.get_default_dtype()))
+    return ", ".join(parts)
 
 
 def as_numpy(tensor: Any) -> np.ndarray:

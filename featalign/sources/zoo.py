@@ -3,8 +3,8 @@
 import hashlib
 import inspect
 import json
-from collections.abc import Mapping
-from functools import cache
+from collections.abc import Callable, Mapping
+from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
 from pathlib import Path
@@ -13,8 +13,11 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.sources.capabilities import Differentiable
 from featalign.sources.input_form import InputForm
+from featalign.sources.jax_networks import embedding, with_network
 from featalign.sources.preprocessing import ImagePreprocessing
+from featalign.sources.reading import Reading
 from featalign.sources.source import Pretraining, Source, digest_arrays
 
 WEIGHTS = Path(str(files("featalign") / "sources" / "zoo_weights"))
@@ -64,55 +67,65 @@ def source_of_card(
     pretraining = card["pretraining"]
     stored = load_file(weights_path)
     weights = {name: values.astype(np.float32) for name, values in stored.items()}
-    built = cache(lambda: _build(title, card, weights, architectures))
-    return Source(
+    # of other images it says nothing of what was learnt
+    is_known = card["accuracy"]["measured_on"] == "test images"
+    preprocessing = ImagePreprocessing(
+        card["preprocessing"]["size"],
+        tuple(card["preprocessing"]["mean"]),
+        tuple(card["preprocessing"]["std"]),
+    )
+    network = partial(_network, title, card, architectures)
+    load = cache(lambda: network(partial(_with_weights, weights=weights)))
+    source = Source(
         name=title,
-        revision=_revision(card, weights),
-        embed_batch=lambda inputs, layers: built().embed_batch(inputs, layers),
+        revision=digest_arrays(weights | {f"architecture {card['architecture']}": np.zeros(0)}),
+        embed_batch=embedding(load),
         layers=tuple(card["layers"]),
         logits_layer="logits",
-        preprocessing=_preprocessing(card).identity(),
-        input_kind="image",
+        reading=Reading(
+            input_kind="image",
+            preprocessing=preprocessing.identity(),
+            prepare=preprocessing,
+            form=InputForm((preprocessing.size, preprocessing.size)),
+        ),
         pretraining=Pretraining(
             pretraining["dataset"],
             pretraining["description"],
             pretraining["num_examples"],
             pretraining["num_classes"],
-            card["accuracy"]["value"]
-            if card["accuracy"]["measured_on"] == "test images"
-            else None,  # else it says nothing of what was learnt
+            card["accuracy"]["value"] if is_known else None,
             card["num_parameters"],
         ),
-        load_differentiable=lambda: built().differentiable,
-        initialiser=_initialiser() if architectures is None else None,
-        input_form=InputForm((card["preprocessing"]["size"],) * 2),
+    )
+    return with_network(
+        source,
+        load,
+        lambda seed: network(partial(_drawn, seed=seed)),
+        drawn_by=_initialiser() if architectures is None else None,
     )
 
 
-def _build(
+def _network(
     title: str,
     card: dict[str, Any],
-    weights: dict[str, np.ndarray],
     architectures: Mapping[str, Any] | None,
-) -> Source:
-    from flax import nnx
-
-    from featalign.sources.flax_modules import flax_source
+    make: Callable[[Any, int], Any],
+) -> Differentiable:
+    """What `make` makes of the card's architecture and its number of classes."""
+    from featalign.sources.flax_modules import taken_apart
     from featalign.sources.zoo_networks import ARCHITECTURES
 
     architecture = (architectures or ARCHITECTURES)[card["architecture"]]
-    num_classes = card["pretraining"]["num_classes"]
+    made = make(architecture, card["pretraining"]["num_classes"])
+    return taken_apart(title, made, None, default_layer="features")
+
+
+def _with_weights(architecture: Any, num_classes: int, weights: dict[str, np.ndarray]) -> Any:
+    from flax import nnx
+
     network = nnx.eval_shape(lambda: architecture(num_classes, rngs=nnx.Rngs(0)))
     nnx.update(network, _nested(weights))
-    return flax_source(
-        title,
-        network,
-        preprocessing=_preprocessing(card),
-        logits_layer="logits",
-        layers=card["layers"],
-        initialise=lambda seed: _drawn(architecture, num_classes, seed),
-        revision=_revision(card, weights),
-    )
+    return network
 
 
 def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
@@ -130,13 +143,18 @@ def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
 
 
 @cache
-def _initialiser() -> str:
+def _initialiser() -> str | None:
     """What fresh weights depend on but architecture and seed.
 
-    That is the code that draws them, as text and as releases.
+    That is the code that draws them, as text and as releases. None where the code is not there as
+    text: the weights that were drawn are then what tells.
     """
+    try:
+        code = hashlib.sha256(_code()).hexdigest()
+    except OSError:
+        return None
     releases = " ".join(f"{package} {version(package)}" for package in ("jax", "jaxlib", "flax"))
-    return f"{hashlib.sha256(_code()).hexdigest()} {releases}"
+    return f"{code} {releases}"
 
 
 def _code() -> bytes:
@@ -144,18 +162,6 @@ def _code() -> bytes:
         Path(__file__).with_name("zoo_networks.py").read_bytes()
         + inspect.getsource(_drawn).encode()
     )
-
-
-def _preprocessing(card: dict[str, Any]) -> ImagePreprocessing:
-    return ImagePreprocessing(
-        card["preprocessing"]["size"],
-        tuple(card["preprocessing"]["mean"]),
-        tuple(card["preprocessing"]["std"]),
-    )
-
-
-def _revision(card: dict[str, Any], weights: dict[str, np.ndarray]) -> str:
-    return digest_arrays(weights | {f"architecture {card['architecture']}": np.zeros(0)})
 
 
 def _nested(flat: dict[str, np.ndarray]) -> Any:

@@ -218,7 +218,7 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     for unit in fitting(grid):
         first: Arm = "scratch"
         seeds = grid.seeds_of(unit)
-        if grid_source(unit.source).load_differentiable is None:
+        if grid_source(unit.source).trainable is None:
             if "probe" in grid.arms:
                 found[unit] = [(seed, "probe") for seed in seeds]
             continue

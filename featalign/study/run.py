@@ -5,7 +5,7 @@ There is one record for each of its trainings.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import jax
 import numpy as np
@@ -15,7 +15,7 @@ from featalign.jobs.given import session_at
 from featalign.progress import Report, silent
 from featalign.records.fine_tuned import Arm, FineTuned
 from featalign.records.setting import Setting
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.source import Source
 from featalign.study.design import Unit
 from featalign.study.grid import Grid, grid_part, grid_source, jobs
 from featalign.study.records import KEY, Claims, append_record, read_records
@@ -127,16 +127,16 @@ def _train(
     if not pairs:
         return
     source = grid_source(unit.source)
-    differentiable, trained = check_arm(source, pairs[0][1], None), source
+    check_arm(source, pairs[0][1], None)
+    trained = source
     parts = {seed: grid_part(grid, unit, seed) for seed in {seed for seed, _ in pairs}}
     rows = dict(parts)
-    if differentiable is None:
+    if source.trainable is None:
         session = session_at(None, report=report)
         for seed, part in parts.items():
             trained, rows[seed] = on_features(source, part, None, session, max_test=grid.max_test)
-        differentiable = cast(Differentiable, trained.differentiable)
     splits = {
-        seed: split_rows(some, differentiable, seed=seed, max_test=grid.max_test)
+        seed: split_rows(some, trained.reading, seed=seed, max_test=grid.max_test)
         for seed, some in rows.items()
     }
     setting = Setting(

@@ -14,7 +14,8 @@ from featalign.errors import FeatalignError
 from featalign.progress import Report
 from featalign.records.fine_tuned import ARMS, Arm
 from featalign.records.setting import Setting
-from featalign.sources.source import Differentiable, Source
+from featalign.sources.source import Source, check_layer
+from featalign.training.frameworks import trainer_of
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
 from featalign.training.runs import Finished, Tries, best_of, finished
@@ -66,7 +67,8 @@ class Bench:
 def scratch(bench: Bench, request: Request) -> Tries:
     """All weights from fresh ones, which nothing pulls back to their random start."""
     settings = [replace(each, towards_start=0.0) for each in bench.settings(request.seed)]
-    return _tries(bench.trainer.fresh(request.seed), request.split, settings)
+    fresh = trainer_of(bench.source.random_twin(request.seed), bench.trainer.layer)
+    return _tries(fresh, request.split, settings)
 
 
 def probe(bench: Bench, request: Request) -> Tries:
@@ -123,24 +125,21 @@ TRIES: Mapping[Arm, Callable[[Bench, Request], Tries]] = {
 }
 
 
-def check_arm(source: Source, arm: str, layer: str | None) -> Differentiable | None:
-    """What of the source can be trained: nothing but a head, the arm `probe`, of a black box.
+def check_arm(source: Source, arm: str, layer: str | None) -> None:
+    """Raise FeatalignError for what cannot be trained.
 
-    Raises FeatalignError for an unknown arm, another arm of a black box, or a layer the source does
-    not have.
+    That is an unknown arm, a layer the source does not have, or, of a source whose weights cannot
+    be trained, another arm than `probe`, which trains nothing but a head.
     """
     check_one_of(arm, ARMS, "arm")
-    if (differentiable := source.differentiable) is None and arm != "probe":
+    if source.trainable is None and arm != "probe":
         raise FeatalignError(
             f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "
             "black box, on which only a probe can be trained; "
             "fine-tuning needs a Flax module, a Keras network or a zoo source"
         )
-    if layer is not None and layer not in source.all_layers:
-        raise FeatalignError(
-            f"layer: {source.name} has no layer {layer!r}; it has {', '.join(source.all_layers)}"
-        )
-    return differentiable
+    if layer is not None:
+        check_layer(layer, source.all_layers, name=source.name)
 
 
 def _tries(trainer: Trainer, split: Split, settings: Sequence[Setting], head: Any = None) -> Tries:

@@ -6,7 +6,7 @@ from typing import Any
 
 from featalign.errors import FeatalignError
 from featalign.records.fine_tuned import FineTuned
-from featalign.sources.flax_modules import flat_parameters
+from featalign.sources.jax_networks import flat_parameters
 
 NAME = "fine_tuned.safetensors"
 

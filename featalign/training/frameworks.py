@@ -1,14 +1,32 @@
 """Which trainer trains a source: the one place that knows the frameworks."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from featalign.errors import FeatalignError
+from featalign.sources.capabilities import JAX
 from featalign.sources.source import Source
 from featalign.training.trainer import Trainer
+
+
+def _jax(network: Any, layer: str) -> Trainer:
+    from featalign.training import jax_trainer
+
+    return jax_trainer.of_network(network, layer)
+
+
+# framework -> trainer of a network with a head on a layer; loaded when first used
+TRAINERS: Mapping[str, Callable[[Any, str], Trainer]] = {JAX: _jax}
 
 
 def trainer_of(source: Source, layer: str) -> Trainer:
     """The trainer of the source's framework, with a head on this layer.
 
-    Raises FeatalignError for a black box.
+    Raises FeatalignError for a source whose weights cannot be trained.
     """
-    from featalign.training import jax_trainer
-
-    return jax_trainer.of_source(source, layer)
+    if source.trainable is None:
+        raise FeatalignError(
+            f"{source.name}: expected features of it as inputs, this one is a black box; "
+            "featalign.fine_tune embeds the target first"
+        )
+    return TRAINERS[source.trainable.framework](source.trainable.load(), layer)

@@ -1,6 +1,6 @@
 """The trainer of networks in JAX: Flax modules, networks of Keras, the zoo, a head alone."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from typing import Any
@@ -8,8 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from featalign.errors import FeatalignError
-from featalign.sources.source import Source
+from featalign.sources.capabilities import Differentiable
 from featalign.training.batches import Plan
 from featalign.training.jax_course import (
     Apart,
@@ -30,8 +29,6 @@ EVALUATION_ROWS = 250
 class JaxTrainer:
     """What `Trainer` says, for a pure function of parameters and inputs.
 
-    `source` is what fresh weights are drawn of; a head alone has none, and its inputs are features.
-
     >>> from featalign.training.course import train
     >>> from featalign.records.setting import Setting
     >>> trainer = JaxTrainer(Network(head_alone("features"), "features"))
@@ -43,8 +40,6 @@ class JaxTrainer:
 
     network: Network
     parameters: Any = field(default_factory=dict, compare=False, repr=False)
-    prepare: Callable[[Any], np.ndarray] = field(default=np.asarray, compare=False, repr=False)
-    source: Source | None = field(default=None, compare=False, repr=False)
 
     @property
     def layer(self) -> str:
@@ -55,10 +50,6 @@ class JaxTrainer:
     def prefers_together(self) -> bool:
         """True on all but a processor, where each step runs in a Python loop."""
         return jax.default_backend() != "cpu"
-
-    def fresh(self, seed: int) -> "JaxTrainer":
-        """The random twin of the source; FeatalignError where it cannot be re-initialised."""
-        return self if self.source is None else of_source(self.source.random_twin(seed), self.layer)
 
     def on_features(self) -> "JaxTrainer":
         """A trainer of the head alone."""
@@ -102,16 +93,9 @@ class JaxTrainer:
         return dict(zip(jax.tree.leaves(tensor_names(found)), jax.tree.leaves(found), strict=True))
 
 
-def of_source(source: Source, layer: str) -> JaxTrainer:
-    """The trainer of a differentiable source; FeatalignError for a black box."""
-    differentiable = source.differentiable
-    if differentiable is None:
-        raise FeatalignError(
-            f"{source.name}: expected features of it as inputs, this one is a black box; "
-            "featalign.fine_tune embeds the target first"
-        )
-    network = Network(differentiable.apply, layer)
-    return JaxTrainer(network, differentiable.parameters, differentiable.prepare, source)
+def of_network(network: Differentiable, layer: str) -> JaxTrainer:
+    """The trainer of what of a source is differentiable."""
+    return JaxTrainer(Network(network.apply, layer), network.parameters)
 
 
 @cache

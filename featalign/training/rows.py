@@ -5,12 +5,13 @@ They are preprocessed, and split into training, validation and test.
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.sources.reading import Reading
 from featalign.strata import stratified_order
 from featalign.targets.inputs import Inputs
 from featalign.targets.target import Target
@@ -19,15 +20,6 @@ from featalign.training.trainer import Rows
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
 MEMORY = 2**31  # bytes of preprocessed inputs that are kept; above it each batch is prepared anew
-
-
-class Prepares(Protocol):
-    """What has a preprocessing: a trainer, or what of a source can be differentiated."""
-
-    @property
-    def prepare(self) -> Callable[[Any], np.ndarray]:
-        """Raw inputs to what a network takes (B, ...)."""
-        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,7 +48,7 @@ class LazyInputs:
 
 
 def split_rows(
-    target: Target, network: Prepares, *, seed: int = 0, max_test: int | None = None
+    target: Target, reading: Reading, *, seed: int = 0, max_test: int | None = None
 ) -> Split:
     """A stratified fifth of the rows for validation, the rest for training.
 
@@ -67,10 +59,9 @@ def split_rows(
     the task has no classes, or where a part would be empty.
     """
     check_trainable(target, max_test)
-    target = hold_out(target)
-    assert target.held_out is not None
-    some = measured_rows(target.held_out.labels, max_test)
-    measured, test_labels = target.held_out.inputs.take(some), target.held_out.labels[some]
+    target, held_out = parted(target)
+    some = measured_rows(held_out.labels, max_test)
+    measured, test_labels = held_out.inputs.take(some), held_out.labels[some]
     training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1)
     if not (len(training) and len(validation) and len(test_labels)):
         raise FeatalignError(
@@ -80,14 +71,14 @@ def split_rows(
     return Split(
         target.name,
         Rows(
-            prepared(target.inputs.take(training), network),
+            prepared(target.inputs.take(training), reading),
             target.labels[training].astype(np.int32),
         ),
         Rows(
-            prepared(target.inputs.take(validation), network),
+            prepared(target.inputs.take(validation), reading),
             target.labels[validation].astype(np.int32),
         ),
-        Rows(prepared(measured, network), test_labels.astype(np.int32)),
+        Rows(prepared(measured, reading), test_labels.astype(np.int32)),
         target.num_classes,
     )
 
@@ -123,13 +114,21 @@ def hold_out(target: Target) -> Target:
     """
     if target.held_out is not None:
         return target
+    kept, held_out = parted(target)
+    return replace(kept, held_out=held_out)
+
+
+def parted(target: Target) -> tuple[Target, Target]:
+    """The rows to train and choose with, and the held-out ones, as `hold_out` says."""
+    if target.held_out is not None:
+        return target, target.held_out
     kept, test = cut(target.labels, TEST_SHARE, seed=0)
     if not (len(kept) and len(test)):
         raise FeatalignError(
             f"target: expected enough rows to train, validate and test on, {target.name} has "
             f"{len(target)}; add rows"
         )
-    return replace(target.take(kept), held_out=target.take(test))
+    return target.take(kept), target.take(test)
 
 
 def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -139,11 +138,11 @@ def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
 
 
-def prepared(inputs: Inputs, network: Prepares) -> Any:
+def prepared(inputs: Inputs, reading: Reading) -> Any:
     """Preprocessed inputs.
 
     They are an array where they fit, else what prepares them when they are asked for.
     """
-    first = np.asarray(network.prepare(inputs.read(np.arange(1))))
-    lazy = LazyInputs(inputs, network.prepare)
+    first = np.asarray(reading.prepare(inputs.read(np.arange(1))))
+    lazy = LazyInputs(inputs, reading.prepare)
     return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]

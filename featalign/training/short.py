@@ -85,7 +85,7 @@ def short_source(
     cache keeps what it says. Raises FeatalignError for a black box, a target without classes, or
     steps that are no multiple of 10.
     """
-    if source.load_differentiable is None:
+    if source.trainable is None:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source, this one is a black box; short runs "
             "need a Flax module or a zoo source"
@@ -108,9 +108,9 @@ def short_source(
     def networks() -> tuple[Trainer, dict[str, Trained]]:
         return _trained(source, target, arm, fold, Setting(SHORT_RATE, steps, batch_size))
 
-    def embed_batch(inputs: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+    def embed_batch(prepared: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         trainer, kept = networks()
-        ready = np.asarray(trainer.prepare(inputs))
+        ready = np.asarray(prepared)
         return {layer: trainer.logits(kept[layer], ready, len(ready)) for layer in wanted}
 
     revision = hashlib.sha256(json.dumps(content).encode()).hexdigest()
@@ -121,8 +121,7 @@ def short_source(
         embed_batch,
         layers,
         layers[-1],
-        preprocessing=source.preprocessing,
-        input_kind=source.input_kind,
+        reading=source.reading,
     )
 
 
@@ -130,18 +129,12 @@ def _trained(
     source: Source, target: Target, arm: ShortArm, fold: int, setting: Setting
 ) -> tuple[Trainer, dict[str, Trained]]:
     """The trainer of a short run, and its network at each point, by layer."""
-    if source.differentiable is None:
-        raise FeatalignError(
-            f"{source.name}: expected a differentiable source, this one is a black box"
-        )
-    trainer = trainer_of(source, source.default_layer)
-    if arm == "scratch":
-        trainer = trainer.fresh(FIRST_TWIN + fold)
+    start = source.random_twin(FIRST_TWIN + fold) if arm == "scratch" else source
+    trainer = trainer_of(start, source.default_layer)
     others = [part for place, part in enumerate(short_folds(target)) if place != fold]
     rows = np.sort(np.concatenate(others))
-    labelled = Rows(
-        prepared(target.inputs.take(rows), trainer), target.labels[rows].astype(np.int32)
-    )
+    inputs = prepared(target.inputs.take(rows), source.reading)
+    labelled = Rows(inputs, target.labels[rows].astype(np.int32))
     job = Job(trainer.parameters, labelled, replace(setting, seed=fold, decay=False))
     kept: dict[str, Trained] = {}
 

@@ -80,14 +80,6 @@ class Trainer(Protocol):
         """Whether several small networks train faster at once than one after the other here."""
         ...
 
-    def prepare(self, inputs: Any, /) -> np.ndarray:
-        """Raw inputs as the network takes them (B, ...)."""
-        ...
-
-    def fresh(self, seed: int) -> "Trainer":
-        """The same with freshly drawn weights; FeatalignError where none can be drawn."""
-        ...
-
     def on_features(self) -> "Trainer":
         """A trainer of the head alone, whose inputs are features (B, D); it has no parameters."""
         ...

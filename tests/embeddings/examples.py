@@ -9,6 +9,7 @@ from featalign.embeddings import exchange as exchange_module
 from featalign.embeddings import extract as extract_module
 from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Embedding, Store
+from featalign.sources.reading import Reading
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 
@@ -27,7 +28,7 @@ class CountingSource:
             self._embed,
             ("deep", "shallow"),
             "deep",
-            preprocessing={"size": 4},
+            reading=Reading(preprocessing={"size": 4}),
         )
 
     def _embed(self, inputs, layers):

@@ -6,6 +6,7 @@ from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
 from featalign.sources.parts import AtOnce
+from featalign.sources.reading import Reading
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 from tests.embeddings.examples import NUM_ROWS, CountingSource, filled, make_target, snapshot
@@ -245,9 +246,8 @@ def test_padding_goes_through_the_source_as_far_as_it_asks_for_it(
         seen.append(len(inputs))
         return {"features": np.asarray(inputs, np.float32)}
 
-    source = Source(
-        "counting", "1", embed_batch, static_shapes=static_shapes, at_once=AtOnce(limit)
-    )
+    reading = Reading(static_shapes=static_shapes)
+    source = Source("counting", "1", embed_batch, reading=reading, at_once=AtOnce(limit))
     rows = np.arange(22.0).reshape(11, 2)
     target = Target.from_arrays("numbers", rows, np.arange(11) % 2)
     np.testing.assert_array_equal(

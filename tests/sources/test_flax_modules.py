@@ -90,10 +90,10 @@ def test_it_is_differentiable_and_can_be_initialised_again():
     source = small_source()
     parts = source.differentiable
     assert parts is not None
-    assert parts.initialise is not None
-    fresh = parts.initialise(7)
+    fresh = source.random_twin(7).differentiable
+    assert fresh is not None
     assert jax.tree.map(np.shape, fresh.parameters) == jax.tree.map(np.shape, parts.parameters)
-    prepared = parts.prepare(IMAGES)
+    prepared = source.reading.prepare(IMAGES)
     gradient = jax.grad(lambda parameters: parts.apply(parameters, prepared)["features"].sum())(
         parts.parameters
     )
@@ -117,11 +117,10 @@ def test_linen_module_with_its_variables():
     np.testing.assert_allclose(
         source.embed(inputs)["features"], np.asarray(module.apply(variables, inputs)), rtol=1e-6
     )
-    assert source.differentiable is not None
-    assert source.differentiable.initialise is not None
-    assert jax.tree.map(np.shape, source.differentiable.initialise(3).parameters) == jax.tree.map(
-        np.shape, source.differentiable.parameters
-    )
+    own, fresh = source.differentiable, source.random_twin(3).differentiable
+    assert own is not None
+    assert fresh is not None
+    assert jax.tree.map(np.shape, fresh.parameters) == jax.tree.map(np.shape, own.parameters)
 
 
 def test_what_is_missing_is_said():

@@ -52,7 +52,7 @@ def exact_gram(source, inputs, *, layer="features", read_outs=2, seed=0):
     It is computed for one example and one read-out at a time.
     """
     differentiable = source.differentiable
-    prepared = differentiable.prepare(inputs)
+    prepared = source.reading.prepare(inputs)
     width = differentiable.apply(differentiable.parameters, prepared[:1])[layer].shape[1]
     total = np.zeros((len(inputs),) * 2)
     for read_out in draw_read_outs(width, read_outs, seed):

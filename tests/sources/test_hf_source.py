@@ -315,7 +315,7 @@ def test_mixed_precision_is_another_revision(folder, monkeypatch):
     address = f"hf/{folder / 'bert'}"
     full = fa.load_source(address)
     expected = full.embed(["red cat runs"])["layer_2.mean"]
-    monkeypatch.setattr("featalign.sources.hf_source.precision", lambda device: "bfloat16")
+    monkeypatch.setattr("featalign.sources.torch_models.precision", lambda device: "bfloat16")
     mixed = fa.load_source(address)
     emitted = mixed.embed(["red cat runs"])["layer_2.mean"]
     assert mixed.revision != full.revision

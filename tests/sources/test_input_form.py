@@ -8,6 +8,7 @@ import pytest
 
 import featalign as fa
 from featalign.sources.input_form import InputForm, misfits
+from featalign.sources.reading import Reading
 from featalign.sources.source import Source
 
 LABELS = np.arange(8) % 2
@@ -88,8 +89,7 @@ def test_what_does_not_fit_is_shown_with_the_row(tmp_path, capsys):
             layer: np.stack([image.mean(axis=(0, 1)) for image in images]) for layer in layers
         },
         ("first", "features"),
-        input_kind="image",
-        input_form=InputForm((224, 224), 3),
+        reading=Reading(input_kind="image", form=InputForm((224, 224), 3)),
     )
     ranking = fa.rank(
         source, target(noise(28, 28, 3)), cache=tmp_path, scorers=["knn"], layers="all"

@@ -112,7 +112,7 @@ def test_it_can_be_really_trained(folder):
 def test_arrays(folder):
     source = fa.load_source(f"keras/{folder / 'rows.keras'}")
     assert source.layers == ("hidden",)
-    assert source.input_kind == "array"
+    assert source.reading.input_kind == "array"
     rows = np.random.default_rng(0).normal(size=(5, 6)).astype(np.float32)
     emitted = source.embed(rows, ["hidden", "logits"])
     assert {layer: features.shape for layer, features in emitted.items()} == {

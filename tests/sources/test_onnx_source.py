@@ -125,12 +125,11 @@ def test_declared_preprocessing_is_followed_and_part_of_the_key(pictures, tmp_pa
     (pictures.parent / "preprocessor_config.json").write_text(json.dumps(declared))
     own = fa.load_source(f"onnx:{pictures}")
     assert own.preprocessing != plain.preprocessing
-    assert own.input_form.assumed is None
+    assert own.reading.form.assumed is None
     pixels = np.asarray(images(size=16).inputs.read(np.arange(2)))
-    assert own.prepare_batch is not None
     expected = (pixels.astype(np.float32) / 255 - declared["image_mean"]) / declared["image_std"]
     np.testing.assert_allclose(
-        own.prepare_batch(pixels), np.moveaxis(expected, -1, 1), rtol=1e-4, atol=1e-5
+        own.reading.prepare(pixels), np.moveaxis(expected, -1, 1), rtol=1e-4, atol=1e-5
     )
 
 

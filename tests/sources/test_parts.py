@@ -8,6 +8,7 @@ import pytest
 
 from featalign.errors import FeatalignError
 from featalign.sources.parts import AtOnce, in_parts, is_out_of_memory
+from featalign.sources.reading import as_given
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
@@ -15,12 +16,12 @@ ROWS = np.arange(23.0).reshape(23, 1)
 
 
 @pytest.mark.parametrize("limit", [None, 1, 4, 22, 23, 50])
-@pytest.mark.parametrize("prepare", [None, lambda part: part * 2])
+@pytest.mark.parametrize("prepare", [as_given, lambda part: part * 2])
 def test_cuts_do_not_matter(limit, prepare):
     emitted = in_parts(
         ROWS, prepare, lambda part: {"a": part, "b": -part}, AtOnce(limit), name="mine"
     )
-    expected = ROWS if prepare is None else ROWS * 2
+    expected = ROWS if prepare is as_given else ROWS * 2
     np.testing.assert_array_equal(emitted["a"], expected)
     np.testing.assert_array_equal(emitted["b"], -expected)
 
@@ -33,13 +34,13 @@ def test_texts_of_several_parts_go_by_length_and_come_back_in_order():
         seen.append([len(text) for text in part])
         return {"a": np.array([[len(text), hash(text)] for text in part])}
 
-    emitted = in_parts(texts, None, run, AtOnce(5), name="mine")
+    emitted = in_parts(texts, as_given, run, AtOnce(5), name="mine")
     assert emitted["a"].tolist() == [[len(text), hash(text)] for text in texts]
     assert [length for part in seen for length in part] == sorted(
         (len(text) for text in texts), reverse=True
     )
     seen.clear()
-    in_parts(texts, None, run, AtOnce(), name="mine")
+    in_parts(texts, as_given, run, AtOnce(), name="mine")
     assert seen == [[len(text) for text in texts]]
 
 
@@ -51,8 +52,7 @@ def test_texts_of_several_parts_go_by_length_and_come_back_in_order():
         RuntimeError("RESOURCE_EXHAUSTED: 3 GB"),
     ],
 )
-@pytest.mark.parametrize("prepare", [None, lambda part: part])
-def test_memory_that_runs_out_is_met_by_halves(error, prepare):
+def test_memory_that_runs_out_is_met_by_halves(error):
     tried, at_once = [], AtOnce(16)
 
     def run(part):
@@ -61,7 +61,7 @@ def test_memory_that_runs_out_is_met_by_halves(error, prepare):
             raise error
         return {"a": part}
 
-    np.testing.assert_array_equal(in_parts(ROWS, prepare, run, at_once, name="mine")["a"], ROWS)
+    np.testing.assert_array_equal(in_parts(ROWS, as_given, run, at_once, name="mine")["a"], ROWS)
     assert tried == [16, 8, 4, 4, 4, 4, 4, 3]
     assert (
         at_once.sentence
@@ -69,7 +69,7 @@ def test_memory_that_runs_out_is_met_by_halves(error, prepare):
         "same"
     )
     tried.clear()
-    in_parts(ROWS, prepare, run, at_once, name="mine")
+    in_parts(ROWS, as_given, run, at_once, name="mine")
     assert tried == [4, 4, 4, 4, 4, 3]
 
 

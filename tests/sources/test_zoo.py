@@ -11,7 +11,7 @@ from experiments.zoo.recipes import RECIPES
 from featalign.errors import FeatalignError
 from featalign.sources import zoo
 from featalign.sources.catalogue import expand, load
-from featalign.sources.flax_modules import flat_parameters
+from featalign.sources.jax_networks import flat_parameters
 from featalign.sources.zoo import WEIGHTS, load_zoo_source, read_card, zoo_names
 from featalign.sources.zoo_networks import ARCHITECTURES
 from tests.shared import SHARED, needs_shared
@@ -55,7 +55,7 @@ def test_every_source_emits_the_layers_of_its_card(name):
     )
     order = list(
         source.differentiable.apply(
-            source.differentiable.parameters, source.differentiable.prepare(IMAGES)
+            source.differentiable.parameters, source.reading.prepare(IMAGES)
         )
     )
     assert order == [*source.layers, "logits"]
@@ -69,10 +69,10 @@ def test_a_twin_is_known_without_being_drawn(monkeypatch):
     def build(*given):
         raise AssertionError("no network is needed")
 
-    monkeypatch.setattr(zoo, "_build", build)
+    monkeypatch.setattr(zoo, "_network", build)
     source = load_zoo_source("resnet_digits")
     assert source.is_differentiable
-    assert source.has_fresh_weights
+    assert source.can_be_reinitialised
     twin, again, other = (source.random_twin(seed) for seed in (3, 3, 4))
     assert twin.revision == again.revision
     revisions = {
@@ -138,6 +138,22 @@ def test_a_twin_of_other_code_or_releases_is_another(monkeypatch):
     zoo._initialiser.cache_clear()
     assert len(set(revisions)) == 3
     assert load_zoo_source("resnet_digits").random_twin(3).revision == revisions[0]
+
+
+def test_where_the_code_is_not_there_as_text_twins_are_named_by_their_weights(monkeypatch):
+    def missing():
+        raise OSError("could not get source code")
+
+    known = load_zoo_source("vit_digits").random_twin(1)
+    with monkeypatch.context() as patched:
+        patched.setattr(zoo, "_code", missing)
+        zoo._initialiser.cache_clear()
+        source = load_zoo_source("vit_digits")
+    zoo._initialiser.cache_clear()
+    first, same, other = (source.random_twin(seed) for seed in (1, 1, 2))
+    assert len({known.revision, first.revision, other.revision}) == 3
+    assert first.revision == same.revision
+    np.testing.assert_array_equal(first.embed(IMAGES)["features"], known.embed(IMAGES)["features"])
 
 
 @needs_shared

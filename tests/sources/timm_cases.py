@@ -111,7 +111,7 @@ def test_twins_revision_and_preprocessing(folder):
     assert first.revision == same.revision
     assert len({source.revision, first.revision, other.revision}) == 3
     assert source.preprocessing["timm"]["crop_pct"] == 0.8
-    assert source.input_form.size == (32, 32)
+    assert source.reading.form.size == (32, 32)
     pixels = images(4).inputs.read(np.arange(4))
     emitted = [model.embed(pixels)["features"] for model in (source, first, same)]
     np.testing.assert_array_equal(emitted[1], emitted[2])

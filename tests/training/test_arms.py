@@ -14,12 +14,13 @@ import featalign as fa
 from featalign.errors import FeatalignError
 from featalign.records.fine_tuned import ARMS, FineTuned
 from featalign.records.setting import Setting
+from featalign.sources.capabilities import Trainable
 from featalign.sources.source import Source
-from featalign.training import fine_tuning, jax_trainer
+from featalign.training import fine_tuning, frameworks, jax_trainer
 from featalign.training.arms import PROBE_PENALTIES, Request
 from featalign.training.course import train
 from featalign.training.fine_tuning import Tuning, binomial, run_arms
-from featalign.training.jax_trainer import of_source
+from featalign.training.frameworks import trainer_of
 from featalign.training.trainer import Job, Rows, Trained
 from tests.training.examples import Network, rows_of, small_source, split_of
 
@@ -254,7 +255,7 @@ def test_the_head_of_the_probe_is_folded_back():
     losses = np.log(np.exp(scores).sum(axis=1)) - scores[np.arange(len(rows.labels)), rows.labels]
     np.testing.assert_allclose(losses.mean(), probe.chosen.validation_loss, rtol=1e-4)
     np.testing.assert_allclose(
-        of_source(SMALL, "features").features(SPLIT.test),
+        trainer_of(SMALL, "features").features(SPLIT.test),
         plain_features(SPLIT.test),
         rtol=1e-5,
         atol=1e-6,
@@ -274,7 +275,7 @@ def test_a_probe_with_a_penalty_is_ridge_logistic_regression():
             head_penalty=penalty,
         )
         job = Job({}, Rows(scaled, labels), setting)
-        found = train(of_source(SMALL, "features").on_features(), job, 3)
+        found = train(trainer_of(SMALL, "features").on_features(), job, 3)
         known = LogisticRegression(C=1 / (penalty * len(labels)), max_iter=5000, tol=1e-8).fit(
             scaled, labels
         )
@@ -487,3 +488,13 @@ def test_an_interruption_of_the_first_learning_rate_leaves_nothing():
                 found,
             )
     assert found == []
+
+
+def test_a_further_framework_is_one_trainer_and_one_line(monkeypatch):
+    source = replace(SMALL, trainable=Trainable("other", differentiable_of))
+    assert not source.is_differentiable
+    assert source.differentiable is None
+    known = {**frameworks.TRAINERS, "other": jax_trainer.of_network}
+    monkeypatch.setattr(frameworks, "TRAINERS", known)
+    for arm in ARMS:
+        assert_same_weights(run_one(arm, source=source), run_one(arm))

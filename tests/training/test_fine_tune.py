@@ -16,6 +16,7 @@ from safetensors.numpy import load_file
 import featalign as fa
 from featalign import api
 from featalign.errors import FeatalignError
+from featalign.sources.reading import Reading
 from featalign.sources.source import Source
 from featalign.training import checkpoint as checkpoint_module
 from featalign.training.checkpoint import check_checkpoint, save_checkpoint
@@ -239,7 +240,7 @@ def test_a_checkpoint_holds_the_weights_and_says_what_they_are(tmp_path, place):
         np.testing.assert_array_equal(one, other)
     differentiable = SMALL.differentiable
     assert differentiable is not None
-    held = split_rows(TARGET, differentiable).test
+    held = split_rows(TARGET, SMALL.reading).test
     scores = np.asarray(differentiable.apply(parameters, held.inputs)["features"]) @ kernel + bias
     assert (scores.argmax(axis=1) == held.labels).mean() == result.accuracy.value
     with safe_open(file, framework="numpy") as opened:
@@ -268,7 +269,8 @@ def boxed(went: list[int]) -> Source:
         went.append(len(batch))
         return np.asarray(own.apply(own.parameters, batch)["features"])
 
-    return replace(Source.from_function("box", features, revision="1"), static_shapes=False)
+    source = Source.from_function("box", features, revision="1")
+    return replace(source, reading=Reading(static_shapes=False))
 
 
 def test_the_probe_of_a_black_box_is_that_of_the_network_in_it(tmp_path):

@@ -12,15 +12,16 @@ import pytest
 
 import featalign as fa
 from featalign.records.setting import Setting
+from featalign.sources.capabilities import JAX, Trainable
 from featalign.sources.source import Source
 from featalign.sources.zoo import zoo_names
 from featalign.training import gradual
 from featalign.training.arms import Request
 from featalign.training.course import train
 from featalign.training.fine_tuning import Tuning, run_arms
+from featalign.training.frameworks import trainer_of
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.jax_depths import depths
-from featalign.training.jax_trainer import of_source
 from featalign.training.measures import accuracy
 from featalign.training.trainer import Job
 from tests.training.examples import WIDTH, Network, small_source, split_of
@@ -61,7 +62,7 @@ def stuck_source() -> Source:
 def unfreeze_small(
     *, source=SMALL, setting=SETTING, floor=0.0, watch=lambda place, trained: None, layer="features"
 ):
-    trainer = of_source(source, layer)
+    trainer = trainer_of(source, layer)
     job = Job(trainer.parameters, SPLIT.training, setting)
     return unfreeze(trainer, job, Watched(SPLIT, source.all_layers, floor), watch=watch)
 
@@ -155,7 +156,7 @@ def test_it_stops_where_the_source_does_harm():
     assert float(shown[1]) == pytest.approx(100 * largest)
     assert int(shown[2]) == 1 < int(shown[3])
     assert parts[-1][0] == 20  # of 30: the third stage never came
-    assert accuracy(of_source(SMALL, "features"), trained, SPLIT.validation) == largest
+    assert accuracy(trainer_of(SMALL, "features"), trained, SPLIT.validation) == largest
 
 
 @pytest.mark.parametrize(
@@ -204,7 +205,7 @@ def test_the_best_stage_is_returned_when_later_ones_spoil_it(stages):
     values = [value for _, value in stages]
     assert stopped is None
     assert values[-1] < max(values)
-    assert accuracy(of_source(SMALL, "features"), trained, SPLIT.validation) == max(values)
+    assert accuracy(trainer_of(SMALL, "features"), trained, SPLIT.validation) == max(values)
 
 
 TUNING = Tuning(Setting(0.02, steps=90, batch_size=16), (0.02,), together=False)
@@ -236,14 +237,14 @@ def pretrained() -> Source:
     differentiable = differentiable_of(SMALL)
     many = split_of(600, seed=7)
     trained = train(
-        of_source(SMALL, "features"),
+        trainer_of(SMALL, "features"),
         Job(differentiable.parameters, many.training, Setting(0.02, steps=200)),
         3,
     )
     return replace(
         SMALL,
         name="pretrained",
-        load_differentiable=lambda: replace(differentiable, parameters=trained.parameters),
+        trainable=Trainable(JAX, lambda: replace(differentiable, parameters=trained.parameters)),
     )
 
 
@@ -264,7 +265,7 @@ def test_every_tensor_of_the_zoo_lies_where_it_stands(name):
     address = next(address for address in zoo_names() if address.startswith(name))
     source = fa.load_source(f"zoo/{address}")
     differentiable = differentiable_of(source)
-    images = differentiable.prepare(
+    images = source.reading.prepare(
         np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3)).astype(np.uint8)
     )
     found = leaves_by_name(

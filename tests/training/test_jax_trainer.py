@@ -16,8 +16,9 @@ import featalign as fa
 from featalign.records.setting import Setting
 from featalign.training.batches import plan_of
 from featalign.training.course import train, train_together
+from featalign.training.frameworks import trainer_of
 from featalign.training.jax_step import Network, shifted
-from featalign.training.jax_trainer import JaxTrainer, of_source
+from featalign.training.jax_trainer import JaxTrainer
 from featalign.training.measures import accuracy
 from featalign.training.rows import split_rows
 from featalign.training.trainer import HEAD, Job, Rows, Trained
@@ -476,8 +477,9 @@ def test_together_on_a_convolutional_network():
 
     What they reach is the same within noise.
     """
-    trainer = of_source(fa.load_source("zoo/resnet_digits"), "features")
-    split = split_rows(fa.load_target("sklearn:digits", subset=200), trainer)
+    source = fa.load_source("zoo/resnet_digits")
+    trainer = trainer_of(source, "features")
+    split = split_rows(fa.load_target("sklearn:digits", subset=200), source.reading)
     setting = Setting(2e-3, steps=24, batch_size=16, augmentation=True)
     jobs = [Job(trainer.parameters, split.training, replace(setting, seed=seed)) for seed in (0, 1)]
     apart = [train(trainer, job, 10) for job in jobs]
@@ -519,11 +521,12 @@ def test_one_compilation_serves_all_settings_of_a_recipe():
 
 def test_trainers_of_the_same_network_are_equal_whatever_their_weights():
     source = fa.load_source("zoo/resnet_digits")
-    trainer = of_source(source, "features")
-    assert trainer.fresh(0) == trainer.fresh(1) == trainer
-    assert distance(trainer.fresh(0).parameters, trainer.fresh(1).parameters) > 1e-3
+    trainer = trainer_of(source, "features")
+    first, second = (trainer_of(source.random_twin(seed), "features") for seed in (0, 1))
+    assert first == second == trainer
+    assert distance(first.parameters, second.parameters) > 1e-3
     assert trainer.on_features() == trainer.on_features() != trainer
-    assert of_source(source, "stem") != trainer
+    assert trainer_of(source, "stem") != trainer
 
 
 def test_what_is_kept_outlasts_the_next_steps():

@@ -5,7 +5,7 @@ import pytest
 
 import featalign as fa
 from featalign.errors import FeatalignError
-from featalign.sources.source import Differentiable
+from featalign.sources.reading import Reading
 from featalign.training import rows
 from featalign.training.rows import LazyInputs, hold_out, split_rows
 
@@ -16,7 +16,7 @@ def prepare(inputs):
     return np.asarray(inputs, np.float32) * 10
 
 
-PLAIN = Differentiable({}, lambda parameters, inputs: {"features": inputs}, prepare)
+PLAIN = Reading(prepare=prepare)
 
 
 def target_of(counts=COUNTS, *, held=None, name="numbered", start=0):
@@ -150,9 +150,7 @@ def test_rows_that_do_not_fit_are_prepared_when_they_are_asked_for(monkeypatch):
     kept = split_rows(target, PLAIN)
     monkeypatch.setattr(rows, "MEMORY", 4 * 64)
     read: list[int] = []
-    noting = Differentiable(
-        {}, PLAIN.apply, lambda inputs: read.append(len(inputs)) or prepare(inputs)
-    )
+    noting = Reading(prepare=lambda inputs: read.append(len(inputs)) or prepare(inputs))
     lazy = split_rows(target, noting)
     assert read == [
         1,

@@ -1,0 +1,48 @@
+"""What can be done with a source beyond embedding: training its weights, and beginning anew."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from featalign.sources.source import Source
+
+JAX = "jax"
+
+
+@dataclass(frozen=True)
+class Differentiable:
+    """Parameters and a pure function: what gradients and fine-tuning in JAX need.
+
+    `apply(parameters, prepared)` maps prepared inputs (B, ...) to all layers by name. `held` are
+    the arrays of what the network holds beside its parameters, such as the running averages of
+    batch normalisation.
+    """
+
+    parameters: Any
+    apply: Callable[[Any, Any], Mapping[str, Any]]
+    held: Any = None
+
+
+@dataclass(frozen=True)
+class Trainable:
+    """Weights that can be trained: in which framework, and how its trainer gets the network.
+
+    In JAX `load` gives a `Differentiable`.
+    """
+
+    framework: str
+    load: Callable[[], Any]
+
+
+@dataclass(frozen=True)
+class FreshWeights:
+    """How a source begins anew.
+
+    `draw(seed)` is the source with the weights it had before any training; its revision names what
+    was drawn. `drawn_by` names all that they depend on but the seed (code, releases): where it is
+    known, a random twin is found in the cache without being drawn.
+    """
+
+    draw: "Callable[[int], Source]"
+    drawn_by: str | None = None
