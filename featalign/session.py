@@ -1,9 +1,10 @@
 """What lives as long as a call."""
 
+import gc
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from featalign.embeddings.store import Store
 from featalign.progress import Report, silent
@@ -11,12 +12,21 @@ from featalign.progress import Report, silent
 Value = TypeVar("Value")
 
 
+class Released(Protocol):
+    """A model that can be let go, and is built again when it is needed."""
+
+    def release(self) -> None:
+        """Let it go."""
+        ...
+
+
 @dataclass(frozen=True, kw_only=True)
 class Session:
     """The cache and the settings that all jobs of a call share.
 
     `seed` draws folds and projections, `batch_size` inputs are embedded at a time, `report` is told
-    of long work. What `once` made is kept for the other jobs of the call.
+    of long work. What `once` made is kept for the other jobs of the call, and one model at a time
+    is in memory.
     """
 
     store: Store
@@ -25,6 +35,16 @@ class Session:
     report: Report = silent
     _made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: Any = field(default_factory=Lock, repr=False, compare=False)
+    _model: list[Released] = field(default_factory=list, repr=False, compare=False)  # at most one
+
+    def hold(self, model: Released | None) -> None:
+        """Let the model go that another job used before; None where a source has none to hold."""
+        if model is None or model in self._model:
+            return
+        for other in self._model:
+            other.release()
+        self._model[:] = [model]
+        gc.collect()  # models refer to themselves
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first job that asks."""

@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from featalign.embeddings.exchange import import_features
 from featalign.embeddings.extract import extract
 from featalign.embeddings.location import size_limit
@@ -51,17 +53,33 @@ def embedded(
         keep_to_limit(session.store, [embedding.key])
         return {source.default_layer: embedding}
     check_kind(source, target)
-    embeddings = extract(
-        source,
-        target,
-        layer_names(source, layers),
-        session.store,
-        dtype=dtype,
-        batch_size=session.batch_size,
-        report=session.report,
-    )
+    embeddings = extracted(source, target, layer_names(source, layers), session, dtype=dtype)
     keep_to_limit(session.store, [embedding.key for embedding in embeddings.values()])
     return embeddings
+
+
+def extracted(
+    source: Source,
+    target: Target,
+    layers: Sequence[str],
+    session: Session,
+    *,
+    subset: np.ndarray | None = None,
+    dtype: str = "float32",
+    batch_size: int | None = None,
+) -> dict[str, Embedding]:
+    """Embeddings by layer, all rows or a subset; one model at a time is in memory."""
+    session.hold(source.model)
+    return extract(
+        source,
+        target,
+        layers,
+        session.store,
+        subset=subset,
+        dtype=dtype,
+        batch_size=batch_size or session.batch_size,
+        report=session.report,
+    )
 
 
 def keep_to_limit(store: Store, keys: list[str]) -> None:

@@ -9,8 +9,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from featalign.arrays import Labels
-from featalign.embeddings.extract import extract
 from featalign.embeddings.store import Embedding
+from featalign.jobs.embedded import extracted
 from featalign.jobs.scoring import collect, scored
 from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
 from featalign.records.evidence import ComparedWith, Curves, Evidence, capability_of
@@ -143,15 +143,7 @@ def twin_scores(
     embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
         model = source.random_twin(FIRST_TWIN + twin)
-        found = extract(
-            model,
-            target,
-            [layer],
-            session.store,
-            batch_size=session.batch_size,
-            report=session.report,
-        )
-        embeddings.append(found[layer])
+        embeddings.append(extracted(model, target, [layer], session)[layer])
 
     def results_of(embedding: Embedding) -> dict[str, ScoreResult]:
         features = (features for _, features in embedding.blocks())

@@ -1,6 +1,6 @@
 """From the cache to what short runs say: it trains what the cache lacks."""
 
-from featalign.embeddings.extract import extract
+from featalign.jobs.embedded import extracted
 from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
@@ -24,13 +24,6 @@ def short_evidence(
     folds, scores = short_folds(target), []
     for fold, rows in enumerate(folds):
         model = short_source(source, target, arm, fold, steps, batch_size=batch_size)
-        embeddings = extract(
-            model,
-            target,
-            model.layers,
-            session.store,
-            subset=rows,
-            report=session.report,
-        )
+        embeddings = extracted(model, target, model.layers, session, subset=rows)
         scores.append([embeddings[layer].read_all() for layer in model.layers])
     return held_out_run(target.labels, folds, scores, steps)

@@ -7,8 +7,8 @@ target.
 import numpy as np
 
 from featalign.arrays import Labels
-from featalign.embeddings.extract import extract
 from featalign.errors import FeatalignError
+from featalign.jobs.embedded import extracted
 from featalign.scorers.tangent import tangent_folds
 from featalign.session import Session
 from featalign.sources.gradients import MICROBATCH, gradient_source
@@ -49,15 +49,8 @@ def tangent_evidence(
     fitting = -(-len(some) // (batches * MICROBATCH)) * MICROBATCH
 
     def rows_of(model: Source, name: str) -> np.ndarray:
-        return extract(
-            model,
-            target,
-            [name],
-            session.store,
-            subset=subset,
-            batch_size=fitting,
-            report=session.report,
-        )[name].read_all()
+        found = extracted(model, target, [name], session, subset=subset, batch_size=fitting)
+        return found[name].read_all()
 
     def draws_of(model: Source) -> tuple[Draw, ...]:
         features = rows_of(model, layer)

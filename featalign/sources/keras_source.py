@@ -68,6 +68,7 @@ def load_keras_source(rest: str) -> Source:
         default,
         LOGITS if graph.head else None,
         reading,
+        model=loaded,
         at_once=AtOnce(None if side is None else max(1, PIXELS_AT_ONCE // (side[0] * side[1]))),
     )
     return with_network(source, lambda: loaded().parts, lambda seed: loaded().fresh(seed))

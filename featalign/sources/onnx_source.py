@@ -105,6 +105,7 @@ def load_onnx_source(rest: str) -> Source:
         tuple(tensors),
         default,
         reading=reading,
+        model=sessions,
         at_once=AtOnce(1 if batch == 1 else AT_ONCE if reading.input_kind == "image" else None),
     )
 

@@ -3,6 +3,7 @@
 Weights alone are read, in a process of their own, and made into safetensors.
 """
 
+import atexit
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,6 @@ weights = weights.get("state_dict", weights)
 save_file({name: tensor.clone().contiguous() for name, tensor in weights.items()}, sys.argv[2], \
 metadata={"format": "pt"})
 """
-_FOLDERS: list[object] = []  # temporary folders, removed at the end of the process
 
 
 def without_pickle(address: Address, folder: Path, pickled: str) -> Path:
@@ -44,7 +44,7 @@ def without_pickle(address: Address, folder: Path, pickled: str) -> Path:
             "run code in them); update torch"
         )
     made = tempfile.TemporaryDirectory(prefix="featalign-")
-    _FOLDERS.append(made)
+    atexit.register(made.cleanup)  # sources read it for as long as the process lives
     copy = Path(made.name) / "model"
     shutil.copytree(
         folder,

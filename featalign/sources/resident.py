@@ -1,27 +1,27 @@
-"""One model in memory at a time.
+"""A model that is in memory only while it is needed."""
 
-A model is built when it is first asked for, and let go when another one is.
-"""
-
-import gc
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from threading import Lock
+from typing import Generic, TypeVar
 
 Model = TypeVar("Model")
-_HELD: list["Resident[Any]"] = []  # at most one
 
 
 class Resident(Generic[Model]):
-    """A model that is built by `build` whenever it is needed and not in memory.
+    """A model that `build` builds whenever it is needed and not in memory.
 
-    >>> first, second = Resident(lambda: "first model"), Resident(lambda: "second model")
-    >>> first(), second(), first.is_held, second.is_held
-    ('first model', 'second model', False, True)
+    >>> model = Resident(lambda: "a model")
+    >>> model(), model.is_held
+    ('a model', True)
+    >>> model.release()
+    >>> model.is_held, model()
+    (False, 'a model')
     """
 
     def __init__(self, build: Callable[[], Model]) -> None:
         self.build = build
         self.model: Model | None = None
+        self.lock = Lock()
 
     @property
     def is_held(self) -> bool:
@@ -29,12 +29,13 @@ class Resident(Generic[Model]):
         return self.model is not None
 
     def __call__(self) -> Model:
-        """The model; what was in memory of other sources is let go first."""
-        if self.model is None:
-            for other in _HELD:
-                other.model = None
-            _HELD.clear()
-            gc.collect()
-            self.model = self.build()
-            _HELD.append(self)
-        return self.model
+        """The model, built where it is not in memory."""
+        with self.lock:
+            if self.model is None:
+                self.model = self.build()
+            return self.model
+
+    def release(self) -> None:
+        """Let the model go; whoever uses it now keeps it until done."""
+        with self.lock:
+            self.model = None

@@ -12,6 +12,7 @@ from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Tr
 from featalign.sources.input_form import misfits
 from featalign.sources.parts import AtOnce, in_parts
 from featalign.sources.reading import Reading
+from featalign.sources.resident import Resident
 from featalign.targets.target import Target
 
 EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
@@ -40,8 +41,9 @@ class Source:
     otherwise; the head's output, where there is one, is `logits_layer`, beside them.
     `embed_batch(prepared, layers)` maps what the reading prepared to features (B, D) for each layer
     asked for; call `embed`, which prepares, checks what comes back and takes `at_once` inputs at a
-    time. Weights can be trained where there is `trainable`, and drawn anew where there are
-    `fresh_weights`.
+    time. A `model` that is large is in memory only while it is needed: a session lets it go when
+    another source is embedded. Weights can be trained where there is `trainable`, and drawn anew
+    where there are `fresh_weights`.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Source:
     trainable: Trainable | None = field(default=None, repr=False)
     fresh_weights: FreshWeights | None = field(default=None, repr=False)
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
+    model: Resident[Any] | None = field(default=None, repr=False, compare=False)
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
 
     @staticmethod

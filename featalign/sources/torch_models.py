@@ -86,11 +86,16 @@ def with_twins(
     `source_of` makes it of a revision and a model; both kinds of revision name the releases of the
     packages that compute.
     """
+
+    def held(revision: str, build: Callable[[], Any]) -> Source:
+        model = Resident(build)
+        return replace(source_of(revision, model), model=model)
+
     computed = releases(*packages) | {"precision": precision(device())}
-    own = source_of(digest_files(network.folder, more=computed), Resident(network.pretrained))
+    own = held(digest_files(network.folder, more=computed), network.pretrained)
 
     def draw(seed: int) -> Source:
-        return source_of(fresh_revision(seed, *packages), Resident(lambda: network.fresh(seed)))
+        return held(fresh_revision(seed, *packages), lambda: network.fresh(seed))
 
     return replace(own, fresh_weights=FreshWeights(draw))
 

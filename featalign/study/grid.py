@@ -233,8 +233,16 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
 
 @cache
 def grid_source(address: str) -> Source:
-    """The source at an address, loaded once."""
-    return catalogue.load(address)
+    """The source at an address, loaded once; its model is in memory only while it is used."""
+    source = catalogue.load(address)
+    release(source)
+    return source
+
+
+def release(source: Source) -> None:
+    """Let the model of a source go."""
+    if source.model is not None:
+        source.model.release()
 
 
 def grid_part(grid: Grid, unit: Unit, seed: int) -> Target:

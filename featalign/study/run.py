@@ -17,7 +17,7 @@ from featalign.records.fine_tuned import Arm, FineTuned
 from featalign.records.setting import Setting
 from featalign.sources.source import Source
 from featalign.study.design import Unit
-from featalign.study.grid import Grid, grid_part, grid_source, jobs
+from featalign.study.grid import Grid, grid_part, grid_source, jobs, release
 from featalign.study.records import KEY, Claims, append_record, read_records
 from featalign.targets.target import Target
 from featalign.training.arms import Request, check_arm
@@ -146,9 +146,12 @@ def _train(
     )
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
     tuning = Tuning(setting, grid.learning_rates, together=together)
-    for result in run_arms(trained, requests, tuning, report=report):
-        if result.stopped is None or not result.stopped.startswith("interrupted"):
-            yield _record(grid, unit, source, parts[result.seed], result)
+    try:
+        for result in run_arms(trained, requests, tuning, report=report):
+            if result.stopped is None or not result.stopped.startswith("interrupted"):
+                yield _record(grid, unit, source, parts[result.seed], result)
+    finally:
+        release(source)
 
 
 def _record(

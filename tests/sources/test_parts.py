@@ -6,7 +6,9 @@ What comes out does not depend on how they were cut, and memory that runs out is
 import numpy as np
 import pytest
 
+from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
+from featalign.session import Session
 from featalign.sources.parts import AtOnce, in_parts, is_out_of_memory
 from featalign.sources.reading import as_given
 from featalign.sources.resident import Resident
@@ -95,11 +97,18 @@ def test_other_errors_are_not_taken_for_memory():
         source.embed(ROWS)
 
 
-def test_one_model_at_a_time():
+def test_a_session_holds_one_model_at_a_time(tmp_path):
     built = []
     first, second = (
         Resident(lambda name=name: built.append(name) or [name]) for name in ("first", "second")
     )
-    assert [first(), first(), second(), first()] == [["first"], ["first"], ["second"], ["first"]]
+    session, other = (Session(store=Store(tmp_path / name)) for name in ("one", "other"))
+    for model in (first, first, second, first):
+        session.hold(model)
+        model()
+        session.hold(None)
     assert built == ["first", "second", "first"]
     assert (first.is_held, second.is_held) == (True, False)
+    other.hold(second)
+    second()
+    assert first.is_held, "another session's models are its own"
