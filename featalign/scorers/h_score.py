@@ -5,7 +5,8 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
 from featalign.statistics.spectrum import Spectrum
 
 
@@ -16,8 +17,7 @@ def compute(statistics: Statistics) -> float | Status:
     nothing: use the shrunk form. Bao et al., "An Information-Theoretic Approach to Transferability
     in Task Transfer Learning", ICIP 2019.
     """
-    assert statistics.spectrum is not None
-    return float(_between(statistics.spectrum, statistics.class_moments).sum())
+    return float(_between(statistics[Spectrum], statistics[ClassMoments]).sum())
 
 
 def compute_shrunk(statistics: Statistics) -> float | Status:
@@ -30,14 +30,12 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
     Transferability Metrics", 2021; a from Ledoit and Wolf, "A well-conditioned estimator for
     large-dimensional covariance matrices", 2004.
     """
-    assert statistics.spectrum is not None
-    assert statistics.moments is not None
-    if statistics.spectrum.is_constant:
+    if statistics[Spectrum].is_constant:
         return Status.CONSTANT
-    spectrum, quartic = statistics.spectrum, float(statistics.moments.quartic)
+    spectrum, quartic = statistics[Spectrum], float(statistics[Moments].quartic)
     values, count = np.asarray(spectrum.eigenvalues), float(spectrum.count)
     shrinkage, average = ledoit_wolf(values, quartic, count, statistics.num_features)
-    between = values * _between(spectrum, statistics.class_moments) / (count - 1)
+    between = values * _between(spectrum, statistics[ClassMoments]) / (count - 1)
     shrunk = (1 - shrinkage) * values / count + shrinkage * average
     return float((1 - shrinkage) * (between[between > 0] / shrunk[between > 0]).sum())
 
@@ -72,7 +70,7 @@ _INVARIANCES = frozenset({"rotation", "scale", "shift"})
 H_SCORE = Scorer(
     "h_score",
     compute,
-    frozenset({"spectrum", "label_moments"}),
+    frozenset({Spectrum, ClassMoments}),
     "share of class means in the whitened features",
     True,
     invariances=_INVARIANCES,
@@ -80,7 +78,7 @@ H_SCORE = Scorer(
 H_SCORE_SHRUNK = Scorer(
     "h_score_shrunk",
     compute_shrunk,
-    frozenset({"spectrum", "moments", "label_moments"}),
+    frozenset({Spectrum, Moments, ClassMoments}),
     "H-score with the Ledoit-Wolf covariance",
     True,
     invariances=_INVARIANCES,

@@ -9,11 +9,15 @@ import jax.numpy as jnp
 import numpy as np
 
 from featalign.records.score import Status
-from featalign.scorers.ridge_probe import rotated_rows
 from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates, rounding
-from featalign.statistics.gather import Statistics
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 SAFE_GAP = 1e-6
 ROUNDING = 1e-12
@@ -32,8 +36,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
     fitted on (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale
     of the features; a from Ledoit and Wolf 2004.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    if statistics[Spectrum].is_constant:
         return Status.CONSTANT
     posteriors = _in_eigenvectors(statistics)
     if posteriors is None:
@@ -108,16 +111,14 @@ def _in_eigenvectors(statistics: Statistics) -> Any:
     more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). None where that is nearly singular: where the classes are so
     far apart that the difference has lost its digits.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    xp, rows = arrays(), rotated_rows(statistics)
-    spectrum, size, width = statistics.spectrum, rows.shape[1], statistics.num_features
-    counts, labels = held((statistics.class_moments.counts, statistics.rows.labels))
+    xp, rows = arrays(), statistics[PrincipalRows].rotated()
+    spectrum, size, width = statistics[Spectrum], rows.shape[1], statistics.num_features
+    counts, labels = held((statistics[ClassMoments].counts, statistics[Rows].labels))
     values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))
     total, numbers = counts.sum(), xp.arange(len(rows))
     means = (xp.sqrt(values)[:, None] * projections / xp.maximum(counts, 1)).T  # O
     squares = (means * means).sum(axis=1)
-    norms = statistics.once("norms", lambda: squares_product(rows, xp.ones(size)))
+    norms = statistics[PrincipalRows].norms()
     residuals = norms - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
     trace = values.sum() - counts @ squares
     weighted = xp.sqrt(counts)[:, None] * means
@@ -171,7 +172,7 @@ def _shrinkage(square: Any, trace: Any, quartic: Any, count: Any, width: Any) ->
 LDA = Scorer(
     "lda",
     compute,
-    frozenset({"moments", "label_moments", "spectrum", "rows"}),
+    frozenset({Moments, ClassMoments, Spectrum, Rows, PrincipalRows}),
     "leave-one-out posterior of a shrunk linear discriminant",
     True,
     invariances=frozenset({"rotation", "scale", "shift"}),

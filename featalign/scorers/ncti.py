@@ -11,9 +11,11 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
-from featalign.statistics.gather import Need, Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.moments import symmetric_product
-from featalign.statistics.spectrum import principal_components
+from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 NUM_COMPONENTS = 64
 SHRINKAGE_COMPONENTS = 32
@@ -66,19 +68,13 @@ def term(
 
 
 def _terms(statistics: Statistics) -> Terms | Status:
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    spectrum, labels = statistics.spectrum, statistics.rows.labels
+    spectrum, labels = statistics[Spectrum], statistics[Rows].labels
     if spectrum.is_constant:
         return Status.CONSTANT
     if len(np.unique(labels)) < 2:
         return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
     number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
-    held = statistics.rows
-    components = statistics.once(
-        "64 components", lambda: principal_components(spectrum, held.features, held.numbers, number)
-    )
-    rows = jnp.asarray(components)
+    rows = jnp.asarray(statistics[PrincipalRows].components(number))
     variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
     shrinkage = jnp.maximum(jnp.exp(-variances.sum()), 1e-10)
     classes, compact = np.unique(labels, return_inverse=True)
@@ -128,7 +124,7 @@ def _discriminant(
     )
 
 
-_NEEDS: frozenset[Need] = frozenset({"spectrum", "rows"})
+_NEEDS = frozenset({Spectrum, Rows, PrincipalRows})
 _INVARIANCES = frozenset({"rotation", "shift"})
 NCTI = Scorer(
     "ncti", compute, _NEEDS, "nearness to neural collapse", True, invariances=_INVARIANCES

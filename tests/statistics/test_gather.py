@@ -9,14 +9,22 @@ import featalign
 from featalign.arrays import Labels, check_labels
 from featalign.errors import FeatalignError
 from featalign.scorers.registry import SCORERS
-from featalign.scorers.scorer import evaluate
-from featalign.statistics.gather import Need, Rows, gather
+from featalign.scorers.scorer import Scorer, evaluate
+from featalign.statistics.activity import Activity
+from featalign.statistics.class_moments import ClassMoments, TargetMoments
+from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.gather import Needs, gather
+from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.rows import Rows
+from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.tangent import Tangent
 from tests.scorers.cases import tall, wide
 
-EVERYTHING: frozenset[Need] = frozenset(
-    {"moments", "label_moments", "class_scatter", "spectrum", "rows"}
-)
+OF_MOMENTS: Needs = frozenset({Moments, ClassMoments, TargetMoments, ClassScatter, Spectrum})
+EVERYTHING = OF_MOMENTS | {Rows, PrincipalRows}
 
 
 def labels_of(labels) -> Labels:
@@ -24,9 +32,7 @@ def labels_of(labels) -> Labels:
 
 
 def rows_of(features, labels, **options) -> Rows:
-    rows = gather(features, labels_of(labels), frozenset({"rows"}), **options).rows
-    assert rows is not None
-    return rows
+    return gather(features, labels_of(labels), frozenset({Rows}), **options)[Rows]
 
 
 def blocks(features, seed):
@@ -36,19 +42,20 @@ def blocks(features, seed):
 
 
 def assert_same(actual, expected):
-    for name in ("activity", "moments", "label_moments", "class_scatter", "spectrum"):
+    assert set(actual.found) == set(expected.found) == {Activity, *EVERYTHING}
+    for kind in (Activity, *OF_MOMENTS):
         first, second = (
-            jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected)
+            jax.tree.leaves(statistics.given(kind)) for statistics in (actual, expected)
         )
         for a, b in zip(first, second, strict=True):
             a, b = np.asarray(a), np.asarray(b)
-            if name == "spectrum":
+            if kind is Spectrum:
                 a, b = np.abs(a), np.abs(b)  # eigenvectors have no sign
             np.testing.assert_allclose(
                 a, b, rtol=1e-7, atol=1e-9 * max(1.0, np.abs(b).max(initial=0))
             )
-    np.testing.assert_array_equal(actual.rows.features, expected.rows.features)
-    np.testing.assert_array_equal(actual.rows.labels, expected.rows.labels)
+    np.testing.assert_array_equal(actual[Rows].features, expected[Rows].features)
+    np.testing.assert_array_equal(actual[Rows].labels, expected[Rows].labels)
 
 
 @pytest.mark.parametrize("case", [tall, wide])
@@ -71,13 +78,29 @@ def test_regression_targets_in_blocks():
 def test_only_what_is_needed_is_collected():
     features, labels = tall(0)
     statistics = gather(features, labels_of(labels), frozenset())
-    assert (statistics.moments, statistics.label_moments, statistics.spectrum, statistics.rows) == (
-        None,
-        None,
-        None,
-        None,
-    )
+    assert set(statistics.found) == {Activity}
+    parts = gather(features, labels_of(labels), frozenset({PrincipalRows}))
+    assert parts[PrincipalRows].held is parts[Rows].held
     assert (statistics.num_rows, statistics.num_features, statistics.num_classes) == (60, 12, 3)
+
+
+@pytest.mark.parametrize("kind", [Moments, Rows, Spectrum, SourceOutputs, Tangent])
+def test_a_scorer_that_reads_what_it_does_not_ask_for_is_a_mistake(kind):
+    """Also where another scorer beside it asks for the same."""
+    features, labels = tall(0)
+    statistics = gather(features, labels_of(labels), EVERYTHING)
+    for reads in (lambda found: found[kind], lambda found: found.given(kind)):
+        scorer = Scorer("careless", reads, frozenset({ClassMoments}), "", True)
+        with pytest.raises(LookupError, match=rf"{kind.__name__} is read, but not asked for"):
+            evaluate(scorer, statistics)
+
+
+def test_what_nobody_gave_is_none_or_an_error():
+    features, labels = tall(0)
+    statistics = gather(features, labels_of(labels), frozenset({SourceOutputs, TargetMoments}))
+    assert statistics.given(SourceOutputs) is None
+    with pytest.raises(LookupError, match="TargetMoments is asked for, but there is none"):
+        _ = statistics[TargetMoments]
 
 
 def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
@@ -124,7 +147,7 @@ def test_scores_of_a_sample_say_so():
     ],
 )
 @pytest.mark.parametrize("needs", [frozenset(), EVERYTHING])
-def test_blocks_that_do_not_fit(change, message, needs: frozenset[Need]):
+def test_blocks_that_do_not_fit(change, message, needs: Needs):
     features, labels = tall(0)
     with pytest.raises(FeatalignError, match=message):
         gather(iter(change(np.split(features, 4))), labels_of(labels), needs, batch_rows=16)
@@ -145,7 +168,7 @@ class CompilationCount:
         jax.monitoring.unregister_event_duration_listener(self._hear)
 
 
-STREAMED = [scorer for scorer in SCORERS if "rows" not in scorer.needs]
+STREAMED = [scorer for scorer in SCORERS if Rows not in scorer.needs]
 
 
 def streamed_scores(features, labels):
