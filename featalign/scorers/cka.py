@@ -30,9 +30,10 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     """
     if statistics.num_rows < 4:
         return Status.TOO_FEW_ROWS
-    if statistics[Spectrum].is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return _debiased(statistics[Spectrum], statistics[Moments], statistics[ClassMoments])
+    return _debiased(spectrum, statistics[Moments], statistics[ClassMoments])
 
 
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
@@ -41,11 +42,12 @@ def compute_biased(statistics: Statistics) -> jax.Array | Status:
     It is |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. It lies in [0, 1] and is inflated at small n. Several
     labels a row and float targets are columns of Y as they are.
     """
-    if statistics[Spectrum].is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
     if statistics.num_classes:
-        return _biased(statistics[Spectrum], _label_norm(statistics[ClassMoments].counts))
-    return _biased(statistics[Spectrum], (statistics[TargetMoments].scatter ** 2).sum())
+        return _biased(spectrum, _label_norm(statistics[ClassMoments].counts))
+    return _biased(spectrum, (statistics[TargetMoments].scatter ** 2).sum())
 
 
 def _label_norm(counts: jax.Array) -> jax.Array:

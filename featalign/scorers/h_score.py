@@ -30,9 +30,9 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
     Transferability Metrics", 2021; a from Ledoit and Wolf, "A well-conditioned estimator for
     large-dimensional covariance matrices", 2004.
     """
-    if statistics[Spectrum].is_constant:
-        return Status.CONSTANT
     spectrum, quartic = statistics[Spectrum], float(statistics[Moments].quartic)
+    if spectrum.is_constant:
+        return Status.CONSTANT
     values, count = np.asarray(spectrum.eigenvalues), float(spectrum.count)
     shrinkage, average = ledoit_wolf(values, quartic, count, statistics.num_features)
     between = values * _between(spectrum, statistics[ClassMoments]) / (count - 1)

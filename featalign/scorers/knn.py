@@ -22,10 +22,10 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
     taken in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern
     classification", 1967.
     """
-    labels = statistics[Rows].labels
+    rows, labels = statistics[Rows], statistics[Rows].labels
     if len(labels) <= count:
         return Status.TOO_FEW_ROWS
-    around = labels[statistics[Rows].held.neighbours(count)]  # (M, k) or (M, k, K)
+    around = labels[rows.held.neighbours(count)]  # (M, k) or (M, k, K)
     if statistics.task == "classification":
         votes = np.zeros((len(labels), statistics.num_classes), np.uint8)
         np.add.at(votes, (np.arange(len(labels))[:, None], around), 1)

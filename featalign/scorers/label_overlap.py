@@ -22,16 +22,15 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
     theory of transfer learning in high-dimensional regression", ICML 2025.
     """
-    if not can_share(statistics[Spectrum], statistics.task):
+    spectrum = statistics[Spectrum]
+    if not can_share(spectrum, statistics.task):
         return Status.UNDEFINED
-    rank = int((np.asarray(statistics[Spectrum].eigenvalues) > 0).sum())
+    rank = int((np.asarray(spectrum.eigenvalues) > 0).sum())
     if rank >= statistics.num_rows - 1:
         return ScoreResult(
             0.0, note="the features span every direction, so that the overlap says nothing"
         )
-    return float(label_shares(statistics[Spectrum], statistics.task).sum()) - rank / (
-        statistics.num_rows - 1
-    )
+    return float(label_shares(spectrum, statistics.task).sum()) - rank / (statistics.num_rows - 1)
 
 
 def can_share(spectrum: Spectrum, task: Task) -> bool:

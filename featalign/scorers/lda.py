@@ -111,15 +111,15 @@ def _in_eigenvectors(statistics: Statistics) -> Any:
     more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). None where that is nearly singular: where the classes are so
     far apart that the difference has lost its digits.
     """
-    xp, rows = arrays(), statistics[PrincipalRows].rotated()
+    xp, principal = arrays(), statistics[PrincipalRows]
+    rows = principal.rotated()
     spectrum, size, width = statistics[Spectrum], rows.shape[1], statistics.num_features
     counts, labels = held((statistics[ClassMoments].counts, statistics[Rows].labels))
     values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))
     total, numbers = counts.sum(), xp.arange(len(rows))
     means = (xp.sqrt(values)[:, None] * projections / xp.maximum(counts, 1)).T  # O
     squares = (means * means).sum(axis=1)
-    norms = statistics[PrincipalRows].norms()
-    residuals = norms - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
+    residuals = principal.norms() - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
     trace = values.sum() - counts @ squares
     weighted = xp.sqrt(counts)[:, None] * means
     square = (values**2).sum() - 2 * ((weighted**2) @ values).sum()

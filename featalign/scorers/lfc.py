@@ -23,9 +23,10 @@ def compute(statistics: Statistics) -> float | Status:
     Linearized Framework and a New Benchmark for Model Selection for Fine-Tuning", 2021. Copies of
     its code divide by spectral instead of Frobenius norms, which is no cosine.
     """
-    if statistics[Spectrum].is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return _correlation(statistics[Spectrum], statistics[ClassMoments])
+    return _correlation(spectrum, statistics[ClassMoments])
 
 
 def _correlation(spectrum: Spectrum, classes: ClassMoments) -> float:

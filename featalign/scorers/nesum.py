@@ -16,9 +16,10 @@ def compute(statistics: Statistics) -> float | Status:
     He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised
     Learning", ICML 2022.
     """
-    if statistics[Spectrum].is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    values = np.asarray(statistics[Spectrum].eigenvalues)
+    values = np.asarray(spectrum.eigenvalues)
     return float((values / values[0]).sum())
 
 

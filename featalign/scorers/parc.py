@@ -7,8 +7,7 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import Influenced, Scorer
 from featalign.statistics.collected import Statistics
-from featalign.statistics.pairs import distance_ranks
-from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.principal_rows import PrincipalRows, distance_ranks
 from featalign.statistics.rows import Rows
 
 NUM_COMPONENTS = 32

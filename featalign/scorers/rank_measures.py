@@ -41,9 +41,10 @@ def participation_ratio(statistics: Statistics) -> float | Status:
     1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal
     dimensionality, dynamics and measurement", 2017.
     """
-    if statistics[Spectrum].is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    values = np.asarray(statistics[Spectrum].eigenvalues)
+    values = np.asarray(spectrum.eigenvalues)
     values = values / values[0]
     return float(values.sum() ** 2 / (values**2).sum())
 

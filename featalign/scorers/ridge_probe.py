@@ -33,23 +33,23 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     """
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if statistics[Spectrum].is_constant:
+    spectrum, labels = statistics[Spectrum], statistics[Rows].labels
+    if spectrum.is_constant:
         return Status.CONSTANT
-    targets = label_columns(statistics[Rows].labels, statistics.num_classes)
+    targets = label_columns(labels, statistics.num_classes)
     rows = statistics[PrincipalRows].rotated()
     sampled = len(targets) < statistics.num_rows
     with np.errstate(over="ignore", invalid="ignore"):  # targets whose squares are infinite
-        found = _leave_one_out(statistics[Spectrum], rows, targets, sampled=sampled)
+        found = _leave_one_out(spectrum, rows, targets, sampled=sampled)
     predictions = np.asarray(found)
     if not np.isfinite(predictions).all():  # no penalty has a finite error
         return Status.UNDEFINED
     if statistics.task == "classification":
-        return RowMean(
-            (predictions.argmax(axis=1) == statistics[Rows].labels).astype(np.float64), hits=True
-        )
+        right = predictions.argmax(axis=1) == labels
+        return RowMean(right.astype(np.float64), hits=True)
     if statistics.task == "multilabel":
-        return RowMean(((predictions > 0.5) == statistics[Rows].labels).mean(axis=1))
-    return explained(statistics[Rows].labels, predictions)
+        return RowMean(((predictions > 0.5) == labels).mean(axis=1))
+    return explained(labels, predictions)
 
 
 def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Status:

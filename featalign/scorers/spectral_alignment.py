@@ -95,11 +95,12 @@ def spectral_curve(
 
 
 def _unfit(statistics: Statistics) -> Status | None:
+    spectrum = statistics[Spectrum]
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if statistics[Spectrum].is_constant:
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return None if can_share(statistics[Spectrum], statistics.task) else Status.UNDEFINED
+    return None if can_share(spectrum, statistics.task) else Status.UNDEFINED
 
 
 def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -107,9 +108,10 @@ def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.n
 
     One of the rows goes into the mean.
     """
-    shares = label_shares(statistics[Spectrum], statistics.task)
+    spectrum = statistics[Spectrum]
+    shares = label_shares(spectrum, statistics.task)
     degrees = statistics.num_rows - 1.0
-    errors = _curve(statistics[Spectrum].eigenvalues, shares, degrees, sizes - 1.0)
+    errors = _curve(spectrum.eigenvalues, shares, degrees, sizes - 1.0)
     smaller, tried = np.split(np.asarray(errors), [len(SMALLER_RIDGES)])
     least = np.minimum(tried.min(axis=0), 1.0)
     return least, (smaller.min(axis=0) < (1 - FALLS) * least) & (least > NOTHING)

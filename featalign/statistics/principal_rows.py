@@ -8,7 +8,6 @@ import numpy as np
 
 from featalign.statistics.mixture import Mixture, first_clusters, fit_mixture
 from featalign.statistics.once import once
-from featalign.statistics.pairs import distance_ranks
 from featalign.statistics.products import arrays, blocks, centred, held, on_host, squares_product
 from featalign.statistics.rows import Sample
 from featalign.statistics.spectrum import Spectrum
@@ -117,3 +116,25 @@ def principal_components(
     largest = np.maximum(np.abs(components).max(axis=0), np.finfo(np.float64).tiny)
     scaled = components / largest
     return components * np.where((scaled**3).sum(axis=0) < 0, -1.0, 1.0)
+
+
+def distance_ranks(rows: np.ndarray) -> np.ndarray:
+    """1 - corr(r_i, r_j) of rows (M, D), ranked about the mean (pairs,).
+
+    A row without any variance correlates 0 with the others.
+    """
+    first, second = np.triu_indices(len(rows), 1)
+    about = rows - rows.mean(axis=1, keepdims=True)
+    norms = np.sqrt((about**2).sum(axis=1, keepdims=True))
+    about = about / np.where(norms > 0, norms, 1.0)
+    return _rank_data(1 - (about @ about.T)[first, second])
+
+
+def _rank_data(values: np.ndarray) -> np.ndarray:
+    """Ranks about their mean.
+
+    Equal values share the mean of theirs, and values that agree to ten digits are equal.
+    """
+    _, places, counts = np.unique(np.round(values, 10), return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return (last - (counts - 1) / 2)[places.reshape(-1)] - (len(values) + 1) / 2

@@ -1,15 +1,20 @@
 """The one pass: blocks of any sizes, rows to hold, errors, and what is compiled."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.monitoring
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import featalign
 from featalign.arrays import Labels, check_labels
 from featalign.errors import FeatalignError
+from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import SCORERS
 from featalign.scorers.scorer import Scorer, evaluate
+from featalign.statistics import catalogue
 from featalign.statistics.activity import Activity
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
@@ -20,6 +25,7 @@ from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.rows import Rows
 from featalign.statistics.source_outputs import SourceOutputs
 from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.statistic import Batch, Shape, Summed
 from featalign.statistics.tangent import Tangent
 from tests.scorers.cases import tall, wide
 
@@ -82,6 +88,39 @@ def test_only_what_is_needed_is_collected():
     parts = gather(features, labels_of(labels), frozenset({PrincipalRows}))
     assert parts[PrincipalRows].held is parts[Rows].held
     assert (statistics.num_rows, statistics.num_features, statistics.num_classes) == (60, 12, 3)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Largest(Summed):
+    """The largest entry of each column: a statistic that nothing else knows of."""
+
+    values: jax.Array
+
+    @classmethod
+    def empty(cls, shape: Shape) -> "Largest":
+        return Largest(jnp.full(shape.num_features, -jnp.inf))
+
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "Largest":
+        return Largest(jnp.where(batch.valid[:, None], batch.features, -jnp.inf).max(axis=0))
+
+    def merge(self, other: "Largest") -> "Largest":
+        return Largest(jnp.maximum(self.values, other.values))
+
+
+def test_a_new_statistic_takes_its_file_and_a_line_in_the_catalogue(monkeypatch):
+    monkeypatch.setattr(catalogue, "SUMMED", (*catalogue.SUMMED, Largest))
+    features, labels = tall(0)
+    scorer = Scorer("largest", lambda of: of[Largest].values.sum(), frozenset({Largest}), "", True)
+    statistics = gather(
+        blocks(features, 0), labels_of(labels), scorer.needs, batch_rows=16, for_intervals=True
+    )
+    with double_precision():
+        result = evaluate_with_intervals([scorer], statistics)["largest"]
+    assert result.value == pytest.approx(features.max(axis=0).sum(), rel=1e-12)
+    assert result.zero is not None
+    assert result.zero.mean == pytest.approx(result.value, rel=1e-12)
 
 
 @pytest.mark.parametrize("kind", [Moments, Rows, Spectrum, SourceOutputs, Tangent])
