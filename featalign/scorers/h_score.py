@@ -7,6 +7,7 @@ from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.collected import Statistics
 from featalign.statistics.moments import Moments
+from featalign.statistics.shrinkage import ledoit_wolf
 from featalign.statistics.spectrum import Spectrum
 
 
@@ -34,7 +35,9 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
     if spectrum.is_constant:
         return Status.CONSTANT
     values, count = np.asarray(spectrum.eigenvalues), float(spectrum.count)
-    shrinkage, average = ledoit_wolf(values, quartic, count, statistics.num_features)
+    trace, square = float(values.sum()) / count, float((values**2).sum()) / count**2
+    average = trace / statistics.num_features
+    shrinkage = float(ledoit_wolf(square, square - trace * average, quartic / count, count))
     between = values * _between(spectrum, statistics[ClassMoments]) / (count - 1)
     shrunk = (1 - shrinkage) * values / count + shrinkage * average
     return float((1 - shrinkage) * (between[between > 0] / shrunk[between > 0]).sum())
@@ -45,25 +48,6 @@ def _between(spectrum: Spectrum, classes: ClassMoments) -> np.ndarray:
     squares = np.asarray(spectrum.label_projections) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):  # not defined where a class has no row
         return (squares / np.asarray(classes.counts)).sum(axis=1)
-
-
-def ledoit_wolf(
-    eigenvalues: np.ndarray,
-    quartic: float,
-    count: float,
-    width: int,
-) -> tuple[float, float]:
-    """The shrinkage a in [0, 1] and the mean variance tr(cov)/D.
-
-    With cov over N and m = tr(cov)/D: δ² = |cov - m I|² , β² = (Σ|z|⁴/N - |cov|²)/N, a = min(β²,
-    δ²)/δ².
-    """
-    trace = float(eigenvalues.sum()) / count
-    square = float((eigenvalues**2).sum()) / count**2
-    average = trace / width
-    distance = square - trace * average
-    noise = max((quartic / count - square) / count, 0.0)
-    return min(noise, distance) / distance if distance > 0 else 0.0, average
 
 
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})

@@ -17,6 +17,7 @@ from featalign.statistics.moments import Moments
 from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
 from featalign.statistics.rows import Rows
+from featalign.statistics.shrinkage import ledoit_wolf, whitened
 from featalign.statistics.spectrum import Spectrum
 
 SAFE_GAP = 1e-6
@@ -55,13 +56,11 @@ def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
     total = counts.sum()
     within = data.within()
     squares = ((data.rows - data.offsets[labels]) ** 2).sum(axis=1)
-    shrinkage = _ledoit_wolf(within / total, (squares**2).mean(), total, width)
+    covariance = within / total
+    square, trace = (covariance**2).sum(), jnp.trace(covariance)
+    shrinkage = _shrinkage(square, trace, (squares**2).mean(), total, width)
     ridge = jnp.maximum(shrinkage * jnp.trace(within) / width, data.rounding)
-    factor = jnp.linalg.cholesky((1 - shrinkage) * within + ridge * jnp.eye(len(within)))
-    rows, means = (
-        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T
-        for part in (data.rows, data.offsets)
-    )
+    rows, means = whitened(within, shrinkage, ridge, data.rows, data.offsets)
     residuals = rows - means[labels]
     leverage = (residuals * residuals).sum(axis=1)  # q = rᵀ A⁻¹ r
     pull = (residuals * means[labels]).sum(
@@ -154,19 +153,9 @@ def _distances(means: jax.Array) -> jax.Array:
     return jax.lax.map(lambda mean: ((means - mean) ** 2).sum(axis=1), means)
 
 
-def _ledoit_wolf(
-    covariance: jax.Array, quartic: jax.Array, count: jax.Array, width: int
-) -> jax.Array:
-    """The shrinkage a in [0, 1] from the covariance about the class means and the mean of |r|⁴."""
-    return _shrinkage((covariance**2).sum(), jnp.trace(covariance), quartic, count, width)
-
-
 def _shrinkage(square: Any, trace: Any, quartic: Any, count: Any, width: Any) -> Any:
-    xp = jnp if isinstance(square, jax.Array) else np
-    distance = square - trace**2 / width
-    noise = xp.maximum((quartic - square) / count, 0.0)
-    there = distance > ROUNDING * square  # else all variances are alike, as in one column
-    return xp.where(there, xp.minimum(noise, distance) / xp.where(there, distance, 1.0), 0.0)
+    """The shrinkage from |S_w|², tr S_w and the mean of |r|⁴."""
+    return ledoit_wolf(square, square - trace**2 / width, quartic, count, rounding=ROUNDING)
 
 
 LDA = Scorer(

@@ -15,6 +15,7 @@ from featalign.statistics.collected import Statistics
 from featalign.statistics.moments import symmetric_product
 from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.rows import Rows
+from featalign.statistics.shrinkage import whitened
 from featalign.statistics.spectrum import Spectrum
 
 NUM_COMPONENTS = 64
@@ -110,15 +111,12 @@ def _discriminant(
     within = symmetric_product(residuals) / count
     spread = jnp.trace(within) / size
     floor = jnp.finfo(rows.dtype).eps * (rows * rows).sum() / count
-    shrunk = (1 - shrinkage) * within + jnp.maximum(shrinkage * spread, floor) * jnp.eye(size)
-    factor = jnp.linalg.cholesky(shrunk)
-    whitened, centres = (
-        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (rows, means)
-    )
-    logits = whitened @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
+    ridge = jnp.maximum(shrinkage * spread, floor)
+    points, centres = whitened(within, shrinkage, ridge, rows, means)
+    logits = points @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
     # the class means span C - 1 directions; only these are kept
     _, directions = jnp.linalg.eigh(centres.T @ (counts[:, None] * centres), symmetrize_input=False)
-    kept = whitened @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
+    kept = points @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
     return jax.nn.softmax(logits), jnp.where(
         spread > floor, jnp.linalg.svd(kept, compute_uv=False), jnp.nan
     )
