@@ -91,7 +91,7 @@ def score(
         check_labels(labels, len(rows)),
         chosen,
         seed=seed,
-        outputs=outputs,
+        given=() if outputs is None else (outputs,),
         intervals=intervals,
     )
     return scored(statistics, chosen, intervals=intervals)

@@ -19,10 +19,11 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
-from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
+from featalign.scorers.linear_probe import PENALTIES
 from featalign.scorers.ridge_probe import RELATIVE_PENALTIES
 from featalign.scorers.spectral_alignment import RELATIVE_RIDGES
-from featalign.scorers.tangent import RELATIVE_PENALTIES as TANGENT_PENALTIES
+from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.kernel_ridge import RELATIVE_PENALTIES as TANGENT_PENALTIES
 
 
 def label_matrix(labels):

@@ -18,6 +18,7 @@ from featalign.scorers.scorer import evaluate
 from featalign.scorers.tangent import tangent_curve
 from featalign.sources.gradients import gradient_source
 from featalign.statistics.gather import gather
+from featalign.statistics.tangent import Tangent
 
 SOURCES = ("zoo/resnet_cifar10", "zoo/plain_clothing", "zoo/vit_digits")
 COUNT = 1000
@@ -70,9 +71,8 @@ def comparison(address: str) -> Line:
             tangent = tangent_evidence(
                 source, target, "features", session_at(folder), max_rows=COUNT
             )
-            statistics = gather(
-                np.ones((COUNT, 1)), tangent.labels, frozenset({"tangent"}), tangent=tangent
-            )
+            needs = frozenset({Tangent})
+            statistics = gather(np.ones((COUNT, 1)), tangent.labels, needs, given=[tangent])
             for scorer in select(["tangent_probe", "tangent_gain"]):
                 evaluate(scorer, statistics)
             tangent_curve(statistics)

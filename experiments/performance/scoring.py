@@ -18,10 +18,11 @@ import featalign as fa
 from experiments.performance import baselines
 from experiments.performance.timing import RESULTS, Line, compare, seconds, show_and_save
 from featalign.scorers.registry import SCORERS
+from featalign.statistics.rows import Rows
 
 (dsyrk,) = scipy.linalg.get_blas_funcs(("syrk",), dtype=np.float64)
 CLOSED_FORM = tuple(
-    scorer.name for scorer in SCORERS if "rows" not in scorer.needs and not scorer.variant
+    scorer.name for scorer in SCORERS if Rows not in scorer.needs and not scorer.variant
 )
 PROBES = ("ridge_probe", "lda", "sfda")  # closed forms too, over the rows
 
@@ -129,7 +130,8 @@ def many() -> list[Line]:
 def probe() -> list[Line]:
     from sklearn.linear_model import LogisticRegression
 
-    from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
+    from featalign.scorers.linear_probe import PENALTIES
+    from featalign.statistics.folds import NUM_FOLDS, stratified_folds
 
     features, labels = _data(5000, 768, 20, signal=0.12)
     standardised = (features - features.mean(axis=0)) / features.std(axis=0)

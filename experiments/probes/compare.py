@@ -14,6 +14,7 @@ from featalign.arrays import check_labels
 from featalign.scorers.linear_probe import validated
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.rows import Rows
 
 RESULTS = Path(__file__).parent / "results.json"
 COMPARED = Path(__file__).parent / "compared.jsonl"
@@ -24,7 +25,7 @@ def fitted(found: Draw) -> dict[str, Any]:
     """Losses (P, F), hits (P,), and how many of the fits did not converge."""
     labels = check_labels(found.labels, len(found.labels))
     with double_precision():
-        statistics = gather(found.features, labels, frozenset({"rows"}))
+        statistics = gather(found.features, labels, frozenset({Rows}))
         start = time.process_time()
         ours = validated(statistics)
         seconds = time.process_time() - start

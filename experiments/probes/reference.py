@@ -12,7 +12,8 @@ from scipy.special import logsumexp
 from sklearn.linear_model import LogisticRegression
 
 from experiments.probes.draws import Draw, draw
-from featalign.scorers.linear_probe import NUM_FOLDS, PENALTIES, stratified_folds
+from featalign.scorers.linear_probe import PENALTIES
+from featalign.statistics.folds import NUM_FOLDS, stratified_folds
 
 REFERENCE = Path(__file__).parent / "reference.jsonl"
 TIGHT, MOST_STEPS = 1e-8, 20_000

@@ -1,8 +1,8 @@
 """What a user should know of a source's features beside the forecast: sentences, with numbers."""
 
 from featalign.records.evidence import Evidence
-from featalign.scorers.knn import neighbours
 from featalign.statistics.collected import Statistics
+from featalign.statistics.rows import Rows
 
 NEIGHBOURS = 5
 MANY_DEAD = 0.3
@@ -35,13 +35,10 @@ def label_noise(statistics: Statistics) -> tuple[int, int]:
     The first is of rows whose neighbours are all of one class that is not their own. The second is
     of rows whose neighbours are all of one class.
     """
-    if (
-        statistics.rows is None
-        or statistics.task != "classification"
-        or len(statistics.rows.labels) <= NEIGHBOURS
-    ):
+    rows = statistics[Rows]
+    labels = rows.labels
+    if statistics.task != "classification" or len(labels) <= NEIGHBOURS:
         return 0, 0
-    labels = statistics.rows.labels
-    around = labels[neighbours(statistics, NEIGHBOURS)]
+    around = labels[rows.held.neighbours(NEIGHBOURS)]
     unanimous = (around == around[:, :1]).all(axis=1)
     return int((unanimous & (around[:, 0] != labels)).sum()), int(unanimous.sum())

@@ -23,14 +23,14 @@ from featalign.jobs.tangent import tangent_evidence
 from featalign.records.answer import Answer
 from featalign.records.evidence import Evidence
 from featalign.scorers.registry import select
-from featalign.scorers.scorer import Scorer
 from featalign.session import Session
 from featalign.sources.source import Source
-from featalign.statistics.collected import Statistics
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.tangent import Tangent
 from featalign.targets.target import Target
 
-SOURCE_NEEDS = frozenset({"source_probabilities", "source_logits"})
+SOURCE_NEEDS = frozenset({SourceOutputs, LabelTable})
 
 
 def computed(
@@ -70,11 +70,25 @@ def _answer(
     lacks_evidence = wanted.evidence and layer == source.default_layer and known.evidence is None
     names = [name for name in wanted.scorers if name not in known.scores]
     scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])
-    statistics = _statistics(source, target, layer, embeddings, scorers, wanted, session)
+    tangent = None
+    if any(Tangent in scorer.needs for scorer in scorers):
+        tangent = tangent_evidence(source, target, layer, session)
+    logits = None if source.logits_layer is None else embeddings.get(source.logits_layer)
+    outputs = None
+    if logits is not None:
+        outputs = SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
+    statistics = collect(
+        (features for _, features in embeddings[layer].blocks()),
+        Labels(target.labels, target.class_names),
+        scorers,
+        seed=session.seed,
+        given=[each for each in (outputs, tangent) if each is not None],
+        intervals=wanted.intervals,
+    )
     scores = scored(statistics, scorers, intervals=wanted.intervals)
     warnings = _counted(embeddings[layer])
-    if statistics.tangent is not None and statistics.tangent.failure:
-        warnings = (*warnings, f"no tangent scores: {statistics.tangent.failure}")
+    if tangent is not None and tangent.drawn.failure:
+        warnings = (*warnings, f"no tangent scores: {tangent.drawn.failure}")
     answer = Answer(scores=scores, warnings=warnings).joined(known)
     if not lacks_evidence:
         return answer
@@ -83,33 +97,6 @@ def _answer(
         return replace(answer, evidence=Evidence(capability="features"))
     evidence = gather_evidence(source, target, layer, own, statistics, session, study=wanted.study)
     return replace(answer, evidence=evidence, remarks=source_remarks(evidence, statistics))
-
-
-def _statistics(
-    source: Source,
-    target: Target,
-    layer: str,
-    embeddings: Mapping[str, Embedding],
-    scorers: tuple[Scorer, ...],
-    wanted: Wanted,
-    session: Session,
-) -> Statistics:
-    logits = None if source.logits_layer is None else embeddings.get(source.logits_layer)
-    outputs = None
-    if logits is not None:
-        outputs = SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
-    tangent = None
-    if source.is_differentiable and any("tangent" in scorer.needs for scorer in scorers):
-        tangent = tangent_evidence(source, target, layer, session)
-    return collect(
-        (features for _, features in embeddings[layer].blocks()),
-        Labels(target.labels, target.class_names),
-        scorers,
-        seed=session.seed,
-        outputs=outputs,
-        intervals=wanted.intervals,
-        tangent=tangent,
-    )
 
 
 def _counted(embedding: Embedding) -> tuple[str, ...]:

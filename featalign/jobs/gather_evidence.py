@@ -16,11 +16,12 @@ from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
 from featalign.records.evidence import ComparedWith, Curves, Evidence, capability_of
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
-from featalign.scorers.tangent import decompose, held_out_hits, tangent_curve, twins_accuracy
+from featalign.scorers.tangent import tangent_curve, twins_accuracy
 from featalign.session import Session
 from featalign.sources import catalogue
 from featalign.sources.source import Source
 from featalign.statistics.collected import Statistics
+from featalign.statistics.kernel_ridge import decompose, held_out_hits
 from featalign.statistics.tangent import Draw, Tangent, joint_gram
 from featalign.statistics.threads import side_by_side
 from featalign.targets.target import Target
@@ -59,20 +60,20 @@ def gather_evidence(
     no gradients, and where there is none their linear probe does. `study` adds twins' scores that
     only the study compares, and the tangent probe on activations and on gradients alone.
     """
-    tangent = statistics.tangent
+    tangent = statistics.given(Tangent)
     own = _known({name: result.value for name, result in scores.items() if result.ok})
     names = STUDY_TWIN_SCORERS if study else TWIN_SCORERS
     reference = _reference(target, session) if target.kind == "image" else None
     curves, twins = None, {}
     own_twins, compared = True, OWN
-    if tangent is not None and tangent.twins:
+    if tangent is not None and tangent.drawn.twins:
         gain = scores.get("tangent_gain")
         if gain is not None and gain.ok:
             twins = _known({"tangent_probe": scores["tangent_probe"].value - gain.value})
         curves = _curves(statistics)
         if study:
-            own |= _of_parts(tangent, (tangent.source,))
-            twins |= _of_parts(tangent, tangent.twins)
+            own |= _of_parts(tangent, (tangent.drawn.source,))
+            twins |= _of_parts(tangent, tangent.drawn.twins)
         twins |= twin_scores(source, target, layer, names, session)
     elif source.can_be_reinitialised and not source.is_differentiable:
         twins = twin_scores(source, target, layer, names, session)
@@ -116,7 +117,7 @@ def _accuracy(draw: Draw, part: str, tangent: Tangent) -> float:
         draw.features if part == "activations" else nothing,
         draw.gradients if part == "gradients" else nothing,
     )
-    parts = decompose(joint_gram(kept), tangent.folds)
+    parts = decompose(joint_gram(kept), tangent.drawn.folds)
     return float(held_out_hits(parts, tangent.labels).mean())
 
 

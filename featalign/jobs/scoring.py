@@ -1,6 +1,6 @@
 """Features to scores: one pass of statistics, then every scorer."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain, islice
 
@@ -15,7 +15,7 @@ from featalign.scorers.scorer import Scorer, evaluate
 from featalign.statistics.collected import Statistics
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
-from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.statistic import Statistic
 from featalign.statistics.tangent import Tangent
 from featalign.statistics.threads import side_by_side, threads_for
 
@@ -26,12 +26,12 @@ def collect(
     scorers: tuple[Scorer, ...],
     *,
     seed: int = 0,
-    outputs: SourceOutputs | None = None,
+    given: Iterable[Statistic] = (),
     intervals: bool = False,
-    tangent: Tangent | None = None,
 ) -> Statistics:
     """The statistics that scorers need, from one pass over the features.
 
+    `given` are those that do not come from the features: the source's outputs, draws of gradients.
     Raises FeatalignError where no label varies.
     """
     if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
@@ -42,11 +42,12 @@ def collect(
                 "add rows"
             )
         labels = Labels(labels.values[:, varying], ())
-        tangent = (
-            None
-            if tangent is None
-            else replace(tangent, labels=Labels(tangent.labels.values[:, varying], ()))
-        )
+        given = [
+            replace(each, labels=Labels(each.labels.values[:, varying], ()))
+            if isinstance(each, Tangent)
+            else each
+            for each in given
+        ]
     needs = frozenset().union(*(scorer.needs for scorer in scorers))
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
     first = list(islice(blocks, 1))
@@ -57,8 +58,7 @@ def collect(
             labels,
             needs,
             seed=seed,
-            source_outputs=outputs,
-            tangent=tangent,
+            given=given,
             for_intervals=intervals,
         )
 

@@ -13,7 +13,7 @@ from featalign.scorers.tangent import tangent_folds
 from featalign.session import Session
 from featalign.sources.gradients import MICROBATCH, gradient_source
 from featalign.sources.source import Source
-from featalign.statistics.tangent import Draw, Tangent
+from featalign.statistics.tangent import Draw, Draws, Tangent
 from featalign.strata import stratified_order
 from featalign.targets.target import Target
 
@@ -66,6 +66,7 @@ def tangent_evidence(
         number = num_twins if source.can_be_reinitialised else 0
         twins = [source.random_twin(FIRST_TWIN + twin) for twin in range(number)]
         own = () if twins_only else draws_of(source)
-        return Tangent(labels, some, folds, own, tuple(draws_of(twin) for twin in twins))
+        drawn = Draws(some, folds, own, tuple(draws_of(twin) for twin in twins))
     except FeatalignError as error:
-        return Tangent(labels, some, folds, (), (), str(error))
+        drawn = Draws(some, folds, (), (), str(error))
+    return Tangent(labels, drawn)

@@ -4,7 +4,8 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.spectrum import Spectrum
 
 LAST_RANK = 100
 
@@ -21,8 +22,7 @@ def compute(statistics: Statistics) -> float | Status:
     after Stringer et al., "High-dimensional geometry of population responses in visual cortex",
     2019.
     """
-    assert statistics.spectrum is not None
-    eigenvalues = np.asarray(statistics.spectrum.eigenvalues)[:LAST_RANK]
+    eigenvalues = np.asarray(statistics[Spectrum].eigenvalues)[:LAST_RANK]
     if not eigenvalues[0] > 0:
         return Status.CONSTANT
     if (eigenvalues > 0).sum() < 2:
@@ -42,7 +42,7 @@ def _decay(eigenvalues: np.ndarray) -> float:
 ALPHA_REQ = Scorer(
     "alpha_req",
     compute,
-    frozenset({"spectrum"}),
+    frozenset({Spectrum}),
     "decay of the spectrum (1 in good features)",
     None,
     ALL_TASKS,

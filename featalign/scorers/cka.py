@@ -12,7 +12,7 @@ from featalign.errors import FeatalignError
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
 from featalign.statistics.spectrum import Spectrum
@@ -28,13 +28,12 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     larger is better, at least 4 rows. Kornblith et al., "Similarity of Neural Network
     Representations Revisited", ICML 2019; the debiased form Nguyen, Raghu and Kornblith, ICLR 2021.
     """
-    assert statistics.spectrum is not None
-    assert statistics.moments is not None
     if statistics.num_rows < 4:
         return Status.TOO_FEW_ROWS
-    if statistics.spectrum.is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return _debiased(statistics.spectrum, statistics.moments, statistics.class_moments)
+    return _debiased(spectrum, statistics[Moments], statistics[ClassMoments])
 
 
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
@@ -43,12 +42,12 @@ def compute_biased(statistics: Statistics) -> jax.Array | Status:
     It is |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. It lies in [0, 1] and is inflated at small n. Several
     labels a row and float targets are columns of Y as they are.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    if isinstance(statistics.label_moments, TargetMoments):
-        return _biased(statistics.spectrum, (statistics.label_moments.scatter**2).sum())
-    return _biased(statistics.spectrum, _label_norm(statistics.class_moments.counts))
+    if statistics.num_classes:
+        return _biased(spectrum, _label_norm(statistics[ClassMoments].counts))
+    return _biased(spectrum, (statistics[TargetMoments].scatter ** 2).sum())
 
 
 def _label_norm(counts: jax.Array) -> jax.Array:
@@ -183,7 +182,7 @@ _INVARIANCES = frozenset({"rotation", "scale", "shift"})
 CKA = Scorer(
     "cka",
     compute,
-    frozenset({"spectrum", "moments", "label_moments"}),
+    frozenset({Spectrum, Moments, ClassMoments}),
     "alignment of the features with the labels, debiased",
     True,
     invariances=_INVARIANCES,
@@ -191,7 +190,7 @@ CKA = Scorer(
 CKA_BIASED = Scorer(
     "cka_biased",
     compute_biased,
-    frozenset({"spectrum", "label_moments"}),
+    frozenset({Spectrum, ClassMoments, TargetMoments}),
     "alignment of the features with the labels, biased",
     True,
     ALL_TASKS,

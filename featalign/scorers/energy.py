@@ -5,7 +5,8 @@ from scipy.special import logsumexp
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.source_outputs import SourceOutputs
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
@@ -18,18 +19,18 @@ def compute(statistics: Statistics) -> RowMean | Status:
     scores of the others. Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV
     2023; Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020.
     """
-    source = statistics.source
-    if source is None or not source.outputs.are_logits:
+    outputs = statistics.given(SourceOutputs)
+    if outputs is None or not outputs.are_logits:
         return Status.NO_LOGITS
     return RowMean(
-        np.concatenate([np.asarray(logsumexp(block, axis=1)) for block in source.outputs.logits()])
+        np.concatenate([np.asarray(logsumexp(block, axis=1)) for block in outputs.logits()])
     )
 
 
 ENERGY = Scorer(
     "energy",
     compute,
-    frozenset({"source_logits"}),
+    frozenset({SourceOutputs}),
     "mean log-sum-exp of the source's logits",
     True,
     tasks=ALL_TASKS,

@@ -9,7 +9,7 @@ from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
 from featalign.statistics.class_scatter import ClassScatter
-from featalign.statistics.gather import Need, Statistics
+from featalign.statistics.collected import Statistics
 
 VARIANCE_FLOOR = 1e-4
 
@@ -26,8 +26,7 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     "Transferability Estimation using Bhattacharyya Class Separability", CVPR 2022. The published
     code reduces features to 64 directions first; this does not.
     """
-    assert statistics.class_scatter is not None
-    return _overlap(float(_diagonal(statistics.class_scatter)))
+    return _overlap(float(_diagonal(statistics[ClassScatter])))
 
 
 def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
@@ -37,7 +36,7 @@ def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
     directions. The published code takes one logarithm in B in place of the D that the formula has;
     the formula wins.
     """
-    return _overlap(float(_spherical(statistics.class_moments)))
+    return _overlap(float(_spherical(statistics[ClassMoments])))
 
 
 def _overlap(logarithm: float) -> float | ScoreResult:
@@ -85,7 +84,7 @@ def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax
 
 
 _SUMMARY = "overlap of class Gaussians, {} (0: none)"
-_NEEDS: frozenset[Need] = frozenset({"class_scatter"})
+_NEEDS = frozenset({ClassScatter})
 _INVARIANCES = frozenset({"shift", "duplication"})
 GBC = Scorer("gbc", compute, _NEEDS, _SUMMARY.format("diagonal"), True, invariances=_INVARIANCES)
 GBC_DIAGONAL = Scorer(
@@ -100,7 +99,7 @@ GBC_DIAGONAL = Scorer(
 GBC_SPHERICAL = Scorer(
     "gbc_spherical",
     compute_spherical,
-    frozenset({"label_moments"}),
+    frozenset({ClassMoments}),
     _SUMMARY.format("spherical"),
     True,
     invariances=_INVARIANCES | {"rotation"},

@@ -5,7 +5,9 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.shrinkage import ledoit_wolf
 from featalign.statistics.spectrum import Spectrum
 
 
@@ -16,8 +18,7 @@ def compute(statistics: Statistics) -> float | Status:
     nothing: use the shrunk form. Bao et al., "An Information-Theoretic Approach to Transferability
     in Task Transfer Learning", ICIP 2019.
     """
-    assert statistics.spectrum is not None
-    return float(_between(statistics.spectrum, statistics.class_moments).sum())
+    return float(_between(statistics[Spectrum], statistics[ClassMoments]).sum())
 
 
 def compute_shrunk(statistics: Statistics) -> float | Status:
@@ -30,14 +31,14 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
     Transferability Metrics", 2021; a from Ledoit and Wolf, "A well-conditioned estimator for
     large-dimensional covariance matrices", 2004.
     """
-    assert statistics.spectrum is not None
-    assert statistics.moments is not None
-    if statistics.spectrum.is_constant:
+    spectrum, quartic = statistics[Spectrum], float(statistics[Moments].quartic)
+    if spectrum.is_constant:
         return Status.CONSTANT
-    spectrum, quartic = statistics.spectrum, float(statistics.moments.quartic)
     values, count = np.asarray(spectrum.eigenvalues), float(spectrum.count)
-    shrinkage, average = ledoit_wolf(values, quartic, count, statistics.num_features)
-    between = values * _between(spectrum, statistics.class_moments) / (count - 1)
+    trace, square = float(values.sum()) / count, float((values**2).sum()) / count**2
+    average = trace / statistics.num_features
+    shrinkage = float(ledoit_wolf(square, square - trace * average, quartic / count, count))
+    between = values * _between(spectrum, statistics[ClassMoments]) / (count - 1)
     shrunk = (1 - shrinkage) * values / count + shrinkage * average
     return float((1 - shrinkage) * (between[between > 0] / shrunk[between > 0]).sum())
 
@@ -49,30 +50,11 @@ def _between(spectrum: Spectrum, classes: ClassMoments) -> np.ndarray:
         return (squares / np.asarray(classes.counts)).sum(axis=1)
 
 
-def ledoit_wolf(
-    eigenvalues: np.ndarray,
-    quartic: float,
-    count: float,
-    width: int,
-) -> tuple[float, float]:
-    """The shrinkage a in [0, 1] and the mean variance tr(cov)/D.
-
-    With cov over N and m = tr(cov)/D: δ² = |cov - m I|² , β² = (Σ|z|⁴/N - |cov|²)/N, a = min(β²,
-    δ²)/δ².
-    """
-    trace = float(eigenvalues.sum()) / count
-    square = float((eigenvalues**2).sum()) / count**2
-    average = trace / width
-    distance = square - trace * average
-    noise = max((quartic / count - square) / count, 0.0)
-    return min(noise, distance) / distance if distance > 0 else 0.0, average
-
-
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})
 H_SCORE = Scorer(
     "h_score",
     compute,
-    frozenset({"spectrum", "label_moments"}),
+    frozenset({Spectrum, ClassMoments}),
     "share of class means in the whitened features",
     True,
     invariances=_INVARIANCES,
@@ -80,7 +62,7 @@ H_SCORE = Scorer(
 H_SCORE_SHRUNK = Scorer(
     "h_score_shrunk",
     compute_shrunk,
-    frozenset({"spectrum", "moments", "label_moments"}),
+    frozenset({Spectrum, Moments, ClassMoments}),
     "H-score with the Ledoit-Wolf covariance",
     True,
     invariances=_INVARIANCES,

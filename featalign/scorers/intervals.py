@@ -24,6 +24,8 @@ from featalign.statistics.collected import Statistics
 from featalign.statistics.halves import NUM_PAIRS, halves
 from featalign.statistics.label_orders import relabelled
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 STUDENT_GROUPS, STUDENT_PAIRS = (
     1.729132811521367,
@@ -58,10 +60,10 @@ def evaluate_with_intervals(
         if answers[scorer.name].rows is None and answers[scorer.name].result.interval is None
     ]
     errors = _errors_of_moments(
-        [scorer for scorer in open_ended if "rows" not in scorer.needs], statistics
+        [scorer for scorer in open_ended if Rows not in scorer.needs], statistics
     )
     for scorer in open_ended:
-        if "rows" in scorer.needs:
+        if Rows in scorer.needs:
             errors[scorer.name] = _jackknife(scorer, statistics)
     results = {}
     for scorer in scorers:
@@ -110,10 +112,8 @@ def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]
 
 def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, float]:
     """T times the standard error of scores that are functions of moments."""
-    spectral = [scorer for scorer in scorers if "spectrum" in scorer.needs]
-    by_halves = (
-        spectral if statistics.spectrum is not None and statistics.spectrum.basis_is_left else []
-    )
+    spectral = [scorer for scorer in scorers if Spectrum in scorer.needs]
+    by_halves = spectral if spectral and statistics[Spectrum].basis_is_left else []
     errors: dict[str, float] = {}
     if by_halves and statistics.num_rows >= 8:
         needs = frozenset().union(*(scorer.needs for scorer in by_halves))
@@ -151,17 +151,12 @@ def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
     What is of all rows stays.
     """
     statistics = restricted(scorer, statistics)
-    rows = statistics.rows
-    if rows is None or len(rows.labels) < 2 * NUM_GROUPS:
+    count = len(statistics[Rows].labels)
+    if count < 2 * NUM_GROUPS:
         return math.nan
-    groups = np.random.default_rng([statistics.seed, 2]).permutation(len(rows.labels)) % NUM_GROUPS
-    parts = (
-        replace(rows.take(np.flatnonzero(groups != group)), sampled=rows.sampled)
-        for group in range(NUM_GROUPS)
-    )
-    values = np.array(
-        [evaluate(scorer, replace(statistics, rows=part, known={})).value for part in parts]
-    )
+    groups = np.random.default_rng([statistics.seed, 2]).permutation(count) % NUM_GROUPS
+    parts = (statistics.take(np.flatnonzero(groups != group)) for group in range(NUM_GROUPS))
+    values = np.array([evaluate(scorer, part).value for part in parts])
     return STUDENT_GROUPS * float(values.std() * math.sqrt(NUM_GROUPS - 1))
 
 

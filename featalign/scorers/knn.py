@@ -5,12 +5,10 @@ from functools import partial
 import numpy as np
 
 from featalign.records.score import Status
-from featalign.scorers.nearest import nearest
 from featalign.scorers.ridge_probe import explained
 from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
 from featalign.statistics.collected import Statistics
-
-SHARED = 5  # as many neighbours are looked up at least, so that all forms share one search
+from featalign.statistics.rows import Rows
 
 
 def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced | Status:
@@ -24,11 +22,10 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
     taken in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern
     classification", 1967.
     """
-    assert statistics.rows is not None
-    labels = statistics.rows.labels
+    rows, labels = statistics[Rows], statistics[Rows].labels
     if len(labels) <= count:
         return Status.TOO_FEW_ROWS
-    around = labels[neighbours(statistics, count)]  # (M, k) or (M, k, K)
+    around = labels[rows.held.neighbours(count)]  # (M, k) or (M, k, K)
     if statistics.task == "classification":
         votes = np.zeros((len(labels), statistics.num_classes), np.uint8)
         np.add.at(votes, (np.arange(len(labels))[:, None], around), 1)
@@ -36,17 +33,6 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
     if statistics.task == "multilabel":
         return RowMean(((around.mean(axis=1) > 0.5) == (labels > 0)).mean(axis=1))
     return explained(labels, around.mean(axis=1))
-
-
-def neighbours(statistics: Statistics, count: int) -> np.ndarray:
-    """The `count` nearest other rows of each row (M, count), nearest first.
-
-    Looked up once for all orders of the labels.
-    """
-    assert statistics.rows is not None
-    features = statistics.rows.features
-    wanted = max(count, min(SHARED, len(features) - 1))
-    return statistics.once(f"neighbours {wanted}", lambda: nearest(features, wanted))[:, :count]
 
 
 _INVARIANCES = frozenset({"rotation", "scale", "shift"})
@@ -59,7 +45,7 @@ def _scorer(name: str, count: int, *, variant: bool) -> Scorer:
     return Scorer(
         name,
         compute_with,
-        frozenset({"rows"}),
+        frozenset({Rows}),
         summary,
         True,
         ALL_TASKS,

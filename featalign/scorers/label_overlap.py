@@ -5,7 +5,7 @@ import numpy as np
 from featalign.arrays import Task
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.spectrum import Spectrum
 
 
@@ -22,17 +22,15 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
     theory of transfer learning in high-dimensional regression", ICML 2025.
     """
-    assert statistics.spectrum is not None
-    if not can_share(statistics.spectrum, statistics.task):
+    spectrum = statistics[Spectrum]
+    if not can_share(spectrum, statistics.task):
         return Status.UNDEFINED
-    rank = int((np.asarray(statistics.spectrum.eigenvalues) > 0).sum())
+    rank = int((np.asarray(spectrum.eigenvalues) > 0).sum())
     if rank >= statistics.num_rows - 1:
         return ScoreResult(
             0.0, note="the features span every direction, so that the overlap says nothing"
         )
-    return float(label_shares(statistics.spectrum, statistics.task).sum()) - rank / (
-        statistics.num_rows - 1
-    )
+    return float(label_shares(spectrum, statistics.task).sum()) - rank / (statistics.num_rows - 1)
 
 
 def can_share(spectrum: Spectrum, task: Task) -> bool:
@@ -56,7 +54,7 @@ def label_shares(spectrum: Spectrum, task: Task) -> np.ndarray:
 LABEL_OVERLAP = Scorer(
     "label_overlap",
     compute,
-    frozenset({"spectrum"}),
+    frozenset({Spectrum}),
     "share of the labels in the span of the features, above chance",
     True,
     ALL_TASKS,

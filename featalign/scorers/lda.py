@@ -9,11 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 
 from featalign.records.score import Status
-from featalign.scorers.ridge_probe import rotated_rows
 from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates, rounding
-from featalign.statistics.gather import Statistics
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
+from featalign.statistics.rows import Rows
+from featalign.statistics.shrinkage import ledoit_wolf, whitened
+from featalign.statistics.spectrum import Spectrum
 
 SAFE_GAP = 1e-6
 ROUNDING = 1e-12
@@ -32,8 +37,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
     fitted on (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale
     of the features; a from Ledoit and Wolf 2004.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    if statistics[Spectrum].is_constant:
         return Status.CONSTANT
     posteriors = _in_eigenvectors(statistics)
     if posteriors is None:
@@ -52,13 +56,11 @@ def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
     total = counts.sum()
     within = data.within()
     squares = ((data.rows - data.offsets[labels]) ** 2).sum(axis=1)
-    shrinkage = _ledoit_wolf(within / total, (squares**2).mean(), total, width)
+    covariance = within / total
+    square, trace = (covariance**2).sum(), jnp.trace(covariance)
+    shrinkage = _shrinkage(square, trace, (squares**2).mean(), total, width)
     ridge = jnp.maximum(shrinkage * jnp.trace(within) / width, data.rounding)
-    factor = jnp.linalg.cholesky((1 - shrinkage) * within + ridge * jnp.eye(len(within)))
-    rows, means = (
-        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T
-        for part in (data.rows, data.offsets)
-    )
+    rows, means = whitened(within, shrinkage, ridge, data.rows, data.offsets)
     residuals = rows - means[labels]
     leverage = (residuals * residuals).sum(axis=1)  # q = rᵀ A⁻¹ r
     pull = (residuals * means[labels]).sum(
@@ -108,17 +110,15 @@ def _in_eigenvectors(statistics: Statistics) -> Any:
     more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). None where that is nearly singular: where the classes are so
     far apart that the difference has lost its digits.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    xp, rows = arrays(), rotated_rows(statistics)
-    spectrum, size, width = statistics.spectrum, rows.shape[1], statistics.num_features
-    counts, labels = held((statistics.class_moments.counts, statistics.rows.labels))
+    xp, principal = arrays(), statistics[PrincipalRows]
+    rows = principal.rotated()
+    spectrum, size, width = statistics[Spectrum], rows.shape[1], statistics.num_features
+    counts, labels = held((statistics[ClassMoments].counts, statistics[Rows].labels))
     values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))
     total, numbers = counts.sum(), xp.arange(len(rows))
     means = (xp.sqrt(values)[:, None] * projections / xp.maximum(counts, 1)).T  # O
     squares = (means * means).sum(axis=1)
-    norms = statistics.once("norms", lambda: squares_product(rows, xp.ones(size)))
-    residuals = norms - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
+    residuals = principal.norms() - 2 * (rows @ means.T)[numbers, labels] + squares[labels]
     trace = values.sum() - counts @ squares
     weighted = xp.sqrt(counts)[:, None] * means
     square = (values**2).sum() - 2 * ((weighted**2) @ values).sum()
@@ -153,25 +153,15 @@ def _distances(means: jax.Array) -> jax.Array:
     return jax.lax.map(lambda mean: ((means - mean) ** 2).sum(axis=1), means)
 
 
-def _ledoit_wolf(
-    covariance: jax.Array, quartic: jax.Array, count: jax.Array, width: int
-) -> jax.Array:
-    """The shrinkage a in [0, 1] from the covariance about the class means and the mean of |r|⁴."""
-    return _shrinkage((covariance**2).sum(), jnp.trace(covariance), quartic, count, width)
-
-
 def _shrinkage(square: Any, trace: Any, quartic: Any, count: Any, width: Any) -> Any:
-    xp = jnp if isinstance(square, jax.Array) else np
-    distance = square - trace**2 / width
-    noise = xp.maximum((quartic - square) / count, 0.0)
-    there = distance > ROUNDING * square  # else all variances are alike, as in one column
-    return xp.where(there, xp.minimum(noise, distance) / xp.where(there, distance, 1.0), 0.0)
+    """The shrinkage from |S_w|², tr S_w and the mean of |r|⁴."""
+    return ledoit_wolf(square, square - trace**2 / width, quartic, count, rounding=ROUNDING)
 
 
 LDA = Scorer(
     "lda",
     compute,
-    frozenset({"moments", "label_moments", "spectrum", "rows"}),
+    frozenset({Moments, ClassMoments, Spectrum, Rows, PrincipalRows}),
     "leave-one-out posterior of a shrunk linear discriminant",
     True,
     invariances=frozenset({"rotation", "scale", "shift"}),

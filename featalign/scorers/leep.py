@@ -6,7 +6,8 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import RowMean, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.source_outputs import SourceOutputs
 
 
@@ -19,22 +20,22 @@ def compute(statistics: Statistics) -> RowMean | Status:
     twice: for the table, and for the mean. Nguyen et al., "LEEP: A New Measure to Evaluate
     Transferability of Learned Representations", ICML 2020.
     """
-    source = statistics.source
-    if source is None or source.table is None:
+    outputs = statistics.given(SourceOutputs)
+    if outputs is None:
         return Status.NO_PROBABILITIES
-    given_source = conditional(np.asarray(source.table.soft))
-    return RowMean(_log_predictions(source.outputs, [(given_source, source.labels)])[0])
+    return RowMean(_log_predictions(outputs, [_pair(statistics)])[0])
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     """The values for several orders of the labels, in one pass over the outputs."""
-    sources = [statistics.source for statistics in relabelled if statistics.source is not None]
-    pairs = [
-        (conditional(np.asarray(source.table.soft)), source.labels)
-        for source in sources
-        if source.table is not None
-    ]
-    return [float(values.mean()) for values in _log_predictions(sources[0].outputs, pairs)]
+    pairs = [_pair(statistics) for statistics in relabelled]
+    found = _log_predictions(relabelled[0][SourceOutputs], pairs)
+    return [float(values.mean()) for values in found]
+
+
+def _pair(statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
+    """P(y | z) (C, Z) and labels (N,)."""
+    return conditional(np.asarray(statistics[LabelTable].soft)), statistics.labels.values
 
 
 def _log_predictions(
@@ -66,7 +67,7 @@ def log_predictions(
 LEEP = Scorer(
     "leep",
     compute,
-    frozenset({"source_probabilities"}),
+    frozenset({SourceOutputs, LabelTable}),
     "log likelihood of the labels given the source's class probabilities",
     True,
     invariances=frozenset({"rotation", "scale", "shift", "duplication"}),

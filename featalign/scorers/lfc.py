@@ -7,7 +7,7 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.spectrum import Spectrum
 
 
@@ -23,10 +23,10 @@ def compute(statistics: Statistics) -> float | Status:
     Linearized Framework and a New Benchmark for Model Selection for Fine-Tuning", 2021. Copies of
     its code divide by spectral instead of Frobenius norms, which is no cosine.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return _correlation(statistics.spectrum, statistics.class_moments)
+    return _correlation(spectrum, statistics[ClassMoments])
 
 
 def _correlation(spectrum: Spectrum, classes: ClassMoments) -> float:
@@ -44,7 +44,7 @@ def _correlation(spectrum: Spectrum, classes: ClassMoments) -> float:
 LFC = Scorer(
     "lfc",
     compute,
-    frozenset({"spectrum", "label_moments"}),
+    frozenset({Spectrum, ClassMoments}),
     "correlation of inner products with agreeing labels",
     True,
     invariances=frozenset({"rotation", "scale", "duplication"}),

@@ -12,9 +12,10 @@ from featalign.records.score import Status
 from featalign.scorers.logistic import GAP, MAX_STEPS, Fit, clean_start, minimise, with_intercept
 from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.collected import Statistics
+from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.rows import Rows
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-NUM_FOLDS = 5
 MANY_PRODUCTS = 2e7  # below them float64 costs little, and float32 would be compiled in vain
 ZERO_GAP = 1e-4  # under permuted labels the values are averages of noise
 
@@ -46,8 +47,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
     row: one binary regression per label, with one penalty for all, over folds stratified by the
     combination of labels; the value is the mean share of a row's labels that are predicted right.
     """
-    assert statistics.rows is not None
-    labels = statistics.rows.labels
+    labels = statistics[Rows].labels
     if len(labels) < NUM_FOLDS:
         return Status.TOO_FEW_ROWS
     found = validated(statistics)
@@ -60,11 +60,11 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
 def validated(statistics: Statistics) -> Validated:
     """The fits, in float32 where they are large and converge so far, else in float64."""
-    assert statistics.rows is not None
-    labels, folds = statistics.rows.labels, _folds(statistics.rows.labels, statistics.seed)
-    products = min(statistics.rows.features.shape) * len(labels) * max(statistics.num_classes, 1)
+    held, labels = statistics[Rows].held, statistics[Rows].labels
+    folds = _folds(labels, statistics.seed)
+    products = min(held.features.shape) * len(labels) * max(statistics.num_classes, 1)
     for double in (False, True) if products > MANY_PRODUCTS else (True,):
-        rows = _rows(statistics, double=double)
+        rows = held.standardised(double=double)
         with jax.enable_x64(double):
             found = _cross_validate(
                 rows,
@@ -91,32 +91,17 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     scoring gains a little more by taking the best of five: up to about half the deviation over
     orders.
     """
-    first = relabelled[0]
-    if first.num_rows < NUM_FOLDS or first.rows is None or len(first.rows.labels) < NUM_FOLDS:
+    first, labels = relabelled[0], [order[Rows].labels for order in relabelled]
+    if len(labels[0]) < NUM_FOLDS:
         return [float("nan")] * len(relabelled)
-    labels = [order.rows.labels for order in relabelled if order.rows is not None]
     folds = [_folds(each, order.seed) for each, order in zip(labels, relabelled, strict=True)]
-    rows = _rows(first, double=False)
+    rows = first[Rows].held.standardised(double=False)
     with jax.enable_x64(False):
         given = jnp.asarray(_as_given(np.stack(labels)))
         hits = _strongest(
             rows, given, jnp.asarray(np.stack(folds)), max(PENALTIES), num_classes=first.num_classes
         )
     return (np.asarray(hits, np.float64) / len(labels[0]) / _columns(labels[0])).tolist()
-
-
-def stratified_folds(labels: np.ndarray, num_folds: int, *, seed: int) -> np.ndarray:
-    """A fold number (N,) for each row; each class is dealt out evenly, in seeded random order.
-
-    >>> stratified_folds(np.array([0, 0, 1, 1, 0, 1]), 3, seed=0).tolist()
-    [1, 2, 1, 0, 0, 2]
-    """
-    random = np.random.default_rng(seed)
-    shuffled = random.permutation(len(labels))
-    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
-    folds = np.empty(len(labels), np.int32)
-    folds[ordered] = np.arange(len(labels)) % num_folds
-    return folds
 
 
 def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
@@ -135,54 +120,6 @@ def _columns(labels: np.ndarray) -> int:
 
 def _as_given(labels: np.ndarray) -> np.ndarray:
     return labels.astype(np.float32 if labels.dtype == np.uint8 else np.int32)
-
-
-def _rows(statistics: Statistics, *, double: bool) -> jax.Array:
-    assert statistics.rows is not None
-    features = statistics.rows.features
-    name = "linear_probe rows in float64" if double else "linear_probe rows"
-    return statistics.once(name, lambda: _prepared(features, double=double))
-
-
-def _prepared(features: np.ndarray, *, double: bool) -> jax.Array:
-    """The standardised features (N, min(N, D)) in another basis.
-
-    The basis is the orthonormal one of their principal directions.
-    """
-    if features.shape[0] < features.shape[1]:
-        rotated = _rotated_rows(jnp.asarray(features))
-    else:
-        standardised = np.asarray(
-            _standardised(jnp.asarray(features)), np.float64 if double else np.float32
-        )
-        with jax.enable_x64(double):
-            rotated = _rotated_columns(jnp.asarray(standardised))
-    with jax.enable_x64(double):
-        return jnp.asarray(np.asarray(rotated, np.float64 if double else np.float32))
-
-
-@jax.jit
-def _standardised(features: jax.Array) -> jax.Array:
-    """Each column with mean 0 and deviation 1; constant columns become 0."""
-    features = features.astype(jnp.float64)
-    centred = features - features.mean(axis=0)
-    deviation = jnp.sqrt((centred**2).mean(axis=0))
-    constant = deviation <= 1e-12 * jnp.abs(features).max(axis=0)
-    return jnp.where(constant, 0.0, centred / jnp.where(constant, 1.0, deviation))
-
-
-@jax.jit
-def _rotated_rows(features: jax.Array) -> jax.Array:
-    """The standardised features (N, D) in the basis of their rows, (N, N)."""
-    standardised = _standardised(features)
-    values, vectors = jnp.linalg.eigh(standardised @ standardised.T, symmetrize_input=False)
-    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))
-
-
-@jax.jit
-def _rotated_columns(standardised: jax.Array) -> jax.Array:
-    """Any orthonormal basis serves, and nearly the principal one serves as well."""
-    return standardised @ jnp.linalg.eigh(standardised.T @ standardised, symmetrize_input=False)[1]
 
 
 def _split(folds: jax.Array, dtype: jnp.dtype) -> tuple[jax.Array, jax.Array]:
@@ -295,7 +232,7 @@ def _hits(logits: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:
 LINEAR_PROBE = Scorer(
     "linear_probe",
     compute,
-    frozenset({"rows"}),
+    frozenset({Rows}),
     "cross-validated accuracy of logistic regression",
     True,
     tasks=("classification", "multilabel"),

@@ -6,7 +6,7 @@ import numpy as np
 
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.spectrum import Spectrum
 
 FIXED_POINT_STEPS, MAX_STEPS = 200, 1000
@@ -29,10 +29,9 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
     the spectrum. You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer
     Learning", ICML 2021.
     """
-    assert statistics.spectrum is not None
     if not float(statistics.activity.largest) > 0:
         return Status.UNDEFINED
-    values, settled, alone = (np.asarray(part) for part in log_evidence(statistics.spectrum))
+    values, settled, alone = (np.asarray(part) for part in log_evidence(statistics[Spectrum]))
     if not settled.all():
         return Status.NOT_CONVERGED
     value, without = float(values.mean()), float(alone.mean())
@@ -126,7 +125,7 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
 LOGME = Scorer(
     "logme",
     compute,
-    frozenset({"spectrum"}),
+    frozenset({Spectrum}),
     "evidence of a Bayesian linear model, per row",
     larger_is_better=True,
     tasks=ALL_TASKS,

@@ -5,7 +5,8 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.leep import conditional
 from featalign.scorers.scorer import RowMean, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.label_table import LabelTable
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
@@ -17,10 +18,10 @@ def compute(statistics: Statistics) -> RowMean | Status:
     without a row count 0 (peers add 1e-20 or 1e-5 inside). Tran, Nguyen and Hassner,
     "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
     """
-    source = statistics.source
-    if source is None or source.table is None:
+    table = statistics.given(LabelTable)
+    if table is None:
         return Status.NO_PROBABILITIES
-    joint = np.asarray(source.table.hard)
+    joint = np.asarray(table.hard)
     shares = conditional(joint)
     return RowMean(
         np.repeat(np.log(np.where(shares > 0, shares, 1.0)).ravel(), joint.astype(np.int64).ravel())
@@ -30,7 +31,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
 NCE = Scorer(
     "nce",
     compute,
-    frozenset({"source_probabilities"}),
+    frozenset({LabelTable}),
     "negative entropy of the labels given the source's class",
     True,
     invariances=frozenset({"rotation", "scale", "shift", "duplication"}),

@@ -11,9 +11,12 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
-from featalign.statistics.gather import Need, Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.moments import symmetric_product
-from featalign.statistics.spectrum import principal_components
+from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.rows import Rows
+from featalign.statistics.shrinkage import whitened
+from featalign.statistics.spectrum import Spectrum
 
 NUM_COMPONENTS = 64
 SHRINKAGE_COMPONENTS = 32
@@ -66,19 +69,13 @@ def term(
 
 
 def _terms(statistics: Statistics) -> Terms | Status:
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    spectrum, labels = statistics.spectrum, statistics.rows.labels
+    spectrum, labels = statistics[Spectrum], statistics[Rows].labels
     if spectrum.is_constant:
         return Status.CONSTANT
     if len(np.unique(labels)) < 2:
         return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
     number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
-    held = statistics.rows
-    components = statistics.once(
-        "64 components", lambda: principal_components(spectrum, held.features, held.numbers, number)
-    )
-    rows = jnp.asarray(components)
+    rows = jnp.asarray(statistics[PrincipalRows].components(number))
     variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
     shrinkage = jnp.maximum(jnp.exp(-variances.sum()), 1e-10)
     classes, compact = np.unique(labels, return_inverse=True)
@@ -114,21 +111,18 @@ def _discriminant(
     within = symmetric_product(residuals) / count
     spread = jnp.trace(within) / size
     floor = jnp.finfo(rows.dtype).eps * (rows * rows).sum() / count
-    shrunk = (1 - shrinkage) * within + jnp.maximum(shrinkage * spread, floor) * jnp.eye(size)
-    factor = jnp.linalg.cholesky(shrunk)
-    whitened, centres = (
-        jax.scipy.linalg.solve_triangular(factor, part.T, lower=True).T for part in (rows, means)
-    )
-    logits = whitened @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
+    ridge = jnp.maximum(shrinkage * spread, floor)
+    points, centres = whitened(within, shrinkage, ridge, rows, means)
+    logits = points @ centres.T - (centres**2).sum(axis=1) / 2 + jnp.log(counts / count)
     # the class means span C - 1 directions; only these are kept
     _, directions = jnp.linalg.eigh(centres.T @ (counts[:, None] * centres), symmetrize_input=False)
-    kept = whitened @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
+    kept = points @ directions[:, ::-1][:, : min(members.shape[1] - 1, size)]
     return jax.nn.softmax(logits), jnp.where(
         spread > floor, jnp.linalg.svd(kept, compute_uv=False), jnp.nan
     )
 
 
-_NEEDS: frozenset[Need] = frozenset({"spectrum", "rows"})
+_NEEDS = frozenset({Spectrum, Rows, PrincipalRows})
 _INVARIANCES = frozenset({"rotation", "shift"})
 NCTI = Scorer(
     "ncti", compute, _NEEDS, "nearness to neural collapse", True, invariances=_INVARIANCES

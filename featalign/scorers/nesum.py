@@ -4,7 +4,8 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | Status:
@@ -15,17 +16,17 @@ def compute(statistics: Statistics) -> float | Status:
     He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised
     Learning", ICML 2022.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    values = np.asarray(statistics.spectrum.eigenvalues)
+    values = np.asarray(spectrum.eigenvalues)
     return float((values / values[0]).sum())
 
 
 NESUM = Scorer(
     "nesum",
     compute,
-    frozenset({"spectrum"}),
+    frozenset({Spectrum}),
     "sum of the variances over the largest",
     None,
     ALL_TASKS,

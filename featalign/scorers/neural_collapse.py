@@ -7,7 +7,7 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import Scorer
 from featalign.statistics.class_moments import ClassMoments
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 
 
 def compute(statistics: Statistics) -> jax.Array | Status:
@@ -22,7 +22,7 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     S_b⁺)/C, which divides by the smallest eigenvalues of the covariance of C means. Galanti, György
     and Hutter, "On the Role of Neural Collapse in Transfer Learning", ICLR 2022.
     """
-    moments = statistics.class_moments
+    moments = statistics[ClassMoments]
     spreads, means = np.asarray(moments.spreads), np.asarray(moments.means)
     if not spreads.max() > 0 and not np.ptp(means, axis=0).max() > 0:
         return Status.CONSTANT
@@ -49,7 +49,7 @@ def _normalised_variance(moments: ClassMoments) -> jax.Array:
 NEURAL_COLLAPSE = Scorer(
     "neural_collapse",
     compute,
-    frozenset({"label_moments"}),
+    frozenset({ClassMoments}),
     "variance within classes over the distance of their means",
     False,
     invariances=frozenset({"rotation", "scale", "shift", "duplication"}),

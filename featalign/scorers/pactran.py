@@ -11,7 +11,9 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.logistic import clean_start, minimise, with_intercept
 from featalign.scorers.scorer import Influenced, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 PENALTY_FACTOR = 1.0
 MAX_ROWS = 5000
@@ -38,8 +40,6 @@ def compute(statistics: Statistics) -> Influenced | Status:
     in the middle of the grid. Its interval holds W fixed in the trace. On a seeded sample beyond
     5000 rows.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
     fitted = _bound(statistics, gap=GAP, allowed_error=ALLOWED_ERROR)
     if isinstance(fitted, Status):
         return fitted
@@ -74,9 +74,7 @@ def _bound(
     Beside the bound are what its logarithm changes with a share of the trace, and the loss and the
     trace of each row (M,).
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    rows, spectrum = statistics.rows, statistics.spectrum
+    rows, spectrum = statistics[Rows], statistics[Spectrum]
     prior = PENALTY_FACTOR * len(rows.labels)
     # features and weights in units that give the loss a curvature of about 1
     unit = 1 / np.sqrt(float(spectrum.eigenvalues[0]) / statistics.num_rows + 1 / prior)
@@ -154,7 +152,7 @@ def _fitted(
 PACTRAN = Scorer(
     "pactran",
     compute,
-    frozenset({"spectrum", "rows"}),
+    frozenset({Spectrum, Rows}),
     "PAC-Bayes bound on the loss of a linear head",
     False,
     invariances=frozenset({"rotation", "shift"}),

@@ -6,8 +6,9 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import Influenced, Scorer
-from featalign.statistics.gather import Statistics
-from featalign.statistics.spectrum import principal_components
+from featalign.statistics.collected import Statistics
+from featalign.statistics.principal_rows import PrincipalRows, distance_ranks
+from featalign.statistics.rows import Rows
 
 NUM_COMPONENTS = 32
 MAX_ROWS = 2000
@@ -27,67 +28,29 @@ def compute(statistics: Statistics) -> Influenced | Status:
     third moment is not negative, so that rotating the features changes nothing. A row that is the
     same in all components correlates 0 with the others.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    rows, live = statistics.rows, int((np.asarray(statistics.spectrum.eigenvalues) > 0).sum())
-    if live == 0:
+    rows, principal = statistics[Rows], statistics[PrincipalRows]
+    if principal.num_live == 0:
         return Status.CONSTANT
     if len(rows.labels) < 3:
         return Status.TOO_FEW_ROWS
-    if live == 1:
+    if principal.num_live == 1:
         return Status.UNDEFINED  # one number has no correlation
     return _correlation(
-        statistics.once("ranks of distances", lambda: _ranks(statistics, live)),
-        _labels_apart(statistics),
+        principal.distance_ranks(min(principal.num_live, NUM_COMPONENTS)),
+        _labels_apart(rows.labels, statistics.num_classes),
     )
 
 
-def _ranks(statistics: Statistics, live: int) -> np.ndarray:
-    """Ranks about their mean (pairs,) of the distances 1 - corr(f_i, f_j).
-
-    They look at no label.
-    """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    rows = statistics.rows
-    components = principal_components(
-        statistics.spectrum, rows.features, rows.numbers, min(live, NUM_COMPONENTS)
-    )
-    deviations = components.std(axis=0)
-    standard = (components - components.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
-    about = standard - standard.mean(axis=1, keepdims=True)
-    norms = np.sqrt((about**2).sum(axis=1, keepdims=True))
-    about = about / np.where(norms > 0, norms, 1.0)
-    first, second = np.triu_indices(len(about), 1)
-    apart = 1 - (about @ about.T)[first, second]
-    return _rank_data(apart)
-
-
-def _labels_apart(statistics: Statistics) -> np.ndarray:
+def _labels_apart(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """1 - corr(y_i, y_j) of the label rows (pairs,), ranked about the mean.
 
     For classes it says whether they differ.
     """
-    assert statistics.rows is not None
-    labels = statistics.rows.labels
+    if not num_classes:
+        return distance_ranks(labels)
     first, second = np.triu_indices(len(labels), 1)
-    if statistics.num_classes:
-        differs = (labels[first] != labels[second]).astype(np.float64)
-        return differs - differs.mean()
-    about = labels - labels.mean(axis=1, keepdims=True)
-    norms = np.sqrt((about**2).sum(axis=1, keepdims=True))
-    about = about / np.where(norms > 0, norms, 1.0)
-    return _rank_data(1 - (about @ about.T)[first, second])
-
-
-def _rank_data(values: np.ndarray) -> np.ndarray:
-    """Ranks about their mean.
-
-    Equal values share the mean of theirs, and values that agree to ten digits are equal.
-    """
-    _, places, counts = np.unique(np.round(values, 10), return_inverse=True, return_counts=True)
-    last = np.cumsum(counts)
-    return (last - (counts - 1) / 2)[places.reshape(-1)] - (len(values) + 1) / 2
+    differs = (labels[first] != labels[second]).astype(np.float64)
+    return differs - differs.mean()
 
 
 def _correlation(ranks: np.ndarray, labels: np.ndarray) -> Influenced | Status:
@@ -118,7 +81,7 @@ def _influences(
 PARC = Scorer(
     "parc",
     compute,
-    frozenset({"spectrum", "rows"}),
+    frozenset({Rows, PrincipalRows}),
     "rank correlation of distances with differing labels",
     True,
     ("classification", "multilabel"),

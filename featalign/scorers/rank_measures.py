@@ -6,12 +6,12 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Need, Statistics
-from featalign.statistics.spectrum import (
-    Spectrum,
+from featalign.statistics.collected import Statistics
+from featalign.statistics.decomposition import (
     largest_uncentred_eigenvalue,
     uncentred_eigenvalues,
 )
+from featalign.statistics.spectrum import Spectrum
 
 
 def rankme(statistics: Statistics) -> jax.Array | Status:
@@ -25,8 +25,7 @@ def rankme(statistics: Statistics) -> jax.Array | Status:
     """
     if not float(statistics.activity.largest) > 0:
         return Status.CONSTANT
-    assert statistics.spectrum is not None
-    return _rankme(statistics.spectrum)
+    return _rankme(statistics[Spectrum])
 
 
 @jax.jit
@@ -42,10 +41,10 @@ def participation_ratio(statistics: Statistics) -> float | Status:
     1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal
     dimensionality, dynamics and measurement", 2017.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    spectrum = statistics[Spectrum]
+    if spectrum.is_constant:
         return Status.CONSTANT
-    values = np.asarray(statistics.spectrum.eigenvalues)
+    values = np.asarray(spectrum.eigenvalues)
     values = values / values[0]
     return float(values.sum() ** 2 / (values**2).sum())
 
@@ -59,8 +58,7 @@ def stable_rank(statistics: Statistics) -> jax.Array | Status:
     """
     if not float(statistics.activity.largest) > 0:
         return Status.CONSTANT
-    assert statistics.spectrum is not None
-    return _stable_rank(statistics.spectrum)
+    return _stable_rank(statistics[Spectrum])
 
 
 @jax.jit
@@ -71,7 +69,7 @@ def _stable_rank(spectrum: Spectrum) -> jax.Array:
     return total / largest_uncentred_eigenvalue(spectrum)
 
 
-_SPECTRUM: frozenset[Need] = frozenset({"spectrum"})
+_SPECTRUM = frozenset({Spectrum})
 _INVARIANCES = frozenset({"rotation", "scale", "duplication"})
 RANKME = Scorer(
     "rankme",

@@ -6,9 +6,11 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
-from featalign.statistics.gather import Statistics, label_columns
+from featalign.statistics.collected import Statistics, label_columns
+from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
-from featalign.statistics.spectrum import Spectrum, rotated
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-4, 3.5, 0.5))
 COLUMNS = 64  # of a product at least, where one label column is too few to keep BLAS busy
@@ -29,27 +31,25 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     leave-one-out residuals. Larger is better. Allen, "The relationship between variable selection
     and data augmentation and a method for prediction", 1974.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if statistics.spectrum.is_constant:
+    spectrum, labels = statistics[Spectrum], statistics[Rows].labels
+    if spectrum.is_constant:
         return Status.CONSTANT
-    targets = label_columns(statistics.rows.labels, statistics.num_classes)
-    rows = rotated_rows(statistics)
+    targets = label_columns(labels, statistics.num_classes)
+    rows = statistics[PrincipalRows].rotated()
     sampled = len(targets) < statistics.num_rows
     with np.errstate(over="ignore", invalid="ignore"):  # targets whose squares are infinite
-        found = _leave_one_out(statistics.spectrum, rows, targets, sampled=sampled)
+        found = _leave_one_out(spectrum, rows, targets, sampled=sampled)
     predictions = np.asarray(found)
     if not np.isfinite(predictions).all():  # no penalty has a finite error
         return Status.UNDEFINED
     if statistics.task == "classification":
-        return RowMean(
-            (predictions.argmax(axis=1) == statistics.rows.labels).astype(np.float64), hits=True
-        )
+        right = predictions.argmax(axis=1) == labels
+        return RowMean(right.astype(np.float64), hits=True)
     if statistics.task == "multilabel":
-        return RowMean(((predictions > 0.5) == statistics.rows.labels).mean(axis=1))
-    return explained(statistics.rows.labels, predictions)
+        return RowMean(((predictions > 0.5) == labels).mean(axis=1))
+    return explained(labels, predictions)
 
 
 def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Status:
@@ -62,14 +62,6 @@ def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Stat
         float((1 - missed / present).mean()),
         lambda: (missed / present**2 * squares - errors / present).mean(axis=1),
     )
-
-
-def rotated_rows(statistics: Statistics) -> Any:
-    """The centred rows in all live directions (M, R), for every scorer that reads them."""
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    spectrum, rows = statistics.spectrum, statistics.rows
-    return statistics.once("rotated", lambda: rotated(spectrum, rows.features, rows.numbers))
 
 
 def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sampled: bool) -> Any:
@@ -126,7 +118,7 @@ def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sample
 RIDGE_PROBE = Scorer(
     "ridge_probe",
     compute,
-    frozenset({"spectrum", "rows"}),
+    frozenset({Spectrum, Rows, PrincipalRows}),
     "leave-one-out accuracy (or R²) of ridge regression",
     True,
     tasks=ALL_TASKS,

@@ -2,14 +2,16 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from featalign.arrays import Task
 from featalign.records.score import ScoreResult, Status
-from featalign.statistics.gather import Need, Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.rows import Rows
+from featalign.statistics.statistic import Statistic
 
 NORMAL = (
     1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
@@ -54,17 +56,18 @@ class Scorer:
     """A named pure function of statistics.
 
     `compute` gives the number, a Status, or a ScoreResult where there is something to note; `needs`
-    names the statistics it reads beside the activity; `larger_is_better` is None where neither
-    direction is better as such. `invariances` (of "rotation", "scale", "shift", "duplication") are
-    properties that the tests check. `variant` marks another form of a scorer that is computed only
-    when asked for by name. A scorer whose cost grows faster than N names the `max_rows` it reads;
-    beyond them it gets a seeded sample, which the result's note says. `permuted` gives the values
-    for several orders of the labels where that costs less than computing each.
+    are the types of the statistics it reads beside the activity, and it can read no others;
+    `larger_is_better` is None where neither direction is better as such. `invariances` (of
+    "rotation", "scale", "shift", "duplication") are properties that the tests check. `variant`
+    marks another form of a scorer that is computed only when asked for by name. A scorer whose cost
+    grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which
+    the result's note says. `permuted` gives the values for several orders of the labels where that
+    costs less than computing each.
     """
 
     name: str
     compute: Callable[[Statistics], Any]
-    needs: frozenset[Need]
+    needs: frozenset[type[Statistic]]
     summary: str
     larger_is_better: bool | None
     tasks: tuple[Task, ...] = ("classification",)
@@ -100,10 +103,10 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
         return Answer(ScoreResult(math.nan, value))
     if not math.isfinite(float(value)):
         return Answer(ScoreResult(math.nan, Status.UNDEFINED))
-    sampled = statistics.rows is not None and statistics.rows.sampled and "rows" in scorer.needs
+    rows = statistics[Rows] if Rows in scorer.needs else None
     sample = (
-        f"on a seeded sample of {len(statistics.rows.labels)} rows"
-        if sampled and statistics.rows
+        f"on a seeded sample of {len(rows.labels)} rows"
+        if rows is not None and rows.sampled
         else ""
     )
     interval = found.interval if isinstance(found, ScoreResult) else None
@@ -114,10 +117,9 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
 
 
 def restricted(scorer: Scorer, statistics: Statistics) -> Statistics:
-    """The statistics with no more rows than the scorer reads."""
-    if scorer.max_rows is None or statistics.rows is None:
-        return statistics
-    return replace(statistics, rows=statistics.rows.at_most(scorer.max_rows, seed=statistics.seed))
+    """The statistics that the scorer reads, with no more rows than it reads."""
+    own = statistics.only(scorer.needs)
+    return own if scorer.max_rows is None else own.at_most(scorer.max_rows)
 
 
 def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:

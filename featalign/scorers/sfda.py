@@ -9,9 +9,14 @@ import numpy as np
 from featalign.records.score import Status
 from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.class_coordinates import ClassCoordinates, class_coordinates
-from featalign.statistics.gather import Statistics
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, blocks, class_sums, solve_positive
+from featalign.statistics.rows import Rows
 from featalign.statistics.scatter_sum import scatter_of
+from featalign.statistics.spectrum import Spectrum
 
 LANCZOS_STEPS = 60
 
@@ -35,8 +40,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
     logarithm of the paper, and so does this; it takes λ_max from six power steps, which here is
     converged (up to 1e-2 of the value). A variance that only rounding made is not inverted.
     """
-    assert statistics.spectrum is not None
-    if statistics.spectrum.is_constant:
+    if statistics[Spectrum].is_constant:
         return Status.CONSTANT
     return RowMean(np.asarray(_sfda(class_coordinates(statistics), statistics.num_features)))
 
@@ -127,7 +131,7 @@ def largest_eigenvalue(matrix: Any) -> Any:
 SFDA = Scorer(
     "sfda",
     compute,
-    frozenset({"moments", "label_moments", "spectrum", "rows"}),
+    frozenset({Moments, ClassMoments, Spectrum, Rows, PrincipalRows}),
     "posterior of a self-challenged Fisher discriminant",
     True,
     invariances=frozenset({"rotation", "shift", "duplication"}),

@@ -4,7 +4,7 @@ import numpy as np
 
 from featalign.records.score import Status
 from featalign.scorers.scorer import ALL_TASKS, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
 
 
 def active_fraction(statistics: Statistics) -> float | Status:

@@ -14,8 +14,10 @@ from featalign.errors import FeatalignError
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.label_overlap import can_share, label_shares
 from featalign.scorers.scorer import ALL_TASKS, Scorer, evaluate
-from featalign.statistics.gather import Statistics, gather
+from featalign.statistics.collected import Statistics
+from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.spectrum import Spectrum
 
 RELATIVE_RIDGES = tuple(float(10.0**power) for power in np.arange(-6, 4.25, 0.25))
 SMALLER_RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-7)  # for a note alone
@@ -93,12 +95,12 @@ def spectral_curve(
 
 
 def _unfit(statistics: Statistics) -> Status | None:
-    assert statistics.spectrum is not None
+    spectrum = statistics[Spectrum]
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
-    if statistics.spectrum.is_constant:
+    if spectrum.is_constant:
         return Status.CONSTANT
-    return None if can_share(statistics.spectrum, statistics.task) else Status.UNDEFINED
+    return None if can_share(spectrum, statistics.task) else Status.UNDEFINED
 
 
 def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -106,10 +108,10 @@ def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.n
 
     One of the rows goes into the mean.
     """
-    assert statistics.spectrum is not None
-    shares = label_shares(statistics.spectrum, statistics.task)
+    spectrum = statistics[Spectrum]
+    shares = label_shares(spectrum, statistics.task)
     degrees = statistics.num_rows - 1.0
-    errors = _curve(statistics.spectrum.eigenvalues, shares, degrees, sizes - 1.0)
+    errors = _curve(spectrum.eigenvalues, shares, degrees, sizes - 1.0)
     smaller, tried = np.split(np.asarray(errors), [len(SMALLER_RIDGES)])
     least = np.minimum(tried.min(axis=0), 1.0)
     return least, (smaller.min(axis=0) < (1 - FALLS) * least) & (least > NOTHING)
@@ -156,7 +158,7 @@ def _curve(
 SPECTRAL_ALIGNMENT = Scorer(
     "spectral_alignment",
     compute,
-    frozenset({"spectrum"}),
+    frozenset({Spectrum}),
     "predicted error of ridge regression (1: the mean does as well)",
     False,
     ALL_TASKS,

@@ -6,7 +6,9 @@ import numpy as np
 from scipy.linalg import eigvalsh, svd
 
 from featalign.scorers.scorer import Influenced, Scorer
-from featalign.statistics.gather import Statistics
+from featalign.statistics.collected import Statistics
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 DISTORTION = 1e-4
 SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to about 1e-8
@@ -24,9 +26,7 @@ def compute(statistics: Statistics) -> Influenced:
     al., "Frustratingly Easy Transferability Estimation", ICML 2022. Classes count alike, as in the
     authors' code; some ports weight them by n_c / N.
     """
-    assert statistics.spectrum is not None
-    assert statistics.rows is not None
-    rows, spectrum = statistics.rows, statistics.spectrum
+    rows, spectrum = statistics[Rows], statistics[Spectrum]
     mean = (
         rows.features.mean(axis=0, dtype=np.float64) if rows.sampled else np.asarray(spectrum.mean)
     )
@@ -46,8 +46,7 @@ def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
     An influence is half the ridge leverage in all rows, less that in the own class, less what their
     number takes.
     """
-    assert statistics.rows is not None
-    rows = statistics.rows
+    rows = statistics[Rows]
     centred, count = rows.features.astype(np.float64) - mean, len(rows.labels)
     influences = _leverage(centred)
     classes = np.unique(rows.labels)
@@ -89,7 +88,7 @@ def _rate(rows: np.ndarray) -> float:
 TRANSRATE = Scorer(
     "transrate",
     compute,
-    frozenset({"spectrum", "rows"}),
+    frozenset({Spectrum, Rows}),
     "coding rate of all rows less that of the classes",
     True,
     invariances=frozenset({"rotation", "shift", "duplication"}),

@@ -4,15 +4,26 @@ This counts zeros, dead columns, and the sparsity of rows and columns, and says 
 are finite.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
 
+from featalign.statistics.statistic import Batch, Change, Group, Shape, Summed
+
+WEIGHTED = (
+    "active",
+    "live_rows",
+    "row_sparsity",
+    "column_active",
+    "column_sums",
+    "column_squares",
+)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Activity:
+class Activity(Summed):
     """Counts and sums of |x| over rows and columns.
 
     `row_sparsity` sums Hoyer's measure (√D - l1/l2) / (√D - 1) over the rows that are not all zero.
@@ -30,44 +41,58 @@ class Activity:
     column_sums: jax.Array  # (D,) of |x|
     column_squares: jax.Array  # (D,)
 
-    @staticmethod
-    def empty(num_features: int) -> "Activity":
-        """The neutral element of `merge`."""
-        zero, vector = jnp.zeros(()), jnp.zeros(num_features)
+    @classmethod
+    def empty(cls, shape: Shape) -> "Activity":
+        """That of no rows."""
+        zero, vector = jnp.zeros(()), jnp.zeros(shape.num_features)
         return Activity(zero, zero, zero, zero, zero, zero, vector, vector, vector)
 
-    @staticmethod
-    def from_batch(features: jax.Array, valid: jax.Array) -> "Activity":
-        """Activity of the valid rows of a batch (B, D)."""
-        present = valid[:, None]
-        finite = jnp.isfinite(features)
-        sizes = jnp.where(finite & present, jnp.abs(features), 0.0)
-        peaks = sizes.max(axis=1)
-        scaled = (
-            sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]
-        )  # keeps squares of tiny and huge values in range
-        width = features.shape[1]
-        root = width**0.5
-        ratios = scaled.sum(axis=1) / jnp.sqrt(jnp.maximum((scaled * scaled).sum(axis=1), 1.0))
-        sparsity = (
-            jnp.where(peaks > 0, (root - ratios) / (root - 1), 0.0)
-            if width > 1
-            else jnp.zeros(len(features))
-        )
-        active = sizes > 0
-        return Activity(
-            count=valid.sum().astype(features.dtype),
-            not_finite=(present & ~finite).sum().astype(features.dtype),
-            largest=sizes.max(),
-            active=active.sum().astype(features.dtype),
-            live_rows=(peaks > 0).sum().astype(features.dtype),
-            row_sparsity=sparsity.sum(),
-            column_active=active.sum(axis=0).astype(features.dtype),
-            column_sums=sizes.sum(axis=0),
-            column_squares=(sizes * sizes).sum(axis=0),
-        )
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "Activity":
+        """Activity of the valid rows of a batch."""
+        return _activity(batch.features, batch.valid)
 
     def merge(self, other: "Activity") -> "Activity":
         """Activity of the rows of both."""
         merged = jax.tree.map(jnp.add, self, other)
-        return Activity(**(vars(merged) | {"largest": jnp.maximum(self.largest, other.largest)}))
+        return replace(merged, largest=jnp.maximum(self.largest, other.largest))
+
+    def derivative(self, group: Group) -> Change:
+        """Of what are sums over rows."""
+        return _derivative(group.features)
+
+
+def _activity(features: jax.Array, valid: jax.Array) -> Activity:
+    present = valid[:, None]
+    finite = jnp.isfinite(features)
+    sizes = jnp.where(finite & present, jnp.abs(features), 0.0)
+    peaks = sizes.max(axis=1)
+    scaled = (
+        sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]
+    )  # keeps squares of tiny and huge values in range
+    width = features.shape[1]
+    root = width**0.5
+    ratios = scaled.sum(axis=1) / jnp.sqrt(jnp.maximum((scaled * scaled).sum(axis=1), 1.0))
+    sparsity = (
+        jnp.where(peaks > 0, (root - ratios) / (root - 1), 0.0)
+        if width > 1
+        else jnp.zeros(len(features))
+    )
+    active = sizes > 0
+    return Activity(
+        count=valid.sum().astype(features.dtype),
+        not_finite=(present & ~finite).sum().astype(features.dtype),
+        largest=sizes.max(),
+        active=active.sum().astype(features.dtype),
+        live_rows=(peaks > 0).sum().astype(features.dtype),
+        row_sparsity=sparsity.sum(),
+        column_active=active.sum(axis=0).astype(features.dtype),
+        column_sums=sizes.sum(axis=0),
+        column_squares=(sizes * sizes).sum(axis=0),
+    )
+
+
+@jax.jit
+def _derivative(features: jax.Array) -> Change:
+    sums = _activity(features, jnp.ones(len(features), bool))
+    return {name: getattr(sums, name) for name in WEIGHTED}

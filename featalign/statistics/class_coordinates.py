@@ -9,9 +9,13 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from featalign.statistics.gather import Statistics
-from featalign.statistics.products import arrays, centred, held
-from featalign.statistics.spectrum import Spectrum, rotated
+from featalign.statistics.class_moments import ClassMoments
+from featalign.statistics.collected import Statistics
+from featalign.statistics.moments import Moments
+from featalign.statistics.principal_rows import PrincipalRows, rotated
+from featalign.statistics.products import arrays, held
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 
 
 @jax.tree_util.register_dataclass
@@ -37,15 +41,9 @@ class ClassCoordinates:
 
 
 def class_coordinates(statistics: Statistics) -> ClassCoordinates:
-    """The coordinates.
-
-    Needs moments, label moments, spectrum and rows of a classification target.
-    """
-    assert statistics.spectrum is not None
-    assert statistics.moments is not None
-    assert statistics.rows is not None
-    xp, spectrum, held_rows = arrays(), statistics.spectrum, statistics.rows
-    classes, labels = held(statistics.class_moments), xp.asarray(held_rows.labels)
+    """The coordinates, of a classification target."""
+    xp, spectrum, held_rows = arrays(), statistics[Spectrum], statistics[Rows]
+    classes, labels = held(statistics[ClassMoments]), xp.asarray(held_rows.labels)
     size = held(rounding(spectrum))
     if spectrum.basis_is_left:
         values = held(spectrum.eigenvalues)
@@ -53,8 +51,8 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
         sums = xp.sqrt(values)[:, None] * held(spectrum.label_projections)
         offsets = (sums / xp.maximum(classes.counts, 1)).T
         return ClassCoordinates(rows, labels, xp.diag(values), offsets, classes.counts, size)
-    mean, scatter = held((spectrum.mean, statistics.moments.scatter))
-    rows = statistics.once("centred", lambda: centred(held_rows.features, mean))
+    mean, scatter = held((spectrum.mean, statistics[Moments].scatter))
+    rows = statistics[PrincipalRows].centred()
     return ClassCoordinates(rows, labels, scatter, classes.means - mean, classes.counts, size)
 
 

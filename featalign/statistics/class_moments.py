@@ -1,32 +1,47 @@
 """Moments of the features against the labels: per class, or against float targets."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import jax
 import jax.numpy as jnp
 
+from featalign.statistics.statistic import Batch, Change, Group, Shape, Summed
+
+if TYPE_CHECKING:
+    from featalign.statistics.label_orders import LabelOrders
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class ClassMoments:
+class ClassMoments(Summed):
     """Counts n_c, means μ_c and spreads Σ |x - μ_c|² of each class."""
 
     counts: jax.Array  # (C,)
     means: jax.Array  # (C, D)
     spreads: jax.Array  # (C,)
 
-    @staticmethod
-    def empty(num_classes: int, num_features: int) -> "ClassMoments":
-        """The neutral element of `merge`."""
+    reads_order_sums: ClassVar[bool] = True
+
+    @classmethod
+    def suits(cls, shape: Shape) -> bool:
+        """Whether there are classes."""
+        return shape.num_classes > 0
+
+    @classmethod
+    def empty(cls, shape: Shape) -> "ClassMoments":
+        """That of no rows."""
+        counts = jnp.zeros(shape.num_classes)
         return ClassMoments(
-            jnp.zeros(num_classes), jnp.zeros((num_classes, num_features)), jnp.zeros(num_classes)
+            counts, jnp.zeros((shape.num_classes, shape.num_features)), jnp.zeros_like(counts)
         )
 
-    @staticmethod
-    def from_batch(
-        features: jax.Array, labels: jax.Array, valid: jax.Array, *, num_classes: int
-    ) -> "ClassMoments":
-        """Moments of the valid rows of a batch (B, D) with labels (B,)."""
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "ClassMoments":
+        """Moments of the valid rows of a batch with labels (B,)."""
+        features, labels, valid = batch.rows, batch.labels, batch.valid
+        num_classes = batch.num_classes
         weights = valid.astype(features.dtype)
         counts = jax.ops.segment_sum(weights, labels, num_classes)
         centre = (weights @ features) / jnp.maximum(weights.sum(), 1)
@@ -47,10 +62,23 @@ class ClassMoments:
         between = (difference * difference).sum(axis=1) * (self.counts * other.counts / safe)
         return ClassMoments(counts, means, self.spreads + other.spreads + between)
 
+    def from_zero(self, centre: jax.Array) -> "ClassMoments":
+        """The same of rows that are no longer about `centre` (D,)."""
+        return replace(self, means=self.means + centre)
+
+    def under(self, orders: "LabelOrders") -> Iterator["ClassMoments"]:
+        """From the sums of the rows, and of |z|², in each order."""
+        for sums, norms in zip(orders.sums, orders.norms, strict=True):
+            yield _relabelled(self.counts, sums, norms, orders.centre)
+
+    def derivative(self, group: Group) -> Change:
+        """Of all fields."""
+        return _class_derivative(self, group.features, group.columns)
+
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class TargetMoments:
+class TargetMoments(Summed):
     """Moments of float targets y (N, K) and their cross moments with the features.
 
     They are Σ (y - ȳ)(y - ȳ)ᵀ and Σ (y - ȳ) zᵀ.
@@ -62,20 +90,29 @@ class TargetMoments:
     scatter: jax.Array  # (K, K)
     cross: jax.Array  # (K, D)
 
-    @staticmethod
-    def empty(num_targets: int, num_features: int) -> "TargetMoments":
-        """The neutral element of `merge`."""
+    reads_order_sums: ClassVar[bool] = True
+
+    @classmethod
+    def suits(cls, shape: Shape) -> bool:
+        """Whether there are label columns."""
+        return shape.num_classes == 0
+
+    @classmethod
+    def empty(cls, shape: Shape) -> "TargetMoments":
+        """That of no rows."""
+        number, width = shape.num_targets, shape.num_features
         return TargetMoments(
             jnp.zeros(()),
-            jnp.zeros(num_features),
-            jnp.zeros(num_targets),
-            jnp.zeros((num_targets, num_targets)),
-            jnp.zeros((num_targets, num_features)),
+            jnp.zeros(width),
+            jnp.zeros(number),
+            jnp.zeros((number, number)),
+            jnp.zeros((number, width)),
         )
 
-    @staticmethod
-    def from_batch(features: jax.Array, targets: jax.Array, valid: jax.Array) -> "TargetMoments":
-        """Moments of the valid rows of a batch (B, D) with targets (B, K)."""
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "TargetMoments":
+        """Moments of the valid rows of a batch with targets (B, K)."""
+        features, targets, valid = batch.rows, batch.labels, batch.valid
         weights = valid.astype(features.dtype)
         count = jnp.maximum(weights.sum(), 1)
         feature_mean, mean = (weights @ features) / count, (weights @ targets) / count
@@ -104,3 +141,48 @@ class TargetMoments:
             self.scatter + other.scatter + weight * jnp.outer(difference, difference),
             self.cross + other.cross + weight * jnp.outer(difference, feature_difference),
         )
+
+    def from_zero(self, centre: jax.Array) -> "TargetMoments":
+        """The same of rows that are no longer about `centre` (D,)."""
+        return replace(self, feature_mean=self.feature_mean + centre)
+
+    def under(self, orders: "LabelOrders") -> Iterator["TargetMoments"]:
+        """With the cross moments of each order."""
+        for cross in orders.sums:
+            yield replace(self, cross=jnp.asarray(cross))
+
+    def derivative(self, group: Group) -> Change:
+        """Of all fields but the count."""
+        return _target_derivative(self, group.features, group.columns)
+
+
+@jax.jit
+def _relabelled(
+    counts: jax.Array, sums: jax.Array, norms: jax.Array, centre: jax.Array
+) -> ClassMoments:
+    means = sums / jnp.maximum(counts, 1)[:, None]
+    return ClassMoments(
+        counts, centre + means, jnp.maximum(norms - counts * (means * means).sum(axis=1), 0.0)
+    )
+
+
+@jax.jit
+def _class_derivative(moments: ClassMoments, features: jax.Array, members: jax.Array) -> Change:
+    counts, residuals = members.sum(axis=0), features - members @ moments.means
+    means = members.T @ residuals / moments.counts[:, None]
+    return {
+        "counts": counts,
+        "means": means,
+        "spreads": members.T @ (residuals * residuals).sum(axis=1),
+    }
+
+
+@jax.jit
+def _target_derivative(moments: TargetMoments, features: jax.Array, targets: jax.Array) -> Change:
+    centred, residuals = features - moments.feature_mean, targets - moments.mean
+    return {
+        "feature_mean": centred.sum(axis=0) / moments.count,
+        "mean": residuals.sum(axis=0) / moments.count,
+        "scatter": residuals.T @ residuals,
+        "cross": residuals.T @ centred,
+    }

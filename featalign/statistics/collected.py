@@ -1,117 +1,85 @@
 """What one pass over the features collects, and what the scorers read."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Literal, TypeVar
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
 
 import numpy as np
 
 from featalign.arrays import Labels, Task
 from featalign.statistics.activity import Activity
-from featalign.statistics.class_moments import ClassMoments, TargetMoments
-from featalign.statistics.class_scatter import ClassScatter
-from featalign.statistics.label_table import LabelTable
-from featalign.statistics.moments import Moments
-from featalign.statistics.rows import Rows
-from featalign.statistics.source_outputs import SourceOutputs
-from featalign.statistics.spectrum import Spectrum
-from featalign.statistics.tangent import Tangent
+from featalign.statistics.statistic import Statistic
 
-Need = Literal[
-    "moments",
-    "label_moments",
-    "class_scatter",
-    "spectrum",
-    "rows",
-    "source_probabilities",
-    "source_logits",
-    "tangent",
-]
-Value = TypeVar("Value")
-
-
-@dataclass(frozen=True)
-class AgainstSource:
-    """The source's outputs beside all labels (N,).
-
-    It also holds their joint table where a scorer asked for it.
-    """
-
-    outputs: SourceOutputs
-    labels: np.ndarray
-    table: LabelTable | None
-
-
-@dataclass(frozen=True)
-class LabelOrders:
-    """The labels in P random orders, and their sums in each.
-
-    `relabelled` makes the statistics from them.
-
-    For classes: Σ z (P, C, D), Σ |z|² (P, C), Σ z² (P, C, D) of rows z about `centre`. For label
-    columns: Σ (y - ȳ) zᵀ (P, K, D) in `sums`. None where no scorer asked for what follows from
-    them.
-    """
-
-    labels: Labels
-    orders: np.ndarray  # (P, N): labels[orders[p]] are the labels in order p
-    centre: np.ndarray  # (D,)
-    sums: np.ndarray | None = None
-    norms: np.ndarray | None = None
-    squares: np.ndarray | None = None
-    tables: tuple[LabelTable, ...] = ()
-
-
-class _Once:
-    """A value that is made by the first who asks; others wait for it."""
-
-    def __init__(self) -> None:
-        self.lock, self.is_made, self.value = Lock(), False, None
-
-    def get(self, make: Callable[[], Any]) -> Any:
-        with self.lock:
-            if not self.is_made:
-                self.value, self.is_made = make(), True
-            return self.value
+Kind = TypeVar("Kind", bound=Statistic)
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What the scorers read.
+    """What the scorers read: a statistic of each type that they asked for.
 
-    `activity` is always there; the others when a scorer asked for them and the values are finite.
+    `statistics[Moments]` are the moments. The activity is always there; others where they were
+    asked for and the values are finite.
     """
 
-    num_rows: int
+    labels: Labels
     num_features: int
-    num_classes: int  # 0 unless the task is classification
-    task: Task
     seed: int
-    activity: Activity
-    moments: Moments | None = None
-    label_moments: ClassMoments | TargetMoments | None = None
-    class_scatter: ClassScatter | None = None
-    spectrum: Spectrum | None = None
-    rows: Rows | None = None
-    source: AgainstSource | None = None
-    tangent: Tangent | None = None  # of differentiable sources
-    orders: LabelOrders | None = None  # this and `sample` where zeros and intervals are wanted
-    sample: Rows | None = None
-    known: dict[str, _Once] = field(default_factory=dict, compare=False, repr=False)  # see `once`
+    found: Mapping[type[Statistic], Any]  # by type; None for what could be given and was not
 
-    def once(self, name: str, make: Callable[[], Value]) -> Value:
-        """What `make` gives, made once for all scorers and all orders of the labels.
+    def __getitem__(self, kind: type[Kind]) -> Kind:
+        """The statistic of this type.
 
-        It may depend on features and seed; what depends on labels has them in its name.
+        Raises LookupError where it was not asked for: a mistake in the `needs` of a scorer.
         """
-        return self.known.setdefault(name, _Once()).get(make)
+        found = self.given(kind)
+        if found is None:
+            raise LookupError(f"{kind.__name__} is asked for, but there is none of this target")
+        return found
+
+    def given(self, kind: type[Kind]) -> Kind | None:
+        """The same, or None of what only some callers can give and this one did not."""
+        if kind not in self.found:
+            raise LookupError(
+                f"{kind.__name__} is read, but not asked for; add it to the needs of the scorer"
+            )
+        return self.found[kind]
 
     @property
-    def class_moments(self) -> ClassMoments:
-        """The label moments of a classification target."""
-        assert isinstance(self.label_moments, ClassMoments)
-        return self.label_moments
+    def activity(self) -> Activity:
+        """How active the features are."""
+        return self[Activity]
+
+    @property
+    def num_rows(self) -> int:
+        """The number of all rows."""
+        return len(self.labels.values)
+
+    @property
+    def num_classes(self) -> int:
+        """The number of classes, 0 unless the task is classification."""
+        return self.labels.num_classes
+
+    @property
+    def task(self) -> Task:
+        """What there is to predict."""
+        return self.labels.task
+
+    def only(self, kinds: Collection[type[Statistic]]) -> "Statistics":
+        """The statistics of these types alone, and the activity."""
+        found = {kind: each for kind, each in self.found.items() if kind in kinds}
+        return replace(self, found=found | {Activity: self.activity})
+
+    def at_most(self, max_rows: int) -> "Statistics":
+        """The statistics with no more than these rows held, a seeded sample of them."""
+        return self._of_each(lambda each: each.at_most(max_rows))
+
+    def take(self, places: np.ndarray) -> "Statistics":
+        """The statistics with the rows at these places alone, of those that are held."""
+        return self._of_each(lambda each: each.take(places))
+
+    def _of_each(self, change: Callable[[Statistic], Statistic]) -> "Statistics":
+        found = {kind: None if each is None else change(each) for kind, each in self.found.items()}
+        return replace(self, found=found)
 
 
 def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:

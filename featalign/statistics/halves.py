@@ -8,15 +8,17 @@ from collections.abc import Iterator
 import numpy as np
 
 from featalign.arrays import Labels
-from featalign.statistics.collected import Need, Statistics
+from featalign.statistics.collected import Statistics
 from featalign.statistics.gather import gather
+from featalign.statistics.label_orders import ForIntervals
+from featalign.statistics.statistic import Statistic
 
 NUM_PAIRS = 5
 MOST_SHARED = 0.1
 
 
 def halves(
-    statistics: Statistics, needs: frozenset[Need]
+    statistics: Statistics, needs: frozenset[type[Statistic]]
 ) -> Iterator[tuple[Statistics, Statistics]]:
     """Pairs of statistics of halves that share few rows or none.
 
@@ -28,8 +30,7 @@ def halves(
     because the features fit every row. There are no pairs where more than a tenth of the rows would
     be shared.
     """
-    sample = statistics.sample
-    assert sample is not None
+    sample = statistics[ForIntervals].sample
     if statistics.num_classes and (np.bincount(sample.labels) == 1).sum() > MOST_SHARED * len(
         sample.labels
     ):
@@ -43,9 +44,7 @@ def halves(
         )
         pair = (sample.take(places) for places in (first, second))
         one, two = (
-            gather(
-                rows.features, Labels(rows.labels, classes), needs - {"rows"}, seed=statistics.seed
-            )
+            gather(rows.features, Labels(rows.labels, classes), needs, seed=statistics.seed)
             for rows in pair
         )
         yield one, two

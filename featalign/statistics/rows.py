@@ -1,30 +1,99 @@
 """Rows held in memory, for what no moments suffice for."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
+import jax
+import jax.numpy as jnp
 import numpy as np
+
+from featalign.statistics.nearest import nearest
+from featalign.statistics.once import once
+from featalign.statistics.statistic import Statistic
+
+if TYPE_CHECKING:
+    from featalign.statistics.label_orders import LabelOrders
+
+SHARED = 5  # as many neighbours are looked up at least, so that all forms share one search
 
 
 @dataclass(frozen=True)
-class Rows:
-    """Features and labels held row by row; `sampled` when they are a seeded sample of all rows."""
+class Sample:
+    """Features held row by row; `sampled` when they are a seeded sample of all rows."""
 
     features: np.ndarray  # (M, D)
-    labels: np.ndarray  # (M,) or (M, K)
     numbers: np.ndarray  # (M,) which rows of all these are
     sampled: bool
+    seed: int
 
-    def at_most(self, max_rows: int, *, seed: int) -> "Rows":
+    def take(self, places: np.ndarray) -> "Sample":
+        """The rows at these places alone."""
+        return replace(self, features=self.features[places], numbers=self.numbers[places])
+
+    @once
+    def places(self, count: int) -> np.ndarray:
+        """The places, in their order, of a seeded sample of so many of the rows."""
+        random = np.random.default_rng(self.seed)
+        return np.sort(random.choice(len(self.numbers), count, replace=False))
+
+    @once
+    def at_most(self, max_rows: int) -> "Sample":
+        """These rows, or a seeded sample of them."""
+        if len(self.numbers) <= max_rows:
+            return self
+        return replace(self.take(self.places(max_rows)), sampled=True)
+
+    def neighbours(self, count: int) -> np.ndarray:
+        """The `count` nearest other rows of each row (M, count), nearest first."""
+        return self._nearest(max(count, min(SHARED, len(self.numbers) - 1)))[:, :count]
+
+    @once
+    def _nearest(self, count: int) -> np.ndarray:
+        return nearest(self.features, count)
+
+    @once
+    def standardised(self, *, double: bool) -> jax.Array:
+        """The standardised features (M, min(M, D)) in their principal directions."""
+        return _standardised(self.features, double=double)
+
+
+@dataclass(frozen=True)
+class Rows(Statistic):
+    """Rows with their labels (M,) or (M, K)."""
+
+    held: Sample
+    labels: np.ndarray
+
+    @property
+    def features(self) -> np.ndarray:
+        """The features (M, D)."""
+        return self.held.features
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """Which rows of all these are (M,)."""
+        return self.held.numbers
+
+    @property
+    def sampled(self) -> bool:
+        """Whether they are a seeded sample of all rows."""
+        return self.held.sampled
+
+    def under(self, orders: "LabelOrders") -> Iterator["Rows"]:
+        """The same rows, with the labels of each order."""
+        for order in orders.orders:
+            yield replace(self, labels=orders.labels.values[order[self.numbers]])
+
+    def at_most(self, max_rows: int) -> "Rows":
         """These rows, or a seeded sample of them in their order."""
         if len(self.labels) <= max_rows:
             return self
-        return self.take(
-            np.sort(np.random.default_rng(seed).choice(len(self.labels), max_rows, replace=False))
-        )
+        return Rows(self.held.at_most(max_rows), self.labels[self.held.places(max_rows)])
 
-    def take(self, kept: np.ndarray) -> "Rows":
+    def take(self, places: np.ndarray) -> "Rows":
         """The rows at these places alone."""
-        return Rows(self.features[kept], self.labels[kept], self.numbers[kept], True)
+        return Rows(self.held.take(places), self.labels[places])
 
 
 class HeldRows:
@@ -34,7 +103,7 @@ class HeldRows:
     """
 
     def __init__(self, num_rows: int, max_rows: int, seed: int):
-        self.sampled = num_rows > max_rows
+        self.sampled, self.seed = num_rows > max_rows, seed
         self.wanted = (
             np.sort(np.random.default_rng(seed).choice(num_rows, max_rows, replace=False))
             if self.sampled
@@ -52,4 +121,44 @@ class HeldRows:
         features = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
         if features.dtype.name in ("float16", "bfloat16"):
             features = features.astype(np.float32)
-        return Rows(features, labels[self.wanted], self.wanted, self.sampled)
+        return Rows(Sample(features, self.wanted, self.sampled, self.seed), labels[self.wanted])
+
+
+def _standardised(features: np.ndarray, *, double: bool) -> jax.Array:
+    """The standardised features (N, min(N, D)) in another basis.
+
+    The basis is the orthonormal one of their principal directions.
+    """
+    dtype = np.float64 if double else np.float32
+    if features.shape[0] < features.shape[1]:
+        rotated = _rotated_rows(jnp.asarray(features))
+    else:
+        columns = np.asarray(_in_units(jnp.asarray(features)), dtype)
+        with jax.enable_x64(double):
+            rotated = _rotated_columns(jnp.asarray(columns))
+    with jax.enable_x64(double):
+        return jnp.asarray(np.asarray(rotated, dtype))
+
+
+@jax.jit
+def _in_units(features: jax.Array) -> jax.Array:
+    """Each column with mean 0 and deviation 1; constant columns become 0."""
+    features = features.astype(jnp.float64)
+    centred = features - features.mean(axis=0)
+    deviation = jnp.sqrt((centred**2).mean(axis=0))
+    constant = deviation <= 1e-12 * jnp.abs(features).max(axis=0)
+    return jnp.where(constant, 0.0, centred / jnp.where(constant, 1.0, deviation))
+
+
+@jax.jit
+def _rotated_rows(features: jax.Array) -> jax.Array:
+    """The standardised features (N, D) in the basis of their rows, (N, N)."""
+    standardised = _in_units(features)
+    values, vectors = jnp.linalg.eigh(standardised @ standardised.T, symmetrize_input=False)
+    return vectors * jnp.sqrt(jnp.maximum(values, 0.0))
+
+
+@jax.jit
+def _rotated_columns(standardised: jax.Array) -> jax.Array:
+    """Any orthonormal basis serves, and nearly the principal one serves as well."""
+    return standardised @ jnp.linalg.eigh(standardised.T @ standardised, symmetrize_input=False)[1]

@@ -11,6 +11,7 @@ from scipy.linalg import get_blas_funcs
 
 from featalign.statistics.moments import Moments
 from featalign.statistics.products import held, on_host
+from featalign.statistics.statistic import Batch, Shape, Summed
 
 dsymv, dsyr, dsyrk = get_blas_funcs(("symv", "syr", "syrk"), dtype=np.float64)
 BUFFER_VALUES = 2**22
@@ -18,7 +19,7 @@ BUFFER_VALUES = 2**22
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class CentreSums:
+class CentreSums(Summed):
     """Σ z, Σ |z|² z and Σ |z|⁴ of rows z about a fixed centre."""
 
     count: jax.Array  # ()
@@ -26,19 +27,19 @@ class CentreSums:
     cubic: jax.Array  # (D,)
     quartic: jax.Array  # ()
 
-    @staticmethod
-    def empty(num_features: int) -> "CentreSums":
-        """The neutral element of `merge`."""
-        return CentreSums(
-            jnp.zeros(()), jnp.zeros(num_features), jnp.zeros(num_features), jnp.zeros(())
-        )
+    @classmethod
+    def empty(cls, shape: Shape) -> "CentreSums":
+        """That of no rows."""
+        zero, vector = jnp.zeros(()), jnp.zeros(shape.num_features)
+        return CentreSums(zero, vector, vector, zero)
 
-    @staticmethod
-    def from_batch(rows: jax.Array, valid: jax.Array) -> "CentreSums":
-        """Sums of a batch (B, D) whose rows that are not valid are zero."""
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "CentreSums":
+        """Sums of a batch."""
+        rows = batch.rows
         squares = (rows * rows).sum(axis=1)
         return CentreSums(
-            valid.sum().astype(rows.dtype),
+            batch.valid.sum().astype(rows.dtype),
             jnp.ones(len(rows)) @ rows,
             squares @ rows,
             squares @ squares,

@@ -8,12 +8,13 @@ from scipy.special import log_softmax
 
 from featalign.arrays import check_features
 from featalign.errors import FeatalignError
+from featalign.statistics.statistic import Statistic
 
 BLOCK_ROWS = 4096
 
 
 @dataclass(frozen=True)
-class SourceOutputs:
+class SourceOutputs(Statistic):
     """The source's logits or probabilities (N, Z) in blocks of rows, in the order of the features.
 
     `blocks()` starts anew at each call.

@@ -1,18 +1,25 @@
-"""The one eigendecomposition of an embedding, shared by all spectral scorers."""
+"""The spectrum of an embedding, which all spectral scorers share, and how it changes."""
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from featalign.statistics.products import arrays, blocks, held, on_host, symmetric_eigen
+from featalign.statistics.products import group_sums
+from featalign.statistics.statistic import Change, Group, Statistic
+
+if TYPE_CHECKING:
+    from featalign.statistics.label_orders import LabelOrders
+
+CLOSE = 1e-3  # turns by more are no small change
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
-class Spectrum:
+class Spectrum(Statistic):
     """The centred features Z = U √Λ Vᵀ (N, D), and what else is in that basis.
 
     That is what the labels Y (N, K) and the mean μ are there.
@@ -42,170 +49,147 @@ class Spectrum:
         """Whether all rows are alike; not for use within a compiled function."""
         return not np.asarray(self.eigenvalues)[0] > 0
 
+    def under(self, orders: "LabelOrders") -> Iterator["Spectrum"]:
+        """With the projections of the labels in each order."""
+        for projections in _label_projections(self, orders):
+            yield replace(self, label_projections=projections)
 
-def rotated(
-    spectrum: Spectrum,
-    features: np.ndarray,
-    numbers: np.ndarray,
-    count: int | None = None,
-) -> Any:
-    """Centred rows of the features in the first `count` directions (M, count): U √Λ.
+    def derivative(self, group: Group) -> Change:
+        """Of the scatter, the cross moments and the means, in the directions of the spectrum."""
+        if self.basis_is_left:
+            coordinates = self.basis[group.numbers] * jnp.sqrt(self.eigenvalues)
+        else:
+            coordinates = (group.features - self.mean) @ self.basis
+        return _derivative(self, group.features, coordinates, group.columns)
 
-    By default all that are live. `numbers` (M,) say which rows of all these are.
-    """
-    xp = arrays()
-    values, basis, mean = held((spectrum.eigenvalues, spectrum.basis, spectrum.mean))
-    count = int((values > 0).sum()) if count is None else count
-    basis = basis[:, :count]
+    def moved(self, change: Change) -> "Spectrum":
+        """That of the changed scatter, by the derivative of the eigendecomposition.
+
+        It serves in place of another one. Directions whose eigenvalues lie as close as the change
+        is large are decomposed anew among themselves.
+        """
+        return _turned(*_grouped(self, change))
+
+
+def _label_projections(spectrum: Spectrum, orders: "LabelOrders") -> jax.Array:
+    """Uᵀ Y (P, R, K) in each order."""
+    labels = orders.labels
     if spectrum.basis_is_left:
-        return basis[numbers] * xp.sqrt(values[:count])
-    if not on_host():
-        return (jnp.asarray(features).astype(mean.dtype) - mean) @ basis
-    rows = np.empty((len(features), count))
-    for part in blocks(*features.shape):
-        np.matmul(features[part].astype(np.float64) - mean, basis, out=rows[part])
-    return rows
+        basis = np.asarray(spectrum.basis)
+        if labels.num_classes:
+            sums = group_sums(basis, labels.values[orders.orders], labels.num_classes)
+        else:
+            sums = np.einsum(
+                "pnk,nr->pkr",
+                labels.values[orders.orders] - labels.values.mean(axis=0),
+                basis,
+                optimize=True,
+            )
+        # the vectors of live directions are orthogonal to that of ones, so the means need no
+        # subtraction
+        live = spectrum.eigenvalues > 0
+        return jnp.asarray(sums).transpose(0, 2, 1) * live[:, None]
+    if labels.num_classes:
+        counts = jnp.asarray(np.bincount(labels.values, minlength=labels.num_classes))
+        cross = jnp.asarray(orders.sums) - counts[:, None] * (spectrum.mean - orders.centre)
+    else:
+        cross = jnp.asarray(orders.sums)
+    return _projected(cross, spectrum.basis, spectrum.eigenvalues)
 
 
-def principal_components(
-    spectrum: Spectrum,
-    features: np.ndarray,
-    numbers: np.ndarray,
-    count: int,
-) -> np.ndarray:
-    """`rotated` (M, count), each column turned so that its third moment is not negative.
+@jax.jit
+def _projected(cross: jax.Array, basis: jax.Array, eigenvalues: jax.Array) -> jax.Array:
+    live = eigenvalues > 0
+    scale = jnp.where(live, 1 / jnp.sqrt(jnp.where(live, eigenvalues, 1.0)), 0.0)
+    return jnp.einsum("pkd,dr->prk", cross, basis) * scale[:, None]
 
-    Decompositions leave the sign of a direction open; this choice does not depend on the order of
-    the rows or on a rotation of the features.
+
+@jax.jit
+def _derivative(
+    spectrum: Spectrum, features: jax.Array, coordinates: jax.Array, columns: jax.Array
+) -> Change:
+    residuals = columns - spectrum.label_means
+    return {
+        "scatter": coordinates.T @ coordinates,  # (R, R), in the directions of the spectrum
+        "cross": coordinates.T @ residuals,
+        "label_means": residuals.sum(axis=0) / spectrum.count,
+        "label_squares": (residuals * residuals).sum(axis=0),
+        "mean": (features - spectrum.mean).sum(axis=0) / spectrum.count,
+        "mean_projections": coordinates.sum(axis=0) / spectrum.count,
+    }
+
+
+def _grouped(spectrum: Spectrum, change: Change) -> tuple[Spectrum, Change]:
+    """The same in directions that the change turns little.
+
+    Those of close eigenvalues are first turned to where it takes them. Where eigenvalues are equal,
+    as those of whitened features, any basis is as good as another, and none has a derivative.
     """
-    components = np.asarray(rotated(spectrum, features, numbers, count))
-    largest = np.maximum(np.abs(components).max(axis=0), np.finfo(np.float64).tiny)
-    scaled = components / largest
-    return components * np.where((scaled**3).sum(axis=0) < 0, -1.0, 1.0)
-
-
-def _cutoff(eigenvalues: Any, size: Any) -> Any:
-    xp = arrays()
-    return xp.maximum(eigenvalues[0], 0) * size * np.finfo(np.float64).eps
-
-
-def _descending(matrix: Any, size: Any) -> tuple[Any, Any, Any, Any]:
-    """Eigenvalues and vectors of a symmetric matrix, which are live, and the roots of those."""
-    xp = arrays()
-    ascending, vectors = symmetric_eigen(matrix)
-    eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
-    live = eigenvalues > _cutoff(eigenvalues, size)
-    roots = xp.sqrt(xp.where(live, eigenvalues, 1.0))
-    return xp.where(live, eigenvalues, 0.0), vectors, live, roots
-
-
-@np.errstate(all="ignore")  # what is out of range gets a status
-def spectrum_from_scatter(
-    count: Any,
-    mean: Any,
-    scatter: Any,
-    cross: Any,
-    label_means: Any,
-    label_squares: Any,
-) -> Spectrum:
-    """The spectrum from the D x D scatter and the cross moments Yᵀ Z (K, D): for N > D."""
-    xp, (mean, scatter, cross) = arrays(), held((mean, scatter, cross))
-    size = max(float(count), len(scatter))
-    eigenvalues, vectors, live, roots = _descending(scatter, size)
-    means = vectors.T @ mean
-    return Spectrum(
-        *map(
-            jnp.asarray,
-            (
-                count,
-                eigenvalues,
-                (vectors.T @ cross.T) * (live / roots)[:, None],
-                xp.where(live, means, 0.0),
-                xp.sum(xp.where(live, 0.0, means) ** 2),
-                label_means,
-                label_squares,
-                mean,
-                vectors,
-            ),
-        ),
-        basis_is_left=False,
+    values, scatter = (np.array(part) for part in (spectrum.eigenvalues, change["scatter"]))
+    live = values > 0
+    close = np.abs(scatter) > CLOSE * np.abs(values[None, :] - values[:, None])
+    close &= live[None, :] & live[:, None] & ~np.eye(len(values), dtype=bool)
+    if not close.any():
+        return spectrum, change
+    cross, shift = (np.array(part) for part in (spectrum.label_projections, change["cross"]))
+    means, moved = np.array(spectrum.mean_projections), np.array(change["mean_projections"])
+    cross *= np.sqrt(values)[:, None]
+    for start, stop in _runs(close):
+        block = slice(start, stop)
+        ascending, turn = np.linalg.eigh(np.diag(values[block]) + scatter[block, block])
+        values[block], turn = ascending[::-1], turn[:, ::-1]
+        scatter[:, block] = scatter[:, block] @ turn
+        scatter[block] = turn.T @ scatter[block]
+        scatter[block, block] = 0.0
+        for part in (cross, shift, means, moved):
+            part[block] = turn.T @ part[block]
+    roots = np.sqrt(np.where(live, values, 1.0))[:, None]
+    turned = replace(
+        spectrum,
+        eigenvalues=jnp.asarray(values),
+        label_projections=jnp.asarray(np.where(live[:, None], cross / roots, 0.0)),
+        mean_projections=jnp.asarray(means),
     )
+    parts = {"scatter": scatter, "cross": shift, "mean_projections": moved}
+    return turned, change | {name: jnp.asarray(part) for name, part in parts.items()}
 
 
-@np.errstate(all="ignore")  # what is out of range gets a status
-def spectrum_from_rows(features: Any, labels: Any) -> Spectrum:
-    """The spectrum from the N x N Gram of rows (N, D) and label columns (N, K): for N <= D."""
-    xp, (features, labels) = arrays(), held((features, labels))
-    count, width = features.shape
-    # differences are nearly exact, so that constant columns vanish
-    differences, label_means = features - features[0], labels.mean(axis=0)
-    middle = differences.mean(axis=0)
-    centred, residuals, mean = differences - middle, labels - label_means, features[0] + middle
-    gram = centred @ centred.T
-    eigenvalues, vectors, live, roots = _descending(gram, max(count, width))
-    means = xp.where(live, (vectors.T @ (centred @ mean)) / roots, 0.0)
-    outside = mean - centred.T @ (vectors @ (means / roots))
-    return Spectrum(
-        *map(
-            jnp.asarray,
-            (
-                np.float64(count),
-                eigenvalues,
-                (vectors.T @ residuals) * live[:, None],
-                means,
-                outside @ outside,
-                label_means,
-                (residuals * residuals).sum(axis=0),
-                mean,
-                vectors,
-            ),
-        ),
-        basis_is_left=True,
-    )
+def _runs(close: np.ndarray) -> list[tuple[int, int]]:
+    """Start and stop of the runs of directions that hold all pairs that are close (R, R)."""
+    runs: list[tuple[int, int]] = []
+    for first in np.flatnonzero(np.triu(close).any(axis=1)).tolist():
+        stop = int(np.flatnonzero(close[first])[-1]) + 1
+        if runs and first < runs[-1][1]:
+            runs[-1] = runs[-1][0], max(runs[-1][1], stop)
+        else:
+            runs.append((first, stop))
+    return runs
 
 
-def uncentred_eigenvalues(spectrum: Spectrum, *, iterations: int = 54) -> jax.Array:
-    """The R largest eigenvalues of Fᵀ F, descending, F the features as they are.
+@jax.jit
+def _turned(spectrum: Spectrum, change: Change) -> Spectrum:
+    """The spectrum where λ_j moves by S_jj and direction i turns to j by S_ij/(λ_j - λ_i).
 
-    Fᵀ F = Zᵀ Z + N μ μᵀ is a rank-one change of a diagonal matrix in the basis V; its eigenvalues
-    are the roots of 1 + N Σ μ_j² / (λ_j - σ), one between each two neighbouring λ (Golub 1973).
-    Bisection from the lower neighbour finds them all at once, however the λ cluster.
+    The square of the turn is kept: without it turned vectors grow, by as much as the change where
+    values are near.
     """
-    poles = jnp.append(spectrum.eigenvalues, 0.0)[::-1]
-    weights = (
-        spectrum.count * jnp.append(spectrum.mean_projections**2, spectrum.mean_remainder)[::-1]
+    values = spectrum.eigenvalues
+    live = values > 0
+    gaps = values[None, :] - values[:, None]
+    apart = (gaps != 0) & live[None, :] & live[:, None]
+    turn = jnp.where(apart, change["scatter"] / jnp.where(apart, gaps, 1.0), 0.0)
+    moved = jnp.where(live, values + jnp.diag(change["scatter"]), 0.0)
+    cross = jnp.sqrt(values)[:, None] * spectrum.label_projections
+    cross = cross + turn.T @ (cross + turn.T @ cross / 2) + change["cross"]
+    scale = jnp.where(live, 1 / jnp.sqrt(jnp.where(live, moved, 1.0)), 0.0)
+    means = spectrum.mean_projections
+    means = means + turn.T @ (means + turn.T @ means / 2) + change["mean_projections"]
+    return replace(
+        spectrum,
+        eigenvalues=moved,
+        label_projections=cross * scale[:, None],
+        mean_projections=jnp.where(live, means, 0.0),
+        label_means=spectrum.label_means + change["label_means"],
+        label_squares=spectrum.label_squares + change["label_squares"],
+        mean=spectrum.mean + change["mean"],
     )
-    gaps = jnp.append(jnp.diff(poles), weights.sum())
-    return (poles + _roots(poles, weights, poles, gaps, iterations))[::-1][
-        : len(spectrum.eigenvalues)
-    ]
-
-
-def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -> jax.Array:
-    """The first of `uncentred_eigenvalues` alone."""
-    poles = jnp.append(spectrum.eigenvalues, 0.0)
-    weights = spectrum.count * jnp.append(spectrum.mean_projections**2, spectrum.mean_remainder)
-    return poles[0] + _roots(poles, weights, poles[:1], weights.sum()[None], iterations)[0]
-
-
-def _roots(
-    poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Array, iterations: int
-) -> jax.Array:
-    """For each start the δ in [0, gap] at which a sum changes its sign.
-
-    The sum is 1 + Σ weights / (poles - start - δ).
-    """
-    distances = poles[None, :] - starts[:, None]
-
-    def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        low, high = bounds
-        middle = (low + high) / 2
-        gap = distances - middle[:, None]
-        above = (
-            1 + jnp.sum(jnp.where(gap == 0, 0.0, weights / jnp.where(gap == 0, 1.0, gap)), axis=1)
-            > 0
-        )
-        return jnp.where(above, low, middle), jnp.where(above, middle, high)
-
-    low, high = jax.lax.fori_loop(0, iterations, halve, (jnp.zeros_like(gaps), gaps))
-    return (low + high) / 2

@@ -3,11 +3,19 @@
 They say what training is to first order.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from featalign.arrays import Labels
+from featalign.statistics.kernel_ridge import Part, decompose, held_out_hits
+from featalign.statistics.once import once
+from featalign.statistics.statistic import Statistic
+
+if TYPE_CHECKING:
+    from featalign.statistics.label_orders import LabelOrders
 
 
 @dataclass(frozen=True)
@@ -20,30 +28,71 @@ class Draw:
     features: np.ndarray
     gradients: np.ndarray
 
+    @once
+    def gram(self) -> np.ndarray:
+        """`joint_gram`."""
+        return joint_gram(self)
+
 
 @dataclass(frozen=True)
-class Tangent:
+class Draws:
     """Draws of the source and of each of its random twins on M rows.
 
-    The rows have these labels, numbers among all rows (M,) and folds (M,). `failure` says why there
-    are none of a source that should have some.
+    The rows have numbers among all rows (M,) and folds (M,). `failure` says why there are no draws
+    of a source that should have some.
     """
 
-    labels: Labels
     numbers: np.ndarray
     folds: np.ndarray
     source: tuple[Draw, ...]
     twins: tuple[tuple[Draw, ...], ...]
     failure: str = ""
 
+    @once
+    def source_parts(self) -> list[list[Part]]:
+        """Each draw of the source, decomposed by fold; this serves all orders of the labels."""
+        return [decompose(draw.gram(), self.folds) for draw in self.source]
 
-def within_folds(tangent: Tangent, seed: int) -> Tangent:
-    """The labels permuted within each fold, so that the folds stay as stratified as they were."""
-    random, order = np.random.default_rng(seed), np.arange(len(tangent.folds))
-    for fold in np.unique(tangent.folds):
-        rows = np.flatnonzero(tangent.folds == fold)
+    @once
+    def twins_parts(self) -> list[list[Part]]:
+        """The same of the draws of the twins, twin after twin."""
+        return [decompose(draw.gram(), self.folds) for twin in self.twins for draw in twin]
+
+
+@dataclass(frozen=True)
+class Tangent(Statistic):
+    """Draws, and the labels of their rows."""
+
+    labels: Labels
+    drawn: Draws
+
+    def under(self, orders: "LabelOrders") -> Iterator["Tangent"]:
+        """With the labels permuted within each fold, which stay as stratified as they were."""
+        for number in range(len(orders.orders)):
+            values = self.labels.values[_within_folds(self.drawn.folds, number)]
+            yield replace(self, labels=replace(self.labels, values=values))
+
+    @once
+    def source_hits(self) -> np.ndarray:
+        """What each row adds to the accuracy, held out, for each draw of the source (draws, M).
+
+        NaN where no penalty could be chosen.
+        """
+        return np.stack([held_out_hits(each, self.labels) for each in self.drawn.source_parts()])
+
+    @once
+    def twins_hits(self) -> np.ndarray:
+        """The same of the draws of the twins, twin after twin."""
+        return np.stack([held_out_hits(each, self.labels) for each in self.drawn.twins_parts()])
+
+
+def _within_folds(folds: np.ndarray, seed: int) -> np.ndarray:
+    """The rows permuted within each fold (M,)."""
+    random, order = np.random.default_rng(seed), np.arange(len(folds))
+    for fold in np.unique(folds):
+        rows = np.flatnonzero(folds == fold)
         order[rows] = random.permutation(rows)
-    return replace(tangent, labels=replace(tangent.labels, values=tangent.labels.values[order]))
+    return order
 
 
 def joint_gram(draw: Draw) -> np.ndarray:

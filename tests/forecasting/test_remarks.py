@@ -8,10 +8,11 @@ from featalign.forecasting.remarks import layer_remark, target_remarks
 from featalign.forecasting.source_remarks import label_noise, source_remarks
 from featalign.records.evidence import Evidence
 from featalign.statistics.gather import gather
+from featalign.statistics.rows import Rows
 
 
 def statistics_of(features, labels, classes=("a", "b", "c")):
-    return gather(features.astype(np.float32), Labels(labels, classes), frozenset({"rows"}))
+    return gather(features.astype(np.float32), Labels(labels, classes), frozenset({Rows}))
 
 
 def blobs(flipped=0, count=120, spread=0.1, seed=0):
@@ -93,12 +94,12 @@ def test_labels_that_features_do_not_show_are_not_called_wrong():
 def test_label_noise_is_for_classes_with_enough_rows():
     features, labels, _ = blobs()
     assert label_noise(statistics_of(features[:5], labels[:5])) == (0, 0)
-    numbers = gather(features.astype(np.float32), Labels(features[:, :1], ()), frozenset({"rows"}))
+    numbers = gather(features.astype(np.float32), Labels(features[:, :1], ()), frozenset({Rows}))
     assert label_noise(numbers) == (0, 0)
     several = gather(
         features.astype(np.float32),
         Labels((features[:, :2] > 1).astype(np.uint8), ()),
-        frozenset({"rows"}),
+        frozenset({Rows}),
     )
     assert label_noise(several) == (0, 0)
 

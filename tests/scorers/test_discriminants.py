@@ -18,6 +18,7 @@ from featalign.scorers.sfda import largest_eigenvalue
 from featalign.scorers.spectral_alignment import spectral_curve
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.rows import Rows
 from tests import oracles
 from tests.scorers.cases import tall, wide
 
@@ -81,7 +82,6 @@ def test_a_sample_of_rows_is_close_and_says_so(name):
     assert "sample of 600 rows" in result.note
     assert result.value == pytest.approx(score(features, labels, name), rel=0.05)
     if name == "transrate":
-        assert statistics.rows is not None
         rows = np.sort(np.random.default_rng(0).choice(2000, 600, replace=False))
         assert result.value == pytest.approx(
             oracles.transrate(features[rows], labels[rows]), rel=1e-9
@@ -98,8 +98,7 @@ def test_a_class_that_the_sample_lost():
         frozenset().union(*(scorer.needs for scorer in scorers)),
         max_rows=20,
     )
-    assert statistics.rows is not None
-    assert 2 not in statistics.rows.labels
+    assert 2 not in statistics[Rows].labels
     with double_precision():
         assert all(evaluate(scorer, statistics).ok for scorer in scorers)
 

@@ -11,14 +11,17 @@ import pytest
 import featalign
 from featalign.arrays import check_labels
 from featalign.records.score import Status
-from featalign.scorers import logme, nleep
-from featalign.scorers.nleep import first_clusters, fit_mixture
+from featalign.scorers import logme
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
 from featalign.scorers.sfda import largest_eigenvalue
+from featalign.statistics import mixture
+from featalign.statistics.decomposition import uncentred_eigenvalues
 from featalign.statistics.gather import gather
+from featalign.statistics.mixture import first_clusters, fit_mixture
 from featalign.statistics.precision import double_precision
-from featalign.statistics.spectrum import uncentred_eigenvalues
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 from tests import oracles
 from tests.scorers.cases import hostile, tall, wide
 
@@ -98,7 +101,7 @@ def test_numbers_that_differ_by_rounding_leave_no_cluster_empty():
 
 
 def test_a_mixture_out_of_steps_has_no_value(monkeypatch):
-    monkeypatch.setattr(nleep, "MAX_STEPS", 1)
+    monkeypatch.setattr(mixture, "MAX_STEPS", 1)
     assert score(*tall(0), "nleep").status is Status.NOT_CONVERGED
 
 
@@ -109,8 +112,7 @@ def test_a_sample_whose_rows_are_alike(name):
     kept = np.random.default_rng(0).choice(60, 20, replace=False)
     features[np.setdiff1d(np.arange(60), kept)[0]] = 1e6
     statistics = gather(features, check_labels(labels, 60), scorer.needs, max_rows=20)
-    assert statistics.rows is not None
-    assert not np.ptp(statistics.rows.features, axis=0).any()
+    assert not np.ptp(statistics[Rows].features, axis=0).any()
     with double_precision():
         result = evaluate(scorer, statistics)
     assert math.isfinite(result.value) == result.ok
@@ -131,8 +133,7 @@ def test_uncentred_eigenvalues_of_hostile_features(shape):
         features, labels = hostile(seed, **shape)
         with double_precision():
             checked = check_labels(labels, len(labels))
-            spectrum = gather(features, checked, frozenset({"spectrum"})).spectrum
-            assert spectrum is not None
+            spectrum = gather(features, checked, frozenset({Spectrum}))[Spectrum]
             found = np.asarray(uncentred_eigenvalues(spectrum))
         expected = np.linalg.svd(features, compute_uv=False) ** 2
         near = {"rtol": 1e-9, "atol": 1e-12 * expected[0], "err_msg": str(seed)}

@@ -18,22 +18,23 @@ from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import SCORERS, select
 from featalign.scorers.scorer import evaluate
 from featalign.statistics.gather import gather
-from featalign.statistics.label_orders import NUM_ORDERS, relabelled
+from featalign.statistics.label_orders import NUM_ORDERS, ForIntervals, relabelled
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.precision import double_precision
+from featalign.statistics.rows import Rows
 from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.tangent import Tangent
 from tests.scorers.cases import imbalanced, tall, wide
 
 pytestmark = pytest.mark.slow
 
 OF_FEATURES = tuple(
-    scorer
-    for scorer in SCORERS
-    if not scorer.needs & {"source_probabilities", "source_logits", "tangent"}
+    scorer for scorer in SCORERS if not scorer.needs & {SourceOutputs, LabelTable, Tangent}
 )
 OF_MOMENTS = tuple(
     scorer
     for scorer in OF_FEATURES
-    if "rows" not in scorer.needs and scorer.name not in ("dead_fraction", "gbc_diagonal")
+    if Rows not in scorer.needs and scorer.name not in ("dead_fraction", "gbc_diagonal")
 )
 
 
@@ -58,7 +59,7 @@ def test_statistics_under_permuted_labels_are_those_of_another_pass(case):
             checked,
             needs_of(SCORERS),
             batch_rows=16,
-            source_outputs=outputs,
+            given=[outputs],
             for_intervals=True,
         )
         orders = list(relabelled(statistics))
@@ -69,9 +70,9 @@ def test_statistics_under_permuted_labels_are_those_of_another_pass(case):
             if scorer.permuted is not None and scorer.name not in loose
         }
         for number in (0, 7):
-            assert statistics.orders is not None
-            permuted = check_labels(labels[statistics.orders.orders[number]], len(labels))
-            anew = gather(features, permuted, needs_of(SCORERS), source_outputs=outputs)
+            order = statistics[ForIntervals].orders.orders[number]
+            permuted = check_labels(labels[order], len(labels))
+            anew = gather(features, permuted, needs_of(SCORERS), given=[outputs])
             for scorer in SCORERS:
                 if scorer.name in loose:
                     continue
@@ -106,10 +107,9 @@ def test_the_same_for_label_columns(labels, case):
     with double_precision():
         statistics = gather(features, checked, needs_of(scorers), batch_rows=16, for_intervals=True)
         order = list(relabelled(statistics))[3]
-        assert statistics.orders is not None
         anew = gather(
             features,
-            check_labels(labels[statistics.orders.orders[3]], len(labels)),
+            check_labels(labels[statistics[ForIntervals].orders.orders[3]], len(labels)),
             needs_of(scorers),
         )
         for scorer in scorers:
@@ -196,7 +196,7 @@ def test_intervals_from_rows_are_as_wide_as_values_scatter():
     scorers = tuple(
         scorer
         for scorer in OF_FEATURES
-        if "rows" in scorer.needs and scorer.name not in ("knn_5", "linear_probe", "ncti")
+        if Rows in scorer.needs and scorer.name not in ("knn_5", "linear_probe", "ncti")
     )
     half_widths, scatter = errors_and_scatter(300, 10, scorers)
     for scorer, ratio in zip(scorers, half_widths / (1.645 * scatter), strict=True):

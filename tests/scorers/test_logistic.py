@@ -18,6 +18,7 @@ from featalign.records.score import Status
 from featalign.scorers import linear_probe, logistic
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.rows import Rows
 
 pytestmark = pytest.mark.slow
 
@@ -128,7 +129,7 @@ def test_a_fold_of_one_class_is_fitted_exactly():
 def fits(features, labels):
     given = check_labels(labels, len(labels))
     with double_precision():
-        return linear_probe.validated(gather(features, given, frozenset({"rows"})))
+        return linear_probe.validated(gather(features, given, frozenset({Rows})))
 
 
 def test_a_fit_that_is_cut_short_is_a_status(monkeypatch):

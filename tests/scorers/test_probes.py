@@ -10,13 +10,16 @@ import pytest
 
 import featalign
 from featalign.arrays import check_labels
-from featalign.scorers import nearest as search
 from featalign.scorers import ridge_probe
-from featalign.scorers.knn import neighbours
 from featalign.scorers.linear_probe import compute, permuted
 from featalign.scorers.scorer import RowMean
-from featalign.statistics.gather import gather, label_columns
+from featalign.statistics import nearest as search
+from featalign.statistics.collected import label_columns
+from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
+from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.rows import Rows
+from featalign.statistics.spectrum import Spectrum
 from tests import oracles
 from tests.scorers.cases import activations, balanced_labels, tall
 
@@ -32,11 +35,11 @@ def several_labels(seed):
 
 
 def relabelled(features, labels, number):
-    statistics = gather(features, check_labels(labels, len(labels)), frozenset({"rows"}))
-    rows = statistics.rows
-    assert rows is not None
+    statistics = gather(features, check_labels(labels, len(labels)), frozenset({Rows}))
+    rows = statistics[Rows]
     orders = [np.random.default_rng(seed).permutation(len(labels)) for seed in range(number)]
-    return [replace(statistics, rows=replace(rows, labels=rows.labels[order])) for order in orders]
+    others = [replace(rows, labels=rows.labels[order]) for order in orders]
+    return [replace(statistics, found={**statistics.found, Rows: each}) for each in others]
 
 
 def brute_force(features, number):
@@ -114,8 +117,7 @@ def test_the_strongest_penalty_alone_is_what_the_zero_fits():
     with double_precision():
         (value,) = permuted(relabelled(features, labels, 1))
     order = relabelled(features, labels, 1)[0]
-    assert order.rows is not None
-    assert value == pytest.approx(strongest(features, order.rows.labels), abs=1.01 / 60)
+    assert value == pytest.approx(strongest(features, order[Rows].labels), abs=1.01 / 60)
 
 
 def strongest(features, labels):
@@ -183,9 +185,9 @@ def test_sure_rows_do_not_need_the_fallback(monkeypatch):
 def test_neighbours_are_looked_up_once():
     features, labels = tall(0)
     first, second = relabelled(features, labels, 2)
-    five = neighbours(first, 5)
-    assert np.shares_memory(neighbours(second, 1), five)
-    assert (neighbours(second, 1) == five[:, :1]).all()
+    five = first[Rows].held.neighbours(5)
+    assert np.shares_memory(second[Rows].held.neighbours(1), five)
+    assert (second[Rows].held.neighbours(1) == five[:, :1]).all()
 
 
 def test_regression_by_neighbours_of_a_constant_column_is_undefined():
@@ -216,9 +218,8 @@ def test_penalties_that_are_not_fitted_are_not_the_best(count, width, targets, m
     with double_precision():
         checked = check_labels(labels, count)
         statistics = gather(features, checked, ridge_probe.RIDGE_PROBE.needs)
-        spectrum = statistics.spectrum
-        assert spectrum is not None
-        rows = ridge_probe.rotated_rows(statistics).view(Counted)
+        spectrum = statistics[Spectrum]
+        rows = statistics[PrincipalRows].rotated().view(Counted)
         columns = label_columns(checked.values, checked.num_classes)
         found, products = [], []
         for sampled in (False, True):

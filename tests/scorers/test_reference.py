@@ -88,11 +88,9 @@ def test_reference_values(case, streamed, arrays, expected):
     if case != "regression":
         probabilities = arrays[f"{case}_source_probabilities"]
         outputs = SourceOutputs.from_probabilities(probabilities, len(labels))
-        options["source_outputs"] = (
-            replace(outputs, blocks=lambda: odd_blocks(probabilities))
-            if streamed == "odd blocks"
-            else outputs
-        )
+        if streamed == "odd blocks":
+            outputs = replace(outputs, blocks=lambda: odd_blocks(probabilities))
+        options["given"] = [outputs]
     scores = scored(blocks, labels, values, **options)
     assert values
     assert scores.keys() == values.keys()

@@ -8,7 +8,7 @@ import pytest
 
 import featalign
 from featalign.scorers import parc
-from featalign.scorers.nleep import first_clusters, fit_mixture
+from featalign.statistics.mixture import first_clusters, fit_mixture
 from tests.scorer_table import FEATURE_ROWS
 from tests.scorers.cases import activations, balanced_labels, tall
 

@@ -13,6 +13,7 @@ import featalign
 from featalign.errors import FeatalignError
 from featalign.records.score import Status
 from featalign.scorers.registry import SCORERS
+from featalign.statistics.label_table import LabelTable
 from featalign.statistics.source_outputs import BLOCK_ROWS, SourceOutputs
 from tests.scorer_table import SOURCE_ROWS
 from tests.scorers.cases import imbalanced, tall, wide
@@ -60,7 +61,7 @@ def test_all_invariances_hold_because_no_feature_is_read():
     for scorer in SCORERS:
         if scorer.name in NAMES:
             assert scorer.invariances == {"rotation", "scale", "shift", "duplication"}
-            assert not scorer.needs - {"source_probabilities", "source_logits"}
+            assert not scorer.needs - {SourceOutputs, LabelTable}
     features, labels = tall(0)
     logits = logits_of(labels)
     expected = values(features, labels, logits)

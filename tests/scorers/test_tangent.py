@@ -19,16 +19,10 @@ from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
-from featalign.scorers.tangent import (
-    decompose,
-    held_out_hits,
-    predict,
-    tangent_curve,
-    tangent_folds,
-    twins_accuracy,
-)
+from featalign.scorers.tangent import tangent_curve, tangent_folds, twins_accuracy
 from featalign.statistics.gather import gather
-from featalign.statistics.tangent import Draw, Tangent, joint_gram
+from featalign.statistics.kernel_ridge import decompose, held_out_hits, predict
+from featalign.statistics.tangent import Draw, Draws, Tangent, joint_gram
 from tests import oracles
 from tests.scorer_table import TANGENT_ROWS
 
@@ -36,6 +30,15 @@ pytestmark = pytest.mark.slow
 
 SCORERS = select([row.name for row in TANGENT_ROWS])
 COUNT = 45
+
+
+def tangent_of(labels: Labels, source: tuple[Draw, ...], twins: tuple[tuple[Draw, ...], ...]):
+    numbers = np.arange(len(labels.values))
+    return Tangent(labels, Draws(numbers, tangent_folds(labels, 0), source, twins))
+
+
+def drawn_anew(tangent: Tangent, **draws) -> Tangent:
+    return replace(tangent, drawn=replace(tangent.drawn, **draws))
 
 
 def evidence(
@@ -60,12 +63,8 @@ def evidence(
             for _ in range(draws)
         )
 
-    return Tangent(
-        labels,
-        np.arange(count),
-        tangent_folds(labels, 0),
-        draws_with(signal),
-        tuple(draws_with(twin_signal) for _ in range(twins)),
+    return tangent_of(
+        labels, draws_with(signal), tuple(draws_with(twin_signal) for _ in range(twins))
     )
 
 
@@ -85,8 +84,8 @@ def statistics_of(tangent, **options):
     return gather(
         np.ones((len(tangent.labels.values), 2)),
         tangent.labels,
-        frozenset({"tangent"}),
-        tangent=tangent,
+        frozenset({Tangent}),
+        given=[tangent],
         **options,
     )
 
@@ -98,11 +97,11 @@ def test_equal_to_the_oracle(task, draws):
     statistics = statistics_of(tangent)
     pairs = [
         [(draw.features, draw.gradients) for draw in each]
-        for each in (tangent.source, *tangent.twins)
+        for each in (tangent.drawn.source, *tangent.drawn.twins)
     ]
     for scorer, row in zip(SCORERS, TANGENT_ROWS, strict=True):
         given = (pairs[0],) if row.name == "tangent_probe" else (pairs[0], pairs[1:])
-        expected = row.oracle(*given, tangent.labels.values, tangent.folds)
+        expected = row.oracle(*given, tangent.labels.values, tangent.drawn.folds)
         assert evaluate(scorer, statistics).value == pytest.approx(expected, rel=row.relative), (
             row.name
         )
@@ -137,14 +136,12 @@ def test_the_interval_covers_what_fresh_rows_twins_and_draws_would_give(twins, d
             0.6 + 0.25 * random.normal() for _ in range(twins + 1)
         )  # twins scatter, and the source is as one of them
         parts = [
-            evidence(labels, signal=strength, twins=0, draws=draws, seed=[seed, place]).source
+            evidence(labels, signal=strength, twins=0, draws=draws, seed=[seed, place]).drawn.source
             for place, strength in enumerate((own, *others))
         ]
         result = evaluate(
             SCORERS[1],
-            statistics_of(
-                Tangent(labels, np.arange(60), tangent_folds(labels, 0), parts[0], tuple(parts[1:]))
-            ),
+            statistics_of(tangent_of(labels, parts[0], tuple(parts[1:]))),
         )
         typical = _accuracy(own) - _accuracy(0.6, 0.25)
         assert result.interval is not None
@@ -189,9 +186,7 @@ def test_no_interval_where_nothing_varies():
     perfect = (Draw(5 * np.eye(3)[labels.values], np.zeros((60, 2))),)
     result = evaluate(
         SCORERS[1],
-        statistics_of(
-            Tangent(labels, np.arange(60), tangent_folds(labels, 0), perfect, (perfect, perfect))
-        ),
+        statistics_of(tangent_of(labels, perfect, (perfect, perfect))),
     )
     assert result.value == 0
     assert result.interval is None
@@ -207,14 +202,16 @@ def test_values_that_are_not_finite_are_a_status_wherever_they_are():
     tangent = evidence(labels_of("classification"))
     for place in ("source", "twin"):
         for part in ("features", "gradients"):
-            drawn = tangent.source[0] if place == "source" else tangent.twins[1][1]
+            drawn = tangent.drawn.source[0] if place == "source" else tangent.drawn.twins[1][1]
             values = getattr(drawn, part).copy()
             values[3, 2] = np.nan
             bad = replace(drawn, **{part: values})
             changed = (
-                replace(tangent, source=(bad, tangent.source[1]))
+                drawn_anew(tangent, source=(bad, tangent.drawn.source[1]))
                 if place == "source"
-                else replace(tangent, twins=(tangent.twins[0], (tangent.twins[1][0], bad)))
+                else drawn_anew(
+                    tangent, twins=(tangent.drawn.twins[0], (tangent.drawn.twins[1][0], bad))
+                )
             )
             assert {evaluate(scorer, statistics_of(changed)).status for scorer in SCORERS} == {
                 Status.GRADIENTS_NOT_FINITE
@@ -231,7 +228,7 @@ def test_the_zero_of_noise_is_where_noise_scores():
         labels = check_labels(np.random.default_rng(seed).permutation(np.arange(50) % 2), 50)
         random = np.random.default_rng([seed, 1])
         noise = (Draw(random.normal(size=(50, 5)), random.normal(size=(50, 8))),)
-        tangent = Tangent(labels, np.arange(50), tangent_folds(labels, 0), noise, ())
+        tangent = tangent_of(labels, noise, ())
         (result,) = evaluate_with_intervals(
             SCORERS[:1], statistics_of(tangent, for_intervals=True)
         ).values()
@@ -283,7 +280,7 @@ def test_the_curve_ends_at_the_scores_and_rises():
     assert list(curve) == [4, 9, 18, 36]
     probe, gain = (evaluate(scorer, statistics).value for scorer in SCORERS)
     assert curve[36] == pytest.approx((probe, probe - gain))
-    assert twins_accuracy(replace(tangent, source=())) == pytest.approx(probe - gain)
+    assert twins_accuracy(drawn_anew(tangent, source=())) == pytest.approx(probe - gain)
     assert curve[4][0] < curve[36][0]
 
 
@@ -310,7 +307,7 @@ def test_constant_evidence_predicts_the_mean():
     still = (Draw(np.ones((30, 3)), np.zeros((30, 4))),)
     probe = evaluate(
         SCORERS[0],
-        statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, (still,))),
+        statistics_of(tangent_of(labels, still, (still,))),
     )
     assert probe.value == pytest.approx(2 / 3)
 
@@ -320,7 +317,7 @@ def test_constants_that_no_sum_gives_exactly_predict_the_mean():
     still = (Draw(np.full((30, 3), np.float32(0.1)), np.full((30, 4), 0.7)),)
     probe = evaluate(
         SCORERS[0],
-        statistics_of(Tangent(labels, np.arange(30), tangent_folds(labels, 0), still, ())),
+        statistics_of(tangent_of(labels, still, ())),
     )
     assert probe.value == pytest.approx(2 / 3)
 
@@ -342,16 +339,16 @@ def test_training_rows_that_are_all_alike_predict_the_mean():
 def test_a_row_far_from_all_others_has_its_leverage_and_no_more():
     """Its leave-one-out residual divides by nearly nothing; the oracle fits again without it."""
     tangent = evidence(labels_of("classification"), twins=0, draws=1)
-    (draw,) = tangent.source
+    (draw,) = tangent.drawn.source
     features = draw.features.copy()
     features[7] *= 1e7
     far = (replace(draw, features=features),)
     expected = oracles.tangent_probe(
-        [(features, draw.gradients)], tangent.labels.values, tangent.folds
+        [(features, draw.gradients)], tangent.labels.values, tangent.drawn.folds
     )
-    assert evaluate(SCORERS[0], statistics_of(replace(tangent, source=far))).value == pytest.approx(
-        expected
-    )
+    assert evaluate(
+        SCORERS[0], statistics_of(drawn_anew(tangent, source=far))
+    ).value == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("scale", [1e-200, 1e200])
@@ -361,8 +358,10 @@ def test_no_scale_is_too_small_or_too_large(scale):
     def scaled(draws):
         return tuple(Draw(draw.features * scale, draw.gradients / scale) for draw in draws)
 
-    changed = replace(
-        tangent, source=scaled(tangent.source), twins=tuple(scaled(twin) for twin in tangent.twins)
+    changed = drawn_anew(
+        tangent,
+        source=scaled(tangent.drawn.source),
+        twins=tuple(scaled(twin) for twin in tangent.drawn.twins),
     )
     for scorer in SCORERS:
         assert evaluate(scorer, statistics_of(changed)) == evaluate(scorer, statistics_of(tangent))
@@ -375,7 +374,7 @@ def test_targets_out_of_range_are_a_status_and_no_choice_among_errors_that_are_n
     assert {evaluate(scorer, statistics_of(huge)).status for scorer in SCORERS} == {
         Status.UNDEFINED
     }
-    part = decompose(joint_gram(tangent.source[0]), tangent.folds)[0]
+    part = decompose(joint_gram(tangent.drawn.source[0]), tangent.drawn.folds)[0]
     with np.errstate(over="ignore", invalid="ignore"):
         assert np.isnan(predict(part, huge.labels.values[part.training])).all()
 
@@ -393,11 +392,11 @@ def test_the_grid_of_penalties_is_wide_enough(strength, monkeypatch):
     draws = (Draw(features, np.zeros((COUNT, 1))),)
 
     def statistics():
-        return statistics_of(Tangent(labels, np.arange(COUNT), tangent_folds(labels, 0), draws, ()))
+        return statistics_of(tangent_of(labels, draws, ()))
 
     value = evaluate(SCORERS[0], statistics()).value
     wider = tuple(10.0**power for power in np.arange(-8, 5.5, 0.5))
-    monkeypatch.setattr("featalign.scorers.tangent.RELATIVE_PENALTIES", wider)
+    monkeypatch.setattr("featalign.statistics.kernel_ridge.RELATIVE_PENALTIES", wider)
     assert evaluate(SCORERS[0], statistics()).value == pytest.approx(value, abs=0.02)
 
 

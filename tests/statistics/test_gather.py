@@ -1,22 +1,36 @@
 """The one pass: blocks of any sizes, rows to hold, errors, and what is compiled."""
 
+from dataclasses import dataclass
+
 import jax
 import jax.monitoring
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
 import featalign
 from featalign.arrays import Labels, check_labels
 from featalign.errors import FeatalignError
+from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import SCORERS
-from featalign.scorers.scorer import evaluate
-from featalign.statistics.gather import Need, Rows, gather
+from featalign.scorers.scorer import Scorer, evaluate
+from featalign.statistics import catalogue
+from featalign.statistics.activity import Activity
+from featalign.statistics.class_moments import ClassMoments, TargetMoments
+from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.gather import Needs, gather
+from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.principal_rows import PrincipalRows
+from featalign.statistics.rows import Rows
+from featalign.statistics.source_outputs import SourceOutputs
+from featalign.statistics.spectrum import Spectrum
+from featalign.statistics.statistic import Batch, Shape, Summed
+from featalign.statistics.tangent import Tangent
 from tests.scorers.cases import tall, wide
 
-EVERYTHING: frozenset[Need] = frozenset(
-    {"moments", "label_moments", "class_scatter", "spectrum", "rows"}
-)
+OF_MOMENTS: Needs = frozenset({Moments, ClassMoments, TargetMoments, ClassScatter, Spectrum})
+EVERYTHING = OF_MOMENTS | {Rows, PrincipalRows}
 
 
 def labels_of(labels) -> Labels:
@@ -24,9 +38,7 @@ def labels_of(labels) -> Labels:
 
 
 def rows_of(features, labels, **options) -> Rows:
-    rows = gather(features, labels_of(labels), frozenset({"rows"}), **options).rows
-    assert rows is not None
-    return rows
+    return gather(features, labels_of(labels), frozenset({Rows}), **options)[Rows]
 
 
 def blocks(features, seed):
@@ -36,19 +48,20 @@ def blocks(features, seed):
 
 
 def assert_same(actual, expected):
-    for name in ("activity", "moments", "label_moments", "class_scatter", "spectrum"):
+    assert set(actual.found) == set(expected.found) == {Activity, *EVERYTHING}
+    for kind in (Activity, *OF_MOMENTS):
         first, second = (
-            jax.tree.leaves(getattr(statistics, name)) for statistics in (actual, expected)
+            jax.tree.leaves(statistics.given(kind)) for statistics in (actual, expected)
         )
         for a, b in zip(first, second, strict=True):
             a, b = np.asarray(a), np.asarray(b)
-            if name == "spectrum":
+            if kind is Spectrum:
                 a, b = np.abs(a), np.abs(b)  # eigenvectors have no sign
             np.testing.assert_allclose(
                 a, b, rtol=1e-7, atol=1e-9 * max(1.0, np.abs(b).max(initial=0))
             )
-    np.testing.assert_array_equal(actual.rows.features, expected.rows.features)
-    np.testing.assert_array_equal(actual.rows.labels, expected.rows.labels)
+    np.testing.assert_array_equal(actual[Rows].features, expected[Rows].features)
+    np.testing.assert_array_equal(actual[Rows].labels, expected[Rows].labels)
 
 
 @pytest.mark.parametrize("case", [tall, wide])
@@ -71,13 +84,62 @@ def test_regression_targets_in_blocks():
 def test_only_what_is_needed_is_collected():
     features, labels = tall(0)
     statistics = gather(features, labels_of(labels), frozenset())
-    assert (statistics.moments, statistics.label_moments, statistics.spectrum, statistics.rows) == (
-        None,
-        None,
-        None,
-        None,
-    )
+    assert set(statistics.found) == {Activity}
+    parts = gather(features, labels_of(labels), frozenset({PrincipalRows}))
+    assert parts[PrincipalRows].held is parts[Rows].held
     assert (statistics.num_rows, statistics.num_features, statistics.num_classes) == (60, 12, 3)
+
+
+@jax.tree_util.register_dataclass
+@dataclass(frozen=True)
+class Largest(Summed):
+    """The largest entry of each column: a statistic that nothing else knows of."""
+
+    values: jax.Array
+
+    @classmethod
+    def empty(cls, shape: Shape) -> "Largest":
+        return Largest(jnp.full(shape.num_features, -jnp.inf))
+
+    @classmethod
+    def from_batch(cls, batch: Batch) -> "Largest":
+        return Largest(jnp.where(batch.valid[:, None], batch.features, -jnp.inf).max(axis=0))
+
+    def merge(self, other: "Largest") -> "Largest":
+        return Largest(jnp.maximum(self.values, other.values))
+
+
+def test_a_new_statistic_takes_its_file_and_a_line_in_the_catalogue(monkeypatch):
+    monkeypatch.setattr(catalogue, "SUMMED", (*catalogue.SUMMED, Largest))
+    features, labels = tall(0)
+    scorer = Scorer("largest", lambda of: of[Largest].values.sum(), frozenset({Largest}), "", True)
+    statistics = gather(
+        blocks(features, 0), labels_of(labels), scorer.needs, batch_rows=16, for_intervals=True
+    )
+    with double_precision():
+        result = evaluate_with_intervals([scorer], statistics)["largest"]
+    assert result.value == pytest.approx(features.max(axis=0).sum(), rel=1e-12)
+    assert result.zero is not None
+    assert result.zero.mean == pytest.approx(result.value, rel=1e-12)
+
+
+@pytest.mark.parametrize("kind", [Moments, Rows, Spectrum, SourceOutputs, Tangent])
+def test_a_scorer_that_reads_what_it_does_not_ask_for_is_a_mistake(kind):
+    """Also where another scorer beside it asks for the same."""
+    features, labels = tall(0)
+    statistics = gather(features, labels_of(labels), EVERYTHING)
+    for reads in (lambda found: found[kind], lambda found: found.given(kind)):
+        scorer = Scorer("careless", reads, frozenset({ClassMoments}), "", True)
+        with pytest.raises(LookupError, match=rf"{kind.__name__} is read, but not asked for"):
+            evaluate(scorer, statistics)
+
+
+def test_what_nobody_gave_is_none_or_an_error():
+    features, labels = tall(0)
+    statistics = gather(features, labels_of(labels), frozenset({SourceOutputs, TargetMoments}))
+    assert statistics.given(SourceOutputs) is None
+    with pytest.raises(LookupError, match="TargetMoments is asked for, but there is none"):
+        _ = statistics[TargetMoments]
 
 
 def test_rows_beyond_the_limit_are_a_seeded_sample_in_order():
@@ -124,7 +186,7 @@ def test_scores_of_a_sample_say_so():
     ],
 )
 @pytest.mark.parametrize("needs", [frozenset(), EVERYTHING])
-def test_blocks_that_do_not_fit(change, message, needs: frozenset[Need]):
+def test_blocks_that_do_not_fit(change, message, needs: Needs):
     features, labels = tall(0)
     with pytest.raises(FeatalignError, match=message):
         gather(iter(change(np.split(features, 4))), labels_of(labels), needs, batch_rows=16)
@@ -145,7 +207,7 @@ class CompilationCount:
         jax.monitoring.unregister_event_duration_listener(self._hear)
 
 
-STREAMED = [scorer for scorer in SCORERS if "rows" not in scorer.needs]
+STREAMED = [scorer for scorer in SCORERS if Rows not in scorer.needs]
 
 
 def streamed_scores(features, labels):

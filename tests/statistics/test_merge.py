@@ -15,72 +15,64 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from featalign.statistics import gather as gather_module
 from featalign.statistics.activity import Activity
+from featalign.statistics.catalogue import SUMMED
 from featalign.statistics.class_moments import ClassMoments, TargetMoments
 from featalign.statistics.class_scatter import ClassScatter
 from featalign.statistics.label_table import LabelTable
 from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
 from featalign.statistics.scatter_sum import CentreSums, ScatterSum
+from featalign.statistics.statistic import Batch, Shape, Summed
 
 NUM_ROWS, NUM_FEATURES, NUM_CLASSES, NUM_TARGETS = 48, 5, 3, 2
 BATCH = 16
+WITH_CLASSES = Shape(NUM_FEATURES, NUM_CLASSES)
 
 
 @dataclass(frozen=True)
 class StatisticRow:
-    """`from_batch` takes features (B, D), labels (B,), targets (B, K) and valid (B,)."""
+    """`batch` is made of features (B, D), labels (B,), targets (B, K) and valid (B,)."""
 
-    name: str
-    empty: Callable[[], Any]
-    from_batch: Callable[..., Any]
+    kind: type[Summed]
+    batch: Callable[..., Batch]
+    shape: Shape = WITH_CLASSES
+
+    @property
+    def name(self) -> str:
+        return self.kind.__name__
+
+    def empty(self) -> Any:
+        return self.kind.empty(self.shape)
+
+    def from_batch(self, features, labels, targets, valid) -> Any:
+        return self.kind.from_batch(self.batch(features, labels, targets, valid))
+
+
+def of_classes(features, labels, targets, valid) -> Batch:
+    return Batch(features, features, labels, valid, NUM_CLASSES)
+
+
+def of_targets(features, labels, targets, valid) -> Batch:
+    return Batch(features, features, targets, valid)
+
+
+def with_zeros(features, labels, targets, valid) -> Batch:
+    return of_classes(jnp.where(valid[:, None], features, 0.0), labels, targets, valid)
+
+
+def of_outputs(features, labels, targets, valid) -> Batch:
+    return of_classes(jax.nn.softmax(features), labels, targets, valid)
 
 
 STATISTIC_ROWS = (
-    StatisticRow(
-        "activity",
-        lambda: Activity.empty(NUM_FEATURES),
-        lambda features, labels, targets, valid: Activity.from_batch(features, valid),
-    ),
-    StatisticRow(
-        "moments",
-        lambda: Moments.empty(NUM_FEATURES),
-        lambda features, labels, targets, valid: Moments.from_batch(features, valid),
-    ),
-    StatisticRow(
-        "centre_sums",
-        lambda: CentreSums.empty(NUM_FEATURES),
-        lambda features, labels, targets, valid: CentreSums.from_batch(
-            jnp.where(valid[:, None], features, 0.0), valid
-        ),
-    ),
-    StatisticRow(
-        "class_moments",
-        lambda: ClassMoments.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: ClassMoments.from_batch(
-            features, labels, valid, num_classes=NUM_CLASSES
-        ),
-    ),
-    StatisticRow(
-        "target_moments",
-        lambda: TargetMoments.empty(NUM_TARGETS, NUM_FEATURES),
-        lambda features, labels, targets, valid: TargetMoments.from_batch(features, targets, valid),
-    ),
-    StatisticRow(
-        "class_scatter",
-        lambda: ClassScatter.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: ClassScatter.from_batch(
-            features, labels, valid, num_classes=NUM_CLASSES
-        ),
-    ),
-    StatisticRow(
-        "label_table",
-        lambda: LabelTable.empty(NUM_CLASSES, NUM_FEATURES),
-        lambda features, labels, targets, valid: LabelTable.from_batch(
-            jax.nn.softmax(features), labels, valid, num_classes=NUM_CLASSES
-        ),
-    ),
+    StatisticRow(Activity, of_classes),
+    StatisticRow(Moments, of_classes),
+    StatisticRow(CentreSums, with_zeros),
+    StatisticRow(ClassMoments, of_classes),
+    StatisticRow(TargetMoments, of_targets, Shape(NUM_FEATURES, num_targets=NUM_TARGETS)),
+    StatisticRow(ClassScatter, of_classes),
+    StatisticRow(LabelTable, of_outputs),
 )
 each_statistic = pytest.mark.parametrize("row", STATISTIC_ROWS, ids=lambda row: row.name)
 COMPILED = {row.name: jax.jit(row.from_batch) for row in STATISTIC_ROWS}
@@ -138,14 +130,15 @@ def assert_close(actual, expected, *, relative=1e-12):
         )
 
 
-def test_every_statistic_of_the_pass_has_a_row():
-    known = {type(row.empty()) for row in STATISTIC_ROWS}
-    collected = {
-        value
-        for value in vars(gather_module).values()
-        if isinstance(value, type) and hasattr(value, "from_batch")
-    }
-    assert collected == known
+def test_every_statistic_of_a_pass_has_a_row():
+    assert {row.kind for row in STATISTIC_ROWS} == {*SUMMED, CentreSums, LabelTable}
+
+
+@pytest.mark.parametrize("shape", [Shape(NUM_FEATURES, NUM_CLASSES), Shape(NUM_FEATURES, 0, 2)])
+def test_what_is_implied_is_of_the_types_that_it_says(shape):
+    for kind in SUMMED:
+        if kind.suits(shape):
+            assert {type(each) for each in kind.empty(shape).implied()} == kind.implies
 
 
 @each_statistic
@@ -213,32 +206,32 @@ def test_the_moments_are_those_of_numpy(offset):
     statistics, features, labels, targets = moments_of(offset)
     close = partial(np.testing.assert_allclose, rtol=1e-9, atol=1e-9)
     z = features - features.mean(axis=0)
-    moments = statistics["moments"]
+    moments = statistics["Moments"]
     assert float(moments.count) == NUM_ROWS
     close(moments.mean, features.mean(axis=0))
     close(moments.scatter, np.cov(features, rowvar=False, bias=True) * NUM_ROWS)
     close(moments.cubic, sum((row @ row) * row for row in z))
     close(moments.quartic, sum((row @ row) ** 2 for row in z))
-    classes = statistics["class_moments"]
+    classes = statistics["ClassMoments"]
     for label in range(NUM_CLASSES):
         members = features[labels == label]
         assert int(classes.counts[label]) == len(members)
         close(classes.means[label], members.mean(axis=0))
         close(classes.spreads[label], ((members - members.mean(axis=0)) ** 2).sum())
-    scatter = statistics["class_scatter"]
+    scatter = statistics["ClassScatter"]
     close(scatter.counts, classes.counts)
     close(scatter.means, classes.means)
     close(scatter.squares.sum(axis=1), classes.spreads)
     for label in range(NUM_CLASSES):
         close(scatter.variances()[label], features[labels == label].var(axis=0))
-    table, shares = statistics["label_table"], softmax(features, axis=1)
+    table, shares = statistics["LabelTable"], softmax(features, axis=1)
     for label in range(NUM_CLASSES):
         close(table.soft[label], shares[labels == label].sum(axis=0))
         close(
             table.hard[label],
             np.bincount(shares[labels == label].argmax(axis=1), minlength=NUM_FEATURES),
         )
-    regression = statistics["target_moments"]
+    regression = statistics["TargetMoments"]
     close(regression.feature_mean, features.mean(axis=0))
     close(regression.mean, targets.mean(axis=0))
     close(regression.scatter, np.cov(targets, rowvar=False, bias=True) * NUM_ROWS)
@@ -247,7 +240,7 @@ def test_the_moments_are_those_of_numpy(offset):
 
 def test_activity_counts_what_is_there():
     features = np.array([[0.0, -2.0, 0.0], [0.0, 0.0, 0.0], [0.0, 3.0, np.nan], [0.0, np.inf, 1.0]])
-    activity = Activity.from_batch(jnp.asarray(features), jnp.ones(4, bool))
+    activity = Activity.from_batch(of_classes(jnp.asarray(features), None, None, np.ones(4, bool)))
     assert (
         float(activity.count),
         float(activity.not_finite),
@@ -273,12 +266,12 @@ def test_scatter_summed_by_blas_is_that_of_the_batches(offset):
         data()[0] + offset
     )  # the first batch is not the mean of all, so the sums must be moved
     valid = np.ones(NUM_ROWS, bool)
-    expected = Moments.from_batch(jnp.asarray(features), jnp.asarray(valid))
+    expected = Moments.from_batch(of_classes(jnp.asarray(features), None, None, valid))
     centre = features[:BATCH].mean(axis=0) + 0.3
-    sums, scatter = CentreSums.empty(NUM_FEATURES), ScatterSum(NUM_FEATURES)
+    sums, scatter = CentreSums.empty(Shape(NUM_FEATURES)), ScatterSum(NUM_FEATURES)
     for start in range(0, NUM_ROWS, BATCH):
         rows = jnp.asarray(features[start : start + BATCH] - centre)
-        sums = sums.merge(CentreSums.from_batch(rows, jnp.ones(BATCH, bool)))
+        sums = sums.merge(CentreSums.from_batch(of_classes(rows, None, None, valid[:BATCH])))
         scatter.add(rows)
     moments = scatter.moments(sums)
     assert_close(replace(moments, mean=moments.mean + centre), expected, relative=1e-11)

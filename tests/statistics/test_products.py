@@ -6,11 +6,14 @@ import pytest
 
 import featalign
 from featalign.scorers.registry import SCORERS
-from featalign.statistics import class_coordinates, products, scatter_sum, spectrum
+from featalign.statistics import principal_rows, products, scatter_sum, sums
+from featalign.statistics.class_scatter import ClassScatter
+from featalign.statistics.moments import Moments
 from featalign.statistics.precision import double_precision
+from featalign.statistics.spectrum import Spectrum
 from tests.scorers.cases import tall, wide
 
-MODULES = (products, scatter_sum, spectrum)
+MODULES = (products, scatter_sum, principal_rows, sums)
 
 
 @pytest.fixture(autouse=True)
@@ -68,13 +71,11 @@ def test_the_other_half(block):
 @pytest.mark.parametrize("case", [tall, wide])
 def test_scores_without_blas_are_the_same(case, monkeypatch):
     """What runs on accelerators, where all of it is JAX's."""
-    names = [each.name for each in SCORERS if each.needs & {"spectrum", "moments", "class_scatter"}]
+    names = [each.name for each in SCORERS if each.needs & {Spectrum, Moments, ClassScatter}]
     names = [name for name in names if name not in ("pactran", "nleep")]
     features, labels = case(0)
     expected = featalign.score(features, labels, names)
-    for module in (*MODULES, class_coordinates):
-        if hasattr(module, "on_host"):
-            monkeypatch.setattr(module, "on_host", lambda: False)
-    monkeypatch.setattr("featalign.statistics.gather.on_host", lambda: False)
+    for module in MODULES:
+        monkeypatch.setattr(module, "on_host", lambda: False)
     for name, result in featalign.score(features, labels, names).items():
         assert result.value == pytest.approx(expected[name].value, rel=1e-9, abs=1e-12), name

@@ -9,10 +9,11 @@ import pytest
 from featalign.arrays import check_labels
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
+from featalign.statistics.decomposition import spectrum_from_scatter
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
-from featalign.statistics.spectrum import spectrum_from_scatter
+from featalign.statistics.spectrum import Spectrum
 
 COUNT, WIDTH = 200, 6
 NAMES = (
@@ -73,7 +74,6 @@ def test_scores_change_as_those_of_weighted_rows(values):
     step = 1e-6 * COUNT / size
     with double_precision():
         statistics = gather(features, check_labels(labels, COUNT), needs, for_intervals=True)
-        assert statistics.sample is not None
         order = np.random.default_rng([statistics.seed, 2]).permutation(COUNT)
         found, expected = [], []
         changed = reweighted(statistics)
@@ -81,7 +81,8 @@ def test_scores_change_as_those_of_weighted_rows(values):
         for places, part in zip(order.reshape(NUM_GROUPS, size), changed.statistics, strict=True):
             weights = np.full(COUNT, 1 - step / NUM_GROUPS)
             weights[places] += step
-            slow = replace(statistics, spectrum=weighted(features, labels, weights), known={})
+            spectrum = {Spectrum: weighted(features, labels, weights)}
+            slow = replace(statistics, found={**statistics.found, **spectrum})
             found.append([evaluate(scorer, part).value for scorer in scorers])
             expected.append([evaluate(scorer, slow).value for scorer in scorers])
     spreads, wanted = np.std(found, axis=0), np.std(expected, axis=0)

@@ -8,16 +8,17 @@ import numpy as np
 import pytest
 
 from featalign.arrays import check_labels
-from featalign.statistics.gather import gather
-from featalign.statistics.moments import symmetric_product
-from featalign.statistics.precision import double_precision
-from featalign.statistics.spectrum import (
+from featalign.statistics.decomposition import (
     largest_uncentred_eigenvalue,
-    rotated,
     spectrum_from_rows,
     spectrum_from_scatter,
     uncentred_eigenvalues,
 )
+from featalign.statistics.gather import gather
+from featalign.statistics.moments import symmetric_product
+from featalign.statistics.precision import double_precision
+from featalign.statistics.principal_rows import rotated
+from featalign.statistics.spectrum import Spectrum
 
 
 @pytest.fixture(autouse=True)
@@ -93,11 +94,8 @@ def test_both_ways_give_the_same(num_rows, num_features, rank):
 
 def gathered(features):
     labels = np.arange(len(features)) % 3
-    spectrum = gather(
-        features, check_labels(labels, len(features)), frozenset({"spectrum"})
-    ).spectrum
-    assert spectrum is not None
-    return spectrum
+    checked = check_labels(labels, len(features))
+    return gather(features, checked, frozenset({Spectrum}))[Spectrum]
 
 
 def spread_features(kind):

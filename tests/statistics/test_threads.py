@@ -4,15 +4,12 @@ This tests what is set within, and that it is taken back, also where threads ove
 """
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 import scipy.linalg
 from threadpoolctl import ThreadpoolController
 
-from featalign.arrays import check_labels
-from featalign.statistics.gather import gather
 from featalign.statistics.threads import SMALL, decompositions, side_by_side, threads_for
 
 assert scipy.linalg is not None  # its library too is there before the threads are counted
@@ -97,20 +94,6 @@ def test_small_work_is_done_side_by_side_and_large_work_in_turn(monkeypatch):
     assert side_by_side(lambda _: threading.get_ident(), [1, 2], SMALL, 2) == [here, here]
     with pytest.raises(ValueError, match="no"):
         side_by_side(lambda each: int(each), ["1", "no"], 10, 10)
-
-
-def test_what_is_made_once_is_made_once_for_all_threads():
-    statistics = gather(np.eye(4), check_labels([0, 1, 0, 1], 4), frozenset())
-    together, made = threading.Barrier(8), []
-
-    def ask(_: int) -> object:
-        together.wait(timeout=30)
-        return statistics.once("a list", lambda: made.append(1) or [1])
-
-    with ThreadPoolExecutor(8) as pool:
-        found = list(pool.map(ask, range(8)))
-    assert made == [1]
-    assert all(each is found[0] for each in found)
 
 
 @pytest.mark.parametrize("size", [3, 40, 600])
