@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from featalign.arrays import check_features, check_labels
-from featalign.checks import check_number, check_one_of, check_whole
+from featalign.checks import check_number, check_whole
 from featalign.embeddings.store import Embedding
-from featalign.engines.local import map_jobs
+from featalign.engines.catalogue import map_jobs_of
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import calibration_at
 from featalign.jobs.embedded import embedded
@@ -179,7 +179,7 @@ def rank(
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
-    check_one_of(engine, ("local",), "engine", expected='"local"')
+    map_jobs = map_jobs_of(engine)
     given, data = unique_sources(sources), target_of(target)
     short = effort == "short"
     request = Request(

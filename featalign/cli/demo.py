@@ -88,7 +88,7 @@ def _is_shown(ranking: "Ranking", folder: Path) -> bool:
 def _draw(ranking: "Ranking", folder: Path) -> None:
     from featalign.views.figures import ranking_figure, save_figure
     from featalign.views.forecast_figure import forecast_figure
-    from featalign.views.forecasts import gain_figure
+    from featalign.views.gain_figure import gain_figure
 
     figures = forecast_figure(ranking), ranking_figure(ranking), gain_figure(ranking)
     for figure, name in zip(figures, PICTURES, strict=True):

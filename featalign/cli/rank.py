@@ -109,7 +109,7 @@ def rank(
 def _save_pictures(ranking: "Ranking", wanted: Mapping[str, Path]) -> None:
     from featalign.views.figures import ranking_figure, save_figure
     from featalign.views.forecast_figure import forecast_figure
-    from featalign.views.forecasts import gain_figure
+    from featalign.views.gain_figure import gain_figure
 
     if "figure" in wanted:
         save_figure(ranking_figure(ranking), wanted["figure"])

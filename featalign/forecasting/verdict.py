@@ -4,6 +4,7 @@ from featalign.forecasting.predictors import ADVANTAGE
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Decision, Forecast, Verdict
 from featalign.records.interval import Interval, percent, points
+from featalign.scorers.registry import unit_of
 
 SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
 # a probe that is expected to lose less than a point against fine-tuning all is worth its price
@@ -18,7 +19,6 @@ NAMES = {
     "lda": "discriminant posterior",
     "logme": "LogME",
 }
-SHARES = ("linear_probe", "tangent_probe", "lda")
 
 
 def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
@@ -101,7 +101,7 @@ def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
         )
     for name in known[:TOLD]:
         own, twin = (
-            percent(value) if name in SHARES else f"{value:.3f}"
+            percent(value) if unit_of(name) == "percent" else f"{value:.3f}"
             for value in (evidence.own[name], evidence.twins[name])
         )
         told.append(f"{NAMES[name]} {own}, of a fresh network {twin}")

@@ -51,6 +51,7 @@ def _scorer(name: str, count: int, *, variant: bool) -> Scorer:
         ALL_TASKS,
         invariances=_INVARIANCES,
         variant=variant,
+        unit="percent",
     )
 
 

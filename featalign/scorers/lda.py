@@ -166,4 +166,5 @@ LDA = Scorer(
     True,
     invariances=frozenset({"rotation", "scale", "shift"}),
     permuted=permuted,
+    unit="percent",
 )

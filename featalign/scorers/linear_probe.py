@@ -238,4 +238,5 @@ LINEAR_PROBE = Scorer(
     tasks=("classification", "multilabel"),
     invariances=frozenset({"scale", "shift"}),
     permuted=permuted,
+    unit="percent",
 )

@@ -24,7 +24,7 @@ from featalign.scorers.pactran import PACTRAN
 from featalign.scorers.parc import PARC
 from featalign.scorers.rank_measures import PARTICIPATION_RATIO, RANKME, STABLE_RANK
 from featalign.scorers.ridge_probe import RIDGE_PROBE
-from featalign.scorers.scorer import Scorer
+from featalign.scorers.scorer import Scorer, Unit
 from featalign.scorers.sfda import SFDA
 from featalign.scorers.sparsity import ACTIVE_FRACTION, DEAD_FRACTION, HOYER, TREVES_ROLLS
 from featalign.scorers.spectral_alignment import SPECTRAL_ALIGNMENT
@@ -77,6 +77,16 @@ SCORERS: tuple[Scorer, ...] = (
 
 if len({scorer.name for scorer in SCORERS}) != len(SCORERS):
     raise RuntimeError("two scorers in featalign/scorers/registry.py have the same name")
+
+
+def unit_of(name: str) -> Unit:
+    """How people are shown a score of this name; a number where it is no scorer's.
+
+    >>> unit_of("knn"), unit_of("tangent_gain"), unit_of("logme")
+    ('percent', 'points', 'number')
+    """
+    units: dict[str, Unit] = {scorer.name: scorer.unit for scorer in SCORERS}
+    return units.get(name, "number")
 
 
 def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:

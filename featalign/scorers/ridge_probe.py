@@ -123,4 +123,5 @@ RIDGE_PROBE = Scorer(
     True,
     tasks=ALL_TASKS,
     invariances=frozenset({"rotation", "scale", "shift"}),
+    unit="percent",
 )

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from featalign.statistics.statistic import Statistic
 NORMAL = (
     1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
 )
+Unit = Literal["number", "percent", "points"]
 ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 
 
@@ -62,7 +63,8 @@ class Scorer:
     marks another form of a scorer that is computed only when asked for by name. A scorer whose cost
     grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which
     the result's note says. `permuted` gives the values for several orders of the labels where that
-    costs less than computing each.
+    costs less than computing each. `unit` says how people are shown the score: as it is, in percent
+    or, for a difference of accuracies, in points.
     """
 
     name: str
@@ -75,6 +77,7 @@ class Scorer:
     invariances: frozenset[str] = frozenset()
     variant: bool = False
     max_rows: int | None = None
+    unit: Unit = "number"
     permuted: Callable[[Sequence[Statistics]], Sequence[float]] | None = None
 
 

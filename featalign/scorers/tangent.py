@@ -185,6 +185,7 @@ TANGENT_PROBE = Scorer(
     "cross-validated accuracy of ridge regression on activations and gradients",
     True,
     ALL_TASKS,
+    unit="percent",
 )
 TANGENT_GAIN = Scorer(
     "tangent_gain",
@@ -193,4 +194,5 @@ TANGENT_GAIN = Scorer(
     "tangent probe less that of the random twin (0: no gain)",
     True,
     ALL_TASKS,
+    unit="points",
 )

@@ -79,7 +79,9 @@ def judge_guesses(
     }
 
     def over(statistic: Callable[[list[int]], float]) -> BootstrapInterval:
-        pooled = lambda groups: statistic([place for group in groups for place in group])  # noqa: E731
+        def pooled(groups: Sequence[list[int]]) -> float:
+            return statistic([place for group in groups for place in group])
+
         return bootstrap_interval(list(by_target.values()), pooled, num_resamples=num_resamples)
 
     def mean_of(name: str, scale: float = 1.0) -> BootstrapInterval:

@@ -1,4 +1,4 @@
-"""Rankings, scores and the cache as tables on the terminal."""
+"""Rankings, scores, scorers and trained arms as tables on the terminal."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
@@ -9,6 +9,7 @@ from rich.table import Table
 from featalign.records.interval import percent, points
 from featalign.records.ranking import Ranking
 from featalign.records.score import ScoreResult, Status
+from featalign.scorers.registry import unit_of
 from featalign.scorers.scorer import Scorer
 from featalign.views.forecasts import print_forecasts
 from featalign.views.names import short_name, short_names
@@ -26,9 +27,7 @@ NARROW = (
     "rankme",
     "active_fraction",
 )
-ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5", "tangent_probe"})
 WIDTH = 15  # of a column
-DIFFERENCES = frozenset({"tangent_gain"})  # of accuracies
 
 
 def format_score(name: str, result: ScoreResult) -> str:
@@ -43,7 +42,7 @@ def format_score(name: str, result: ScoreResult) -> str:
     """
     if not result.ok:
         return "black box" if result.status is Status.BLACK_BOX else "-"
-    return _number(name, result.value) + (" points" if name in DIFFERENCES else "")
+    return _number(name, result.value) + (" points" if unit_of(name) == "points" else "")
 
 
 def format_interval(name: str, result: ScoreResult) -> str:
@@ -60,10 +59,9 @@ def format_interval(name: str, result: ScoreResult) -> str:
 
 
 def _number(name: str, value: float) -> str:
-    if name in ACCURACIES:
-        return percent(value)
-    if name in DIFFERENCES:
-        return points(value)
+    unit = unit_of(name)
+    if unit != "number":
+        return percent(value) if unit == "percent" else points(value)
     return f"{value:.3f}" if 0.01 <= abs(value) < 1000 or value == 0 else f"{value:.3g}"
 
 

@@ -10,7 +10,8 @@ from featalign.records.forecast import Decision, Forecast, Tier, Verdict
 from featalign.records.interval import Interval
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.views.figures import save_figure
-from featalign.views.forecasts import MOST_LINES, forecast_table, gain_figure, print_forecasts
+from featalign.views.forecasts import forecast_table, print_forecasts
+from featalign.views.gain_figure import MOST_LINES, gain_figure
 
 SIZES = (50, 100, 200, 400)
 
