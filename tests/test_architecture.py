@@ -38,7 +38,7 @@ ALLOWED = {
     "training": FLOOR | {"targets", "sources", "progress"},
     "session": {"embeddings", "progress"},
     "jobs": FLOOR | set(NUMBERS) | set(WORLD) | {"session", "progress"},
-    "engines": {"errors", "session"},
+    "engines": {"checks", "errors", "session"},
     "screening": {"forecasting", "records"},
     "api": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "engines", "screening", "progress"},
     "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api", "progress"},
