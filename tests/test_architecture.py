@@ -51,6 +51,8 @@ OUTSIDE = {
     "h5py": ("embeddings/",),
     "flax": ("sources/", "training/"),
     "optax": ("sources/", "training/"),
+    **dict.fromkeys(("torch", "transformers", "timm", "sentence_transformers"), ("sources/",)),
+    **dict.fromkeys(("keras", "onnx", "onnxruntime"), ("sources/",)),
 }
 WITHOUT_JAX = HALL | {"targets", "embeddings", "records", "session", "engines", "progress"}
 
