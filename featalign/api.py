@@ -3,6 +3,7 @@
 A target is loaded by `load_target` of `targets/loaders.py`.
 """
 
+import math
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -128,8 +129,8 @@ def embed(
     """
     loaded, data = source_of(source), target_of(target)
     with progress_bar(show=progress) as report:
-        session = session_at(cache, batch_size=batch_size, report=report)
-        return embedded(loaded, data, layers, session, dtype=dtype)
+        with session_at(cache, batch_size=batch_size, report=report) as session:
+            return embedded(loaded, data, layers, session, dtype=dtype)
 
 
 def rank(
@@ -198,8 +199,8 @@ def rank(
     if known is not None and short:  # refused before anything is trained
         known.lines_of("gradients", share=share)
     with progress_bar(show=progress) as report:
-        session = session_at(cache, seed=seed, batch_size=batch_size, report=report)
-        return ranked(request, given, data, known, session, map_jobs)
+        with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:
+            return ranked(request, given, data, known, session, map_jobs)
 
 
 def screen(
@@ -234,7 +235,7 @@ def screen(
     keep = check_whole(keep, "keep")
     if budget is not None:
         expected = "a number of trainings above 0, or None"
-        budget = check_number(budget, "budget", expected, lambda number: number > 0)
+        budget = check_number(budget, "budget", expected, lambda number: 0 < number < math.inf)
     given, data = unique_sources(sources), target_of(target)
     candidates = {name_of(each): each for each in given}
     if len(candidates) < len(given):
@@ -355,4 +356,5 @@ def fine_tune(
         checkpoint=None if checkpoint is None else Path(checkpoint),
     )
     with progress_bar(show=progress) as report:
-        return train(job, session_at(cache, report=report))
+        with session_at(cache, report=report) as session:
+            return train(job, session)

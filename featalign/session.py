@@ -35,16 +35,33 @@ class Session:
     report: Report = silent
     _made: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
     _lock: Any = field(default_factory=Lock, repr=False, compare=False)
-    _model: list[Released] = field(default_factory=list, repr=False, compare=False)  # at most one
+    _models: list[Released] = field(default_factory=list, repr=False, compare=False)  # at most one
+    _models_lock: Any = field(default_factory=Lock, repr=False, compare=False)
+
+    def __enter__(self) -> "Session":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.let_go()
 
     def hold(self, model: Released | None) -> None:
-        """Let the model go that another job used before; None where a source has none to hold."""
-        if model is None or model in self._model:
-            return
-        for other in self._model:
-            other.release()
-        self._model[:] = [model]
-        gc.collect()  # models refer to themselves
+        """Let the model go that was used before another one is.
+
+        It is for jobs one after the other. A source without such a model gives None.
+        """
+        if model is not None and model not in self._models:
+            self.let_go()
+            with self._models_lock:
+                self._models.append(model)
+
+    def let_go(self) -> None:
+        """Let the model go that is held."""
+        with self._models_lock:
+            found, self._models[:] = list(self._models), []
+        for model in found:
+            model.release()
+        if found:
+            gc.collect()  # models refer to themselves
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
         """What `make` gives, made by the first job that asks."""

@@ -16,5 +16,6 @@ def map_jobs_of(name: str) -> Callable[..., Iterator[Any]]:
     >>> map_jobs_of("local").__module__
     'featalign.engines.local'
     """
-    check_one_of(name, ENGINES, "engine")
+    expected = "one of " * (len(ENGINES) > 1) + ", ".join(f'"{each}"' for each in ENGINES)
+    check_one_of(name, ENGINES, "engine", expected=expected)
     return import_module(ENGINES[name]).map_jobs

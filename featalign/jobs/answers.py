@@ -71,7 +71,7 @@ def _answer(
     names = [name for name in wanted.scorers if name not in known.scores]
     scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])
     tangent = None
-    if any(Tangent in scorer.needs for scorer in scorers):
+    if source.is_differentiable and any(Tangent in scorer.needs for scorer in scorers):
         tangent = tangent_evidence(source, target, layer, session)
     logits = None if source.logits_layer is None else embeddings.get(source.logits_layer)
     outputs = None

@@ -24,8 +24,12 @@ NUMBERS = (
     "sources",
     "embeddings/extract.py",
     "forecasting/source_remarks.py",
+    "records/answer.py",
     "records/evidence.py",
+    "records/score.py",
+    "arrays.py",
     "strata.py",
+    "wilson.py",
 )
 EVIDENCE_SCORERS = (
     "linear_probe",

@@ -39,7 +39,10 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
 
     The default layer's has the forecast, where one is wanted.
     """
-    start, source = time.perf_counter(), source_of(job.source)
+    start = time.perf_counter()
+    session.let_go()  # before another one may be built
+    source = source_of(job.source)
+    session.hold(source.model)
     rows: list[RankingRow] = []
     probes: dict[str, float] = {}
     held: list[RankingRow] = []

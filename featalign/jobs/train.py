@@ -46,6 +46,7 @@ def train(job: Train, session: Session) -> FineTuned:
     `finished` attribute. Raises FeatalignError for what cannot be trained.
     """
     source, target = job.source, job.target
+    session.hold(source.model)
     check_arm(source, job.arm, job.layer)
     check_kind(source, target)
     if job.checkpoint is not None:

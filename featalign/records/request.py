@@ -31,6 +31,10 @@ class Request(Plain):
     batch_size: int = 256
 
     def __post_init__(self) -> None:
+        for name in ("sources", "scorers", "layers"):
+            value = getattr(self, name)
+            if not isinstance(value, str | tuple | None):
+                object.__setattr__(self, name, tuple(value))
         either, remedy = '"cache" or "short"', '"short" trains a little'
         check_one_of(self.effort, EFFORTS, "effort", expected=either, remedy=remedy)
         part = "a part of one training, above 0 and at most 1"

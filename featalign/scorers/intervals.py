@@ -11,7 +11,6 @@ import numpy as np
 
 from featalign.records.score import ScoreResult, Zero
 from featalign.scorers.scorer import (
-    NORMAL,
     Answer,
     Influenced,
     RowMean,
@@ -26,6 +25,7 @@ from featalign.statistics.label_orders import relabelled
 from featalign.statistics.reweighting import NUM_GROUPS, reweighted
 from featalign.statistics.rows import Rows
 from featalign.statistics.spectrum import Spectrum
+from featalign.wilson import NORMAL, wilson
 
 STUDENT_GROUPS, STUDENT_PAIRS = (
     1.729132811521367,
@@ -167,7 +167,7 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     match found.rows:
         case RowMean(values=values, hits=hits) if len(values) > 1:
             if hits:
-                return _wilson(value, len(values))
+                return wilson(value, len(values))
             error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
         case Influenced() as influenced:
             influences = influenced.influences()
@@ -180,13 +180,3 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     ):
         return None
     return value - error, value + error
-
-
-def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's interval of a share of hits: never empty, also at 0 and 1."""
-    square = NORMAL**2 / count
-    middle, half = (
-        (share + square / 2) / (1 + square),
-        math.sqrt(share * (1 - share) * square + square**2 / 4) / (1 + square),
-    )
-    return max(0.0, middle - half), min(1.0, middle + half)

@@ -13,9 +13,6 @@ from featalign.statistics.collected import Statistics
 from featalign.statistics.rows import Rows
 from featalign.statistics.statistic import Statistic
 
-NORMAL = (
-    1.6448536269514722  # the 95% quantile: so many deviations to each side make an interval of 90%
-)
 Unit = Literal["number", "percent", "points"]
 ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 

@@ -12,6 +12,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.sources.capabilities import Differentiable
 from featalign.sources.source import Source, check_layer
@@ -60,15 +61,13 @@ def gradient_source(
     layer = layer or source.default_layer
     check_layer(layer, source.all_layers, name=source.name)
     for name, value in (("read_outs", read_outs), ("dimension", dimension)):
-        if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-            raise FeatalignError(f"{name}: expected a whole number of at least 1, got {value!r}")
+        check_whole(value, name)
     if dimension % read_outs:
         raise FeatalignError(
             f"dimension: expected a multiple of read_outs, got {dimension} and {read_outs}; each "
             "read-out gets an equal part"
         )
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
+    check_whole(seed, "seed", 0)
     if source.trainable is None or not source.is_differentiable:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source, this one is a black box; gradients "

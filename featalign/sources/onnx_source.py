@@ -89,10 +89,12 @@ def load_onnx_source(rest: str) -> Source:
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         held = sessions()
-        if wanted not in held:
+        session = held.get(wanted)
+        if session is None:
+            session = _session(address, path, wanted)
             held.clear()
-            held[wanted] = _session(address, path, wanted)
-        emitted = held[wanted].run(list(wanted), {feed: prepared})
+            held[wanted] = session
+        emitted = session.run(list(wanted), {feed: prepared})
         return {
             layer: _pooled(np.asarray(values))
             for layer, values in zip(wanted, emitted, strict=True)

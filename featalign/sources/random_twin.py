@@ -3,8 +3,7 @@
 import hashlib
 from dataclasses import replace
 
-import numpy as np
-
+from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.sources.parts import AtOnce
 from featalign.sources.source import Source
@@ -24,8 +23,7 @@ def random_twin(source: Source, seed: int = 0) -> Source:
     >>> twin.name, twin.layers
     ('zoo/resnet_digits random twin 1', ('stem', 'stage_1', 'stage_2', 'features'))
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise FeatalignError(f"seed: expected a whole number of at least 0, got {seed!r}")
+    check_whole(seed, "seed", 0)
     if source.fresh_weights is None:
         raise FeatalignError(
             f"{source.name}: expected a source that can be re-initialised, this one is a black box "

@@ -23,6 +23,13 @@ class Resident(Generic[Model]):
         self.model: Model | None = None
         self.lock = Lock()
 
+    def __getstate__(self) -> dict[str, object]:
+        """What another process gets: how to build the model, and not the model."""
+        return {"build": self.build}
+
+    def __setstate__(self, state: dict[str, Callable[[], Model]]) -> None:
+        self.__init__(state["build"])
+
     @property
     def is_held(self) -> bool:
         """Whether the model is in memory."""

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -117,15 +118,8 @@ class Source:
 
         The file has one row for each row of the target, in its order.
         """
-
-        def embed_batch(inputs: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
-            del inputs, layers
-            raise FeatalignError(
-                f"{name}: it holds features of one target and cannot embed other inputs; rank it "
-                "on the target they were made from"
-            )
-
-        return Source(name, "features made elsewhere", embed_batch, features_file=path)
+        refuse = partial(_refuse, name)
+        return Source(name, "features made elsewhere", refuse, features_file=path)
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:
@@ -222,6 +216,14 @@ def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:
     """Raise FeatalignError for a layer that there is not."""
     if layer not in layers:
         raise FeatalignError(f"layer: {name} has no layer {layer!r}; it has {', '.join(layers)}")
+
+
+def _refuse(name: str, inputs: Any, layers: tuple[str, ...]) -> Mapping[str, np.ndarray]:
+    del inputs, layers
+    raise FeatalignError(
+        f"{name}: it holds features of one target and cannot embed other inputs; rank it on the "
+        "target they were made from"
+    )
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from featalign.strata import class_after_class
+
 NUM_FOLDS = 5
 
 
@@ -12,8 +14,7 @@ def stratified_folds(labels: np.ndarray, num_folds: int, *, seed: int) -> np.nda
     [1, 2, 1, 0, 0, 2]
     """
     random = np.random.default_rng(seed)
-    shuffled = random.permutation(len(labels))
-    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    ordered = class_after_class(labels, random)
     folds = np.empty(len(labels), np.int32)
     folds[ordered] = np.arange(len(labels)) % num_folds
     return folds

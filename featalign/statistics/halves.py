@@ -12,6 +12,7 @@ from featalign.statistics.collected import Statistics
 from featalign.statistics.gather import gather
 from featalign.statistics.label_orders import ForIntervals
 from featalign.statistics.statistic import Statistic
+from featalign.strata import class_after_class
 
 NUM_PAIRS = 5
 MOST_SHARED = 0.1
@@ -61,8 +62,7 @@ def split_in_halves(
     >>> len(first), len(second), 4 in first, 4 in second
     (3, 3, True, True)
     """
-    shuffled = random.permutation(len(labels))
-    ordered = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    ordered = class_after_class(labels, random)
     counts = np.bincount(labels)
     single = counts[labels[ordered]] == 1
     paired = ordered[~single]

@@ -22,6 +22,10 @@ class _Made:
                 self.value, self.is_made = make(), True
             return self.value
 
+    def __reduce__(self) -> tuple[type["_Made"], tuple[()]]:
+        """Copies, also in another process, make the value anew."""
+        return _Made, ()
+
 
 def once(
     method: Callable[Concatenate[Owner, Arguments], Value],

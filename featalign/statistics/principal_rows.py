@@ -24,7 +24,8 @@ class PrincipalRows(Statistic):
     @once
     def at_most(self, max_rows: int) -> "PrincipalRows":
         """These rows, or a seeded sample of them."""
-        return PrincipalRows(self.held.at_most(max_rows), self.spectrum)
+        sample = self.held.at_most(max_rows)
+        return self if sample is self.held else PrincipalRows(sample, self.spectrum)
 
     def take(self, places: np.ndarray) -> "PrincipalRows":
         """The rows at these places alone."""

@@ -19,6 +19,7 @@ from featalign.training.frameworks import trainer_of
 from featalign.training.measures import measured
 from featalign.training.runs import Finished, Tries, best_of, finished, note
 from featalign.training.trainer import Trained
+from featalign.wilson import wilson
 
 LEVEL = 0.9
 DIVERGED = "diverged: no run gives finite logits; scale the inputs or take smaller rates"
@@ -78,10 +79,8 @@ def binomial(accuracy: float, count: int) -> Interval:
     >>> round(found.low, 3), round(found.high, 3)
     (0.419, 0.581)
     """
-    from scipy.stats import binomtest
-
-    found = binomtest(round(accuracy * count), count).proportion_ci(LEVEL, method="wilson")
-    return Interval(value=accuracy, low=float(found.low), high=float(found.high), level=LEVEL)
+    low, high = wilson(round(accuracy * count) / count, count)
+    return Interval(value=accuracy, low=low, high=high, level=LEVEL)
 
 
 def _apart(bench: Bench, request: Request) -> Iterator[FineTuned]:

@@ -122,6 +122,7 @@ def short_source(
         layers,
         layers[-1],
         reading=source.reading,
+        model=source.model,
     )
 
 

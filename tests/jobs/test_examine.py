@@ -1,5 +1,6 @@
 """What was answered once is read: by whom, and when it is computed again."""
 
+import re
 import threading
 from dataclasses import replace
 from typing import Any
@@ -180,3 +181,52 @@ def test_the_study_asks_for_more(tmp_path):
     assert {"knn", "rankme"} <= set(more.twins) - set(few.twins)
     for name in few.twins:
         assert more.twins[name] == few.twins[name]
+
+
+def test_a_source_without_gradients_lacks_tangent_scores_and_is_embedded_once(tmp_path):
+    points, classes = clouds(450, 0)
+    calls = []
+
+    def plain(batch):
+        calls.append(len(batch))
+        return np.asarray(batch)
+
+    np.save(tmp_path / "features.npy", points)
+    sources = [
+        fa.Source.from_function("plain", plain, revision="1"),
+        fa.Source.from_features("file", str(tmp_path / "features.npy")),
+    ]
+    target = fa.Target.from_arrays("clouds", points, classes)
+    found = ranked(tmp_path / "cache", sources, target, scorers=["tangent_gain"], forecast=True)
+    for row in found.rows:
+        assert row.scores["tangent_gain"].status is fa.Status.BLACK_BOX
+        assert not any("tangent" in warning for warning in row.warnings)
+    assert calls == [256, 256]
+
+
+def test_all_code_that_makes_an_answer_is_in_its_key():
+    """Files that the listed ones import, but for those that say who asks, where and how fast."""
+    aside = ("errors", "checks", "progress", "session", "embeddings", "targets", "training")
+    aside += ("forecasting", "engines")
+    records = ("plain", "interval", "forecast", "ranking", "request", "setting", "fine_tuned")
+    aside += tuple(f"records.{name}" for name in records)
+    package = module.PACKAGE
+    listed = [
+        path
+        for name in module.NUMBERS
+        for path in ([package / name] if name.endswith(".py") else (package / name).rglob("*.py"))
+    ]
+    assert all(path.exists() for path in listed)
+    imported = {
+        name
+        for path in listed
+        for name in re.findall(r"^\s*from featalign\.([\w.]+) import", path.read_text(), re.M)
+    }
+    unlisted = {
+        name
+        for name in imported
+        if not name.startswith(aside)
+        and package / (name.replace(".", "/") + ".py") not in listed
+        and not (package / name.replace(".", "/")).is_dir()
+    }
+    assert unlisted == set()

@@ -193,6 +193,11 @@ def test_a_screening_comes_back(rankings, budget):
     assert fa.Screening.from_json(found.to_json()) == found
 
 
+def test_lists_of_a_request_come_back_as_they_went():
+    request = Request(sources=["a"], target="t", scorers=["knn"], layers=["x"])  # type: ignore[arg-type]
+    assert Request.from_json(request.to_json()) == request
+
+
 def test_results_without_a_value_are_equal_to_themselves():
     assert ScoreResult(float("nan")) == ScoreResult(np.float64("nan").item())
     assert math.isnan(ScoreResult().value)

@@ -3,9 +3,12 @@
 What comes out does not depend on how they were cut, and memory that runs out is met by halves.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
+import featalign as fa
 from featalign.embeddings.store import Store
 from featalign.errors import FeatalignError
 from featalign.session import Session
@@ -112,3 +115,25 @@ def test_a_session_holds_one_model_at_a_time(tmp_path):
     other.hold(second)
     second()
     assert first.is_held, "another session's models are its own"
+    with session:
+        session.hold(first)
+    assert not first.is_held, "a call that is over holds nothing"
+    assert second.is_held
+
+
+def test_no_model_stays_in_memory_after_a_call(tmp_path):
+    target = fa.Target.from_arrays("rows", ROWS, np.arange(len(ROWS)) % 2)
+    models = [Resident(lambda factor=factor: factor) for factor in (1.0, 2.0)]
+    sources = [
+        replace(
+            Source.from_function(
+                f"times {place}", lambda rows, model=model: model() * rows, revision="1"
+            ),
+            model=model,
+        )
+        for place, model in enumerate(models)
+    ]
+    fa.rank(sources, target, cache=tmp_path, scorers=["knn"], progress=False)
+    assert not any(model.is_held for model in models)
+    fa.embed(sources[0], target, cache=tmp_path, dtype="float64", progress=False)
+    assert not models[0].is_held
