@@ -1,6 +1,6 @@
 """Zeros and intervals of scores.
 
-A zero is what a score is under permuted labels; an interval says how far the score is certain.
+A zero is the value of a score under permuted labels. An interval says how certain a score is.
 """
 
 import math
@@ -38,18 +38,19 @@ def evaluate_with_intervals(
 ) -> dict[str, ScoreResult]:
     """Results with zeros and 90% intervals, from statistics that were gathered for intervals.
 
-    The zero is the mean and the deviation over 20 orders of the labels. The interval is
+    The zero is the mean and the deviation over 20 orders of the labels. The interval depends on the
+    kind of score.
 
-    - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter,
-      Wilson's for shares of hits;
-    - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of
-      rows. It is about right for N > 3 D; near N = D it is up to half too narrow for scores of fit
-      (LogME, H-score, label overlap, spectral alignment);
-    - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
+    - A mean over rows (accuracies, posteriors, log likelihoods) gets its interval from the scatter
+      of the rows; a share of hits gets Wilson's interval.
+    - A function of moments with N > D gets value ± t s, where s is that of the infinitesimal
+      jackknife over groups of rows. It is about right for N > 3 D; near N = D it is up to half too
+      narrow for scores of fit (LogME, H-score, label overlap, spectral alignment).
+    - A function of moments with N <= D gets value ± t s, where s comes from pairs of random halves.
 
-    There is none below 40 rows where neither rows nor halves give one, and where the rows show no
-    spread (a value at its bound). It is about the value that another sample of as many rows would
-    give, not about a bias of the score.
+    There is no interval below 40 rows where neither rows nor halves give one, nor where the rows
+    show no spread (a value at its bound). It says where the value of another sample of as many rows
+    would lie; it does not tell of a bias of the score.
     """
     answers = {scorer.name: answer(scorer, statistics) for scorer in scorers}
     fit = [scorer for scorer in scorers if answers[scorer.name].result.ok]
@@ -111,7 +112,7 @@ def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]
 
 
 def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, float]:
-    """T times the standard error of scores that are functions of moments."""
+    """The standard errors, times Student's t, of scores that are functions of moments."""
     spectral = [scorer for scorer in scorers if Spectrum in scorer.needs]
     by_halves = spectral if spectral and statistics[Spectrum].basis_is_left else []
     errors: dict[str, float] = {}
@@ -146,9 +147,9 @@ def _errors_of_moments(scorers: Sequence[Scorer], statistics: Statistics) -> dic
 
 
 def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
-    """T times the standard error, leaving out one of 20 groups of the rows that are held.
+    """The standard error, times Student's t, from leaving out each of 20 groups of held rows.
 
-    What is of all rows stays.
+    Statistics of all rows stay as they are.
     """
     statistics = restricted(scorer, statistics)
     count = len(statistics[Rows].labels)
@@ -183,7 +184,7 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
 
 
 def _wilson(share: float, count: int) -> tuple[float, float]:
-    """Wilson's interval of a share of hits: never empty, also at 0 and 1."""
+    """Wilson's interval of a share of hits, which is not empty even at 0 and 1."""
     square = NORMAL**2 / count
     middle, half = (
         (share + square / 2) / (1 + square),

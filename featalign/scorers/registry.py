@@ -80,7 +80,7 @@ if len({scorer.name for scorer in SCORERS}) != len(SCORERS):
 
 
 def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
-    """The scorers of these names, in their order; without names all but the variants.
+    """The scorers of these names, in the order of the names; without names, all but the variants.
 
     Raises FeatalignError for a name that does not exist.
 
