@@ -15,7 +15,7 @@ from featalign.views.names import short_name, short_names
 if TYPE_CHECKING:
     from featalign.study.check import Checked
 
-MOST_LINES = 8  # of a picture, so that bands can be told apart
+MOST_LINES = 8  # lines in a picture whose bands can be told apart
 TIERS = {"cache": "from the cache", "short": "with short runs"}
 
 
@@ -76,7 +76,7 @@ def _cells(forecast: Forecast) -> list[str]:
 
 
 def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> None:
-    """The table, the reasons of the first verdicts, and the warnings about the target."""
+    """Print the table, the reasons of the first verdicts, and the warnings about the target."""
     console.print(forecast_table(ranking))
     for row in [row for row in ranking.rows if row.judgement][:reasons]:
         console.print(f"{row.source}: {row.verdict}, because", markup=False, highlight=False)
@@ -87,7 +87,7 @@ def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> 
 
 
 def checked_table(checks: Sequence["Checked"]) -> Table:
-    """Forecast beside result: accuracy and gain, and whether the result lies in the interval."""
+    """Forecasts beside results: accuracy and gain, and whether a result lies in its interval."""
     first = checks[0].best
     table = Table(
         title=f"forecast and result: {first.num_training + first.num_validation} rows to train and "
@@ -136,7 +136,7 @@ def checked_table(checks: Sequence["Checked"]) -> Table:
 def gain_figure(ranking: Ranking) -> Figure:
     """The expected gain over scratch against the number of rows, with its band.
 
-    It shows the best sources, and the last.
+    It shows the best sources and the last one.
     """
     rows = [row for row in ranking.rows if row.forecast is not None]
     chosen: list[RankingRow] = (

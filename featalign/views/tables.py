@@ -27,15 +27,15 @@ NARROW = (
     "active_fraction",
 )
 ACCURACIES = frozenset({"linear_probe", "ridge_probe", "knn", "knn_1", "knn_5", "tangent_probe"})
-WIDTH = 15  # of a column
-DIFFERENCES = frozenset({"tangent_gain"})  # of accuracies
+WIDTH = 15  # the width of a column
+DIFFERENCES = frozenset({"tangent_gain"})  # scores that are differences of accuracies
 
 
 def format_score(name: str, result: ScoreResult) -> str:
-    """A score for people.
+    """A score as people read it.
 
-    Accuracies are in percent, others have three or four digits. Where there is no score, a dash or
-    the reason stands.
+    Accuracies are in percent, and other scores have three or four digits. A dash or the reason
+    stands where there is no score.
 
     >>> scores = (("knn", 0.957), ("tangent_gain", 0.0312), ("gbc", -3.21e-7))
     >>> [format_score(name, ScoreResult(value)) for name, value in scores]
@@ -47,7 +47,7 @@ def format_score(name: str, result: ScoreResult) -> str:
 
 
 def format_interval(name: str, result: ScoreResult) -> str:
-    """The interval for people; nothing where there is none.
+    """The interval as people read it, or nothing where there is none.
 
     >>> format_interval("knn", ScoreResult(0.957, interval=(0.93, 0.974)))
     '93.0% to 97.4%'
@@ -104,9 +104,9 @@ def _with_interval(name: str, result: ScoreResult) -> str:
 
 
 def print_ranking(ranking: Ranking, console: Console) -> None:
-    """Print the forecasts where there are some, then the scores.
+    """Print the forecasts where there are some, and then the scores.
 
-    Then come what could not be scored and why, and the warnings.
+    After them come the sources that could not be scored, with the reason, and the warnings.
     """
     if any(row.forecasts for row in ranking.rows):
         print_forecasts(ranking, console)
@@ -174,9 +174,9 @@ def scorers_table(scorers: Sequence[Scorer]) -> Table:
 
 
 def scores_table(scores: Mapping[str, ScoreResult]) -> Table:
-    """One line per scorer: value, or why there is none.
+    """One line per scorer: its value, or why there is none.
 
-    Its interval and its zero where they were asked for.
+    It also has its interval and its zero where they were asked for.
     """
     judged = any(result.interval or result.zero for result in scores.values())
     table = Table()
