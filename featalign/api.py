@@ -40,9 +40,9 @@ if TYPE_CHECKING:
     from featalign.records.request import Effort
     from featalign.records.screening import Screening
     from featalign.records.setting import Optimiser
+    from featalign.training.budget import BudgetName
 
 SHARE = 0.2  # of a training in each short run: see experiments/study
-LEARNING_RATES = (3e-4, 1e-3, 3e-3)
 
 
 def score(
@@ -267,7 +267,8 @@ def fine_tune(
     arm: "Arm" = "full",
     seed: int = 0,
     layer: str | None = None,
-    learning_rates: Sequence[float] = LEARNING_RATES,
+    budget: "BudgetName" = "short",
+    learning_rates: Sequence[float] | None = None,
     steps: int | None = None,
     batch_size: int = 32,
     optimiser: "Optimiser" = "adamw",
@@ -296,12 +297,16 @@ def fine_tune(
         says so in `stopped`).
     seed
         Draws the validation rows, the batches, and the fresh weights.
+    budget
+        What each learning rate may cost, the same for every arm: "short", which forecasts are made
+        for, is 15 epochs and at least 300 steps; "long" goes on from there in rounds of as many
+        steps, at most 4 in all, while validation improves.
     learning_rates
-        The one with the best accuracy on a validation fifth is taken; of a probe it is the penalty
-        of the head that is chosen so, from 0.001 to 1. The test rows choose nothing.
+        By default those of the budget, 0.001 and 0.004. The one with the best accuracy on a
+        validation fifth is taken; of a probe it is the penalty of the head that is chosen so, from
+        0.001 to 1. The test rows choose nothing.
     steps, batch_size
-        Budget for each learning rate, the same for every arm; by default 40 epochs and at least 300
-        steps.
+        Other steps than the budget's, of each round; rows in a step.
     optimiser, weight_decay, towards_source, label_smoothing, augmentation
         "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull
         towards the source's weights (L2-SP); smoothing of the labels; small shifts of images.
@@ -328,8 +333,10 @@ def fine_tune(
     """
     from featalign.jobs.train import Train, train
     from featalign.records.setting import Setting
+    from featalign.training.budget import budget_of
     from featalign.training.setting import check_setting
 
+    spent = budget_of(budget)
     setting = Setting(
         learning_rate=0.0,
         steps=1 if steps is None else steps,
@@ -340,14 +347,16 @@ def fine_tune(
         label_smoothing=label_smoothing,
         augmentation=augmentation,
         seed=check_seed(seed),
+        rounds=spent.rounds,
     )
+    rates = spent.learning_rates if learning_rates is None else learning_rates
     job = Train(
         source=source_of(source),
         target=target_of(target),
         arm=arm,
         setting=setting,
-        learning_rates=check_setting(setting, learning_rates),
-        default_steps=steps is None,
+        learning_rates=check_setting(setting, rates),
+        budget=spent if steps is None else None,
         layer=layer,
         max_test=max_test,
         together=together,

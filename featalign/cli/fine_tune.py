@@ -38,13 +38,19 @@ def fine_tune(
     layer: Annotated[
         str | None, typer.Option(help="The layer that gets the head; default: the source's own.")
     ] = None,
+    budget: Annotated[
+        str,
+        typer.Option(
+            help="short: 15 epochs, at least 300 steps, what forecasts are for; long: up to 4 "
+            "times as many, while validation improves."
+        ),
+    ] = "short",
     learning_rate: Annotated[
         list[float] | None,
         typer.Option(help="Repeat for several; the best on validation rows is taken."),
     ] = None,
     steps: Annotated[
-        int | None,
-        typer.Option(help="Steps for each learning rate; default: 40 epochs, at least 300."),
+        int | None, typer.Option(help="Other steps for each learning rate than the budget's.")
     ] = None,
     batch_size: BatchSize = 32,
     optimiser: Annotated[str, typer.Option(help="adamw or sgd.")] = "adamw",
@@ -92,7 +98,8 @@ def fine_tune(
                 arm=cast(Any, each),
                 seed=seed,
                 layer=layer,
-                learning_rates=learning_rate or api.LEARNING_RATES,
+                budget=cast(Any, budget),
+                learning_rates=learning_rate or None,
                 steps=steps,
                 batch_size=batch_size,
                 optimiser=cast(Optimiser, optimiser),

@@ -11,20 +11,18 @@ from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 from featalign.training.arms import Request, check_arm
+from featalign.training.budget import Budget
 from featalign.training.checkpoint import check_checkpoint, save_checkpoint
 from featalign.training.fine_tuning import Tuning, run_arms
 from featalign.training.rows import check_trainable, split_rows
-from featalign.training.setting import training_steps
-
-EPOCHS, MIN_STEPS = 40, 300
 
 
 @dataclass(frozen=True, kw_only=True)
 class Train:
     """What to train, and how.
 
-    `setting` takes its learning rate from `learning_rates` in turn. Its steps count where
-    `default_steps` is False. `checkpoint` is a place for the weights.
+    `setting` takes its learning rate from `learning_rates` in turn. Its steps count where there is
+    no `budget` that gives them. `checkpoint` is a place for the weights.
     """
 
     source: Source
@@ -32,7 +30,7 @@ class Train:
     arm: Arm
     setting: Setting
     learning_rates: tuple[float, ...]
-    default_steps: bool
+    budget: Budget | None
     layer: str | None = None
     max_test: int | None = None
     together: bool | None = None
@@ -56,14 +54,9 @@ def train(job: Train, session: Session) -> FineTuned:
         source, target = on_features(source, target, job.layer, session, max_test=job.max_test)
     split = split_rows(target, source.reading, seed=job.setting.seed, max_test=job.max_test)
     setting = replace(job.setting, learning_rate=job.learning_rates[0])
-    if job.default_steps:
-        steps = training_steps(
-            len(split.training.labels),
-            epochs=EPOCHS,
-            min_steps=MIN_STEPS,
-            batch_size=setting.batch_size,
-        )
-        setting = replace(setting, steps=steps)
+    if job.budget is not None:
+        count = len(split.training.labels)
+        setting = replace(setting, steps=job.budget.steps(count, batch_size=setting.batch_size))
     found = run_arms(
         source,
         [Request(job.arm, split, setting.seed)],

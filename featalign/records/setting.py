@@ -21,7 +21,8 @@ class Setting(Plain):
     act apart from the gradient (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a
     momentum of 0.9.
     `head_penalty` λ adds λ/2 |kernel|² of the head to the loss. `augmentation` shifts images by up
-    to an eighth of their side.
+    to an eighth of their side. There are up to `rounds` trainings of so many steps, one from where
+    the other ended, while validation improves.
     """
 
     learning_rate: float
@@ -35,6 +36,7 @@ class Setting(Plain):
     seed: int = 0
     decay: bool = True
     head_penalty: float = 0.0
+    rounds: int = 1
 
     def __post_init__(self) -> None:
         for each in fields(self):  # numpy's numbers are no plain data

@@ -7,10 +7,9 @@ from featalign.records.fine_tuned import FineTuned
 from featalign.records.ranking import RankingRow
 from featalign.sources.source import Source
 from featalign.targets.target import Target
-from featalign.training.short import run_steps
 
 TRANSFER = ("probe", "full", "probe_then_full")
-RATES = (1e-3, 4e-3)  # the rates of the study on which forecasts are calibrated
+BUDGET = "short"  # the one that forecasts are made for
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,15 +32,12 @@ class Checked:
 def check_row(
     row: RankingRow, source: Source, target: Target, *, seed: int = 0, progress: bool | None = None
 ) -> Checked:
-    """Train every arm of a source with the budget of the study.
+    """Train every arm of a source with the budget that its forecast is for.
 
     Validation, never the test rows, chooses the arm that stands beside the forecast.
     """
-    steps = run_steps(len(target), 1.0)
     arms = {
-        arm: api.fine_tune(
-            source, target, arm=arm, seed=seed, learning_rates=RATES, steps=steps, progress=progress
-        )  # type: ignore[arg-type]
+        arm: api.fine_tune(source, target, arm=arm, seed=seed, budget=BUDGET, progress=progress)  # type: ignore[arg-type]
         for arm in (*TRANSFER, "scratch")
     }
     best = min((arms[arm] for arm in TRANSFER), key=lambda found: found.chosen.validation_order)

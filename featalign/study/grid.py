@@ -32,7 +32,7 @@ class Grid:
     twin. `seen` maps patterns of sources to targets, or data sets, whose images they saw under
     another name. `pairs` are the units of a design with their seeds, and `datasets` says from which
     data set each of its targets was made. The budget for each learning rate is `epochs`, and at
-    least `min_steps`.
+    least `min_steps`, in up to `rounds` while validation improves.
     """
 
     path: Path
@@ -46,6 +46,7 @@ class Grid:
     learning_rates: tuple[float, ...] = (1e-3, 4e-3)
     epochs: int = 10
     min_steps: int = 300
+    rounds: int = 1
     batch_size: int = 32
     max_test: int = 500
     datasets: Mapping[str, str] = field(default_factory=dict)
@@ -136,7 +137,7 @@ def read_grid(path: Path) -> Grid:
         for number in stated.get(name, ()):
             least = 1 if name == "sizes" else 0
             check_whole(number, str(path), least, expected=f"whole numbers in {name!r}")
-    for name in ("epochs", "min_steps", "batch_size", "max_test"):
+    for name in ("epochs", "min_steps", "batch_size", "max_test", "rounds"):
         expected = f"a whole number of at least 1 in {name!r}"
         check_whole(stated.get(name, 1), str(path), expected=expected)
     for arm in stated.get("arms", ()):

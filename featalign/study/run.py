@@ -143,6 +143,7 @@ def _train(
         grid.learning_rates[0],
         grid.steps(len(next(iter(splits.values())).training.labels)),
         grid.batch_size,
+        rounds=grid.rounds,
     )
     requests = [Request(arm, splits[seed], seed) for seed, arm in pairs]
     tuning = Tuning(setting, grid.learning_rates, together=together)

@@ -63,6 +63,7 @@ def run_arms(
     trainer = trainer_of(source, tuning.layer or source.default_layer)
     bench = Bench(source, trainer, tuning.setting, tuple(tuning.learning_rates), report)
     together = trainer.prefers_together if tuning.together is None else tuning.together
+    together = together and tuning.setting.rounds == 1  # rounds end at times of their own
     if not together:
         for request in requests:
             yield from _apart(bench, request)

@@ -8,6 +8,7 @@ from featalign.records.fine_tuned import Point, Run
 from featalign.records.setting import Setting
 from featalign.training.course import train
 from featalign.training.measures import accuracy, measured
+from featalign.training.rounds import in_rounds
 from featalign.training.rows import Split
 from featalign.training.trainer import Job, Trained, Trainer, Watch
 
@@ -32,6 +33,8 @@ class Tries:
         """What a job becomes, and why it stopped early, if it did."""
         if self.stages is not None:
             return self.stages(job, watch)
+        if job.setting.rounds > 1:
+            return in_rounds(self.trainer, job, self.split, watch=watch), None
         return train(self.trainer, job, self.split.num_classes, watch=watch), None
 
 

@@ -18,11 +18,11 @@ from featalign.sources.source import Source
 from featalign.strata import stratified_order
 from featalign.targets.target import Target
 from featalign.training.batches import PARTS
+from featalign.training.budget import SHORT
 from featalign.training.course import train
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import cross_entropies, hits
 from featalign.training.rows import VALIDATION_SHARE, prepared
-from featalign.training.setting import training_steps
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 NUM_FOLDS = 2
@@ -30,7 +30,6 @@ SHORT_RATE = 2e-3  # it lies between the two rates of the study
 # raise it whenever short runs are trained in another way, because it enters the cache key
 SHORT_VERSION = 1
 ShortArm = Literal["scratch", "full"]
-MIN_STEPS, EPOCHS = 300, 15  # those of one training of the study
 # trainings from scratch, the pretraining of the zoo, and random twins in scores have other seeds
 FIRST_TWIN = 2000
 
@@ -186,7 +185,7 @@ def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
     """
     num_training = num_rows - round(VALIDATION_SHARE * num_rows)
     return part_of(
-        training_steps(num_training, epochs=EPOCHS, min_steps=MIN_STEPS, batch_size=batch_size),
+        SHORT.steps(num_training, batch_size=batch_size),
         share,
     )
 

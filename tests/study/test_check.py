@@ -13,8 +13,8 @@ import featalign as fa
 from featalign import api
 from featalign.records.forecast import Forecast, Verdict
 from featalign.records.interval import Interval
-from featalign.study import check
-from featalign.study.check import RATES, TRANSFER, check_row
+from featalign.study.check import BUDGET, TRANSFER, check_row
+from featalign.training.budget import BUDGETS, SHORT
 from featalign.views.forecasts import checked_table
 from tests.training.examples import clouds, small_source
 
@@ -31,7 +31,7 @@ def trained(monkeypatch):
 
     fine_tune = api.fine_tune
     monkeypatch.setattr(api, "fine_tune", watched)
-    monkeypatch.setattr(check, "run_steps", lambda num_rows, share: 20)
+    monkeypatch.setitem(BUDGETS, "short", replace(SHORT, min_steps=20, epochs=1))
     return found
 
 
@@ -60,8 +60,9 @@ def checked(trained):
 def test_the_best_arm_is_chosen_by_validation_and_stands_beside_scratch(checked, trained):
     assert set(trained) == {*TRANSFER, "scratch"}
     for result, options in trained.values():
-        assert options["steps"] == 20
-        assert tuple(options["learning_rates"]) == RATES
+        assert options["budget"] == BUDGET == "short"
+        assert result.setting.steps == 20
+        assert {run.learning_rate for run in result.runs} in (set(SHORT.learning_rates), {0.03})
         assert result.seed == 0
     chosen = max(
         TRANSFER,
