@@ -1,6 +1,7 @@
 """Parquet files as tables."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,11 @@ def open_parquet(place: str) -> Tables:
             f"{path}: expected a Parquet file, but it cannot be read ({error}); write or copy it "
             "again"
         ) from error
+    repeated = [name for name, count in Counter(stored.column_names).items() if count > 1]
+    if repeated:
+        raise FeatalignError(
+            f"{path}: expected every column once, got {repeated[0]!r} more than once; rename one"
+        )
     columns = {name: stored[name].to_pylist() for name in stored.column_names}
     names = _class_names((stored.schema.metadata or {}).get(b"huggingface"))
     classes = {name: names[name] for name in names if name in columns}

@@ -21,9 +21,11 @@ class Part:
 class Raw:
     """The training rows, the held-out rows if the data came with some, and the class names.
 
-    Class names are known where labels are places among them, or to be in their order.
+    Class names are known where labels are places among them, or to be in their order. `remarks` are
+    sentences on what was left out or read otherwise than it was written.
     """
 
     train: Part
     held_out: Part | None = None
     class_names: Sequence[str] | None = None
+    remarks: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.targets.missing import is_missing
 from featalign.targets.table import Table
 
 
@@ -23,7 +24,7 @@ def read_labels(
     if len(columns) > 1:
         return _stacked(parts, columns), None
     column = columns[0]
-    first = next((value for part in parts for value in part.values(column)), None)
+    first = parts[0].example(column)
     if isinstance(first, list | tuple | np.ndarray):
         return _several(parts, column), None
     labels = [
@@ -33,6 +34,31 @@ def read_labels(
     array = as_array([label for part in labels for label in part])
     ends = np.cumsum([len(part) for part in labels])[:-1]
     return np.split(array, ends), parts[0].class_names.get(column)
+
+
+def is_unlabelled(part: Table, train: Table, columns: Sequence[str]) -> bool:
+    """Whether held-out rows came without labels, as test rows of competitions do.
+
+    The column is not there, or nothing is in it, or the same mark (-1, -100) in every row that no
+    training row has.
+    """
+    if not any(column in part.columns for column in columns):
+        return True
+    found = [label for column in columns for label in _flat(part.values(column))]
+    marks = {str(label) for label in found if not is_missing(label)}
+    if not marks:
+        return bool(found)  # lists of nothing are labels
+    if len(marks) > 1 or not marks <= {"-1", "-1.0", "-100", "-100.0"}:
+        return False
+    return not marks & {str(label) for column in columns for label in _flat(train.values(column))}
+
+
+def _flat(values: Sequence[Any]) -> list[Any]:
+    return [
+        label
+        for value in values
+        for label in (value if isinstance(value, list | tuple | np.ndarray) else [value])
+    ]
 
 
 def read_label(table: Table, row: int, column: str, value: Any) -> str | int | float:

@@ -1,22 +1,22 @@
 """From tables to labels and inputs, of the columns that hold them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
-from featalign.targets.columns import SPLIT, Columns, choose_columns
+from featalign.targets.columns import Columns, choose_columns, split_column
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
+from featalign.targets.missing import is_missing
 from featalign.targets.raw import Part, Raw
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named
 from featalign.targets.table import Table, Tables
-from featalign.targets.table_labels import as_array, read_label, read_labels
+from featalign.targets.table_labels import as_array, is_unlabelled, read_label, read_labels
 from featalign.targets.tokens import token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
-TRAIN_WORDS = ("train", "training")
-TEST_WORDS = ("test", "testing")
-VALIDATION_WORDS = ("val", "valid", "validation", "dev")
 
 
 def read_tables(tables: Tables, choice: Choice) -> Raw:
@@ -24,7 +24,7 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
 
     The columns are found by their names, or by what they hold, when that is unambiguous; the choice
     names them otherwise. A column `split` says which rows of a single table are for training and
-    which are held out: `test`, or else `val`, `valid`, `validation` or `dev`. A pair of texts
+    which are held out, in the words and the order of `splits.py`. A pair of texts
     becomes one text with a line break between them. Labels of several columns, or a list in each
     row, are multi-label, but a list beside a list of as many words labels each word, which is then
     a row of its own; numbers that are not all whole are regression targets.
@@ -36,18 +36,21 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
             "check how it was written"
         )
     columns = choose_columns(table, choice)
-    parts = _parts(table, columns) if tables.held_out is None else [table, tables.held_out]
+    if not tables.held_out:
+        by_column = _by_column(table, columns)
+        tables = replace(by_column, left_out=(*tables.left_out, *by_column.left_out))
+    parts, said = _parts(tables, columns)
     if _holds_words(table, columns):
-        return _of_words(parts, columns)
+        return replace(_of_words(parts, columns), remarks=said)
     labels, class_names = read_labels(parts, columns.labels)
     inputs = [_inputs(part, columns) for part in parts]
-    return Raw(*map(Part, inputs, labels), class_names=class_names)
+    return Raw(*map(Part, inputs, labels), class_names=class_names, remarks=said)
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
     """Whether labels and inputs are lists: a label for each word."""
     first = [
-        table.columns[names[0]][0] for names in (columns.labels, columns.texts) if len(names) == 1
+        table.example(names[0]) for names in (columns.labels, columns.texts) if len(names) == 1
     ]
     return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
 
@@ -95,8 +98,9 @@ def _inputs(table: Table, columns: Columns) -> Inputs:
 
 
 def _images(table: Table, column: str) -> Inputs:
-    images = table.whole(column)
-    if isinstance(images[table.rows[0]], Mapping):
+    table.whole(column)
+    if isinstance(table.example(column), Mapping | bytes):
+        images = table.columns[column]
         return EncodedImages(images, np.asarray(table.rows), table.place, table.folder)
     return ImageFiles(tuple(table.folder / path for path in _texts(table, column)))
 
@@ -115,28 +119,44 @@ def _text(table: Table, row: int, column: str, value: object) -> str:
     return value
 
 
-def _parts(table: Table, columns: Columns) -> list[Table]:
-    """Rows for training, and held-out ones if any, by the column `split` where there is one."""
-    if SPLIT not in table.columns or SPLIT in columns.all:
-        return [table]
-    parts: dict[tuple[str, ...], list[int]] = {
-        TRAIN_WORDS: [],
-        TEST_WORDS: [],
-        VALIDATION_WORDS: [],
-    }
-    for row, value in enumerate(table.columns[SPLIT]):
-        word = str(value).strip().lower()
-        words = next((words for words in parts if word in words), None)
-        if words is None:
+def _by_column(table: Table, columns: Columns) -> Tables:
+    """Rows for training and rows that could be held out, by the column of splits if any."""
+    column = split_column(table)
+    if column is None or column in columns.all:
+        return Tables(table)
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(table.columns[column]):
+        found = None if is_missing(value) else named(str(value))
+        if found is None:
             raise FeatalignError(
-                f"{table.at(row)}: expected train, val or test in the column 'split', got "
+                f"{table.at(row)}: expected train, val or test in the column {column!r}, got "
                 f"{value!r}; mend it or rename the column"
             )
-        parts[words].append(row)
-    if not parts[TRAIN_WORDS]:
+        rows.setdefault(found.role, []).append(row)
+    if TRAIN not in rows:
         raise FeatalignError(
-            f"{table.place}: expected rows with 'train' in the column 'split', got none; mend it "
-            "or rename the column"
+            f"{table.place}: expected rows with 'train' in the column {column!r}, got none; mend "
+            "it or rename the column"
         )
-    held_out = parts[TEST_WORDS] or parts[VALIDATION_WORDS]
-    return [table.take(rows) for rows in (parts[TRAIN_WORDS], held_out) if rows]
+    held_out = tuple((role, table.take(rows[role])) for role in HELD_OUT if role in rows)
+    count = len(rows.get(UNLABELLED, []))
+    left = (f"left out: {count} rows that the column {column!r} calls unlabelled",) if count else ()
+    return Tables(table.take(rows[TRAIN]), held_out, left)
+
+
+def _parts(tables: Tables, columns: Columns) -> tuple[list[Table], tuple[str, ...]]:
+    """The training rows, and the first held-out rows that have labels; what is left out."""
+    said = list(tables.left_out)
+    taken: str | None = None
+    parts = [tables.train]
+    for name, table in tables.held_out:
+        if not len(table):
+            continue
+        if taken is not None:
+            said.append(f"left out: {name} ({len(table)} rows), since {taken} is held out")
+        elif is_unlabelled(table, tables.train, columns.labels):
+            said.append(f"left out: {name} ({len(table)} rows), which has no labels")
+        else:
+            taken = name
+            parts.append(table)
+    return parts, tuple(said)

@@ -30,6 +30,8 @@ class Target:
     K) uint8 for multi-label, or float64 targets (N, K) for regression. Every class of a target that
     was loaded or built occurs in its rows; `take` keeps the class names, so a part may miss some.
     `held_out` has the same class names and enters neither the fingerprint nor the subsets.
+    `remarks` are sentences on what was left out or read otherwise than it was written, which
+    rankings show; they enter nothing.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Target:
     labels: np.ndarray
     class_names: tuple[str, ...]
     held_out: "Target | None" = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
@@ -190,7 +193,7 @@ def build(name: str, raw: Raw) -> Target:
     inputs = as_inputs(train.inputs, name=train.called)
     held_inputs = held_out and as_inputs(held_out.inputs, name=held_out.called)
     labels = training_labels(train.labels, len(inputs), raw.class_names)
-    target = Target(name, inputs, labels.values, labels.classes)
+    target = Target(name, inputs, labels.values, labels.classes, remarks=raw.remarks)
     if held_out is None or held_inputs is None:
         return target
     if held_inputs.kind != inputs.kind:
