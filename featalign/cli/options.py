@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from featalign.arrays import Task
 from featalign.targets.choice import Choice
 
 Sources = Annotated[
@@ -61,6 +62,12 @@ CHOICE = {
     "image": Annotated[
         str | None, typer.Option(help="The column of images, or of their paths, of a table.")
     ],
+    "task": Annotated[
+        Task | None, typer.Option(help="What to predict; default: told from the labels.")
+    ],
+    "separator": Annotated[
+        str | None, typer.Option(help="The sign between several labels in one string, such as '|'.")
+    ],
 }
 
 # of `featalign validate`
@@ -86,7 +93,7 @@ def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb with the options of `CHOICE` in the place of its parameter `choice`, which they make.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
-    ['source', 'label', 'text', 'image']
+    ['source', 'label', 'text', 'image', 'task', 'separator']
     """
 
     @wraps(verb)

@@ -37,10 +37,10 @@ def open_folder(place: str) -> Raw:
     splits = _splits(path)
     if splits is None:
         part, said = _listed(path, _class_folders(path))
-        return Raw(part, remarks=said)
+        return Raw(part, remarks=said, are_names=True)
     train, said = _listed(path / splits.train, _unwrapped(path / splits.train))
     held_out, more = _held_out(path, splits, set(np.unique(train.labels).tolist()))
-    return Raw(train, held_out, remarks=(*said, *more))
+    return Raw(train, held_out, remarks=(*said, *more), are_names=True)
 
 
 def _class_folders(folder: Path) -> ClassFolders:
@@ -123,7 +123,7 @@ def _splits_within(path: Path) -> Raw | None:
     left = tuple(
         f"left out: the folders of {role}, since those of {held} are held out" for role in others
     )
-    return Raw(train, held_out, remarks=(*said, *more, *left))
+    return Raw(train, held_out, remarks=(*said, *more, *left), are_names=True)
 
 
 def _held_out(path: Path, splits: Splits, classes: set[str]) -> tuple[Part | None, tuple[str, ...]]:

@@ -1,8 +1,10 @@
 """Load a target from its address."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from featalign.arrays import Task
 from featalign.errors import FeatalignError
 from featalign.targets.archives import CONTENTS
 from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
@@ -21,6 +23,8 @@ def load_target(
     label: str | None = None,
     text: str | None = None,
     image: str | None = None,
+    task: Task | None = None,
+    separator: str | None = None,
 ) -> Target:
     """Load a labelled dataset.
 
@@ -39,6 +43,11 @@ def load_target(
     label, text, image
         The columns of a table, where they are not plain from their names. Several, separated by
         commas: labels that do not exclude each other, or a pair of texts.
+    task
+        "classification", "regression" or "multilabel"; by default it is told from the labels, and
+        what cannot be told is asked for.
+    separator
+        What stands between several labels in one string, such as "|".
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -46,7 +55,7 @@ def load_target(
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
-    choice = Choice(label=label, text=text, image=image)
+    choice = Choice(label=label, text=text, image=image, task=task, separator=separator)
     return load_chosen(address, choice, subset=subset, seed=seed)
 
 
@@ -76,6 +85,9 @@ def _loaded(address: str, choice: Choice) -> Target:
     try:
         opened = form.open(place)
         raw = read_tables(opened, choice) if isinstance(opened, Tables) else opened
+        raw = replace(raw, task=raw.task or choice.task)
+        if not isinstance(opened, Tables):
+            raw = replace(raw, separator=choice.separator)
         return build(address if form.scheme else _stem(Path(place)), raw)
     except FeatalignError as error:
         if str(error).startswith(place):
@@ -93,7 +105,7 @@ def _form(address: str, choice: Choice) -> Form:
     Raises FeatalignError where there is nothing, or nothing that is known or has what was chosen.
     """
     form = form_of(address)
-    if not choice.is_empty and not (form and form.has_columns):
+    if choice.names_columns and not (form and form.has_columns):
         raise FeatalignError(
             f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
             f"{address} is none; leave them out"

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -9,11 +10,12 @@ from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
 from featalign.targets.columns import Columns, choose_columns, split_column
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
+from featalign.targets.label_values import Meaning, read_values
 from featalign.targets.missing import is_missing
 from featalign.targets.raw import Part, Raw
 from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named
 from featalign.targets.table import Table, Tables
-from featalign.targets.table_labels import as_array, is_unlabelled, read_label, read_labels
+from featalign.targets.table_labels import is_unlabelled, read_labels
 from featalign.targets.tokens import token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
@@ -41,10 +43,16 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
         tables = replace(by_column, left_out=(*tables.left_out, *by_column.left_out))
     parts, said = _parts(tables, columns)
     if _holds_words(table, columns):
-        return replace(_of_words(parts, columns), remarks=said)
-    labels, class_names = read_labels(parts, columns.labels)
+        raw = _of_words(parts, columns, choice)
+        return replace(raw, remarks=(*said, *raw.remarks))
+    labels = read_labels(parts, columns.labels, choice)
     inputs = [_inputs(part, columns) for part in parts]
-    return Raw(*map(Part, inputs, labels), class_names=class_names, remarks=said)
+    return Raw(
+        *map(Part, inputs, labels.parts),
+        class_names=labels.class_names,
+        remarks=(*said, *labels.remarks),
+        task=labels.task,
+    )
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
@@ -55,19 +63,28 @@ def _holds_words(table: Table, columns: Columns) -> bool:
     return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
 
 
-def _of_words(parts: Sequence[Table], columns: Columns) -> Raw:
+def _of_words(parts: Sequence[Table], columns: Columns, choice: Choice) -> Raw:
     words, tags = columns.texts[0], columns.labels[0]
     found = [_word_labels(part, words, tags) for part in parts]
-    everything = as_array([label for labels in found for label in labels])
-    ends = np.cumsum([len(labels) for labels in found])[:-1]
+
+    def refuse(part: int, row: int, expected: str, came: str, remedy: str) -> FeatalignError:
+        at = parts[part].at(found[part][row][0])
+        return FeatalignError(f"{at}: expected {expected} as {tags!r}, got {came}; {remedy}")
+
+    labels = [[label for _, label in part] for part in found]
+    meaning = Meaning(task=choice.task, called=f"the column {tags!r}", are_names=True)
+    read = read_values(labels, meaning, refuse)
     inputs = [token_inputs(part.values(words)) for part in parts]
     return Raw(
-        *map(Part, inputs, np.split(everything, ends)), class_names=parts[0].class_names.get(tags)
+        *map(Part, inputs, read.parts),
+        class_names=parts[0].class_names.get(tags),
+        remarks=read.remarks,
+        task=read.task,
     )
 
 
-def _word_labels(table: Table, words: str, tags: str) -> list[str | int | float]:
-    """The labels of all words, one after the other."""
+def _word_labels(table: Table, words: str, tags: str) -> list[tuple[int, Any]]:
+    """The labels of all words, one after the other, with the rows they stand in."""
     sentences = table.values(words)
     read = []
     for (row, told), listed in zip(table.numbered(tags), sentences, strict=True):
@@ -81,7 +98,7 @@ def _word_labels(table: Table, words: str, tags: str) -> list[str | int | float]
                 f"as {tags!r}, "
                 f"got {listed!r:.40} and {told!r:.40}; mend the row"
             ) from error
-        read += [read_label(table, row, tags, label) for label in told]
+        read += [(row, label) for label in told]
     if not any(map(len, sentences)):
         raise FeatalignError(
             f"{table.place}: expected words in the column {words!r}, got {len(sentences)} "

@@ -13,9 +13,19 @@ from featalign.arrays import Labels, Task
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.strata import stratified_order
+from featalign.targets.choice import Choice
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
-from featalign.targets.labels import held_out_labels, training_labels
+from featalign.targets.label_arrays import negative_class, settle
+from featalign.targets.label_names import look_alikes
+from featalign.targets.label_values import Meaning
+from featalign.targets.labels import (
+    HELD_OUT,
+    LABELS,
+    check_count,
+    held_out_labels,
+    training_labels,
+)
 from featalign.targets.raw import Part, Raw
 from featalign.targets.tokens import word_part
 
@@ -57,6 +67,8 @@ class Target:
         class_names: Sequence[str] | None = None,
         *,
         held_out: tuple[Any, Any] | None = None,
+        task: Task | None = None,
+        separator: str | None = None,
     ) -> "Target":
         """A target from arrays in memory.
 
@@ -75,15 +87,25 @@ class Target:
             classes. Names without a row are dropped.
         held_out
             Inputs and labels of rows kept for measuring accuracy, in the same form.
+        task
+            "classification", "regression" or "multilabel"; by default it is told from the labels,
+            and what cannot be told is asked for.
+        separator
+            What stands between several labels in one string, such as "|".
 
         Raises FeatalignError for lengths that differ, NaN, fewer than two classes, or a class that
         occurs only in the held-out rows.
 
         >>> Target.from_arrays("moods", ["good", "bad", "fine"], ["up", "down", "up"])
         Target('moods', 3 texts, 2 classes)
+        >>> scores = [0, 1, 2, 1]
+        >>> Target.from_arrays("scores", np.eye(4), scores, task="regression")
+        Target('scores', 4 arrays, regression)
         """
+        choice = Choice(task=task, separator=separator)
         held = held_out and Part(held_out[0], held_out[1], "held-out inputs")
-        return build(name, Raw(Part(inputs, labels), held, class_names))
+        raw = Raw(Part(inputs, labels), held, class_names)
+        return build(name, replace(raw, task=choice.task, separator=choice.separator))
 
     @staticmethod
     def from_tokens(
@@ -107,7 +129,7 @@ class Target:
         Target('names', 4 tokens, 2 classes)
         """
         held = held_out and word_part(held_out[0], held_out[1], which="held-out ")
-        return build(name, Raw(word_part(sentences, labels), held, class_names))
+        return build(name, Raw(word_part(sentences, labels), held, class_names, are_names=True))
 
     @property
     def kind(self) -> Kind:
@@ -189,19 +211,41 @@ def build(name: str, raw: Raw) -> Target:
 
     Raises FeatalignError as `Target.from_arrays` says.
     """
-    train, held_out = raw.train, raw.held_out
-    inputs = as_inputs(train.inputs, name=train.called)
-    held_inputs = held_out and as_inputs(held_out.inputs, name=held_out.called)
-    labels = training_labels(train.labels, len(inputs), raw.class_names)
-    target = Target(name, inputs, labels.values, labels.classes, remarks=raw.remarks)
-    if held_out is None or held_inputs is None:
+    parts = [raw.train] if raw.held_out is None else [raw.train, raw.held_out]
+    meaning = Meaning(
+        task=raw.task,
+        separator=raw.separator,
+        names=tuple(raw.class_names or ()),
+        are_names=raw.are_names,
+        typed=True,
+    )
+    all_inputs = [as_inputs(part.inputs, name=part.called) for part in parts]
+    for part, inputs, what in zip(parts, all_inputs, (LABELS, HELD_OUT), strict=False):
+        check_count(part.labels, len(inputs), what)
+    settled = settle([part.labels for part in parts], meaning)
+    all_inputs = [
+        inputs if rows is None else inputs.take(rows)
+        for inputs, rows in zip(all_inputs, settled.kept, strict=True)
+    ]
+    said = {"task": raw.task}
+    inputs, given = all_inputs[0], settled.parts[0]
+    labels = training_labels(given, len(inputs), raw.class_names, **said)
+    remarks = (
+        *raw.remarks,
+        *settled.remarks,
+        *look_alikes(labels.classes),
+        *negative_class(labels.classes, LABELS),
+    )
+    target = Target(name, inputs, labels.values, labels.classes, remarks=remarks)
+    if len(parts) == 1:
         return target
+    held_inputs, held_given = all_inputs[1], settled.parts[1]
     if held_inputs.kind != inputs.kind:
         raise FeatalignError(
             f"held-out inputs: expected {inputs.kind}s like the training rows, got "
             f"{held_inputs.kind}s"
         )
-    values = held_out_labels(held_out.labels, len(held_inputs), raw.class_names, labels)
+    values = held_out_labels(held_given, len(held_inputs), raw.class_names, labels, **said)
     held = Target(f"{name} (held out)", held_inputs, values, labels.classes)
     return replace(target, held_out=held)
 
