@@ -8,8 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featalign.arrays import Task
-from featalign.targets.choice import Choice
+from featalign.targets.choice import Choice, Task
 
 Sources = Annotated[
     list[str],

@@ -169,7 +169,7 @@ class EncodedImages:
 
     def _decode(self, numbered: tuple[int, Mapping[str, Any] | bytes | None]) -> np.ndarray:
         row, value = numbered
-        encoded = value if isinstance(value, Mapping) else {"bytes": value}
+        encoded: Mapping[str, Any] = value if isinstance(value, Mapping) else {"bytes": value}
         content, path = encoded.get("bytes"), encoded.get("path")
         if content is not None:
             return decode_image(f"{self.place}, row {row}", content)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.label_values import Meaning, check_repeats, indicators, read_values
+from featalign.targets.label_values import Meaning, check_repeats, from_lists, read_values
 
 IGNORED = -100  # the mark of PyTorch's losses for rows that do not count
 FEW_VALUES = 20
@@ -33,14 +33,15 @@ def settle(parts: Sequence[Any], meaning: Meaning) -> Settled:
     if any(array is None or not array.size for array in arrays):
         return Settled(tuple(parts), tuple(None for _ in parts))
     values = [array for array in arrays if array is not None]
+    every_row = tuple(None for _ in parts)
+    if meaning.task == "multilabel" and all(map(_holds_lists, values)):
+        made = from_lists([array.tolist() for array in values], meaning)
+        return Settled(made.parts, every_row, made.remarks)
     if all(array.ndim == 1 and array.dtype.kind in "OUSMm" for array in values):
         read = read_values([array.tolist() for array in values], meaning, _refuse(meaning))
-        return Settled(read.parts, tuple(None for _ in parts), read.remarks)
-    if meaning.task == "multilabel" and all(map(_holds_lists, values)):
-        made = indicators([array.tolist() for array in values], meaning.called)
-        return Settled(tuple(made), tuple(None for _ in parts))
+        return Settled(read.parts, every_row, read.remarks)
     if any(array.dtype.kind not in "fiub" or array.ndim > 2 for array in values):
-        return Settled(tuple(parts), tuple(None for _ in parts))
+        return Settled(tuple(parts), every_row)
     counted = [_counted(array, meaning) for array in values]
     values = [
         array if rows is None else array[rows] for array, rows in zip(values, counted, strict=True)
@@ -68,13 +69,13 @@ def _as_array(labels: Any) -> np.ndarray | None:
         array[:] = labels
     if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
         array = np.asarray(labels, dtype=object)  # else numpy writes a missing value out
-    if array.ndim == 2 and array.shape[1] == 1:
+    if array.ndim == 2 and array.shape[-1] == 1:
         array = array[:, 0]
     return array if array.ndim in (1, 2) else None
 
 
 def _holds_lists(array: np.ndarray) -> bool:
-    return array.dtype.kind == "O" and all(
+    return array.dtype.kind in "OU" and all(
         isinstance(value, list | tuple) for value in array.tolist()
     )
 
@@ -92,7 +93,7 @@ def _refuse(meaning: Meaning):
 def _counted(array: np.ndarray, meaning: Meaning) -> np.ndarray | None:
     """The rows that count; None for all."""
     whole = array.dtype.kind == "i" and array.ndim == 1 and meaning.task != "regression"
-    if not whole or meaning.are_names or not (array == IGNORED).any() or array.max() < 0:
+    if not whole or not (array == IGNORED).any() or array.max() < 0:
         return None
     return np.flatnonzero(array != IGNORED)
 

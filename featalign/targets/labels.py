@@ -19,7 +19,8 @@ def check_count(labels: Any, num_rows: int, argument: str) -> None:
             f"{argument}: expected one label for each of the {num_rows} rows, got None; a target "
             "without labels cannot be judged"
         )
-    if hasattr(labels, "__len__") and np.ndim(labels) and len(labels) != num_rows:
+    single = isinstance(labels, str) or getattr(labels, "ndim", 1) == 0
+    if hasattr(labels, "__len__") and not single and len(labels) != num_rows:
         raise FeatalignError(
             f"{argument}: expected one label for each of the {num_rows} rows, got {len(labels)}; "
             "check that both come from the same data"

@@ -26,21 +26,25 @@ def open_parquet(place: str) -> Tables:
             '"featalign[data]"'
         ) from error
     try:
+        _check_once(path, parquet.read_schema(path).names)
         stored = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise FeatalignError(
             f"{path}: expected a Parquet file, but it cannot be read ({error}); write or copy it "
             "again"
         ) from error
-    repeated = [name for name, count in Counter(stored.column_names).items() if count > 1]
-    if repeated:
-        raise FeatalignError(
-            f"{path}: expected every column once, got {repeated[0]!r} more than once; rename one"
-        )
     columns = {name: stored[name].to_pylist() for name in stored.column_names}
     names = _class_names((stored.schema.metadata or {}).get(b"huggingface"))
     classes = {name: names[name] for name in names if name in columns}
     return Tables(Table(place, columns, range(stored.num_rows), "row", path.parent, classes))
+
+
+def _check_once(path: Path, names: list[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise FeatalignError(
+            f"{path}: expected every column once, got {repeated[0]!r} more than once; rename one"
+        )
 
 
 def _class_names(metadata: bytes | None) -> dict[str, tuple[str, ...]]:

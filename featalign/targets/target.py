@@ -227,9 +227,8 @@ def build(name: str, raw: Raw) -> Target:
         inputs if rows is None else inputs.take(rows)
         for inputs, rows in zip(all_inputs, settled.kept, strict=True)
     ]
-    said = {"task": raw.task}
     inputs, given = all_inputs[0], settled.parts[0]
-    labels = training_labels(given, len(inputs), raw.class_names, **said)
+    labels = training_labels(given, len(inputs), raw.class_names, task=raw.task)
     remarks = (
         *raw.remarks,
         *settled.remarks,
@@ -245,7 +244,7 @@ def build(name: str, raw: Raw) -> Target:
             f"held-out inputs: expected {inputs.kind}s like the training rows, got "
             f"{held_inputs.kind}s"
         )
-    values = held_out_labels(held_given, len(held_inputs), raw.class_names, labels, **said)
+    values = held_out_labels(held_given, len(held_inputs), raw.class_names, labels, task=raw.task)
     held = Target(f"{name} (held out)", held_inputs, values, labels.classes)
     return replace(target, held_out=held)
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -174,7 +175,8 @@ def test_a_row_without_its_split_is_named(tmp_path):
     ],
 )
 def test_archives_in_other_words(tmp_path, keys):
-    arrays = dict(zip(keys, (IMAGES, [0, 1] * 3, IMAGES[:2], [0, 1]), strict=True))
+    given = (IMAGES, np.array([0, 1] * 3), IMAGES[:2], np.array([0, 1]))
+    arrays: dict[str, Any] = dict(zip(keys, given, strict=True))
     np.savez(tmp_path / "set.npz", **arrays)
     target = load_target(tmp_path / "set.npz")
     assert target.held_out is not None
@@ -182,7 +184,7 @@ def test_archives_in_other_words(tmp_path, keys):
 
 
 def test_an_unlabelled_part_of_an_archive(tmp_path):
-    arrays = {"x_train": IMAGES, "y_train": [0, 1] * 3, "x_test": IMAGES}
+    arrays: dict[str, Any] = {"x_train": IMAGES, "y_train": [0, 1] * 3, "x_test": IMAGES}
     np.savez(tmp_path / "set.npz", **arrays, x_val=IMAGES[:2], y_val=[0, 1])
     target = load_target(tmp_path / "set.npz")
     assert target.held_out is not None
