@@ -31,9 +31,7 @@ class Choice:
                 f"task: expected {', '.join(map(repr, TASKS[:-1]))} or {TASKS[-1]!r}, got "
                 f"{self.task!r}; leave it out to tell it from the labels"
             )
-        if self.separator is not None and (
-            not isinstance(self.separator, str) or not self.separator.strip()
-        ):
+        if self.separator is not None and not (isinstance(self.separator, str) and self.separator):
             raise FeatalignError(
                 f"separator: expected a sign such as '|', got {self.separator!r}; several columns "
                 "of labels need none"

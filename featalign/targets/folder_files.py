@@ -24,21 +24,23 @@ class Found:
     passed_over: Counter[str]
 
 
-def is_system(path: Path) -> bool:
-    """Whether a file or folder is hidden or of the operating system's making.
+def is_system(name: str) -> bool:
+    """Whether a file or folder of this name is hidden or of the operating system's making.
 
-    >>> [is_system(Path(name)) for name in ("@eaDir", ".cache", "Thumbs.db", "rose")]
+    >>> [is_system(name) for name in ("@eaDir", ".cache", "Thumbs.db", "rose")]
     [True, True, True, False]
     """
-    name = path.name.lower()
-    return name.startswith((".", "__macosx")) or name in SYSTEM_FOLDERS or name in SYSTEM_FILES
+    lower = name.lower()
+    return lower.startswith((".", "__macosx")) or lower in SYSTEM_FOLDERS or lower in SYSTEM_FILES
 
 
 def folders_in(folder: Path) -> list[Path]:
     """The folders in a folder, those of the system left out, in the order of their names."""
     if not folder.is_dir():
         return []
-    return [entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not is_system(entry)]
+    return [
+        entry for entry in sorted(folder.iterdir()) if entry.is_dir() and not is_system(entry.name)
+    ]
 
 
 def files_in(folder: Path, *, deep: bool = True) -> Found:
@@ -47,8 +49,9 @@ def files_in(folder: Path, *, deep: bool = True) -> Found:
     Files are sorted by their paths; `deep` takes those of the folders within, too.
     """
     images, others = [], []
+    depth = len(folder.parts)
     for file in sorted(folder.rglob("*") if deep else folder.glob("*")):
-        if file.is_dir() or any(map(is_system, _below(folder, file))):
+        if any(map(is_system, file.parts[depth:])) or file.is_dir():
             continue
         reason = _reason(file)
         (images.append(file) if reason is None else others.append(reason))
@@ -87,16 +90,12 @@ def remark(places: Iterable[tuple[str, Counter[str]]], kept: int = 5) -> tuple[s
     return (sentence,)
 
 
-def _below(folder: Path, file: Path) -> list[Path]:
-    return [Path(part) for part in file.relative_to(folder).parts]
-
-
 def _reason(file: Path) -> str | None:
     """Why a file is not taken; None for an image."""
     if file.is_symlink() and not file.exists():
         return "broken links"
     if not file.is_file():
-        return "that are no files"
+        return "that are no files"  # pipes and the like
     ending = file.suffix.lower()
     if ending in EXTENSIONS or (not ending and starts_like_an_image(file)):
         return None

@@ -36,6 +36,11 @@ def open_folder(place: str) -> Raw:
         return within
     splits = _splits(path)
     if splits is None:
+        if len(inner) == 1 and len(folders_in(inner[0])) > 1:
+            raise FeatalignError(
+                f"{path}: expected at least two classes, got one folder, {inner[0].name}, with "
+                f"folders in it; where these are the classes, give {inner[0]}"
+            )
         part, said = _listed(path, _class_folders(path))
         return Raw(part, remarks=said, are_names=True)
     train, said = _listed(path / splits.train, _unwrapped(path / splits.train))

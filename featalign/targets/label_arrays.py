@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.label_values import Meaning, check_repeats, from_lists, read_values
+from featalign.targets.label_doubts import check_repeats
+from featalign.targets.label_meaning import Meaning
+from featalign.targets.label_values import from_lists, read_values
+from featalign.targets.missing import is_missing
 
 IGNORED = -100  # the mark of PyTorch's losses for rows that do not count
 FEW_VALUES = 20
+UNLABELLED = {"-1", "-1.0", "-100", "-100.0"}  # marks of rows without a label
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,27 @@ def settle(parts: Sequence[Any], meaning: Meaning) -> Settled:
     return Settled(tuple(made), tuple(counted), (*(said if ignored else ()), *remarks))
 
 
+def has_no_labels(held_out: Any, training: Any) -> bool:
+    """Whether held-out rows came without labels: nothing in all of them, or one mark.
+
+    The mark is -1 or -100, where no training row has it.
+
+    >>> has_no_labels([-1, -1], [0, 1]), has_no_labels([None, None], ["a", "b"])
+    (True, True)
+    >>> has_no_labels([-1, -1], [-1, 1])
+    False
+    """
+    held, train = _as_array(held_out), _as_array(training)
+    if held is None or train is None or held.ndim != 1 or train.ndim != 1 or not held.size:
+        return False
+    values = held.tolist()
+    if all(is_missing(value) for value in values):
+        return True
+    marks = set(map(str, values))
+    one_mark = len(marks) == 1 and marks <= UNLABELLED
+    return one_mark and not marks & set(map(str, train.tolist()))
+
+
 def _as_array(labels: Any) -> np.ndarray | None:
     """Labels as an array (N,) or (N, K); None where they are none."""
     if labels is None:
@@ -92,7 +117,8 @@ def _refuse(meaning: Meaning):
 
 def _counted(array: np.ndarray, meaning: Meaning) -> np.ndarray | None:
     """The rows that count; None for all."""
-    whole = array.dtype.kind == "i" and array.ndim == 1 and meaning.task != "regression"
+    kinds = {"regression": "", "classification": "if"}.get(meaning.task or "", "i")
+    whole = array.dtype.kind in tuple(kinds) and array.ndim == 1
     if not whole or not (array == IGNORED).any() or array.max() < 0:
         return None
     return np.flatnonzero(array != IGNORED)

@@ -5,8 +5,7 @@ The one place that decides it, for arrays, tables and `datasets`.
 
 import datetime
 import math
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -15,38 +14,14 @@ import numpy as np
 
 from featalign.arrays import Task
 from featalign.errors import FeatalignError
+from featalign.targets.label_doubts import DATES, are_fractions, as_numbers, check_classes
+from featalign.targets.label_meaning import Label, Meaning, Refuse
 from featalign.targets.label_names import clean
 from featalign.targets.missing import WORDS_OF_CLASSES, is_missing
 from featalign.targets.several import likely_separator, read_list, split_labels
-from featalign.targets.written_numbers import looks_like_date, read_numbers
+from featalign.targets.written_numbers import read_numbers
 
-Label = str | int | float
-# part, row, what was expected, what came, what to do
-Refuse = Callable[[int, int, str, str, str], FeatalignError]
-MANY, NEARLY_ALL = 20, 0.9  # rows from which on labels that occur once are no classes
 TRUTH = {"true": True, "false": False}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Meaning:
-    """What is said of labels: by the user, or by where they come from.
-
-    `names` are the names of the classes where they are known; `are_names` says that the labels
-    themselves are sure to be names, as those of folders are. `called` is the labels' name in
-    errors. `typed` labels are what they are: a string is no number.
-    """
-
-    task: Task | None = None
-    separator: str | None = None
-    called: str = "labels"
-    names: tuple[str, ...] = ()
-    are_names: bool = False
-    typed: bool = False
-
-    @property
-    def is_sure(self) -> bool:
-        """Whether there are classes for sure."""
-        return self.task == "classification" or self.are_names or bool(self.names)
 
 
 @dataclass(frozen=True)
@@ -75,6 +50,13 @@ def read_values(parts: Sequence[Sequence[Any]], meaning: Meaning, refuse: Refuse
         return _regression(cleaned, meaning, refuse)
     lists = [read_list(text) for text in texts]
     are_lists = len(texts) == len(everything) and None not in lists and bool(texts)
+    if meaning.separator is not None and not any(meaning.separator in text for text in texts):
+        likely = likely_separator(texts)
+        hint = f"{likely!r} may be it" if likely else "leave it out for one label a row"
+        raise FeatalignError(
+            f"separator: expected a sign that stands in {meaning.called}, got "
+            f"{meaning.separator!r}, which is in none of them; {hint}"
+        )
     if meaning.separator is not None or (are_lists and meaning.task != "classification"):
         return _several(cleaned, meaning, refuse)
     if meaning.task == "multilabel":
@@ -84,7 +66,7 @@ def read_values(parts: Sequence[Sequence[Any]], meaning: Meaning, refuse: Refuse
         )
     array, task, remarks = _as_array(everything, meaning)
     if task == "classification" and not meaning.is_sure:
-        _check_classes(cleaned, array, meaning, refuse)
+        check_classes(cleaned, array, meaning, refuse)
     ends = np.cumsum([len(values) for values in cleaned])[:-1]
     return Read(tuple(np.split(array, ends)), task, remarks)
 
@@ -144,7 +126,7 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
             f"drop the row or fill it in{hint if word else ''}",
         )
     if isinstance(label, datetime.date | datetime.time | datetime.timedelta):
-        raise refuse(part, row, "a class or a number", f"the date {label}", _DATES)
+        raise refuse(part, row, "a class or a number", f"the date {label}", DATES)
     if isinstance(label, Decimal):
         label = int(label) if label == label.to_integral_value() else float(label)
     if not isinstance(label, str | int | float):
@@ -155,16 +137,10 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
     return label
 
 
-_DATES = (
-    "write it as a number, such as days since a first day, or name another column; where dates "
-    "are classes, say task='classification' (--task classification)"
-)
-
-
 def _regression(parts: Sequence[Sequence[Label]], meaning: Meaning, refuse: Refuse) -> Read:
     """Labels of any form as numbers."""
     texts = [str(label) for part in parts for label in part]
-    written = _numbers([label for part in parts for label in part]) or read_numbers(texts)
+    written = as_numbers([label for part in parts for label in part]) or read_numbers(texts)
     if written is None:
         numbered = [
             (part, row, label)
@@ -179,15 +155,6 @@ def _regression(parts: Sequence[Sequence[Label]], meaning: Meaning, refuse: Refu
     ends = np.cumsum([len(part) for part in parts])[:-1]
     values = np.array(written if isinstance(written, list) else written.values, np.float64)
     return Read(tuple(np.split(values, ends)), "regression", ())
-
-
-def _numbers(labels: Sequence[Label]) -> list[float] | None:
-    """The numbers that labels are as they stand; None where one is none."""
-    try:
-        numbers = [float(label) for label in labels]
-    except (ValueError, OverflowError):
-        return None
-    return numbers if all(map(math.isfinite, numbers)) else None
 
 
 def _several(parts: Sequence[Sequence[Label]], meaning: Meaning, refuse: Refuse) -> Read:
@@ -223,21 +190,24 @@ def _as_array(
     ]
     if None not in truths and any(isinstance(label, bool) for label in labels):
         return np.array(truths, bool), "classification", ()
+    spelled = {label for label in labels if isinstance(label, str)}
+    if None not in truths and len({label.lower() for label in spelled}) < len(spelled):
+        labels = [str(label).lower() for label in labels]  # True beside true
     texts = np.array([str(label) for label in labels])
     strings = any(isinstance(label, str) for label in labels)
-    numbers = None if meaning.typed and strings else _numbers(labels)
+    numbers = None if meaning.typed and strings else as_numbers(labels)
     classes = meaning.task == "classification"
     if numbers is None or (classes and not all(number.is_integer() for number in numbers)):
         written = None if meaning.typed or meaning.is_sure else read_numbers(texts.tolist())
-        if written is None or not (written.are_amounts or _are_fractions(written.values)):
+        if written is None or not (written.are_amounts or are_fractions(written.values)):
             return texts, "classification", ()
-        example = next((text for text in texts if _numbers([text]) is None), texts[0])
+        example = next((text for text in texts if as_numbers([text]) is None), texts[0])
         value = written.values[texts.tolist().index(example)]
         said = (
             f"{meaning.called}: read as numbers to predict, such as {str(example)!r} as {value:g}"
         )
         return np.array(written.values), "regression", (said,)
-    if _are_fractions(numbers):
+    if are_fractions(numbers):
         return np.array(numbers), "regression", ()
     if meaning.typed and strings:
         return texts, "classification", ()
@@ -245,10 +215,6 @@ def _as_array(
     if all(_is_plain(label) for label in labels) or _are_mixed(labels):
         return np.array([int(float(label)) for label in labels]), "classification", ()
     return texts, "classification", ()
-
-
-def _are_fractions(numbers: Sequence[float]) -> bool:
-    return not all(float(number).is_integer() for number in numbers)
 
 
 def _is_plain(label: Label) -> bool:
@@ -267,59 +233,3 @@ def _are_mixed(labels: Sequence[Label]) -> bool:
         for label in labels
     ]
     return all(map(_is_plain, cut)) and any(map(_is_plain, labels))
-
-
-def _check_classes(
-    parts: Sequence[Sequence[Label]], array: np.ndarray, meaning: Meaning, refuse: Refuse
-) -> None:
-    """Raise the error for labels that seem to be something else than classes."""
-    first: dict[Label, tuple[int, int]] = {}
-    for part, labels in enumerate(parts):
-        for row, label in enumerate(labels):
-            first.setdefault(label, (part, row))
-    counts = Counter(label for labels in parts for label in labels)
-    total = counts.total()
-    texts = [label for label in first if isinstance(label, str)]
-    dates = [label for label in texts if looks_like_date(label)]
-    if sum(counts[label] for label in dates) > total / 2:
-        raise refuse(*first[dates[0]], "a class or a number", f"the date {dates[0]!r}", _DATES)
-    separator = likely_separator(texts)
-    if separator is not None:
-        label = next(text for text in texts if len(split_labels(text, separator)) > 1)
-        remedy = (
-            f"say separator={separator!r} (--separator '{separator}') to have several labels a "
-            "row, or task='classification' (--task classification) where these are classes"
-        )
-        raise refuse(*first[label], "one label", f"several in {label!r:.40}", remedy)
-    numbers = [label for label in first if read_numbers([str(label)]) is not None]
-    stray = sorted(set(first) - set(numbers), key=lambda label: first[label])
-    many = sum(counts[label] for label in numbers)
-    if stray and many > total / 2 and _are_fractions(_numbers(numbers) or []):
-        remedy = (
-            f"{many} of {total} labels are numbers: mend the row, or say "
-            "task='classification' (--task classification)"
-        )
-        raise refuse(*first[stray[0]], "a number", repr(stray[0])[:40], remedy)
-    check_repeats(array, many > total / 2, meaning)
-
-
-def check_repeats(array: np.ndarray, are_numbers: bool, meaning: Meaning) -> None:
-    """Raise FeatalignError where nearly all of many labels occur once: these are no classes.
-
-    >>> check_repeats(np.arange(30), True, Meaning())
-    Traceback (most recent call last):
-    featalign.errors.FeatalignError: labels: 30 of 30 labels occur once: they look like numbers; \
-say task='regression' (--task regression), or task='classification' (--task classification)
-    """
-    once = sum(1 for count in Counter(array.tolist()).values() if count == 1)
-    if len(array) < MANY or once < NEARLY_ALL * len(array):
-        return
-    seems = (
-        "numbers; say task='regression' (--task regression)"
-        if are_numbers
-        else ("no classes; name another column of labels")
-    )
-    raise FeatalignError(
-        f"{meaning.called}: {once} of {len(array)} labels occur once: they look like {seems}, "
-        "or task='classification' (--task classification)"
-    )

@@ -9,8 +9,10 @@ import numpy as np
 from featalign.arrays import Task
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
+from featalign.targets.label_arrays import UNLABELLED
+from featalign.targets.label_meaning import Meaning
 from featalign.targets.label_names import clean
-from featalign.targets.label_values import TRUTH, Meaning, Read, from_lists, read_values
+from featalign.targets.label_values import TRUTH, Read, from_lists, read_values
 from featalign.targets.missing import is_missing
 from featalign.targets.table import Table
 
@@ -39,8 +41,8 @@ def read_labels(parts: Sequence[Table], columns: Sequence[str], choice: Choice) 
     column = columns[0]
     if isinstance(parts[0].example(column), list | tuple | np.ndarray):
         return _several(parts, column, choice.task)
-    names = parts[0].class_names.get(column)
     read = read_column(parts, column, [part.values(column) for part in parts], choice)
+    names = parts[0].class_names.get(column) if read.task == "classification" else None
     return TableLabels(read.parts, read.task, names, read.remarks)
 
 
@@ -71,7 +73,7 @@ def is_unlabelled(part: Table, train: Table, columns: Sequence[str]) -> bool:
     marks = {str(label) for label in found if not is_missing(label)}
     if not marks:
         return bool(found)  # lists of nothing are labels
-    if len(marks) > 1 or not marks <= {"-1", "-1.0", "-100", "-100.0"}:
+    if len(marks) > 1 or not marks <= UNLABELLED:
         return False
     return not marks & {str(label) for column in columns for label in _flat(train.values(column))}
 

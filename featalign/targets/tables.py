@@ -10,7 +10,8 @@ from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
 from featalign.targets.columns import Columns, choose_columns, split_column
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
-from featalign.targets.label_values import Meaning, read_values
+from featalign.targets.label_meaning import Meaning
+from featalign.targets.label_values import read_values
 from featalign.targets.missing import is_missing
 from featalign.targets.raw import Part, Raw
 from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named

@@ -16,9 +16,9 @@ from featalign.strata import stratified_order
 from featalign.targets.choice import Choice
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
-from featalign.targets.label_arrays import negative_class, settle
+from featalign.targets.label_arrays import has_no_labels, negative_class, settle
+from featalign.targets.label_meaning import Meaning
 from featalign.targets.label_names import look_alikes
-from featalign.targets.label_values import Meaning
 from featalign.targets.labels import (
     HELD_OUT,
     LABELS,
@@ -222,6 +222,10 @@ def build(name: str, raw: Raw) -> Target:
     all_inputs = [as_inputs(part.inputs, name=part.called) for part in parts]
     for part, inputs, what in zip(parts, all_inputs, (LABELS, HELD_OUT), strict=False):
         check_count(part.labels, len(inputs), what)
+    left: tuple[str, ...] = ()
+    if len(parts) > 1 and has_no_labels(parts[1].labels, parts[0].labels):
+        left = (f"left out: {len(all_inputs[1])} held-out rows, which have no labels",)
+        parts, all_inputs = parts[:1], all_inputs[:1]
     settled = settle([part.labels for part in parts], meaning)
     all_inputs = [
         inputs if rows is None else inputs.take(rows)
@@ -231,6 +235,7 @@ def build(name: str, raw: Raw) -> Target:
     labels = training_labels(given, len(inputs), raw.class_names, task=raw.task)
     remarks = (
         *raw.remarks,
+        *left,
         *settled.remarks,
         *look_alikes(labels.classes),
         *negative_class(labels.classes, LABELS),

@@ -119,6 +119,7 @@ def test_dates_are_refused(tmp_path, text):
     ("labels", "classes"),
     [
         ([1, 1.0, "2", 2.0], ("1", "2")),
+        (["True", "true", "FALSE", "false"], ("false", "true")),
         (["3.0", "4", "3", "4.00"], ("3", "4")),
         ([True, "true", False, "FALSE"], ("False", "True")),
         (["cafe\u0301", "caf\u00e9", "tea", "tea\u200b"], ("caf\u00e9", "tea")),
@@ -203,6 +204,8 @@ def test_labels_nearly_all_of_which_occur_once_are_asked_for(tmp_path):
             make()
     with pytest.raises(FeatalignError, match="24 of 24 labels occur once: they look like no class"):
         load_target(csv(tmp_path, [f"note {row}" for row in range(COUNT)]))
+    with pytest.raises(FeatalignError, match="they look like numbers with a unit"):
+        load_target(csv(tmp_path, [f"{row}.5 kg" for row in range(COUNT)]))
     assert load_target(csv(tmp_path, numbers), task="regression").labels[1, 0] == 103
     assert load_target(csv(tmp_path, numbers), task="classification").num_classes == COUNT
 
@@ -265,6 +268,25 @@ def test_whole_floats_and_floats_of_several_labels_are_said():
     several = Target.from_arrays("t", INPUTS[:3], np.array([[1.0, 1], [0, 1], [0, 0]]))
     assert "task='multilabel'" in several.remarks[0]
     assert Target.from_arrays("t", INPUTS, np.arange(COUNT) / 7).remarks == ()
+
+
+@pytest.mark.parametrize("held", [[-1, -1], [None, None], [float("nan")] * 2, ["", "N/A"]])
+def test_held_out_rows_without_labels_are_left_out_and_said(held):
+    for labels in ([0, 1, 2, 1], ["a", "b", "a", "b"]):
+        target = Target.from_arrays("t", INPUTS[:4], labels, held_out=(INPUTS[:2], held))
+        assert target.held_out is None
+        assert target.remarks == ("left out: 2 held-out rows, which have no labels",)
+
+
+def test_separators_that_are_none(tmp_path):
+    path = csv(tmp_path, ["a|b", "b|c", "c"] * 8)
+    with pytest.raises(FeatalignError, match=r"got ';', which is in none of them; '\|' may be it"):
+        load_target(path, separator=";")
+    with pytest.raises(FeatalignError, match="separator: expected a sign"):
+        load_target(path, separator="")
+    with pytest.raises(FeatalignError, match="separator: expected the task 'multilabel'"):
+        load_target(path, separator="|", task="regression")
+    assert load_target(csv(tmp_path, ["a b", "b", "a"] * 8), separator=" ").task == "multilabel"
 
 
 def test_rows_to_be_ignored_are_left_out_and_said(tmp_path):
