@@ -111,6 +111,8 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
     """A label without what cannot be seen, as a plain string or number."""
     if isinstance(value, np.generic):
         value = value.item()
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
     label = clean(value) if isinstance(value, str) else value
     named = isinstance(label, str) and label != ""
     allowed = named and (meaning.are_names or label in meaning.names)
@@ -131,7 +133,11 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
         label = int(label) if label == label.to_integral_value() else float(label)
     if not isinstance(label, str | int | float):
         came = type(label).__name__
-        raise refuse(part, row, "a string or a number", came, "one label in each row")
+        several = isinstance(label, list | tuple)
+        remedy = "one label in each row" + (
+            ", or task='multilabel' where each has several" if several and meaning.typed else ""
+        )
+        raise refuse(part, row, "a string or a number", came, remedy)
     if isinstance(label, float) and not math.isfinite(label):
         raise refuse(part, row, "a label", "none", "drop the row or fill it in")
     return label

@@ -10,7 +10,7 @@ from featalign.arrays import Task
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
 from featalign.targets.label_arrays import UNLABELLED
-from featalign.targets.label_meaning import Meaning
+from featalign.targets.label_meaning import Label, Meaning
 from featalign.targets.label_names import clean
 from featalign.targets.label_values import TRUTH, Read, from_lists, read_values
 from featalign.targets.missing import is_missing
@@ -101,12 +101,42 @@ def _several(parts: Sequence[Table], column: str, task: Task | None) -> TableLab
     )  # a list of names names each once
     names = parts[0].class_names.get(column)
     called = f"the column {column!r}"
-    if found <= {0, 1} and len(lengths) == 1 and repeated:
+    alike = len(lengths) == 1 and max(lengths) > 1
+    if found <= {0, 1} and alike and (repeated or not names):
         arrays = tuple(np.array(part, np.int64) for part in lists)
-        return _one_hot(arrays, called, task, names) or TableLabels(arrays, "multilabel")
+        return _columns(arrays, called, task, names)
+    if any(isinstance(label, float) for label in found) or (task == "regression" and alike):
+        if not alike or any(isinstance(label, str) for label in found):
+            raise FeatalignError(
+                f"{parts[0].place}: expected as many numbers in every list of {column!r}, got "
+                f"{min(lengths)} to {max(lengths)} values, some of them no numbers; mend the rows"
+            )
+        return _columns(tuple(np.array(part, np.float64) for part in lists), called, task, names)
     read = from_lists(lists, Meaning(task=task, called=called))
     named = names if read.task == "classification" else None
     return TableLabels(read.parts, read.task, named, read.remarks)
+
+
+def _columns(
+    parts: tuple[np.ndarray, ...],
+    called: str,
+    task: Task | None,
+    names: tuple[str, ...] | None = None,
+) -> TableLabels:
+    """Numbers (N, K): classes, several labels or numbers to predict."""
+    classes = _one_hot(parts, called, task, names)
+    if classes is not None:
+        return classes
+    are_labels = all(np.isin(part, (0, 1)).all() for part in parts)
+    if task == "classification" or (task == "multilabel" and not are_labels):
+        wanted = "exactly one 1 in every row" if task == "classification" else "zeros and ones"
+        raise FeatalignError(
+            f"expected {wanted} in {called}, since the task is {task}, got other numbers; name "
+            "other columns or another task"
+        )
+    if are_labels and task != "regression":
+        return TableLabels(tuple(part.astype(np.int64) for part in parts), "multilabel")
+    return TableLabels(tuple(part.astype(np.float64) for part in parts), "regression")
 
 
 def _one_hot(
@@ -121,18 +151,18 @@ def _one_hot(
     return TableLabels(places, "classification", names, (said,))
 
 
-def _list(table: Table, row: int, column: str, value: Any) -> list[str | int]:
+def _list(table: Table, row: int, column: str, value: Any) -> list[Label]:
     labels = list(value) if isinstance(value, list | tuple | np.ndarray) else None
     if labels is not None:
         labels = [clean(label) if isinstance(label, str) else label for label in labels]
     if (
         labels is None
-        or not all(isinstance(label, str | int | np.integer) for label in labels)
+        or not all(isinstance(label, str | int | float | np.integer) for label in labels)
         or any(is_missing(label, classes_said=True) for label in labels)
     ):
         raise FeatalignError(
             f"{table.at(row)}: expected a list of strings or whole numbers as {column!r}, as in "
-            f"the rows before, got {value!r:.40}; mend the row"
+            f"the other rows, got {value!r:.40}; mend the row"
         )
     if _holds_tokens(table, row, column, len(labels)):
         raise FeatalignError(
@@ -159,19 +189,7 @@ def _stacked(parts: Sequence[Table], columns: Sequence[str], task: Task | None) 
         for place in range(len(parts))
     ]
     called = f"the columns {', '.join(columns[:5])}{', ...' if len(columns) > 5 else ''}"
-    classes = _one_hot(found, called, task, tuple(columns))
-    if classes is not None:
-        return classes
-    are_labels = all(np.isin(part, (0, 1)).all() for part in found)
-    if task == "classification" or (task == "multilabel" and not are_labels):
-        wanted = "exactly one 1 in every row" if task == "classification" else "zeros and ones"
-        raise FeatalignError(
-            f"{parts[0].place}: expected {wanted} in {called}, since the task is {task}, got other "
-            "numbers; name other columns or another task"
-        )
-    if are_labels and task != "regression":
-        return TableLabels(tuple(part.astype(np.int64) for part in found), "multilabel")
-    return TableLabels(tuple(found), "regression")
+    return _columns(tuple(found), called, task, tuple(columns))
 
 
 def _numbers(parts: Sequence[Table], column: str) -> list[np.ndarray]:

@@ -319,6 +319,28 @@ def test_one_hot_columns(tmp_path):
     np.testing.assert_array_equal(hot.labels, [2, 0, 1])
 
 
+@pytest.mark.parametrize("lists", [[[1, 0], [0, 1]], [[0.0, 1.0], [1.0, 0.0]]])
+def test_one_hot_lists(tmp_path, lists):
+    path = table(tmp_path, lists * 3)
+    target = load_target(path)
+    assert (target.task, target.num_classes) == ("classification", 2)
+    assert target.labels[0] == lists[0].index(1)
+    assert load_target(path, task="multilabel").task == "multilabel"
+    assert load_target(path, task="regression").labels.shape == (6, 2)
+
+
+def test_lists_of_numbers(tmp_path):
+    target = load_target(table(tmp_path, [[0.5, 3], [1, 2.5], [2, 2]]))
+    np.testing.assert_array_equal(target.labels, [[0.5, 3], [1, 2.5], [2, 2]])
+    with pytest.raises(FeatalignError, match="as many numbers in every list of 'label', got 1 to"):
+        load_target(table(tmp_path, [[0.5, 3], [1]]))
+
+
+def test_bytes_are_texts():
+    target = Target.from_arrays("t", INPUTS[:4], np.array([b"up", b"down"] * 2))
+    assert target.class_names == ("down", "up")
+
+
 def test_numbers_in_several_columns(tmp_path):
     (tmp_path / "set.csv").write_text('text,price,area\na,"1,200.50",3\nb,"900",4.5\n')
     target = load_target(tmp_path / "set.csv", label="price,area")
