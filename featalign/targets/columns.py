@@ -6,7 +6,7 @@ from typing import Any, NoReturn
 
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
-from featalign.targets.images import EXTENSIONS
+from featalign.targets.images import EXTENSIONS, HEIF
 from featalign.targets.splits import TRAIN, named
 from featalign.targets.table import Table
 
@@ -142,10 +142,14 @@ def looks_like_image(value: Any) -> bool:
     Data sets keep encoded images in a table, as bytes or as bytes beside a path.
     """
     if isinstance(value, Mapping):
-        return "bytes" in value and set(value) <= {"bytes", "path"}
+        return "bytes" in value or set(value) == {"path"}
     if isinstance(value, bytes):
         return True
-    return isinstance(value, str) and value.lower().endswith(EXTENSIONS) and "\n" not in value
+    return (
+        isinstance(value, str)
+        and value.lower().endswith((*EXTENSIONS, *HEIF))
+        and "\n" not in value
+    )
 
 
 def _label(table: Table) -> str:

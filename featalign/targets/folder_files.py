@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from featalign.targets.images import EXTENSIONS, starts_like_an_image
+from featalign.targets.images import EXTENSIONS, HEIF, starts_like_an_image
 
 # what operating systems and storage boxes leave behind: never data
 SYSTEM_FOLDERS = (
@@ -13,7 +13,6 @@ SYSTEM_FOLDERS = (
     *("lost+found", "__pycache__", "found.000", "recycler"),
 )
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
-HEIF = (".heic", ".heif", ".hif")
 
 
 @dataclass(frozen=True)

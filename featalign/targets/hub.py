@@ -79,7 +79,7 @@ def _tables(place: str, loaded: Any) -> Tables:
             f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the "
             "split you mean alone"
         )
-    held_out = tuple((name, _table(place, loaded[name])) for name in splits.held_out)
+    held_out = tuple((name, _table(place, loaded[name], name)) for name in splits.held_out)
     left_out = tuple(
         f"left out: {name} ({len(loaded[name])} rows), which is no part of {splits.train}"
         for name in splits.others
@@ -87,13 +87,14 @@ def _tables(place: str, loaded: Any) -> Tables:
     return Tables(_table(place, loaded[splits.train]), held_out, left_out)
 
 
-def _table(place: str, part: Any) -> Table:
+def _table(place: str, part: Any, split: str | None = None) -> Table:
+    """A split as a table; errors name it where it is not the training rows."""
     datasets = _library(place)
     for column, feature in part.features.items():
         if isinstance(feature, datasets.Image):
             part = part.cast_column(column, datasets.Image(decode=False))
     return Table(
-        place,
+        place if split is None else f"{place}, split {split}",
         {column: part[column] for column in part.column_names},
         range(len(part)),
         "row",

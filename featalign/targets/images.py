@@ -20,6 +20,7 @@ EXTENSIONS = (
     *(".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".jpx"),
     *(".tga", ".pcx", ".sgi"),
 )
+HEIF = (".heic", ".heif", ".hif")  # Pillow reads these with a plug-in of its own alone
 # the first bytes of the formats that are also found under names without an extension
 _STARTS = (b"\x89PNG\r\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"II*\x00", b"MM\x00*")
 
@@ -123,8 +124,9 @@ def _unreadable(path: Path | str, error: Exception) -> FeatalignError:
             f"{path}: expected an image of at most {PIXEL_LIMIT:,} pixels, got a larger one; scale "
             "it down"
         )
+    heif = str(path).lower().endswith(HEIF)
     reason = (
-        "its format is not known"
+        f"its format is not known{' without pillow-heif; save it as .jpg or .png' if heif else ''}"
         if isinstance(error, UnidentifiedImageError)
         else str(error) or type(error).__name__
     )

@@ -33,9 +33,10 @@ def load_target(
     address
         A folder with one folder of images per class (or `train/` and `test/` with such folders
         inside, in the words of `splits.py`); an .npz with `inputs` and `labels`, or `x_train`,
-        `y_train`, `x_test`, `y_test` and `classes`; a .csv, .tsv, .jsonl (also with .gz) or .parquet of texts or of paths of images;
-        a data set of Hugging Face's hub (`hf:NAME@REVISION`) or the folder it was saved to; or one
-        of scikit-learn's bundled sets, such as `sklearn:digits`.
+        `y_train`, `x_test`, `y_test` and `classes`; a .csv, .tsv, .jsonl (also with .gz) or
+        .parquet of texts or of paths of images; a data set of Hugging Face's hub
+        (`hf:NAME@REVISION`) or the folder it was saved to; or one of scikit-learn's bundled sets,
+        such as `sklearn:digits`.
     subset
         How many training rows to keep, stratified by class; all by default.
     seed

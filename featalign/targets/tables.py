@@ -130,9 +130,11 @@ def _texts(table: Table, column: str) -> list[str]:
 def _text(table: Table, row: int, column: str, value: object) -> str:
     if not isinstance(value, str):
         found = "none" if value is None else type(value).__name__
+        remedy = "drop the row or fill it in"
+        if isinstance(value, list | tuple | Mapping | bytes):
+            remedy = "images are read as the bytes of a file, as {bytes, path} or as a path"
         raise FeatalignError(
-            f"{table.at(row)}: expected a text as {column!r}, got {found}; drop the row or fill it "
-            "in"
+            f"{table.at(row)}: expected a text as {column!r}, got {found}; {remedy}"
         )
     return value
 

@@ -132,7 +132,7 @@ def encoded(image):
     return content.getvalue()
 
 
-@pytest.mark.parametrize("form", ["bytes", "bytes alone", "bytes and path"])
+@pytest.mark.parametrize("form", ["bytes", "bytes alone", "bytes and path", "and more"])
 @pytest.mark.parametrize("first", [0, 2])
 def test_columns_of_images_are_known_by_the_column(tmp_path, form, first):
     pyarrow = pytest.importorskip("pyarrow", reason='needs pyarrow: pip install "featalign[data]"')
@@ -142,6 +142,7 @@ def test_columns_of_images_are_known_by_the_column(tmp_path, form, first):
     forms = {
         "bytes": lambda content: content,
         "bytes alone": lambda content: {"bytes": content},
+        "and more": lambda content: {"bytes": content, "height": 6},
         "bytes and path": lambda content: {"bytes": content, "path": "a.png"},
     }
     column = [None] * first + [forms[form](encoded(image)) for image in images]
@@ -157,6 +158,20 @@ def test_columns_of_images_are_known_by_the_column(tmp_path, form, first):
     if first:
         with pytest.raises(FeatalignError, match="row 0: expected an image, got none"):
             target.inputs.read(np.arange(2))
+
+
+def test_paths_of_heic_images_are_no_texts(tmp_path):
+    (tmp_path / "set.csv").write_text("file,label\na.heic,x\nb.HEIC,y\n")
+    (tmp_path / "a.heic").write_bytes(b"....ftypheic")
+    with pytest.raises(FeatalignError, match=r"a\.heic: .* without pillow-heif"):
+        load_target(tmp_path / "set.csv")
+
+
+def test_images_in_a_form_that_is_not_read(tmp_path):
+    rows = [{"image": [[0, 1], [2, 3]], "label": row % 2} for row in range(4)]
+    (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(FeatalignError, match=r"images are read as the bytes of a file"):
+        load_target(tmp_path / "set.jsonl")
 
 
 def test_types_of_parquet(tmp_path):
