@@ -9,6 +9,7 @@ from featalign.errors import FeatalignError
 from featalign.targets.folder_files import counted, files_in, folders_in, remark
 from featalign.targets.images import EXTENSIONS
 from featalign.targets.inputs import ImageFiles
+from featalign.targets.label_names import clean
 from featalign.targets.raw import Part, Raw
 from featalign.targets.splits import HELD_OUT, TRAIN, Splits, find_splits, named
 
@@ -49,7 +50,7 @@ def open_folder(place: str) -> Raw:
 
 
 def _class_folders(folder: Path) -> ClassFolders:
-    return [(entry.name, entry) for entry in folders_in(folder)]
+    return [(clean(entry.name), entry) for entry in folders_in(folder)]
 
 
 def _unwrapped(folder: Path) -> ClassFolders:
@@ -90,7 +91,8 @@ def _splits(path: Path) -> Splits | None:
             "of class folders; put the training images in train/CLASS/, or labels and paths in a "
             "table"
         )
-    if held and len(folders) > 1:
+    opposites = {f"in{name.lower()}" for name in held}  # valid and invalid are classes
+    if held and len(folders) > 1 and not opposites & {folder.name.lower() for folder in folders}:
         raise _undecided(path, held[0], "there is no training folder beside it")
     return None
 
@@ -118,7 +120,7 @@ def _splits_within(path: Path) -> Raw | None:
         if named(folder.name) or not roles or None in roles or len(set(roles)) < len(roles):
             return None
         for role, each in zip(roles, inner, strict=True):
-            parts.setdefault(str(role), []).append((folder.name, each))
+            parts.setdefault(str(role), []).append((clean(folder.name), each))
     if len(parts.get(TRAIN, [])) < len(folders) or not any(role in parts for role in HELD_OUT):
         return None
     train, said = _listed(path, parts[TRAIN])

@@ -18,7 +18,7 @@ _TRANSPOSED, _UPSIDE_DOWN, _MIRRORED = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 EXTENSIONS = (
     *(".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".dib", ".gif"),
     *(".webp", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".avif", ".jp2", ".j2k", ".jpx"),
-    *(".tga", ".pcx", ".sgi"),
+    *(".jpf", ".jpc", ".j2c", ".tga", ".pcx", ".sgi", ".ico", ".qoi"),
 )
 HEIF = (".heic", ".heif", ".hif")  # Pillow reads these with a plug-in of its own alone
 # the first bytes of the formats that are also found under names without an extension

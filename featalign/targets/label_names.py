@@ -3,6 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 # zero-width blanks, marks of direction, soft hyphens
 _INVISIBLE = dict.fromkeys(
@@ -15,12 +16,15 @@ _LATIN = str.maketrans(
 )
 
 
+@lru_cache(maxsize=10_000)
 def clean(name: str) -> str:
     r"""A name in composed form (NFC), without what cannot be seen and without blanks around it.
 
     >>> clean("cafe\u0301 ") == "caf\u00e9", clean("\u200bcat\ufeff")
     (True, 'cat')
     """
+    if name.isascii():
+        return name.strip()
     text = unicodedata.normalize("NFC", name).translate(_INVISIBLE)
     spaced = "".join(" " if unicodedata.category(sign) == "Zs" else sign for sign in text)
     return spaced.strip().strip(_JOINERS).strip()

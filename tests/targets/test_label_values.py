@@ -156,6 +156,11 @@ def test_class_folders_in_two_forms_are_one_class(tmp_path):
     assert target.class_names == ("unter", "\u00fcber")
     assert target.held_out is not None
     assert len(target.held_out) == 2
+    write_folder(tmp_path / "blanks" / "train", random_images(4), ["up", "down"] * 2)
+    write_folder(tmp_path / "blanks" / "test", random_images(2), ["down "] * 2)
+    held_out = load_target(tmp_path / "blanks").held_out
+    assert held_out is not None
+    np.testing.assert_array_equal(held_out.labels, [0, 0])
 
 
 @pytest.mark.parametrize("sign", ["|", ";", ","])

@@ -122,7 +122,10 @@ def test_what_cannot_be_decided_is_refused(tmp_path, folders, words):
         load_target(tmp_path)
 
 
-@pytest.mark.parametrize("folders", [("bullet_train", "steam_train"), ("blood_test", "skin_test")])
+@pytest.mark.parametrize(
+    "folders",
+    [("bullet_train", "steam_train"), ("blood_test", "skin_test"), ("invalid", "valid")],
+)
 def test_a_split_word_in_the_names_of_classes(tmp_path, folders):
     for folder in folders:
         flat(tmp_path / folder)
