@@ -10,7 +10,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.raw import Part, Raw
-from featalign.targets.splits import HELD_OUT, TRAIN, named, words_of
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named, words_of
 
 CONTENTS = (
     "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any `x_test`, `y_test`, "
@@ -88,7 +88,7 @@ def _pairs(path: Path, keys: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -> _Chosen:
     """What is read of an archive: the training part, and the first held-out part with labels."""
-    plain = {key: key for key in ("inputs", "labels") if key in keys}
+    plain = {key.lower(): key for key in keys if key.lower() in ("inputs", "labels")}
     train = pairs.get(TRAIN) or plain
     if len(train) < 2:
         raise FeatalignError(
@@ -111,7 +111,9 @@ def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -
             remarks.append(f"left out: {pair['inputs']}, since {parts[1]['inputs']} is held out")
         else:
             parts.append(pair)
-    classes = next((key for key in ("classes", "class_names") if key in keys), None)
+    if UNLABELLED in pairs:
+        remarks.append(f"left out: {', '.join(pairs[UNLABELLED].values())}, without labels by name")
+    classes = next((key for key in keys if key.lower() in ("classes", "class_names")), None)
     chosen = tuple((pair["inputs"], pair["labels"]) for pair in parts)
     return _Chosen(chosen, classes, tuple(remarks))
 
@@ -121,7 +123,8 @@ def _beside(labels: str) -> str:
 
 
 _SIDES = {
-    **dict.fromkeys(("x", "inputs", "input", "images", "image", "data", "texts"), "inputs"),
+    **dict.fromkeys(("x", "inputs", "input", "images", "image", "data"), "inputs"),
+    **dict.fromkeys(("texts", "text", "features"), "inputs"),
     **dict.fromkeys(("y", "labels", "label", "targets", "target"), "labels"),
 }
 

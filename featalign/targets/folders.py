@@ -11,7 +11,7 @@ from featalign.targets.images import EXTENSIONS
 from featalign.targets.inputs import ImageFiles
 from featalign.targets.label_names import clean
 from featalign.targets.raw import Part, Raw
-from featalign.targets.splits import HELD_OUT, TRAIN, Splits, find_splits, named
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, Splits, find_splits, named
 
 ClassFolders = list[tuple[str, Path]]  # the name of a class, and where its images are
 
@@ -37,16 +37,24 @@ def open_folder(place: str) -> Raw:
         return within
     splits = _splits(path)
     if splits is None:
-        if len(inner) == 1 and len(folders_in(inner[0])) > 1:
-            raise FeatalignError(
-                f"{path}: expected at least two classes, got one folder, {inner[0].name}, with "
-                f"folders in it; where these are the classes, give {inner[0]}"
-            )
+        _check_depth(path, _class_folders(path))
         part, said = _listed(path, _class_folders(path))
         return Raw(part, remarks=said, are_names=True)
-    train, said = _listed(path / splits.train, _unwrapped(path / splits.train))
+    folders = _unwrapped(path / splits.train)
+    _check_depth(path / splits.train, folders)
+    train, said = _listed(path / splits.train, folders)
     held_out, more = _held_out(path, splits, set(np.unique(train.labels).tolist()))
     return Raw(train, held_out, remarks=(*said, *more), are_names=True)
+
+
+def _check_depth(folder: Path, class_folders: ClassFolders) -> None:
+    """Raise FeatalignError where the classes seem to lie one folder deeper."""
+    if len(class_folders) == 1 and len(folders_in(class_folders[0][1])) > 1:
+        alone = class_folders[0][1]
+        raise FeatalignError(
+            f"{folder}: expected at least two classes, got one folder, {alone.name}, with folders "
+            f"in it; where these are the classes, give {alone} or move them up"
+        )
 
 
 def _class_folders(folder: Path) -> ClassFolders:
@@ -83,7 +91,8 @@ def _splits(path: Path) -> Splits | None:
             raise _undecided(path, trains[0], "it has class folders, and the others have none")
         return splits
     bare = [name for name, found in known.items() if not found.rest]
-    held = [name for name in bare if known[name].role in HELD_OUT]
+    apart = (*HELD_OUT, UNLABELLED)
+    held = [name for name in bare if known[name].role in apart and not _may_be_class(name)]
     parts = {found.role for found in known.values() if found.role in (TRAIN, *HELD_OUT)}
     if len(known) == len(folders) and len(parts) > 1:
         raise FeatalignError(
@@ -101,6 +110,12 @@ def _may_be_part(folder: Path, nested: list[str]) -> bool:
     """A training folder without class folders is none, where another has them."""
     found = named(folder.name)
     return found is None or found.role != TRAIN or folder.name in nested
+
+
+def _may_be_class(name: str) -> bool:
+    """Whether a word for an unlabelled part may as well be a class: `pred`, `submission`."""
+    found = named(name)
+    return found is not None and found.role == UNLABELLED and not name.lower().startswith("un")
 
 
 def _undecided(path: Path, name: str, reason: str) -> FeatalignError:
@@ -121,6 +136,13 @@ def _splits_within(path: Path) -> Raw | None:
             return None
         for role, each in zip(roles, inner, strict=True):
             parts.setdefault(str(role), []).append((clean(folder.name), each))
+    deeper = [each for part in parts.values() for _, each in part if folders_in(each)]
+    if TRAIN in parts and deeper:
+        raise FeatalignError(
+            f"{path}: cannot tell whether {', '.join(folder.name for folder in folders[:5])} are "
+            f"classes: they hold splits, and {deeper[0]} holds folders; give the folder of one of "
+            "them, or put the classes in train/CLASS/ and test/CLASS/"
+        )
     if len(parts.get(TRAIN, [])) < len(folders) or not any(role in parts for role in HELD_OUT):
         return None
     train, said = _listed(path, parts[TRAIN])

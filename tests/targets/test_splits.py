@@ -113,6 +113,10 @@ def test_folders_within_folders(tmp_path):
         (("dev/a", "dev/b", "eval/a"), "its folders are splits"),
         (("cat", "dog", "test"), "whether 'test' is a class or a split"),
         (("train/a", "train/b", "more"), "whether 'train' is a class or a split"),
+        (("labeled", "Unlabeled"), "whether 'Unlabeled' is a class or a split"),
+        (("a/train/x", "a/train/y", "b/train", "b/test"), "whether a, b are classes"),
+        (("train/images/a", "train/images/b"), "got one folder, images, with folders in it"),
+        (("pictures/a", "pictures/b"), "got one folder, pictures, with folders in it"),
     ],
 )
 def test_what_cannot_be_decided_is_refused(tmp_path, folders, words):
@@ -175,6 +179,7 @@ def test_a_row_without_its_split_is_named(tmp_path):
         ("X_train", "Y_train", "X_val", "Y_val"),
         ("train_images", "train_labels", "test_images", "test_labels"),
         ("TrainData", "TrainTargets", "DevData", "DevTargets"),
+        ("Inputs", "LABELS", "features_test", "targets_test"),
     ],
 )
 def test_archives_in_other_words(tmp_path, keys):
