@@ -139,7 +139,7 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
         )
         raise refuse(part, row, "a string or a number", came, remedy)
     if isinstance(label, float) and not math.isfinite(label):
-        raise refuse(part, row, "a label", "none", "drop the row or fill it in")
+        raise refuse(part, row, "a finite number", str(label), "drop the row or mend it")
     return label
 
 

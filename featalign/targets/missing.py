@@ -5,6 +5,7 @@ from typing import Any
 # words that nobody gives a class, and words that a class may well have
 WORDS = (
     *("nan", "-nan", "n/a", "#n/a", "#na", "<na>", "nat", "null", "#null!", "missing"),
+    *("n.a.", "n.a", "(null)", "#n/a n/a", "not available", "undefined", "[null]", "\\n"),
     *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#value!", "#ref!", "#div/0!"),
 )
 WORDS_OF_CLASSES = ("none", "na", "nil", "?", "-", "--", "---", ".", "*", "unlabelled", "unlabeled")

@@ -87,7 +87,7 @@ def test_columns_of_written_numbers_are_regression_and_it_is_said(tmp_path, form
     assert any("read as numbers to predict" in remark for remark in target.remarks)
 
 
-@pytest.mark.parametrize("word", ["NaN", "#N/A", "null", "<NA>", "NA", "-", " "])
+@pytest.mark.parametrize("word", ["NaN", "#N/A", "null", "<NA>", "NA", "-", " ", "n.a.", "\\N"])
 def test_one_missing_word_never_decides_the_task(tmp_path, word):
     for values in ([f"{row / 2}" for row in range(COUNT)], ["up", "down"] * (COUNT // 2)):
         with pytest.raises(FeatalignError, match="line 26: expected a label as 'label', got"):
