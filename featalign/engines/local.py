@@ -13,9 +13,9 @@ Found = TypeVar("Found")
 def map_jobs(
     function: Callable[[Job, Session], Found], jobs: Iterable[Job], session: Session
 ) -> Iterator[Found | FeatalignError]:
-    """What each job gives, in their order.
+    """What each job gives, in the order of the jobs.
 
-    Of a job that fails for its data or its model it is the error.
+    A job that fails because of its data or its model gives the error.
     """
     for job in jobs:
         try:

@@ -36,13 +36,13 @@ SOURCE_NEEDS = frozenset({SourceOutputs, LabelTable})
 def computed(
     source: Source, target: Target, wanted: Wanted, session: Session
 ) -> tuple[Examined, ...]:
-    """What is wanted of each layer; what the cache has of a layer's answer is taken from there."""
+    """What is wanted of each layer, computed as far as the cache does not have it."""
     shown = layer_names(source, wanted.layers)
     layers = shown
     if source.logits_layer is not None and any(
         scorer.needs & SOURCE_NEEDS for scorer in select(wanted.scorers)
     ):
-        layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass
+        layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # one pass gives both
     embeddings = embedded(source, target, layers, session)
     settings, found = settings_of(source, wanted, session), []
     for layer, embedding in embeddings.items():
@@ -66,7 +66,7 @@ def _answer(
     wanted: Wanted,
     session: Session,
 ) -> Answer:
-    """The answer on a layer, of which a part may be known."""
+    """The whole answer on a layer, of which a part may be known already."""
     lacks_evidence = wanted.evidence and layer == source.default_layer and known.evidence is None
     names = [name for name in wanted.scorers if name not in known.scores]
     scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])

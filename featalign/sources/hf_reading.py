@@ -49,7 +49,7 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
             "camembert",
             "mpnet",
             "longformer",
-        ):  # positions begin after the padding's
+        ):  # positions begin after that of the padding
             positions -= (config.pad_token_id or 0) + 1
         return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
 
@@ -88,7 +88,7 @@ def image_reading(address: Address, folder: Path) -> Reading:
     """The image processor of a model as a preprocessing."""
     transformers = require("transformers", extra="hf", address=address.text)
     with quiet():
-        try:  # Pillow's, so that features do not depend on whether torchvision is there
+        try:  # Pillow resizes, so that features do not depend on whether torchvision is there
             processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, backend="pil"
             )
@@ -126,9 +126,9 @@ def image_reading(address: Address, folder: Path) -> Reading:
 
 
 class quiet:
-    """transformers without its progress bars and remarks on weights it leaves out.
+    """A context without the progress bars of transformers and its remarks on unused weights.
 
-    Both as they were after the last of several threads.
+    Both are as before when the last of several threads has left.
     """
 
     lock, inside = Lock(), 0

@@ -1,7 +1,4 @@
-"""A Keras network on the JAX backend.
-
-This gives its layers, its pure function, its preprocessing, and how it begins anew.
-"""
+"""A Keras network on the JAX backend: layers, pure function, preprocessing and fresh weights."""
 
 import os
 import random
@@ -25,7 +22,7 @@ LOGITS = "logits"
 
 @dataclass(frozen=True)
 class Graph:
-    """The layers that can be tapped, the one to score, and the head's, where there is one."""
+    """The layers of a network that can be read, the one to score, and the head, if it has one."""
 
     layers: tuple[str, ...]
     default: str
@@ -33,9 +30,9 @@ class Graph:
 
     @staticmethod
     def of(address: Address, model: Any) -> "Graph":
-        """Read off a network.
+        """The layers of a network.
 
-        Raises FeatalignError for one without a graph of layers or with several inputs.
+        Raises FeatalignError for a network without a graph of layers, or with several inputs.
         """
         keras = keras_on_jax(address)
         if not getattr(model, "inputs", None) or len(model.inputs) != 1:
@@ -72,7 +69,7 @@ class Graph:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network in memory, and the functions of it, which live as long as it does."""
+    """A network in memory, and its functions, which live as long as it does."""
 
     model: Any
     graph: Graph
@@ -82,7 +79,7 @@ class Loaded:
 
     @staticmethod
     def of(address: Address, model: Any) -> "Loaded":
-        """A network with its functions."""
+        """The network with its functions."""
         import jax
 
         keras, graph = keras_on_jax(address), Graph.of(address, model)
@@ -111,7 +108,7 @@ class Loaded:
         )
 
     def embed(self, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Layers of prepared inputs; what nobody asked for is not computed."""
+        """The wanted layers of prepared inputs; no other layers are computed."""
         return {
             layer: np.asarray(values)
             for layer, values in self.chosen(self.parts.parameters, prepared, wanted).items()
@@ -119,10 +116,7 @@ class Loaded:
 
 
 def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any], dict[str, Any]]:
-    """The pure function of (parameters, held, prepared) to all layers.
-
-    It gives the logits, too, where there is a head.
-    """
+    """The pure function of (parameters, held, prepared) to all layers, and to a head's logits."""
     import jax.numpy as jnp
 
     names = (*graph.layers, *((graph.head,) if graph.head else ()))
@@ -158,18 +152,12 @@ def _places(variables: Any) -> dict[int, str]:
 
 
 def _by_place(variables: Any) -> dict[str, Any]:
-    """Values in the order of the network.
-
-    Paths differ between a network and its clone, so that the place alone tells.
-    """
+    """Values by their place in the network, because the paths of a network and its clone differ."""
     return {f"{place:04d}": variable.value for place, variable in enumerate(variables)}
 
 
 def read_inputs(address: Address, model: Any) -> Reading:
-    """The preprocessing of a network.
-
-    It is the application's own, or what the network's input and first layers say.
-    """
+    """The preprocessing of a network, from its application, or from its input and first layers."""
     keras = keras_on_jax(address)
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
@@ -215,7 +203,7 @@ def read_inputs(address: Address, model: Any) -> Reading:
 def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
     """The network with weights drawn anew by `seed`.
 
-    What normalisation layers learnt of the inputs is kept, as preprocessing.
+    What normalisation layers learnt from the inputs is kept, because it is preprocessing.
     """
     before = random.getstate()
     random.seed(seed)  # Keras draws the seeds of its initialisers there
@@ -232,7 +220,7 @@ def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
 def keras_on_jax(address: Address) -> Any:
     """Keras on the JAX backend.
 
-    Raises FeatalignError when it is not installed, or already runs on another.
+    Raises FeatalignError when it is not installed, or already runs on another backend.
     """
     if "keras" not in sys.modules:
         before = os.environ.get("KERAS_BACKEND")
@@ -266,7 +254,7 @@ def _preprocess_input(keras: Any, name: str) -> Callable[[Any], Any]:
 def _has_one_output(layer: Any) -> bool:
     try:
         output = layer.output
-    except (AttributeError, ValueError):  # used more than once, or never
+    except (AttributeError, ValueError):  # the layer is used more than once, or never
         return False
     return (
         not isinstance(output, list | tuple | dict)

@@ -1,4 +1,4 @@
-"""onnx:PATH#TENSOR: any tensor of an ONNX graph; needs no framework but onnxruntime."""
+"""onnx:PATH#TENSOR: any tensor of an ONNX graph, with no framework but onnxruntime."""
 
 import hashlib
 import json
@@ -19,7 +19,7 @@ from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
-SIDECAR = "preprocessor_config.json"  # as exporters of transformers write it beside the graph
+SIDECAR = "preprocessor_config.json"  # exporters of transformers write it beside the graph
 SKIPPED = frozenset(
     {
         "Constant",
@@ -42,14 +42,13 @@ AT_ONCE = 32
 def load_onnx_source(rest: str) -> Source:
     """An ONNX graph with one input of floats as a source.
 
-    `#TENSOR` names the tensor to score, any that a node of the graph gives.
-
-    Layers are the tensors of floats whose first axis is the batch's and whose shape the graph says;
-    (B, C, H, W) is averaged over places, (B, T, D) over tokens. The default is what goes into the
-    last matrix product, the features before the head. Images are resized to the graph's input;
-    mean, deviation and scale come from a preprocessor_config.json beside the graph, and where there
-    is none pixels lie in [0, 1] and the ranking says so. Raises FeatalignError for a file that is
-    no graph, a tensor it does not have, or inputs it cannot be given.
+    `#TENSOR` names the tensor to score, which may be the output of any node of the graph. Layers
+    are the tensors of floats whose first axis is that of the batch and whose shape the graph
+    states; (B, C, H, W) is averaged over places, (B, T, D) over tokens. The default layer is the
+    input of the last matrix product, the features before the head. Images are resized to the
+    graph's input. Mean, deviation and scale come from a preprocessor_config.json beside the graph;
+    without that file pixels lie in [0, 1], and the ranking says so. Raises FeatalignError for a
+    file without a graph, a tensor that the graph does not have, or inputs that it cannot be given.
     """
     address = parse("onnx:", rest)
     onnx = require("onnx", extra="onnx", address=address.text)
@@ -84,7 +83,7 @@ def load_onnx_source(rest: str) -> Source:
             "axis of any size"
         )
     feed, reading = _input(inferred.graph).name, _reading(address, path, inferred.graph)
-    # at most one: of the tensors that were asked for last
+    # it holds at most one session, for the tensors that were asked for last
     sessions: Resident[dict[tuple[str, ...], Any]] = Resident(dict)
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -113,7 +112,7 @@ def load_onnx_source(rest: str) -> Source:
 
 
 def _digest(address: Address, path: Path, graph: Any) -> str:
-    """SHA-256 of the graph and of the files with its weights, which must lie beside it."""
+    """The SHA-256 of the graph and of the files with its weights, which must lie beside it."""
     digest = hashlib.sha256(json.dumps(releases("onnxruntime"), sort_keys=True).encode())
     folder = path.resolve().parent
     files = {
@@ -138,7 +137,7 @@ def _digest(address: Address, path: Path, graph: Any) -> str:
 
 
 def _tensors(graph: Any) -> dict[str, tuple[Any, ...]]:
-    """Name and shape of every tensor of floats that a node gives for a batch.
+    """The shape of every tensor of floats that a node gives for a batch, by name.
 
     They come in the order of the nodes.
     """
@@ -171,24 +170,24 @@ def _input(graph: Any) -> Any:
 
 
 def _before_the_head(graph: Any, tensors: Mapping[str, Any]) -> str:
-    """What the last matrix product reads, where the graph gives it as (B, D); else its output."""
+    """The input of the last matrix product if it is a known tensor, or else the graph's output."""
     products = [node for node in graph.node if node.op_type in ("Gemm", "MatMul")]
     places = {name: place for place, node in enumerate(graph.node) for name in node.output}
     name = products[-1].input[0] if products else graph.output[0].name
     while name in places and name not in tensors and graph.node[places[name]].op_type in SKIPPED:
-        name = graph.node[places[name]].input[0]  # through a flattening, to what it flattens
+        name = graph.node[places[name]].input[0]  # the input of a flattening stands for its output
     return name if name in tensors else graph.output[0].name
 
 
 def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
     """The graph in onnxruntime with these tensors as its outputs.
 
-    There are no others: each more would keep the runtime from joining operations, or cost the time
-    to compute it.
+    There are no other outputs, because each would keep the runtime from joining operations, or take
+    time to compute.
     """
     onnx = require("onnx", extra="onnx", address=address.text)
     runtime = require("onnxruntime", extra="onnx", address=address.text)
-    graph = onnx.load(str(path))  # with its weights, refusing those outside its folder
+    graph = onnx.load(str(path))  # this loads its weights too, and refuses those outside its folder
     del graph.graph.output[:]
     graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in tensors)
     options = runtime.SessionOptions()
@@ -196,7 +195,7 @@ def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
     try:
         providers = [
             name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"
-        ]  # it computes elsewhere
+        ]  # that provider computes elsewhere
         return runtime.InferenceSession(graph.SerializeToString(), options, providers=providers)
     except Exception as error:
         raise FeatalignError(

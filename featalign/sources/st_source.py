@@ -1,6 +1,6 @@
-"""st/NAME@REVISION#LAYER: models of sentence-transformers, pooled as they say themselves.
+"""st/NAME@REVISION#LAYER: models of sentence-transformers, with the pooling that they declare.
 
-Safetensors only, no remote code.
+Weights must be safetensors, and no remote code runs.
 """
 
 from collections.abc import Mapping
@@ -37,10 +37,9 @@ FEATURES = "features"
 def load_st_source(rest: str) -> Source:
     """A model of sentence-transformers as a source.
 
-    `features` are its sentence embeddings, `embeddings.mean`, `layer_1.mean` ... its hidden layers.
-
-    A prompt that the model uses by default is used. Raises FeatalignError for a name, revision or
-    layer that does not exist, pickled weights, or no network.
+    `features` are its sentence embeddings; `embeddings.mean`, `layer_1.mean` ... are its hidden
+    layers. The model's default prompt, if it has one, is used. Raises FeatalignError for a name,
+    revision or layer that does not exist, pickled weights, or no network.
     """
     address = parse("st/", rest)
     require("sentence_transformers", extra="st", address=address.text)
@@ -80,7 +79,7 @@ class Encoder:
 
     @property
     def network(self) -> Network | None:
-        """The transformer it begins with; None where it begins with something else."""
+        """The transformer that it begins with, or None where it begins with something else."""
         modules: Any = read_json(self.folder / "modules.json", self.address)
         first = self.folder / modules[0].get("path", "")
         return (
@@ -90,7 +89,7 @@ class Encoder:
         )
 
     def layers(self) -> tuple[str, ...]:
-        """Hidden layers, averaged over tokens, then the sentence embedding."""
+        """The hidden layers, averaged over tokens, and then the sentence embedding."""
         blocks = 0 if self.network is None else getattr(self.network.config, "num_hidden_layers", 0)
         hidden = (
             ("embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))) if blocks else ()
@@ -121,7 +120,7 @@ class Encoder:
     def fresh(self, seed: int) -> Any:
         """The same modules with fresh weights.
 
-        The transformer begins anew from its configuration, others by their own way.
+        The transformer is built from its configuration, and other modules in their own way.
         """
 
         def build() -> Any:
@@ -140,7 +139,7 @@ class Encoder:
         return with_fresh_weights(build, seed)
 
     def reading(self) -> Reading:
-        """What it takes; texts are prepared by the model itself, once it is in memory."""
+        """The inputs that it takes; the model itself prepares texts, once it is in memory."""
         return Reading(
             input_kind="text",
             preprocessing={"kind": "text", "tokenizer": "in the revision"},

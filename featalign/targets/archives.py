@@ -19,7 +19,7 @@ CONTENTS = (
 
 
 def open_archive(place: str) -> Raw:
-    """An .npz file.
+    """A target from an .npz file.
 
     The file holds `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
 

@@ -11,7 +11,7 @@ TASKS: tuple[Task, ...] = get_args(Task)
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The columns of a table to read, by name; None for what is plain from the table itself.
+    """The columns of a table to read, by name, or None where the table itself tells.
 
     `label` and `text` may name several, separated by commas. `task` is what there is to predict,
     None to tell it from the labels, and `separator` stands between several labels in a string;

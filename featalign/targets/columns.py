@@ -22,7 +22,7 @@ LABEL_COLUMNS = (
     "topic",
     "y",
 )
-TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists, one for each word
+TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists with a label for each word
 TEXT_COLUMNS = (
     "text",
     "sentence",
@@ -36,7 +36,7 @@ TEXT_COLUMNS = (
     "document",
     "body",
 )
-TOKEN_COLUMNS = ("tokens", "words")  # lists; where there is no text
+TOKEN_COLUMNS = ("tokens", "words")  # lists, used where there is no text
 PAIR_COLUMNS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
@@ -73,10 +73,9 @@ class Columns:
 def choose_columns(table: Table, choice: Choice) -> Columns:
     """The columns that were asked for, or else those that are obvious.
 
-    A column is obvious from its name or from what it holds.
-
-    Several labels do not exclude each other, two texts are a pair. Raises FeatalignError, with the
-    columns there are, where none or several could be meant.
+    A column is obvious from its name or from what it holds. Several label columns are labels that
+    do not exclude each other; two texts are a pair. Raises FeatalignError where no column or
+    several columns could be meant; the message lists the columns.
     """
     if choice.text is not None and choice.image is not None:
         raise FeatalignError(

@@ -1,4 +1,4 @@
-"""Image files to arrays: the only place that decodes images."""
+"""Image files as arrays; this is the only place that decodes images."""
 
 import io
 import warnings
@@ -36,9 +36,9 @@ def starts_like_an_image(path: Path) -> bool:
 
 
 def check_image_header(path: Path) -> None:
-    """Open an image without decoding it: finds what is no image or too large.
+    """Open an image without decoding it.
 
-    Raises FeatalignError naming the file.
+    Raises FeatalignError, naming the file, where it is no image or too large.
     """
     from PIL import Image
 

@@ -1,4 +1,4 @@
-"""A target as it came: what every kind of target is opened to before it is made."""
+"""A target as it came, before it is checked: every form of data is opened to this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from featalign.arrays import Task
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Rows as they came: inputs that `as_inputs` takes, and a label for each.
+    """Rows as they came, with inputs that `as_inputs` takes, and a label for each row.
 
     `called` is the name of the inputs in errors.
     """

@@ -174,7 +174,7 @@ def _list(table: Table, row: int, column: str, value: Any) -> list[Label]:
 
 
 def _holds_tokens(table: Table, row: int, column: str, count: int) -> bool:
-    """Whether another column holds a list of so many strings: then these are labels of tokens."""
+    """Whether these are labels of tokens: another column then holds a list of as many tokens."""
     if count < 1 or "tokens" not in table.columns or column == "tokens":
         return False
     tokens = table.columns["tokens"][row]

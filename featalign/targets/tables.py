@@ -1,4 +1,4 @@
-"""From tables to labels and inputs, of the columns that hold them."""
+"""The labels and the inputs of tables, from the columns that hold them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -57,7 +57,7 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
-    """Whether labels and inputs are lists: a label for each word."""
+    """Whether labels and inputs are both lists, with a label for each word."""
     first = [
         table.example(names[0]) for names in (columns.labels, columns.texts) if len(names) == 1
     ]
