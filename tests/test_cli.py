@@ -97,6 +97,22 @@ def test_what_there_is_to_choose_of_a_target_has_an_option():
     assert list(arguments)[-len(CHOICE) :] == list(CHOICE)
 
 
+def test_what_is_left_out_of_a_target_is_shown(run, tmp_path):
+    for name in ("day", "night"):
+        (tmp_path / "set" / name).mkdir(parents=True)
+        for number in range(4):
+            pixels = np.random.default_rng(number).integers(0, 256, (8, 8), np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "set" / name / f"{number}.png")
+    (tmp_path / "set" / "day" / "a.heic").write_bytes(b"...")
+    named = ("-s", "zoo/resnet_digits", "-t", tmp_path / "set", "--cache", tmp_path / "cache")
+    status, out, _ = run("rank", *named, "--scorers", "knn")
+    assert status == 0
+    assert "passed over: 1 .heic" in " ".join(out.split())
+    status, _, err = run("embed", *named)
+    assert status == 0
+    assert "featalign: set: passed over: 1 .heic" in err
+
+
 def test_subset_and_seed_reach_the_target(run, pictures):
     status, out, _ = run(
         "rank",

@@ -17,6 +17,7 @@ from featalign.cli.options import (
     layer_names,
     with_choice,
 )
+from featalign.cli.target import load_and_tell
 from featalign.targets.choice import NO_CHOICE, Choice
 
 
@@ -40,10 +41,9 @@ def embed(
 
     from featalign import api
     from featalign.sources.catalogue import expand
-    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
-    data = load_chosen(target, choice, subset=subset, seed=seed)
+    data = load_and_tell(target, choice, subset=subset, seed=seed)
     records: list[dict[str, Any]] = []
     for address in expand(source):
         embeddings = api.embed(

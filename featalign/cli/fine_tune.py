@@ -16,6 +16,7 @@ from featalign.cli.options import (
     TargetAddress,
     with_choice,
 )
+from featalign.cli.target import load_and_tell
 from featalign.errors import FeatalignError
 from featalign.targets.choice import NO_CHOICE, Choice
 
@@ -77,11 +78,10 @@ def fine_tune(
 
     from featalign import api
     from featalign.records.setting import Optimiser
-    from featalign.targets.loaders import load_chosen
     from featalign.training.arms import check_arm
 
     keep_compiled()
-    data = load_chosen(target, choice, subset=subset, seed=seed)
+    data = load_and_tell(target, choice, subset=subset, seed=seed)
     loaded = api.load_source(source)
     arms = list(
         dict.fromkeys(arm or (["probe"] if loaded.trainable is None else ["scratch", "full"]))

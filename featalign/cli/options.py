@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featalign.targets.choice import Choice
+from featalign.targets.choice import Choice, Task
 
 Sources = Annotated[
     list[str],
@@ -61,6 +61,12 @@ CHOICE = {
     "image": Annotated[
         str | None, typer.Option(help="The column of images, or of their paths, of a table.")
     ],
+    "task": Annotated[
+        Task | None, typer.Option(help="What to predict; default: told from the labels.")
+    ],
+    "separator": Annotated[
+        str | None, typer.Option(help="The sign between several labels in one string, such as '|'.")
+    ],
 }
 
 # the options of `featalign validate`
@@ -86,7 +92,7 @@ def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb with the options of `CHOICE` in place of its parameter `choice`.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
-    ['source', 'label', 'text', 'image']
+    ['source', 'label', 'text', 'image', 'task', 'separator']
     """
 
     @wraps(verb)

@@ -14,6 +14,7 @@ from featalign.cli.options import (
     TargetAddress,
     with_choice,
 )
+from featalign.cli.target import load_and_tell
 from featalign.targets.choice import NO_CHOICE, Choice
 
 
@@ -34,10 +35,9 @@ def screen(
 ) -> None:
     """Which sources are worth training: at most --keep of them, and why the others are not."""
     from featalign import api
-    from featalign.targets.loaders import load_chosen
 
     keep_compiled()
-    data = load_chosen(target, choice, subset=subset, seed=seed)
+    data = load_and_tell(target, choice, subset=subset, seed=seed)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:
         print(found.to_json())

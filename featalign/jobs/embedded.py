@@ -12,6 +12,7 @@ from featalign.embeddings.store import Embedding, Store
 from featalign.errors import FeatalignError
 from featalign.session import Session
 from featalign.sources.source import Source
+from featalign.targets.not_images import why_no_images
 from featalign.targets.target import Target
 
 
@@ -94,8 +95,10 @@ def check_kind(source: Source, target: Target) -> None:
     takes_words = target.kind == "token" and reading.reads_tokens
     if reading.input_kind not in (None, target.kind) and not takes_words:
         hint = ", such as a text model by hf/" if target.kind == "token" else ""
+        apart = why_no_images(target.inputs) if reading.input_kind == "image" else None
+        reason, remedy = apart or ("", "")
         raise FeatalignError(
             f"{source.name}: it reads {reading.input_kind} inputs, but {target.name} holds "
-            f"{target.kind} inputs; "
-            f"choose a source for {target.kind}s{hint}"
+            f"{target.kind} inputs{f' ({reason})' if reason else ''}; "
+            f"{f'{remedy}, or ' if remedy else ''}choose a source for {target.kind}s{hint}"
         )

@@ -95,7 +95,10 @@ def ranked(
         ordered_by=ordered_by,
         rows=ordered,
         failures=failures,
-        target_warnings=_remarks(target, calibration) if request.forecast else (),
+        target_warnings=(
+            *target.remarks,
+            *(_remarks(target, calibration) if request.forecast else ()),
+        ),
     )
 
 

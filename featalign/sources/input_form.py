@@ -37,7 +37,7 @@ def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
 
     The sentences have numbers, which come from a sample of the rows.
     """
-    if form == InputForm():
+    if form == InputForm() and target.kind != "image":
         return ()
     rows = np.unique(np.linspace(0, len(target) - 1, min(SAMPLE, len(target))).astype(np.int64))
     inputs = target.inputs.read(rows)
@@ -81,10 +81,15 @@ def image_misfits(form: InputForm, images: Sequence[Any]) -> list[str]:
         found.append("images have 1 channel, the source declares 3: grey is repeated")
     if form.channels == 1 and channels != {1}:
         found.append(f"images have {max(channels)} channels, the source declares 1: colour is lost")
-    if form.channels is not None and 4 in channels:
+    if 4 in channels:
         found.append(
             f"images have 4 channels, the source declares {form.channels}: transparency is dropped"
+            if form.channels is not None
+            else "images have 4 channels, the last of them transparency: the source declares no "
+            "number of channels; give images without it to be sure what is read"
         )
+    if form == InputForm():
+        return found
     whole = 255 if images[0].dtype == np.uint8 else 1
     low, high = min(image.min() for image in images), max(image.max() for image in images)
     if high <= DARK * whole:

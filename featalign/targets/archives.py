@@ -2,12 +2,15 @@
 
 import zipfile
 import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.raw import Part, Raw
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named, words_of
 
 CONTENTS = (
     "`inputs` and `labels`, or `x_train`, `y_train`, and if there are any `x_test`, `y_test`, "
@@ -19,8 +22,10 @@ def open_archive(place: str) -> Raw:
     """A target from an .npz file.
 
     The file holds `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
-    `x_test` and `y_test` become the held-out rows. `classes`, optional in both forms, are the class
-    names.
+
+    `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
+    names. Other split words will do, in any case (`X_val`, `train_images`, `TrainLabels`); the
+    first held-out part of `splits.py` that has labels is taken, and what is left out is said.
     """
     path = Path(place)
     if not zipfile.is_zipfile(path):
@@ -32,9 +37,10 @@ def open_archive(place: str) -> Raw:
         with (
             open(path, "rb") as file,
             np.load(file, allow_pickle=False) as archive,
-        ):  # numpy would leave a damaged file open
-            arrays = {key: _member(path, archive, key) for key in archive.files if key in _KNOWN}
-            found = archive.files
+        ):  # numpy leaves a damaged file open
+            pairs = _pairs(path, archive.files)
+            chosen = _chosen(path, pairs, archive.files)
+            arrays = {key: _member(path, archive, key) for key in chosen.keys}
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError) as error:
         if isinstance(error, FeatalignError):
             raise
@@ -42,26 +48,85 @@ def open_archive(place: str) -> Raw:
             f"{path}: expected an .npz file, but it cannot be read ({error}); save it again with "
             "numpy.savez"
         ) from error
-    inputs, labels = ("x_train", "y_train") if "x_train" in arrays else ("inputs", "labels")
-    if inputs not in arrays or labels not in arrays:
+    parts = [Part(arrays[inputs], arrays[labels], inputs) for inputs, labels in chosen.parts]
+    classes = None if chosen.classes is None else np.atleast_1d(arrays[chosen.classes]).tolist()
+    return Raw(parts[0], parts[1] if len(parts) > 1 else None, classes, chosen.remarks)
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The names of inputs and labels of the parts that are read, and of the class names."""
+
+    parts: tuple[tuple[str, str], ...]
+    classes: str | None
+    remarks: tuple[str, ...]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Every name."""
+        return (*(key for part in self.parts for key in part), *filter(None, [self.classes]))
+
+
+def _pairs(path: Path, keys: Sequence[str]) -> dict[str, dict[str, str]]:
+    """The names of inputs and labels of every part, by its split word."""
+    pairs: dict[str, dict[str, str]] = {}
+    for key in keys:
+        found = named(key)
+        other = [word for word in words_of(key) if named(word) is None]
+        side = _SIDES.get(other[0]) if len(other) == 1 else None
+        if found is None or side is None:
+            continue
+        pair = pairs.setdefault(found.role, {})
+        if side in pair:
+            raise FeatalignError(
+                f"{path}: expected one array of {side} for each part, got {pair[side]} and {key}; "
+                "leave one out"
+            )
+        pair[side] = key
+    return pairs
+
+
+def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -> _Chosen:
+    """What is read of an archive: the training part, and the first held-out part with labels."""
+    plain = {key.lower(): key for key in keys if key.lower() in ("inputs", "labels")}
+    train = pairs.get(TRAIN) or plain
+    if len(train) < 2:
         raise FeatalignError(
-            f"{path}: expected {CONTENTS}, got {', '.join(found) or 'nothing'}; save it with these "
+            f"{path}: expected {CONTENTS}, got {', '.join(keys) or 'nothing'}; save it with these "
             "names"
         )
-    if ("x_test" in arrays) != ("y_test" in arrays):
-        present, absent = ("x_test", "y_test") if "x_test" in arrays else ("y_test", "x_test")
-        raise FeatalignError(
-            f"{path}: expected both x_test and y_test, got {present} without {absent}; add it or "
-            "leave both out"
-        )
-    held_out = None
-    if "x_test" in arrays:
-        held_out = Part(arrays["x_test"], arrays["y_test"], "x_test")
-    classes = arrays["classes"].tolist() if "classes" in arrays else None
-    return Raw(Part(arrays[inputs], arrays[labels], inputs), held_out, classes)
+    parts, remarks = [train], []
+    for role in HELD_OUT:
+        pair = pairs.get(role)
+        if pair is None:
+            continue
+        if "inputs" not in pair:
+            raise FeatalignError(
+                f"{path}: expected both {role} inputs and {role} labels, got {pair['labels']} "
+                f"without {_beside(pair['labels'])}; add it or leave both out"
+            )
+        if "labels" not in pair:
+            remarks.append(f"left out: {pair['inputs']}, which has no labels beside it")
+        elif len(parts) > 1:
+            remarks.append(f"left out: {pair['inputs']}, since {parts[1]['inputs']} is held out")
+        else:
+            parts.append(pair)
+    if UNLABELLED in pairs:
+        remarks.append(f"left out: {', '.join(pairs[UNLABELLED].values())}, without labels by name")
+    classes = next((key for key in keys if key.lower() in ("classes", "class_names")), None)
+    chosen = tuple((pair["inputs"], pair["labels"]) for pair in parts)
+    return _Chosen(chosen, classes, tuple(remarks))
 
 
-_KNOWN = ("inputs", "labels", "x_train", "y_train", "x_test", "y_test", "classes")
+def _beside(labels: str) -> str:
+    return labels.replace("y", "x", 1) if labels.lower().startswith("y") else "its inputs"
+
+
+_SIDES = {
+    **dict.fromkeys(("x", "inputs", "input", "images", "image", "data"), "inputs"),
+    **dict.fromkeys(("texts", "text", "features"), "inputs"),
+    **dict.fromkeys(("y", "labels", "label", "targets", "target"), "labels"),
+}
 
 
 def _member(path: Path, archive: np.lib.npyio.NpzFile, key: str) -> np.ndarray:

@@ -1,24 +1,51 @@
 """What a user says of a target beside its address."""
 
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
+from typing import get_args
+
+from featalign.arrays import Task
+from featalign.errors import FeatalignError
+
+TASKS: tuple[Task, ...] = get_args(Task)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
     """The columns of a table to read, by name, or None where the table itself tells.
 
-    `label` and `text` may name several, separated by commas. Each choice is a field here, an
-    argument of `load_target`, and a line of `CHOICE` in `cli/options.py`.
+    `label` and `text` may name several, separated by commas. `task` is what there is to predict,
+    None to tell it from the labels, and `separator` stands between several labels in a string;
+    these two are for every form of data. One thing more to choose is a field
+    here, an argument of `load_target`, and a line of `CHOICE` in `cli/options.py`.
     """
 
     label: str | None = None
     text: str | None = None
     image: str | None = None
+    task: Task | None = None
+    separator: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.task is not None and self.task not in TASKS:
+            raise FeatalignError(
+                f"task: expected {', '.join(map(repr, TASKS[:-1]))} or {TASKS[-1]!r}, got "
+                f"{self.task!r}; leave it out to tell it from the labels"
+            )
+        if self.separator is not None and not (isinstance(self.separator, str) and self.separator):
+            raise FeatalignError(
+                f"separator: expected a sign such as '|', got {self.separator!r}; several columns "
+                "of labels need none"
+            )
+        if self.separator is not None and self.task not in (None, "multilabel"):
+            raise FeatalignError(
+                f"separator: expected the task 'multilabel' beside it, got {self.task!r}; leave "
+                "one of the two out"
+            )
 
     @property
-    def is_empty(self) -> bool:
-        """Whether nothing was chosen."""
-        return all(value is None for value in astuple(self))
+    def names_columns(self) -> bool:
+        """Whether columns were named."""
+        return any(value is not None for value in (self.label, self.text, self.image))
 
 
 NO_CHOICE = Choice()

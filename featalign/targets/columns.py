@@ -6,7 +6,8 @@ from typing import Any, NoReturn
 
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
-from featalign.targets.images import EXTENSIONS
+from featalign.targets.images import EXTENSIONS, HEIF
+from featalign.targets.splits import TRAIN, named
 from featalign.targets.table import Table
 
 LABEL_COLUMNS = (
@@ -48,6 +49,11 @@ PAIR_COLUMNS = (
     ("question", "answer"),
 )
 SPLIT = "split"
+# other names of such a column, where all that it holds are split words
+SPLIT_COLUMNS = (
+    *("splits", "data_split", "dataset_split", "split_name", "partition", "subset", "set"),
+    *("usage", "phase", "fold", "part"),
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +83,7 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
             "source reads texts or images"
         )
     labels = _asked(table, choice.label, "label") or (_label(table),)
-    free = [column for column in table.columns if column not in (*labels, SPLIT)]
+    free = [column for column in table.columns if column not in (*labels, split_column(table))]
     texts, pictured = _asked(table, choice.text, "text"), _asked(table, choice.image, "image")
     if len(texts) > 2 or len(pictured) > 1:
         raise FeatalignError(
@@ -87,9 +93,7 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
     if texts or pictured:
         return Columns(labels, texts, pictured[0] if pictured else None)
     usual = _usual(free, TEXT_COLUMNS) or _lists(table, _usual(free, TOKEN_COLUMNS))
-    pictured = [
-        column for column in free if looks_like_image(next(iter(table.columns[column]), None))
-    ]
+    pictured = [column for column in free if looks_like_image(table.example(column))]
     if len(pictured) == 1 and not usual:
         return Columns(labels, image=pictured[0])
     lower = {column.lower(): column for column in free}
@@ -105,14 +109,46 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
     _ask(table, "text", usual + pictured, "name it with text= or image=")
 
 
+def split_column(table: Table) -> str | None:
+    """The column that says of which part a row is, whatever the case of its name.
+
+    Raises FeatalignError where there are several.
+    """
+    found = [column for column in table.columns if column.strip().lower() == SPLIT] or [
+        column
+        for column in table.columns
+        if column.strip().lower() in SPLIT_COLUMNS and _holds_splits(table, column)
+    ]
+    if len(found) > 1:
+        raise FeatalignError(
+            f"{table.place}: expected one column of splits, got {', '.join(map(repr, found))}; "
+            "rename or remove all but one"
+        )
+    return found[0] if found else None
+
+
+def _holds_splits(table: Table, column: str) -> bool:
+    whole = table.columns[column]
+    words = {value for value in whole if isinstance(value, str)}
+    roles = {found.role if (found := named(word)) else None for word in words}
+    only_words = all(isinstance(value, str) for value in whole)
+    return only_words and None not in roles and TRAIN in roles and len(roles) > 1
+
+
 def looks_like_image(value: Any) -> bool:
     """Whether a value is an encoded image, or the path of an image file.
 
-    Data sets on the hub keep encoded images in tables.
+    Data sets keep encoded images in a table, as bytes or as bytes beside a path.
     """
     if isinstance(value, Mapping):
-        return set(value) == {"bytes", "path"}
-    return isinstance(value, str) and value.lower().endswith(EXTENSIONS) and "\n" not in value
+        return "bytes" in value or set(value) == {"path"}
+    if isinstance(value, bytes):
+        return True
+    return (
+        isinstance(value, str)
+        and value.lower().endswith((*EXTENSIONS, *HEIF))
+        and "\n" not in value
+    )
 
 
 def _label(table: Table) -> str:
@@ -133,12 +169,8 @@ def _usual(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
 
 
 def _lists(table: Table, columns: Iterable[str]) -> list[str]:
-    """The columns, among these, that hold lists."""
-    return [
-        column
-        for column in columns
-        if isinstance(next(iter(table.columns[column]), None), list | tuple)
-    ]
+    """Those of the columns that hold lists."""
+    return [column for column in columns if isinstance(table.example(column), list | tuple)]
 
 
 def _asked(table: Table, asked: str | None, role: str) -> tuple[str, ...]:

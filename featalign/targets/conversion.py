@@ -7,8 +7,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.inputs import ArrayInputs, Inputs, TextInputs
-
-CHANNELS = (1, 3, 4)
+from featalign.targets.not_images import CHANNELS
 
 
 def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:

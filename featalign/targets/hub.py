@@ -5,10 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
+from featalign.targets.splits import find_splits
 from featalign.targets.table import Table, Tables
 
 SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` leaves in a folder
-HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 
 
 def open_hub(address: str) -> Tables:
@@ -68,32 +68,32 @@ def _library(address: str) -> Any:
 
 
 def _tables(place: str, loaded: Any) -> Tables:
-    train, held = loaded, None
-    if isinstance(loaded, dict):
-        train = loaded.get("train") or (next(iter(loaded.values())) if len(loaded) == 1 else None)
-        if train is None:
-            raise FeatalignError(
-                f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the "
-                "split you mean alone"
-            )
-        held = next(
-            (
-                loaded[split]
-                for split in HELD_OUT_SPLITS
-                if split in loaded and _is_labelled(loaded[split])
-            ),
-            None,
+    if not isinstance(loaded, dict):
+        return Tables(_table(place, loaded))
+    splits = find_splits(loaded)
+    if splits is None and len(loaded) == 1:
+        return Tables(_table(place, next(iter(loaded.values()))))
+    if splits is None:
+        raise FeatalignError(
+            f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the "
+            "split you mean alone"
         )
-    return Tables(_table(place, train), None if held is None else _table(place, held))
+    held_out = tuple((name, _table(place, loaded[name], name)) for name in splits.held_out)
+    left_out = tuple(
+        f"left out: {name} ({len(loaded[name])} rows), which is no part of {splits.train}"
+        for name in splits.others
+    )
+    return Tables(_table(place, loaded[splits.train]), held_out, left_out)
 
 
-def _table(place: str, part: Any) -> Table:
+def _table(place: str, part: Any, split: str | None = None) -> Table:
+    """A split as a table; errors name it where it is not the training rows."""
     datasets = _library(place)
     for column, feature in part.features.items():
         if isinstance(feature, datasets.Image):
             part = part.cast_column(column, datasets.Image(decode=False))
     return Table(
-        place,
+        place if split is None else f"{place}, split {split}",
         {column: part[column] for column in part.column_names},
         range(len(part)),
         "row",
@@ -112,23 +112,6 @@ def _class_names(part: Any) -> dict[str, tuple[str, ...]]:
         for column, feature in inner.items()
         if getattr(feature, "names", None)
     }
-
-
-def _is_labelled(part: Any) -> bool:
-    """Whether a split has its labels; test splits on the hub often have -1 in their place."""
-    columns = [part[column] for column in _class_names(part)]
-    return all(
-        min(
-            (
-                label
-                for value in column
-                for label in (value if isinstance(value, list) else [value])
-            ),
-            default=-1,
-        )
-        >= 0
-        for column in columns
-    )
 
 
 def _first_line(error: Exception) -> str:

@@ -128,13 +128,15 @@ class ImageFiles:
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Image files in a table, which are decoded when they are read.
+    """Image files that lie in a table: `values` hold their bytes, alone or by name beside a path.
+
+    Without bytes it is the path that counts, relative to `folder`.
 
     `values` hold their bytes, or a path relative to `folder`. `rows` says which of the values these
     are, and `place` is the name in errors.
     """
 
-    values: Sequence[Mapping[str, Any]] = field(repr=False)
+    values: Sequence[Mapping[str, Any] | bytes | None] = field(repr=False)
     rows: np.ndarray
     place: str
     folder: Path = Path()
@@ -164,9 +166,10 @@ class EncodedImages:
         ]  # read here: not every table may be read by several threads
         return _in_threads(self._decode, encoded)
 
-    def _decode(self, numbered: tuple[int, Mapping[str, Any] | None]) -> np.ndarray:
+    def _decode(self, numbered: tuple[int, Mapping[str, Any] | bytes | None]) -> np.ndarray:
         row, value = numbered
-        content, path = (value or {}).get("bytes"), (value or {}).get("path")
+        encoded: Mapping[str, Any] = value if isinstance(value, Mapping) else {"bytes": value}
+        content, path = encoded.get("bytes"), encoded.get("path")
         if content is not None:
             return decode_image(f"{self.place}, row {row}", content)
         if path is None:

@@ -5,34 +5,61 @@ from typing import Any
 
 import numpy as np
 
-from featalign.arrays import Labels, check_labels
+from featalign.arrays import Labels, Task, check_labels
 from featalign.errors import FeatalignError
+from featalign.targets.label_names import clean
 
-HELD_OUT = "held-out labels"
+LABELS, HELD_OUT = "labels", "held-out labels"
 
 
-def training_labels(labels: Any, num_rows: int, class_names: Sequence[str] | None) -> Labels:
+def check_count(labels: Any, num_rows: int, argument: str) -> None:
+    """Raise FeatalignError unless there is a label for each row."""
+    if labels is None:
+        raise FeatalignError(
+            f"{argument}: expected one label for each of the {num_rows} rows, got None; a target "
+            "without labels cannot be judged"
+        )
+    single = isinstance(labels, str) or getattr(labels, "ndim", 1) == 0
+    if hasattr(labels, "__len__") and not single and len(labels) != num_rows:
+        raise FeatalignError(
+            f"{argument}: expected one label for each of the {num_rows} rows, got {len(labels)}; "
+            "check that both come from the same data"
+        )
+
+
+def training_labels(
+    labels: Any,
+    num_rows: int,
+    class_names: Sequence[str] | None,
+    *,
+    task: Task | None = None,
+) -> Labels:
     """The labels of the training rows; names of classes without a row are dropped.
 
     Raises FeatalignError for labels that cannot be used, and for fewer than two classes.
     """
-    encoded = _encoded(labels, num_rows, class_names, "labels")
+    encoded = _encoded(labels, num_rows, class_names, LABELS, task)
     if encoded.values.ndim == 1 and encoded.num_classes < 2:
         raise FeatalignError(
-            f"labels: expected at least two classes, got only {encoded.classes[0]!r} in all "
+            f"{LABELS}: expected at least two classes, got only {encoded.classes[0]!r} in all "
             f"{num_rows} rows; add rows of another class"
         )
     return encoded
 
 
 def held_out_labels(
-    labels: Any, num_rows: int, class_names: Sequence[str] | None, training: Labels
+    labels: Any,
+    num_rows: int,
+    class_names: Sequence[str] | None,
+    training: Labels,
+    *,
+    task: Task | None = None,
 ) -> np.ndarray:
     """The labels of held-out rows, as indices into the classes of the training rows.
 
     Raises FeatalignError for labels of another form, and for a class without a training row.
     """
-    held = _encoded(labels, num_rows, class_names, HELD_OUT)
+    held = _encoded(labels, num_rows, class_names, HELD_OUT, task)
     if held.values.shape[1:] != training.values.shape[1:]:
         raise FeatalignError(
             f"{HELD_OUT}: expected the form of the training labels, got shape "
@@ -42,17 +69,19 @@ def held_out_labels(
 
 
 def _encoded(
-    labels: Any, num_rows: int, class_names: Sequence[str] | None, argument: str
+    labels: Any,
+    num_rows: int,
+    class_names: Sequence[str] | None,
+    argument: str,
+    task: Task | None,
 ) -> Labels:
-    if labels is None:
-        raise FeatalignError(
-            f"{argument}: expected one label for each of the {num_rows} rows, got None; a target "
-            "without labels cannot be judged"
-        )
-    checked = check_labels(labels, num_rows, name=argument)
+    if task == "multilabel" and len(labels) == num_rows and np.ndim(labels) == 2:
+        checked = Labels(np.asarray(labels, np.uint8), ())  # a row may have exactly one
+    else:
+        checked = check_labels(labels, num_rows, name=argument)
     if class_names is None:
         return checked
-    names = tuple(str(name) for name in class_names)
+    names = tuple(clean(str(name)) for name in class_names)
     if checked.values.ndim == 2:
         raise FeatalignError(
             f"class_names: given for {argument} of the task {checked.task}, which has no classes; "

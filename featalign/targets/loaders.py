@@ -1,8 +1,10 @@
 """Load a target from its address."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
+from featalign.arrays import Task
 from featalign.errors import FeatalignError
 from featalign.targets.archives import CONTENTS
 from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
@@ -21,6 +23,8 @@ def load_target(
     label: str | None = None,
     text: str | None = None,
     image: str | None = None,
+    task: Task | None = None,
+    separator: str | None = None,
 ) -> Target:
     """Load a labelled dataset.
 
@@ -28,17 +32,23 @@ def load_target(
     ----------
     address
         A folder with one folder of images per class (or `train/` and `test/` with such folders
-        inside); an .npz with `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and
-        `classes`; a .csv, .tsv, .jsonl (also with .gz) or .parquet of texts or of paths of images;
-        a data set of Hugging Face's hub (`hf:NAME@REVISION`) or the folder it was saved to; or one
-        of scikit-learn's bundled sets, such as `sklearn:digits`.
+        inside, in the words of `splits.py`); an .npz with `inputs` and `labels`, or `x_train`,
+        `y_train`, `x_test`, `y_test` and `classes`; a .csv, .tsv, .jsonl (also with .gz) or
+        .parquet of texts or of paths of images; a data set of Hugging Face's hub
+        (`hf:NAME@REVISION`) or the folder it was saved to; or one of scikit-learn's bundled sets,
+        such as `sklearn:digits`.
     subset
         How many training rows to keep, stratified by class; all by default.
     seed
         The seed that draws the subset.
     label, text, image
-        The columns of a table, where their names do not tell. Several names, separated by commas,
-        stand for labels that do not exclude each other, or for a pair of texts.
+        The columns of a table, where they are not plain from their names. Several, separated by
+        commas: labels that do not exclude each other, or a pair of texts.
+    task
+        "classification", "regression" or "multilabel"; by default it is told from the labels, and
+        what cannot be told is asked for.
+    separator
+        What stands between several labels in one string, such as "|".
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -46,7 +56,7 @@ def load_target(
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
-    choice = Choice(label=label, text=text, image=image)
+    choice = Choice(label=label, text=text, image=image, task=task, separator=separator)
     return load_chosen(address, choice, subset=subset, seed=seed)
 
 
@@ -76,6 +86,9 @@ def _loaded(address: str, choice: Choice) -> Target:
     try:
         opened = form.open(place)
         raw = read_tables(opened, choice) if isinstance(opened, Tables) else opened
+        raw = replace(raw, task=raw.task or choice.task)
+        if not isinstance(opened, Tables):
+            raw = replace(raw, separator=choice.separator)
         return build(address if form.scheme else _stem(Path(place)), raw)
     except FeatalignError as error:
         if str(error).startswith(place):
@@ -94,7 +107,7 @@ def _form(address: str, choice: Choice) -> Form:
     choose.
     """
     form = form_of(address)
-    if not choice.is_empty and not (form and form.has_columns):
+    if choice.names_columns and not (form and form.has_columns):
         raise FeatalignError(
             f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
             f"{address} is none; leave them out"

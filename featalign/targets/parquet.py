@@ -1,6 +1,7 @@
 """Parquet files as tables."""
 
 import json
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ def open_parquet(place: str) -> Tables:
             '"featalign[data]"'
         ) from error
     try:
+        _check_once(path, parquet.read_schema(path).names)
         stored = parquet.read_table(path)
     except (pyarrow.ArrowException, OSError) as error:
         raise FeatalignError(
@@ -34,6 +36,14 @@ def open_parquet(place: str) -> Tables:
     names = _class_names((stored.schema.metadata or {}).get(b"huggingface"))
     classes = {name: names[name] for name in names if name in columns}
     return Tables(Table(place, columns, range(stored.num_rows), "row", path.parent, classes))
+
+
+def _check_once(path: Path, names: list[str]) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1]
+    if repeated:
+        raise FeatalignError(
+            f"{path}: expected every column once, got {repeated[0]!r} more than once; rename one"
+        )
 
 
 def _class_names(metadata: bytes | None) -> dict[str, tuple[str, ...]]:

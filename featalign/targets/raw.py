@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from featalign.arrays import Task
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -21,9 +23,16 @@ class Part:
 class Raw:
     """The training rows, the held-out rows if the data came with some, and the class names.
 
-    There are class names where labels are places among them, or are to be in their order.
+    Class names are known where labels are places among them, or to be in their order. `remarks` are
+    sentences on what was left out or read otherwise than it was written. `task` is None where it
+    is to be told from the labels; `separator` stands between several labels in a string; and
+    `are_names` says that labels are names of classes for sure, as those of folders are.
     """
 
     train: Part
     held_out: Part | None = None
     class_names: Sequence[str] | None = None
+    remarks: tuple[str, ...] = ()
+    task: Task | None = None
+    separator: str | None = None
+    are_names: bool = False

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
+from featalign.targets.missing import is_missing
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,6 +53,10 @@ class Table:
         """The values of a column in the rows that are taken, each with the number of its row."""
         return list(zip(self.rows, self.values(column), strict=True))
 
+    def example(self, column: str) -> Any:
+        """The first value of a column that is not missing; None where all are."""
+        return next((value for value in self.columns[column] if not is_missing(value)), None)
+
     def at(self, row: int) -> str:
         """The place of a row of the columns, for an error."""
         return f"{self.place}, {self.unit} {self.numbers[row]}"
@@ -64,8 +69,11 @@ class Table:
 class Tables:
     """A target as it came in tables of the same columns: the training rows, and held-out rows.
 
-    Without a table of its own for them, a column `split` may say which rows are held out.
+    `held_out` are the parts that could be held out, by their names, in order of preference; the
+    first that has labels is taken. Without any, a column `split` may say which rows are held out.
+    `left_out` are sentences on parts that are none of these.
     """
 
     train: Table
-    held_out: Table | None = None
+    held_out: tuple[tuple[str, Table], ...] = ()
+    left_out: tuple[str, ...] = ()

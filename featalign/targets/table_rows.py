@@ -4,6 +4,7 @@ import csv
 import gzip
 import json
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
@@ -15,10 +16,10 @@ Row = tuple[int, dict[str, Any]]  # the number of the line, and the values by co
 
 
 def open_text_table(place: str) -> Tables:
-    """A .csv, .tsv or .jsonl file, plain or gzipped."""
+    """A .csv, .tsv or .jsonl file, plain or gzipped; the columns are the keys of any row."""
     path = Path(place)
     rows = list(read_rows(path))
-    names = rows[0][1] if rows else ()
+    names = dict.fromkeys(name for _, values in rows for name in values)
     columns = {column: [values.get(column) for _, values in rows] for column in names}
     return Tables(Table(place, columns, [line for line, _ in rows], folder=path.parent))
 
@@ -63,7 +64,10 @@ def _json_rows(path: Path, file: TextIO) -> Iterator[Row]:
         if not content.strip():
             continue
         try:
-            values = json.loads(content)
+            values = json.loads(
+                content,
+                object_pairs_hook=lambda pairs, line=line: _once(pairs, f"{path}, line {line}"),
+            )
         except (json.JSONDecodeError, RecursionError) as error:
             raise FeatalignError(
                 f"{path}, line {line}: expected one JSON object, but {error}; mend the line"
@@ -74,6 +78,20 @@ def _json_rows(path: Path, file: TextIO) -> Iterator[Row]:
                 f"...}}, got {type(values).__name__}"
             )
         yield line, values
+
+
+def _once(pairs: list[tuple[str, Any]], place: str) -> dict[str, Any]:
+    _check_once([key for key, _ in pairs], place, "key")
+    return dict(pairs)
+
+
+def _check_once(names: list[str], place: str, what: str) -> None:
+    repeated = [name for name, count in Counter(names).items() if count > 1 and name]
+    if repeated:
+        raise FeatalignError(
+            f"{place}: expected every {what} once, got {repeated[0]!r} more than once; rename or "
+            "remove one"
+        )
 
 
 def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
@@ -102,6 +120,7 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
                 yield start, dict(zip(header, fields, strict=True))
             elif fields:
                 header = [field.strip() for field in fields]
+                _check_once(header, f"{path}, line {start}", "column")
             start = reader.line_num + 1
     except csv.Error as error:
         raise FeatalignError(

@@ -1,33 +1,36 @@
 """The labels and the inputs of tables, from the columns that hold them."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
-from featalign.targets.columns import SPLIT, Columns, choose_columns
+from featalign.targets.columns import Columns, choose_columns, split_column
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
+from featalign.targets.label_meaning import Meaning
+from featalign.targets.label_values import read_values
+from featalign.targets.missing import is_missing
 from featalign.targets.raw import Part, Raw
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named
 from featalign.targets.table import Table, Tables
-from featalign.targets.table_labels import as_array, read_label, read_labels
+from featalign.targets.table_labels import is_unlabelled, read_labels
 from featalign.targets.tokens import token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
-TRAIN_WORDS = ("train", "training")
-TEST_WORDS = ("test", "testing")
-VALIDATION_WORDS = ("val", "valid", "validation", "dev")
 
 
 def read_tables(tables: Tables, choice: Choice) -> Raw:
     """The labels and the inputs of tables, from the columns that hold them.
 
-    The columns are found by their names or by what they hold, when that is unambiguous; otherwise
-    the choice names them. A column `split` says which rows of a single table are for training and
-    which are held out: `test`, or else `val`, `valid`, `validation` or `dev`. A pair of texts
-    becomes one text with a line break between them. Labels in several columns, or in a list in each
-    row, are multi-label. A list of labels beside a list of as many words labels each word, which is
-    then a row of its own. Numbers that are not all whole are regression targets.
+    The columns are found by their names, or by what they hold, when that is unambiguous; the choice
+    names them otherwise. A column `split` says which rows of a single table are for training and
+    which are held out, in the words and the order of `splits.py`. A pair of texts
+    becomes one text with a line break between them. Labels of several columns, or a list in each
+    row, are multi-label, but a list beside a list of as many words labels each word, which is then
+    a row of its own; numbers that are not all whole are regression targets.
     """
     table = tables.train
     if not len(table):
@@ -36,35 +39,53 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
             "check how it was written"
         )
     columns = choose_columns(table, choice)
-    parts = _parts(table, columns) if tables.held_out is None else [table, tables.held_out]
+    if not tables.held_out:
+        by_column = _by_column(table, columns)
+        tables = replace(by_column, left_out=(*tables.left_out, *by_column.left_out))
+    parts, said = _parts(tables, columns)
     if _holds_words(table, columns):
-        return _of_words(parts, columns)
-    labels, class_names = read_labels(parts, columns.labels)
+        raw = _of_words(parts, columns, choice)
+        return replace(raw, remarks=(*said, *raw.remarks))
+    labels = read_labels(parts, columns.labels, choice)
     inputs = [_inputs(part, columns) for part in parts]
-    return Raw(*map(Part, inputs, labels), class_names=class_names)
+    return Raw(
+        *map(Part, inputs, labels.parts),
+        class_names=labels.class_names,
+        remarks=(*said, *labels.remarks),
+        task=labels.task,
+    )
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
     """Whether labels and inputs are both lists, with a label for each word."""
     first = [
-        table.columns[names[0]][0] for names in (columns.labels, columns.texts) if len(names) == 1
+        table.example(names[0]) for names in (columns.labels, columns.texts) if len(names) == 1
     ]
     return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
 
 
-def _of_words(parts: Sequence[Table], columns: Columns) -> Raw:
+def _of_words(parts: Sequence[Table], columns: Columns, choice: Choice) -> Raw:
     words, tags = columns.texts[0], columns.labels[0]
     found = [_word_labels(part, words, tags) for part in parts]
-    everything = as_array([label for labels in found for label in labels])
-    ends = np.cumsum([len(labels) for labels in found])[:-1]
+
+    def refuse(part: int, row: int, expected: str, came: str, remedy: str) -> FeatalignError:
+        at = parts[part].at(found[part][row][0])
+        return FeatalignError(f"{at}: expected {expected} as {tags!r}, got {came}; {remedy}")
+
+    labels = [[label for _, label in part] for part in found]
+    meaning = Meaning(task=choice.task, called=f"the column {tags!r}", are_names=True)
+    read = read_values(labels, meaning, refuse)
     inputs = [token_inputs(part.values(words)) for part in parts]
     return Raw(
-        *map(Part, inputs, np.split(everything, ends)), class_names=parts[0].class_names.get(tags)
+        *map(Part, inputs, read.parts),
+        class_names=parts[0].class_names.get(tags),
+        remarks=read.remarks,
+        task=read.task,
     )
 
 
-def _word_labels(table: Table, words: str, tags: str) -> list[str | int | float]:
-    """The labels of all words, one after the other."""
+def _word_labels(table: Table, words: str, tags: str) -> list[tuple[int, Any]]:
+    """The labels of all words, one after the other, with the rows they stand in."""
     sentences = table.values(words)
     read = []
     for (row, told), listed in zip(table.numbered(tags), sentences, strict=True):
@@ -78,7 +99,7 @@ def _word_labels(table: Table, words: str, tags: str) -> list[str | int | float]
                 f"as {tags!r}, "
                 f"got {listed!r:.40} and {told!r:.40}; mend the row"
             ) from error
-        read += [read_label(table, row, tags, label) for label in told]
+        read += [(row, label) for label in told]
     if not any(map(len, sentences)):
         raise FeatalignError(
             f"{table.place}: expected words in the column {words!r}, got {len(sentences)} "
@@ -95,8 +116,9 @@ def _inputs(table: Table, columns: Columns) -> Inputs:
 
 
 def _images(table: Table, column: str) -> Inputs:
-    images = table.whole(column)
-    if isinstance(images[table.rows[0]], Mapping):
+    table.whole(column)
+    if isinstance(table.example(column), Mapping | bytes):
+        images = table.columns[column]
         return EncodedImages(images, np.asarray(table.rows), table.place, table.folder)
     return ImageFiles(tuple(table.folder / path for path in _texts(table, column)))
 
@@ -108,35 +130,53 @@ def _texts(table: Table, column: str) -> list[str]:
 def _text(table: Table, row: int, column: str, value: object) -> str:
     if not isinstance(value, str):
         found = "none" if value is None else type(value).__name__
+        remedy = "drop the row or fill it in"
+        if isinstance(value, list | tuple | Mapping | bytes):
+            remedy = "images are read as the bytes of a file, as {bytes, path} or as a path"
         raise FeatalignError(
-            f"{table.at(row)}: expected a text as {column!r}, got {found}; drop the row or fill it "
-            "in"
+            f"{table.at(row)}: expected a text as {column!r}, got {found}; {remedy}"
         )
     return value
 
 
-def _parts(table: Table, columns: Columns) -> list[Table]:
-    """Rows for training, and held-out ones if any, by the column `split` where there is one."""
-    if SPLIT not in table.columns or SPLIT in columns.all:
-        return [table]
-    parts: dict[tuple[str, ...], list[int]] = {
-        TRAIN_WORDS: [],
-        TEST_WORDS: [],
-        VALIDATION_WORDS: [],
-    }
-    for row, value in enumerate(table.columns[SPLIT]):
-        word = str(value).strip().lower()
-        words = next((words for words in parts if word in words), None)
-        if words is None:
+def _by_column(table: Table, columns: Columns) -> Tables:
+    """Rows for training and rows that could be held out, by the column of splits if any."""
+    column = split_column(table)
+    if column is None or column in columns.all:
+        return Tables(table)
+    rows: dict[str, list[int]] = {}
+    for row, value in enumerate(table.columns[column]):
+        found = None if is_missing(value) else named(str(value))
+        if found is None:
             raise FeatalignError(
-                f"{table.at(row)}: expected train, val or test in the column 'split', got "
+                f"{table.at(row)}: expected train, val or test in the column {column!r}, got "
                 f"{value!r}; mend it or rename the column"
             )
-        parts[words].append(row)
-    if not parts[TRAIN_WORDS]:
+        rows.setdefault(found.role, []).append(row)
+    if TRAIN not in rows:
         raise FeatalignError(
-            f"{table.place}: expected rows with 'train' in the column 'split', got none; mend it "
-            "or rename the column"
+            f"{table.place}: expected rows with 'train' in the column {column!r}, got none; mend "
+            "it or rename the column"
         )
-    held_out = parts[TEST_WORDS] or parts[VALIDATION_WORDS]
-    return [table.take(rows) for rows in (parts[TRAIN_WORDS], held_out) if rows]
+    held_out = tuple((role, table.take(rows[role])) for role in HELD_OUT if role in rows)
+    count = len(rows.get(UNLABELLED, []))
+    left = (f"left out: {count} rows that the column {column!r} calls unlabelled",) if count else ()
+    return Tables(table.take(rows[TRAIN]), held_out, left)
+
+
+def _parts(tables: Tables, columns: Columns) -> tuple[list[Table], tuple[str, ...]]:
+    """The training rows, and the first held-out rows that have labels; what is left out."""
+    said = list(tables.left_out)
+    taken: str | None = None
+    parts = [tables.train]
+    for name, table in tables.held_out:
+        if not len(table):
+            continue
+        if taken is not None:
+            said.append(f"left out: {name} ({len(table)} rows), since {taken} is held out")
+        elif is_unlabelled(table, tables.train, columns.labels):
+            said.append(f"left out: {name} ({len(table)} rows), which has no labels")
+        else:
+            taken = name
+            parts.append(table)
+    return parts, tuple(said)

@@ -13,9 +13,19 @@ from featalign.arrays import Labels, Task
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.strata import stratified_order
+from featalign.targets.choice import Choice
 from featalign.targets.conversion import as_inputs
 from featalign.targets.inputs import Inputs, Kind
-from featalign.targets.labels import held_out_labels, training_labels
+from featalign.targets.label_arrays import has_no_labels, negative_class, settle
+from featalign.targets.label_meaning import Meaning
+from featalign.targets.label_names import look_alikes
+from featalign.targets.labels import (
+    HELD_OUT,
+    LABELS,
+    check_count,
+    held_out_labels,
+    training_labels,
+)
 from featalign.targets.raw import Part, Raw
 from featalign.targets.tokens import word_part
 
@@ -26,11 +36,12 @@ FINGERPRINT_SCHEMA = "featalign target 1"
 class Target:
     """A labelled dataset: the training rows, and the held-out rows where the data came with some.
 
-    `labels` are class indices (N,) int64 into `class_names`. Without class names they are zeros and
-    ones (N, K) uint8 for multi-label, or float64 targets (N, K) for regression. Every class of a
-    target that was loaded or built occurs in its rows; `take` keeps the class names, so a part may
-    miss some. `held_out` has the same class names and enters neither the fingerprint nor the
-    subsets.
+    `labels` are class indices (N,) int64 into `class_names`; without class names zeros and ones (N,
+    K) uint8 for multi-label, or float64 targets (N, K) for regression. Every class of a target that
+    was loaded or built occurs in its rows; `take` keeps the class names, so a part may miss some.
+    `held_out` has the same class names and enters neither the fingerprint nor the subsets.
+    `remarks` are sentences on what was left out or read otherwise than it was written, which
+    rankings show; they enter nothing.
     """
 
     name: str
@@ -38,6 +49,7 @@ class Target:
     labels: np.ndarray
     class_names: tuple[str, ...]
     held_out: "Target | None" = None
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
@@ -55,6 +67,8 @@ class Target:
         class_names: Sequence[str] | None = None,
         *,
         held_out: tuple[Any, Any] | None = None,
+        task: Task | None = None,
+        separator: str | None = None,
     ) -> "Target":
         """A target from arrays in memory.
 
@@ -73,15 +87,25 @@ class Target:
             strings. Names without a row are dropped.
         held_out
             Inputs and labels of rows kept for measuring accuracy, in the same form.
+        task
+            "classification", "regression" or "multilabel"; by default it is told from the labels,
+            and what cannot be told is asked for.
+        separator
+            What stands between several labels in one string, such as "|".
 
         Raises FeatalignError for lengths that differ, NaN, fewer than two classes, or a class that
         occurs only in the held-out rows.
 
         >>> Target.from_arrays("moods", ["good", "bad", "fine"], ["up", "down", "up"])
         Target('moods', 3 texts, 2 classes)
+        >>> scores = [0, 1, 2, 1]
+        >>> Target.from_arrays("scores", np.eye(4), scores, task="regression")
+        Target('scores', 4 arrays, regression)
         """
+        choice = Choice(task=task, separator=separator)
         held = held_out and Part(held_out[0], held_out[1], "held-out inputs")
-        return build(name, Raw(Part(inputs, labels), held, class_names))
+        raw = Raw(Part(inputs, labels), held, class_names)
+        return build(name, replace(raw, task=choice.task, separator=choice.separator))
 
     @staticmethod
     def from_tokens(
@@ -103,7 +127,7 @@ class Target:
         Target('names', 4 tokens, 2 classes)
         """
         held = held_out and word_part(held_out[0], held_out[1], which="held-out ")
-        return build(name, Raw(word_part(sentences, labels), held, class_names))
+        return build(name, Raw(word_part(sentences, labels), held, class_names, are_names=True))
 
     @property
     def kind(self) -> Kind:
@@ -184,19 +208,45 @@ def build(name: str, raw: Raw) -> Target:
 
     Raises FeatalignError as `Target.from_arrays` does.
     """
-    train, held_out = raw.train, raw.held_out
-    inputs = as_inputs(train.inputs, name=train.called)
-    held_inputs = held_out and as_inputs(held_out.inputs, name=held_out.called)
-    labels = training_labels(train.labels, len(inputs), raw.class_names)
-    target = Target(name, inputs, labels.values, labels.classes)
-    if held_out is None or held_inputs is None:
+    parts = [raw.train] if raw.held_out is None else [raw.train, raw.held_out]
+    meaning = Meaning(
+        task=raw.task,
+        separator=raw.separator,
+        names=tuple(raw.class_names or ()),
+        are_names=raw.are_names,
+        typed=True,
+    )
+    all_inputs = [as_inputs(part.inputs, name=part.called) for part in parts]
+    for part, inputs, what in zip(parts, all_inputs, (LABELS, HELD_OUT), strict=False):
+        check_count(part.labels, len(inputs), what)
+    left: tuple[str, ...] = ()
+    if len(parts) > 1 and has_no_labels(parts[1].labels, parts[0].labels):
+        left = (f"left out: {len(all_inputs[1])} held-out rows, which have no labels",)
+        parts, all_inputs = parts[:1], all_inputs[:1]
+    settled = settle([part.labels for part in parts], meaning)
+    all_inputs = [
+        inputs if rows is None else inputs.take(rows)
+        for inputs, rows in zip(all_inputs, settled.kept, strict=True)
+    ]
+    inputs, given = all_inputs[0], settled.parts[0]
+    labels = training_labels(given, len(inputs), raw.class_names, task=raw.task)
+    remarks = (
+        *raw.remarks,
+        *left,
+        *settled.remarks,
+        *look_alikes(labels.classes),
+        *negative_class(labels.classes, LABELS),
+    )
+    target = Target(name, inputs, labels.values, labels.classes, remarks=remarks)
+    if len(parts) == 1:
         return target
+    held_inputs, held_given = all_inputs[1], settled.parts[1]
     if held_inputs.kind != inputs.kind:
         raise FeatalignError(
             f"held-out inputs: expected {inputs.kind}s like the training rows, got "
             f"{held_inputs.kind}s"
         )
-    values = held_out_labels(held_out.labels, len(held_inputs), raw.class_names, labels)
+    values = held_out_labels(held_given, len(held_inputs), raw.class_names, labels, task=raw.task)
     held = Target(f"{name} (held out)", held_inputs, values, labels.classes)
     return replace(target, held_out=held)
 

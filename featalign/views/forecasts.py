@@ -80,6 +80,11 @@ def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> 
         console.print(f"{row.source}: {row.verdict}, because", markup=False, highlight=False)
         for reason in row.reasons:
             console.print(f"  {reason}", markup=False, highlight=False)
+    print_target_warnings(ranking, console)
+
+
+def print_target_warnings(ranking: Ranking, console: Console) -> None:
+    """What is to be known of the target, a line each."""
     for warning in ranking.target_warnings:
         console.print(f"{ranking.target}: {warning}", style="yellow", markup=False)
 

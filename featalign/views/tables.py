@@ -11,7 +11,7 @@ from featalign.records.ranking import Ranking
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.registry import unit_of
 from featalign.scorers.scorer import Scorer
-from featalign.views.forecasts import print_forecasts
+from featalign.views.forecasts import print_forecasts, print_target_warnings
 from featalign.views.names import short_name, short_names
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
     """
     if any(row.forecasts for row in ranking.rows):
         print_forecasts(ranking, console)
+    else:
+        print_target_warnings(ranking, console)
     console.print(ranking_table(ranking, width=console.width))
     for source, reason in ranking.failures.items():
         console.print(f"{source} could not be scored: {reason}", style="red", markup=False)

@@ -59,6 +59,12 @@ def noise(*shape, top=256):
         ),
         (InputForm((32, 32)), noise(32, 32, 3) / 255, []),
         (InputForm(), noise(28, 28, top=3), []),
+        (InputForm(), noise(28, 28, 4), ["images have 4 channels, the last of them transparency"]),
+        (
+            InputForm((32, 32)),
+            noise(32, 32, 4),
+            ["images have 4 channels, the last of them transparency"],
+        ),
     ],
 )
 def test_images(form, images, words):

@@ -60,7 +60,7 @@ def test_the_path_does_not_enter_the_fingerprint(tmp_path):
         ({"x": IMAGES, "y": [0, 1]}, r"expected `inputs` and `labels`.*got x, y"),
         ({}, "got nothing"),
         ({"inputs": IMAGES}, r"`x_train`, `y_train`.*got inputs"),
-        ({"x_train": IMAGES, "y_train": [0, 1] * 3, "x_test": IMAGES}, "x_test without y_test"),
+        ({"x_train": IMAGES, "x_test": IMAGES, "y_test": [0] * 6}, "got x_train, x_test, y_test"),
         ({"x_train": IMAGES, "y_train": [0, 1] * 3, "y_test": [0]}, "y_test without x_test"),
         ({"inputs": IMAGES, "labels": [0, 1]}, "one label for each of the 6 rows, got 2"),
         ({"inputs": IMAGES, "labels": [0] * 6}, "at least two classes"),
