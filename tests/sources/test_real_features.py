@@ -24,7 +24,8 @@ ROWS = np.random.default_rng(0).normal(size=(6, 4))
 def test_what_is_no_real_number_is_refused(kind, function):
     source = fa.Source.from_function("mine", function, revision="1")
     with pytest.raises(
-        FeatalignError, match=rf"^mine, layer 'features': expected numbers .*, got {kind}.*; convert"
+        FeatalignError,
+        match=rf"^mine, layer 'features': expected numbers .*, got {kind}.*; convert",
     ):
         source.embed(ROWS)
 
