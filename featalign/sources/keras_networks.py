@@ -1,6 +1,6 @@
 """A Keras network on the JAX backend.
 
-This gives its layers, its pure function, its preprocessing, and how it begins anew.
+This gives its pure function, its preprocessing, and how it begins anew.
 """
 
 import os
@@ -17,57 +17,26 @@ from featalign.sources.address import Address
 from featalign.sources.capabilities import Differentiable
 from featalign.sources.extras import require
 from featalign.sources.input_form import InputForm
+from featalign.sources.keras_graph import Graph, kept_as_preprocessing, largest_pixel
 from featalign.sources.preprocessing import resized_rgb
 from featalign.sources.reading import Reading
 
 LOGITS = "logits"
 
 
-@dataclass(frozen=True)
-class Graph:
-    """The layers that can be tapped, the one to score, and the head's, where there is one."""
+def read_graph(address: Address, model: Any) -> Graph:
+    """The graph of a network.
 
-    layers: tuple[str, ...]
-    default: str
-    head: str | None
-
-    @staticmethod
-    def of(address: Address, model: Any) -> "Graph":
-        """Read off a network.
-
-        Raises FeatalignError for one without a graph of layers or with several inputs.
-        """
-        keras = keras_on_jax(address)
-        if not getattr(model, "inputs", None) or len(model.inputs) != 1:
-            raise FeatalignError(
-                f"{address.text}: expected a Functional or Sequential network with one input, got "
-                f"{type(model).__name__} with "
-                f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
-            )
-        layers = [
-            layer
-            for layer in model.layers
-            if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)
-        ]
-        shaping = (
-            keras.layers.Softmax
-            | keras.layers.Activation
-            | keras.layers.Flatten
-            | keras.layers.Reshape
+    Raises FeatalignError for one without a graph of layers or with several inputs.
+    """
+    keras = keras_on_jax(address)
+    if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+        raise FeatalignError(
+            f"{address.text}: expected a Functional or Sequential network with one input, got "
+            f"{type(model).__name__} with "
+            f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
         )
-        last = next(
-            (layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1]
-        )
-        dense = isinstance(last, keras.layers.Dense) or (
-            isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1)
-        )
-        if not dense or len(layers) < 2 or last is layers[0]:
-            return Graph(tuple(layer.name for layer in layers), layers[-1].name, None)
-        before = layers[: layers.index(last)]
-        reads = [layer.name for layer in before if layer.output is last.input]
-        return Graph(
-            tuple(layer.name for layer in before), reads[0] if reads else before[-1].name, last.name
-        )
+    return Graph.of(keras, model)
 
 
 @dataclass(frozen=True)
@@ -85,7 +54,7 @@ class Loaded:
         """A network with its functions."""
         import jax
 
-        keras, graph = keras_on_jax(address), Graph.of(address, model)
+        keras, graph = keras_on_jax(address), read_graph(address, model)
         emit = _emitting(keras, model, graph)
 
         def parts_of(made: Any) -> Differentiable:
@@ -125,12 +94,11 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
     """
     import jax.numpy as jnp
 
-    names = (*graph.layers, *((graph.head,) if graph.head else ()))
-    tapped = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
+    places = (*graph.places, *((graph.head,) if graph.head else ()))
+    tapped = keras.Model(model.inputs[0], [place.gives for place in places])
     trained, kept = _places(model.trainable_variables), _places(model.non_trainable_variables)
     softmax = (
-        graph.head is not None
-        and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
+        graph.head is not None and getattr(graph.head.layer.activation, "__name__", "") == "softmax"
     )
 
     def emit(parameters: Any, held: Any, prepared: Any) -> dict[str, Any]:
@@ -138,13 +106,13 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
         others = [held[kept[id(variable)]] for variable in tapped.non_trainable_variables]
         outputs, _ = tapped.stateless_call(values, others, prepared, training=False)
         emitted = {
-            name: _pooled(output)
-            for name, output in zip(
-                names, outputs if isinstance(outputs, list) else [outputs], strict=True
+            place.name: _pooled(output)
+            for place, output in zip(
+                places, outputs if isinstance(outputs, list) else [outputs], strict=True
             )
         }
         if graph.head is not None:
-            head = emitted.pop(graph.head)
+            head = emitted.pop(graph.head.name)
             emitted[LOGITS] = (
                 jnp.log(jnp.maximum(head, jnp.finfo(head.dtype).tiny)) if softmax else head
             )
@@ -180,13 +148,14 @@ def read_inputs(address: Address, model: Any) -> Reading:
         isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
         for layer in model.layers[:4]
     )
+    said = None if function is not None else largest_pixel(keras, model, size, shape[2])
     assumed = None
-    if function is None and not own:
+    if function is None and not own and said is None:
         assumed = (
             "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling "
             "layer first if it was trained on others"
         )
-    whole = np.float32(255 if function is not None or own else 1)
+    whole = np.float32(said or (255 if function is not None or own else 1))
 
     def prepare(images: Any) -> np.ndarray:
         pixels = np.stack([resized_rgb(np.asarray(image), size) for image in images]) * whole
@@ -223,9 +192,7 @@ def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
         made = keras.models.clone_model(model)
     finally:
         random.setstate(before)
-    for layer, own in zip(made.layers, model.layers, strict=True):
-        if isinstance(own, keras.layers.Normalization):
-            layer.set_weights(own.get_weights())
+    kept_as_preprocessing(keras, made, model)
     return made
 
 
@@ -261,19 +228,6 @@ def keras_on_jax(address: Address) -> Any:
 def _preprocess_input(keras: Any, name: str) -> Callable[[Any], Any]:
     module = sys.modules[getattr(keras.applications, name).__module__]
     return module.preprocess_input
-
-
-def _has_one_output(layer: Any) -> bool:
-    try:
-        output = layer.output
-    except (AttributeError, ValueError):  # used more than once, or never
-        return False
-    return (
-        not isinstance(output, list | tuple | dict)
-        and len(output.shape) >= 2
-        and output.shape[0] is None
-        and bool(output.shape[-1])
-    )
 
 
 def _pooled(values: Any) -> Any:
