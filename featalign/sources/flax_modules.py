@@ -13,6 +13,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.sources.capabilities import Differentiable
+from featalign.sources.evaluation_mode import calling, evaluation_arguments, not_training
 from featalign.sources.jax_networks import embedding, flat_parameters, with_network
 from featalign.sources.reading import Reading
 from featalign.sources.source import Pretraining, Source, check_layer, digest_arrays
@@ -37,6 +38,8 @@ def flax_source(
 
     Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers
     in order from input to output; what has more than two axes is averaged over the middle ones.
+    Where it has an argument or field `train`, `deterministic` or the like, it is told that it does
+    not train.
 
     Parameters
     ----------
@@ -177,7 +180,7 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
 
     if variables is not None:
         held = {key: value for key, value in variables.items() if key != "params"}
-        return variables["params"], _holding(module, held), held or None
+        return variables["params"], _holding(name, not_training(module), held), held or None
     if not isinstance(module, nnx.Module):
         raise FeatalignError(
             f"module: expected an NNX module, or a Linen module with its variables, for {name}, "
@@ -185,24 +188,28 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
             "for other callables use Source.from_function"
         )
     module.eval()
+    told = evaluation_arguments(module)
     definition, state, rest = nnx.split(module, nnx.Param, ...)
     if not jax.tree.leaves(rest):
         return (
             nnx.to_pure_dict(state),
-            _of_definition(definition, nnx.eval_shape(lambda: state)),
+            _of_definition(definition, nnx.eval_shape(lambda: state), told),
             None,
         )
 
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(state)
         nnx.replace_by_pure_dict(filled, parameters)
-        return nnx.merge(definition, filled, rest)(inputs)
+        return nnx.merge(definition, filled, rest)(inputs, **told)
 
     return nnx.to_pure_dict(state), apply, [_plain(leaf) for leaf in jax.tree.leaves(rest)]
 
 
-def _holding(module: Any, held: Any) -> Callable[[Any, Any], Any]:
-    return lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
+def _holding(name: str, module: Any, held: Any) -> Callable[[Any, Any], Any]:
+    told = evaluation_arguments(module)
+    return lambda parameters, inputs: calling(
+        name, lambda: module.apply({"params": parameters, **held}, inputs, **told)
+    )
 
 
 @cache
@@ -215,7 +222,9 @@ def _emitting(
 _APPLIES: dict[Any, Callable[[Any, Any], Any]] = {}
 
 
-def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
+def _of_definition(
+    definition: Any, shapes: Any, told: Mapping[str, bool]
+) -> Callable[[Any, Any], Any]:
     """The pure function of a network that holds nothing but parameters.
 
     It is the same one for all networks of a definition and shapes.
@@ -225,7 +234,7 @@ def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(shapes)
         nnx.replace_by_pure_dict(filled, parameters)
-        return nnx.merge(definition, filled)(inputs)
+        return nnx.merge(definition, filled)(inputs, **told)
 
     key = definition, str(shapes)
     return _APPLIES.setdefault(key, apply)
