@@ -28,7 +28,7 @@ def check_learnt(name: str, model: Any, emit: Callable[[], Mapping[str, Any]]) -
     with torch.enable_grad():
         for value in trained.values():
             value.requires_grad_(True)
-        total = sum(features.float().sum() for features in emit().values())
+        total = torch.stack([features.float().sum() for features in emit().values()]).sum()
         slopes = torch.autograd.grad(total, list(trained.values()), allow_unused=True)
     found += [key for key, slope in zip(trained, slopes, strict=True) if slope is not None]
     if found:

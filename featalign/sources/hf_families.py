@@ -40,7 +40,7 @@ def kind_of(config: Any) -> str:
         return "image" if hasattr(config, "patch_size") else "text"
     said = getattr(found, "input_modalities", None) or ()
     modalities = {said} if isinstance(said, str) else set(said)
-    kind = KINDS.get(found.main_input_name, found.main_input_name)
+    kind = KINDS.get(found.main_input_name, str(found.main_input_name))
     if kind == "image" and ("image" not in modalities or getattr(config, "num_frames", 0)):
         return "video"
     if kind == "text" and modalities and "text" not in modalities:

@@ -290,7 +290,7 @@ def _whole(name: str, model: Any, output: Any, layer: str) -> Any:
             "default"
         )
     pooled = pooled.flatten(1)
-    return projection(pooled) if layer == "projection" else pooled
+    return pooled if layer == "pooler" or projection is None else projection(pooled)
 
 
 def _num_prefix_tokens(model: Any) -> int:
