@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.capabilities import Differentiable
 from featalign.sources.evaluation_mode import calling, evaluation_arguments, not_training
 from featalign.sources.jax_networks import embedding, flat_parameters, with_network
@@ -96,9 +96,17 @@ def flax_source(
         inputs = np.asarray(prepare([example]))
         # noted while tracing: what comes out of a traced function is sorted by name
         emitted: list[str] = []
-        jax.eval_shape(
-            lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
-        )
+        try:
+            jax.eval_shape(
+                lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
+            )
+        except FeatalignError:
+            raise
+        except Exception as error:  # it is the user's own code
+            raise FeatalignError(
+                f"{name}: its module failed on the example with {type(error).__name__}: "
+                f"{first_line(error)}; it is called with prepared inputs and nothing else"
+            ) from error
         layers = layers or [layer for layer in emitted if layer != logits_layer]
         revision = revision or digest_arrays(
             flat_parameters(parameters) | _computation(apply, parameters, inputs)

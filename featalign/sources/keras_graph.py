@@ -47,9 +47,11 @@ class Graph:
         return tuple(place.name for place in self.places)
 
     @staticmethod
-    def of(keras: Any, model: Any) -> "Graph":
-        """Read off a network with one input."""
+    def of(keras: Any, model: Any) -> "Graph | None":
+        """Read off a network with one input; None where nothing can be tapped."""
         places = [place for place in _opened(keras, model) if place.is_tappable]
+        if not places:
+            return None
         shaping = (
             keras.layers.Softmax
             | keras.layers.Activation

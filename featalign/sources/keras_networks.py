@@ -36,7 +36,13 @@ def read_graph(address: Address, model: Any) -> Graph:
             f"{type(model).__name__} with "
             f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
         )
-    return Graph.of(keras, model)
+    graph = Graph.of(keras, model)
+    if graph is None:
+        raise FeatalignError(
+            f"{address.text}: expected layers with one output for each input, it has none; use "
+            "py:MODULE:FACTORY for it"
+        )
+    return graph
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import pytest
 
 import featalign as fa
 from featalign.errors import FeatalignError
+from featalign.sources import catalogue
 from featalign.sources.capabilities import JAX, FreshWeights, Trainable
 
 ROWS = np.random.default_rng(0).normal(size=(30, 8)).astype(np.float32)
@@ -63,3 +64,16 @@ def test_the_good_source_is_ranked(name, tmp_path):
 def test_nothing_but_failures_is_a_sentence(tmp_path):
     with pytest.raises(FeatalignError, match=r"^bad: it failed with RuntimeError: no network; "):
         fa.rank(BAD["remarks that fail"], TARGET, cache=tmp_path, scorers=["knn"])
+
+
+@pytest.mark.parametrize("error", [KeyError("layer_7"), AssertionError(), OSError("gone")])
+def test_an_address_that_fails_in_any_way_is_a_sentence(tmp_path, monkeypatch, error):
+    def loader(rest):
+        raise error
+
+    monkeypatch.setitem(catalogue.LOADERS, "hf/", loader)
+    with pytest.raises(FeatalignError, match=rf"^hf/model: it cannot be .*{type(error).__name__}"):
+        fa.load_source("hf/model")
+    ranking = fa.rank(["hf/model", source_of("good")], TARGET, cache=tmp_path, scorers=["knn"])
+    assert [row.source for row in ranking.rows] == ["good"]
+    assert list(ranking.failures) == ["hf/model"]

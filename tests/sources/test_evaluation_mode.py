@@ -112,6 +112,17 @@ def test_what_trains_still_is_said(module, said, known):
         fa.flax_source("mine", module, variables=variables, **settings).embed(ROWS)
 
 
+def test_a_module_that_wants_more_is_a_sentence():
+    class Two(nn.Module):
+        @nn.compact
+        def __call__(self, inputs, mask):
+            return nn.Dense(4)(inputs) * mask
+
+    variables = Two().init(KEYS, ROWS, 1.0)
+    with pytest.raises(FeatalignError, match=r"^mine: its module failed on the example with Type"):
+        fa.flax_source("mine", Two(), variables=variables, example=ROWS[0])
+
+
 def test_nnx_modules_are_told_too():
     class Wanting(nnx.Module):
         def __init__(self, rngs):
