@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-# public name -> module; loaded when first used, so that `import featalign` stays fast and loads no
-# jax
+# The module of each public name. It is loaded when first used, so that `import featalign` stays
+# fast and loads no jax.
 _HOMES = {
     "FeatalignError": "featalign.errors",
     "FineTuned": "featalign.records.fine_tuned",

@@ -57,13 +57,13 @@ def score(
     """Scores of features (N, D) against labels (N,), by scorer name.
 
     Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row,
-    floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants.
+    floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants run.
     `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
     use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90%
     interval. Degenerate input gives a status, not an exception. Scorers that compare the labels
     with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
-    logits (N, Z), of which the probabilities are the softmax: pass one of the two. Raises
-    FeatalignError for shapes that do not fit, an unknown scorer, or probabilities that are none.
+    logits (N, Z), whose softmax the probabilities are; pass one of the two. Raises FeatalignError
+    for shapes that do not fit, an unknown scorer, or rows that are no probabilities.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -121,11 +121,10 @@ def embed(
 ) -> dict[str, Embedding]:
     """The target's embeddings under a source, by layer.
 
-    They are computed only as far as the cache does not have them.
-
-    `layers`: names, "all", or None for the source's default. Read them with `blocks()` or
-    `read_all()`. Raises FeatalignError for a layer that does not exist, or when source and target
-    do not fit; what was computed before an error is in the cache.
+    Only what the cache does not have is computed. `layers` are names, "all", or None for the
+    source's default. An embedding is read with `blocks()` or `read_all()`. Raises FeatalignError
+    for a layer that does not exist, or when source and target do not fit; what was computed before
+    an error is in the cache.
     """
     loaded, data = source_of(source), target_of(target)
     with progress_bar(show=progress) as report:
@@ -217,13 +216,12 @@ def screen(
 ) -> "Screening":
     """Which sources are worth training on a target: at most `keep` of them.
 
-    Each of the others comes with the reason why not, and the whole with what it cost to tell.
-
-    From the cache alone those are dropped that are worse than the last of the best `keep` with a
-    probability of 0.95, then what is beyond `keep`. With a `budget`, counted in trainings (one
-    learning rate of one arm), those that are left go on by successive halving of real short runs,
-    starting from the forecast; a source stops where its runs show negative transfer. Raises
-    FeatalignError as `rank` does, and for a target without classes.
+    The result also holds the other sources, each with the reason why not, and what it cost to tell.
+    First a forecast from the cache drops the sources that are worse than the last of the best
+    `keep` with a probability of at least 0.95. With a `budget`, counted in trainings (one learning
+    rate of one arm), successive halving of real short runs goes on with the rest, and a source
+    stops where its runs show negative transfer. At the end all beyond the best `keep` are dropped.
+    Raises FeatalignError as `rank` does, and for a target without classes.
 
     >>> digits = load_target("sklearn:digits", subset=100)
     >>> found = screen(["zoo/resnet_digits", "zoo/resnet_noise"], digits, keep=1)
@@ -310,18 +308,18 @@ def fine_tune(
     max_test
         At most so many test rows, stratified. They are the target's held-out rows; a target without
         them gives up a stratified fifth, and so does one whose features come from a file, which has
-        none of held-out rows.
+        no features of held-out rows.
     together
         Train the learning rates at once with vmap; by default on everything but a processor.
     checkpoint
         A folder or file.safetensors for the trained weights and head.
     cache
-        Of a black box, such as a model of transformers, only a probe can be trained: its features
-        are read from this cache, as `rank` does.
+        The folder from which the features of a source without gradients, such as a model of
+        transformers, are read, as `rank` reads them. Only a probe of such a source can be trained.
 
-    An interruption (Ctrl-C) raises KeyboardInterrupt with what the finished learning rates gave as
-    its `finished` attribute, if any has. Raises FeatalignError for another arm than the probe of a
-    black box, a target without classes, or a setting that cannot be used.
+    An interruption (Ctrl-C) raises KeyboardInterrupt; its attribute `finished` holds what the
+    finished learning rates gave, if any has. Raises FeatalignError for another arm than "probe" of
+    a source without gradients, a target without classes, or a setting that cannot be used.
 
     >>> target = load_target("sklearn:digits", subset=100)
     >>> result = fine_tune("zoo/resnet_digits", target, arm="probe", steps=50)

@@ -18,10 +18,8 @@ class Labels:
     """Labels as the scorers read them.
 
     They are class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets
-    (N, K).
-
-    `classes` are the original values in the order of the indices; they are empty unless the task is
-    classification.
+    (N, K). `classes` are the original values in the order of the indices; they are empty unless the
+    task is classification.
     """
 
     values: np.ndarray
@@ -45,9 +43,10 @@ class Labels:
 
 
 def choose(known: Mapping[str, Named], names: Iterable[str], what: str) -> tuple[Named, ...]:
-    """What has these names, in their order, each once; `what` is the plural of what they name.
+    """The values of these names, in their order, each once.
 
-    Raises FeatalignError for a name that does not exist, and for none at all.
+    `what` says in the plural what the names stand for. Raises FeatalignError for a name that does
+    not exist, and for no name at all.
 
     >>> choose({"a": 1, "b": 2}, ["b", "a", "b"], "letters")
     (2, 1)
@@ -69,7 +68,7 @@ def choose(known: Mapping[str, Named], names: Iterable[str], what: str) -> tuple
 def check_features(features: object, *, name: str = "features") -> np.ndarray:
     """Features as an array (N, D) of floats.
 
-    Integers become the float type that holds them exactly. Values are not looked at here.
+    Integers become floats: float32 up to 16 bits, otherwise float64. Values are not checked here.
 
     Raises FeatalignError when the shape or the type cannot be used.
     """
@@ -100,10 +99,9 @@ def check_real(array: np.ndarray, *, name: str) -> None:
 
 
 def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labels:
-    """Labels as the scorers read them, from labels as they come.
+    """Labels as the scorers read them, from the user's.
 
     They become class indices 0..C-1 without gaps, columns of zeros and ones, or float targets.
-
     Integers (gaps and negative values allowed), strings and booleans are classes, also in shape (N,
     1). Booleans, or integers 0 and 1, in shape (N, K) are multi-label: any number of labels a row.
     Floats are regression targets, in shape (N,) or (N, K). Raises FeatalignError for other shapes,
@@ -114,9 +112,8 @@ def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labe
     """
     array = _as_array(labels, name)
     if array.dtype.kind == "U" and not isinstance(labels, np.ndarray):
-        array = np.asarray(
-            labels, dtype=object
-        )  # else numpy writes a missing value among strings out as the class "nan" or "None"
+        # without this type numpy turns a missing value among strings into the class "nan" or "None"
+        array = np.asarray(labels, dtype=object)
     if array.ndim == 2 and array.shape[1] == 1:
         array = array[:, 0]
     if (
@@ -185,5 +182,5 @@ def _as_array(values: object, name: str) -> np.ndarray:
 
 
 def _is_missing(value: object) -> bool:
-    """None, NaN, NaT or pandas.NA, which is equal to nothing and has no truth."""
+    """Whether a value is None, NaN, NaT or pandas.NA, which has no truth value."""
     return value is None or type(value).__name__ == "NAType" or bool(value != value)

@@ -1,6 +1,6 @@
 """One check of a whole number, one of a number, and one of a name.
 
-The error names the argument, what was expected, what came and what to do.
+Their errors name the argument, what was expected, what came and what to do.
 """
 
 from collections.abc import Callable, Collection
@@ -11,7 +11,7 @@ from featalign.errors import FeatalignError
 
 
 def is_whole(value: object, least: int = 1) -> bool:
-    """Whether a value is a whole number of at least so much.
+    """Whether a value is a whole number of at least `least`.
 
     >>> is_whole(3), is_whole(0), is_whole(3.0), is_whole(True)
     (True, False, False, False)
@@ -22,9 +22,9 @@ def is_whole(value: object, least: int = 1) -> bool:
 def check_whole(
     value: Any, name: str, least: int = 1, *, expected: str = "", remedy: str = ""
 ) -> int:
-    """The whole number.
+    """The value, if it is a whole number of at least `least`.
 
-    Raises FeatalignError for anything else; `expected` says in its words what would do.
+    Raises FeatalignError otherwise; `expected` replaces the message's words for what would do.
 
     >>> check_whole(0, "folds", 2)
     Traceback (most recent call last):
@@ -39,9 +39,9 @@ def check_whole(
 def check_number(
     value: Any, name: str, expected: str, fits: Callable[[float], bool], *, remedy: str = ""
 ) -> float:
-    """The number, where it fits; `expected` says which would.
+    """The value, if it is a number that fits; `expected` says in words which numbers fit.
 
-    Raises FeatalignError for a number that does not fit, and for what is none.
+    Raises FeatalignError for a number that does not fit, and for anything else.
 
     >>> check_number(2, "share", "a number from 0 to 1", lambda share: 0 <= share <= 1)
     Traceback (most recent call last):
@@ -55,7 +55,7 @@ def check_number(
 def check_one_of(
     value: Any, known: Collection[Any], name: str, *, expected: str = "", remedy: str = ""
 ) -> None:
-    """Raise FeatalignError for what is not known, with what is.
+    """Raise FeatalignError for a value that is not known; the message lists those that are.
 
     >>> check_one_of("c", ("a", "b"), "letter")
     Traceback (most recent call last):

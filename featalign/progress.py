@@ -1,4 +1,4 @@
-"""What is told of long work, and its bars: one per source, on a terminal only."""
+"""How long work reports its progress, and the bars that show it on a terminal."""
 
 import sys
 from collections.abc import Iterator
@@ -7,23 +7,23 @@ from typing import Protocol
 
 
 class Report(Protocol):
-    """Is told of long work: what is done, how much of how much, and how much was found done."""
+    """A function that long work calls to report its progress."""
 
     def __call__(self, what: str, done: int, total: int, found: int = 0, /) -> None:
-        """So much is done of so much in all, beside what was found in the cache."""
+        """Report that of `total`, `found` were in the cache and `done` more are done."""
         ...
 
 
 def silent(what: str, done: int, total: int, found: int = 0, /) -> None:
-    """Reports nothing."""
+    """Report nothing."""
 
 
 @contextmanager
 def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
-    """What draws one bar for each thing that is done.
+    """A context whose report draws one bar for each piece of work.
 
-    A bar shows the rows found in the cache and the rows done. `show` None means: when standard
-    error is a terminal.
+    A bar shows the rows found in the cache and the rows done. With `show` None, bars are drawn
+    where standard error is a terminal.
     """
     if not (sys.stderr.isatty() if show is None else show):
         yield silent

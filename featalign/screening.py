@@ -1,6 +1,6 @@
 """Screening: which sources are worth training.
 
-It goes by the forecast and, with a budget, by real short runs of those that are left.
+It uses the forecast and, with a budget, real short runs of the sources that are left.
 """
 
 import math
@@ -11,10 +11,9 @@ from featalign.forecasting.predictors import size_of
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.screening import Dropped, Screening
 
-DOMINATED = (
-    0.95  # probability of being worse than the last of those to keep from which a source is dropped
-)
-HURTS = 0.9  # probability of a loss from which short runs are not worth their price
+# a source is dropped when it is worse than the last one to keep with at least this probability
+DOMINATED = 0.95
+HURTS = 0.9  # a source is dropped when it loses against scratch with at least this probability
 RUNGS = (0.1, 0.2, 0.3, 0.5)  # lengths of short runs, as parts of one training
 FOLDS = 2  # networks of a short run
 
@@ -26,17 +25,15 @@ def screen_by(
     budget: float | None,
     calibration: Calibration,
 ) -> Screening:
-    """Drop what is dominated, then halve what is left by ever longer short runs.
-
-    The halving lasts while the budget does.
+    """Drop dominated sources, then halve the rest by ever longer short runs within the budget.
 
     `rank(names, share)` ranks the sources of these names, with short runs of a share of a training,
-    or none. After the forecast from the cache each source goes whose probability of being worse
-    than the last of those to keep is at least 0.95. With a budget, in trainings, the rest runs for
-    a tenth, a fifth, three tenths and a half of a training; after each of these a source goes whose
-    probability of a loss is at least 0.9, and the worse half of what is left, down to `keep`
-    (successive halving: Jamieson and Talwalkar, AISTATS 2016). At the end the best `keep` are kept;
-    of sources that are all expected to lose, none need be trained, and the reasons say so.
+    or without them. After the forecast from the cache, a source is dropped if it is worse than the
+    last of those to keep with a probability of at least 0.95. With a budget, counted in trainings,
+    the rest runs for a tenth, a fifth, three tenths and a half of a training. After each of these a
+    source is dropped if its probability of a loss is at least 0.9, and then the worse half of what
+    is left, down to `keep` (successive halving: Jamieson and Talwalkar, AISTATS 2016). At the end
+    the best `keep` are kept, also where all of them are expected to lose.
     """
     first = ranking = rank(sources, None)
     spent = 0.0
@@ -57,7 +54,7 @@ def screen_by(
     }
     for share in RUNGS if budget is not None else ():
         runnable = trainable.intersection(left)
-        cost = FOLDS * share * 2 * len(runnable)  # from the source and from scratch
+        cost = FOLDS * share * 2 * len(runnable)  # 2: one run from the source, one from scratch
         if len(left) <= keep or not runnable or spent + cost > (budget or 0) + 1e-9:
             break
         ranking, spent = rank(left, share), min(spent + cost, budget or 0)
@@ -81,7 +78,7 @@ def screen_by(
 def _worst(
     ranking: Ranking, left: Sequence[str], keep: int, wanted: int, share: float
 ) -> dict[str, str]:
-    """The sources that go after short runs, each with the reason, in the order in which they go."""
+    """The sources to drop after short runs, each with its reason, in the order of dropping."""
     runs = f"short runs of {share:.0%} of a training"
     failed = [source for source in left if source in ranking.failures]
     gone = {source: f"its {runs} failed: {ranking.failures[source]}" for source in failed}
@@ -98,10 +95,9 @@ def _worst(
 def undominated(
     ranking: Ranking, keep: int, calibration: Calibration
 ) -> tuple[list[str], list[tuple[str, str]]]:
-    """The sources that may be among the best `keep`, and those that may not.
+    """The sources that may be among the best `keep`, and those that hardly can, with the reason.
 
-    The latter are worse than the last of the best with a probability of 0.95, and come with the
-    reason.
+    The latter are worse than the last of the best with a probability of at least 0.95.
     """
     rows = ranking.rows
     if len(rows) <= keep or rows[keep - 1].accuracy is None:
@@ -130,7 +126,7 @@ def worse_probability(
 ) -> float:
     """The probability that a source ends below another one on the same target.
 
-    It is Φ(difference / deviation of a difference of two errors there).
+    It is Φ(difference of the forecasts / deviation of the difference of their errors).
     """
     from scipy.stats import norm
 

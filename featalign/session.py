@@ -1,4 +1,4 @@
-"""What lives as long as a call."""
+"""The session: what the jobs of one call share, and what lives as long as the call."""
 
 import gc
 from collections.abc import Callable
@@ -13,10 +13,10 @@ Value = TypeVar("Value")
 
 
 class Released(Protocol):
-    """A model that can be let go, and is built again when it is needed."""
+    """A model that can leave memory, and is built again when it is needed."""
 
     def release(self) -> None:
-        """Let it go."""
+        """Let the model leave memory."""
         ...
 
 
@@ -24,9 +24,9 @@ class Released(Protocol):
 class Session:
     """The cache and the settings that all jobs of a call share.
 
-    `seed` draws folds and projections, `batch_size` inputs are embedded at a time, `report` is told
-    of long work. What `once` made is kept for the other jobs of the call, and one model at a time
-    is in memory.
+    `seed` draws folds and projections, `batch_size` inputs are embedded at a time, and `report`
+    hears of long work. The session keeps what `once` made for the other jobs of the call. It holds
+    one model at a time in memory.
     """
 
     store: Store
@@ -64,7 +64,7 @@ class Session:
             gc.collect()  # models refer to themselves
 
     def once(self, name: str, make: Callable[[], Value]) -> Value:
-        """What `make` gives, made by the first job that asks."""
+        """What `make` gives; the first job that asks for this name makes it."""
         with self._lock:
             if name not in self._made:
                 self._made[name] = make()

@@ -6,7 +6,7 @@ from featalign.checks import check_whole
 
 
 def class_after_class(labels: np.ndarray, random: np.random.Generator) -> np.ndarray:
-    """Row indices, those of a class together, in random order within it.
+    """Row indices class after class, in random order within each class.
 
     >>> class_after_class(np.array([1, 0, 1, 0]), np.random.default_rng(0)).tolist()
     [1, 3, 2, 0]
@@ -18,11 +18,9 @@ def class_after_class(labels: np.ndarray, random: np.random.Generator) -> np.nda
 def stratified_order(labels: np.ndarray, seed: int) -> np.ndarray:
     """Row indices such that the first n hold every class in proportion, for every n.
 
-    Each class comes once before any class twice.
-
-    Class indices (N,) are stratified; float targets (N, K) are only shuffled. The j-th row drawn of
-    a class with m rows comes at (j + 1/2) / m, which is the Sainte-Lague rule of apportionment, so
-    smaller beginnings are subsets of larger ones.
+    Each class comes once before any class comes twice. Class indices (N,) are stratified; float
+    targets (N, K) are only shuffled. The j-th row drawn of a class with m rows comes at
+    (j + 1/2) / m, which is the Sainte-Lague rule of apportionment.
 
     >>> labels = np.array([0] * 6 + [1] * 3)
     >>> labels[stratified_order(labels, seed=0)[:3]].sum()

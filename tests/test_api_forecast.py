@@ -91,7 +91,8 @@ def test_the_second_ranking_builds_no_network(cache, ranking, monkeypatch):
     def build(*given):
         raise AssertionError("everything is in the cache")
 
-    monkeypatch.setattr("featalign.sources.zoo._build", build)
+    for name in ("_with_weights", "_drawn"):
+        monkeypatch.setattr(f"featalign.sources.zoo.{name}", build)
     same = fa.load_target("sklearn:digits", subset=60)
     again = fa.rank(
         ["zoo/resnet_noise", "zoo/resnet_digits"],

@@ -1,4 +1,4 @@
-"""The shell: arguments to api calls, one file a verb.
+"""The shell, which turns arguments into calls of the api, with one file for each verb.
 
 Heavy modules are loaded inside the commands, so that --help is quick.
 """

@@ -1,4 +1,4 @@
-"""The command `featalign`: its verbs, and how bad input ends."""
+"""The command `featalign`: its verbs, and the error for bad input."""
 
 import sys
 from collections.abc import Iterator
@@ -49,7 +49,7 @@ def _options(
 
 @contextmanager
 def in_sentences() -> Iterator[None]:
-    """Bad input becomes one sentence and exit status 1."""
+    """A context in which bad input becomes one sentence and exit status 1."""
     try:
         yield
     except FeatalignError as error:

@@ -1,4 +1,4 @@
-"""Where a command runs: the console, the cache, what JAX compiles."""
+"""The surroundings of a command: the console, the cache, and compiled code."""
 
 import sys
 from pathlib import Path
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def store_at(cache: Path | None) -> "Store":
-    """The cache at this place, or where it lies by default."""
+    """The cache at this place, or at the default one."""
     from featalign.embeddings.location import default_cache
     from featalign.embeddings.store import Store
 
@@ -19,14 +19,14 @@ def store_at(cache: Path | None) -> "Store":
 
 
 def console() -> "Console":
-    """Standard output, of a fixed width where it is no terminal."""
+    """Standard output, with a fixed width where it is no terminal."""
     from rich.console import Console
 
     return Console(width=None if sys.stdout.isatty() else 120)
 
 
 def keep_compiled() -> None:
-    """Keep what JAX compiles between runs of the shell, training and gradients too."""
+    """Keep what JAX compiles between runs of the shell, also for training and gradients."""
     from featalign.jobs import compiled
 
     compiled.keep_compiled()

@@ -12,7 +12,7 @@ from featalign.errors import FeatalignError
 if TYPE_CHECKING:
     from featalign.records.ranking import Ranking
 
-# few enough for one picture
+# these scorers are few enough for one picture
 DEMO_SCORERS = (
     "linear_probe",
     "knn",
@@ -77,7 +77,7 @@ def demo(
 
 
 def _is_shown(ranking: "Ranking", folder: Path) -> bool:
-    """Whether the pictures that lie there are of the same ranking."""
+    """Whether the pictures in this folder are of the same ranking."""
     try:
         before = type(ranking).from_json((folder / RECORD).read_text(encoding="utf-8"))
     except (OSError, ValueError, FeatalignError):

@@ -1,4 +1,4 @@
-"""The options that several verbs have, each declared once, and how lists in them are read."""
+"""The options of several verbs, each declared once, and the reading of lists in them."""
 
 import inspect
 from collections.abc import Callable
@@ -49,7 +49,7 @@ Intervals = Annotated[
 ]
 BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
 
-# one for each field of `Choice`
+# there is one option for each field of `Choice`
 CHOICE = {
     "label": Annotated[
         str | None,
@@ -63,7 +63,7 @@ CHOICE = {
     ],
 }
 
-# of `featalign validate`
+# the options of `featalign validate`
 GridFile = Annotated[
     Path, typer.Argument(help="A grid in TOML: sources, sizes, seeds, arms, [targets].")
 ]
@@ -83,7 +83,7 @@ def layer_names(listed: str | None) -> list[str] | str | None:
 
 
 def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
-    """A verb with the options of `CHOICE` in the place of its parameter `choice`, which they make.
+    """A verb with the options of `CHOICE` in place of its parameter `choice`.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
     ['source', 'label', 'text', 'image']

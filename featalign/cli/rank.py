@@ -1,4 +1,4 @@
-"""featalign rank: sources in the order of what they promise on a target."""
+"""featalign rank: sources on a target, the most promising first."""
 
 import sys
 from collections.abc import Mapping

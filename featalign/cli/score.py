@@ -1,4 +1,4 @@
-"""featalign score: the scores of features that lie in a file."""
+"""featalign score: the scores of features in a file."""
 
 from pathlib import Path
 from typing import Annotated

@@ -1,4 +1,4 @@
-"""featalign scorers: the list of what there is to score by."""
+"""featalign scorers: the list of all scorers."""
 
 from featalign.cli.context import console
 

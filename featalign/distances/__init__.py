@@ -1,1 +1,1 @@
-"""Distances between two sets of features: controls, which do not see what is to be learned."""
+"""Distances between two sets of features: controls that do not see what is to be learned."""

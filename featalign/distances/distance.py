@@ -13,7 +13,7 @@ from featalign.errors import FeatalignError
 class DistanceResult:
     """A distance, with the p-value of its test where it has one.
 
-    `by_feature` holds the same for each feature (D,) where the distance is their mean.
+    `by_feature` holds the distance of each feature (D,) where `value` is their mean.
     """
 
     value: float
@@ -25,8 +25,8 @@ class DistanceResult:
 class Distance:
     """A distance of reference features (N, D) and others (M, D), larger the further they are apart.
 
-    `threshold` is the value, and `p_threshold` the p-value, beyond which the two are by convention
-    called different; None where there is none.
+    By convention the two are called different above the `threshold` of the value, or below the
+    `p_threshold` of the p-value. Either is None where there is no convention.
     """
 
     name: str
@@ -45,10 +45,7 @@ class Distance:
         return self.compute(*check_pair(reference, other), seed)
 
     def is_different(self, result: DistanceResult) -> bool | None:
-        """Whether the two sets are by convention called different.
-
-        None where there is no convention.
-        """
+        """Whether the two sets are by convention called different, or None without a convention."""
         if self.p_threshold is not None and result.p_value is not None:
             return result.p_value < self.p_threshold
         return None if self.threshold is None else result.value > self.threshold
@@ -57,8 +54,8 @@ class Distance:
 def check_pair(reference: object, other: object) -> tuple[np.ndarray, np.ndarray]:
     """Two sets of features of one width as float64.
 
-    Raises FeatalignError for other shapes, fewer than two rows, values that are not finite, or so
-    large or so small that their squares are lost.
+    Raises FeatalignError for other shapes, fewer than two rows, values that are not finite, and
+    values so large or so small that their squares are lost.
     """
     first, second = (
         check_features(each, name=name).astype(np.float64)

@@ -8,14 +8,12 @@ from featalign.distances.distance import Distance, DistanceResult
 def frechet(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """Squared Fréchet distance of the Gaussians with the means and covariances of both sets.
 
-    It is |μ - ν|² + tr(S + T - 2 (S T)^½).
-
-    At least 0, in squared units of the features, without a conventional threshold: values compare
-    only within one source and at like numbers of rows, since it grows as these fall. It is the
-    squared 2-Wasserstein distance of the Gaussians, and with Inception features the FID of Heusel
-    et al., 2017. tr (S T)^½ is the sum of the singular values of A Bᵀ, A and B the centred sets
-    over the root of their rows less one, so that nothing of size D x D is decomposed where there
-    are fewer rows.
+    It is |μ - ν|² + tr(S + T - 2 (S T)^½), at least 0 and in squared units of the features. There
+    is no conventional threshold. The value grows as the numbers of rows fall, so compare values
+    only within one source and at like numbers of rows. It is the squared 2-Wasserstein distance of
+    the Gaussians, and with Inception features the FID of Heusel et al., 2017. tr (S T)^½ is the sum
+    of the singular values of A Bᵀ, where A and B are the centred sets over the root of their number
+    of rows less one. Nothing of size D x D is therefore decomposed where there are fewer rows.
     """
     del seed
     first, second = (

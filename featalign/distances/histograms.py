@@ -1,6 +1,6 @@
 """Distances of histograms, one for each feature.
 
-They are the population stability index, and the Kullback-Leibler and Jensen-Shannon divergences.
+They are the population stability index and the divergences of Kullback-Leibler and Jensen-Shannon.
 """
 
 from collections.abc import Callable
@@ -17,11 +17,9 @@ NUM_BINS, FLOOR = 10, 1e-4
 def shares(reference: np.ndarray, other: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Shares (B,) of two columns (N,) and (M,) in bins between the deciles of the first.
 
-    No share is below 1e-4.
-
-    Bins include their upper edge, so that a value that many rows share, such as the zero of a
-    rectified feature, has one of its own; equal deciles are one edge, and a constant reference has
-    three bins: below, at, and above it.
+    No share is below 1e-4. Bins include their upper edge, so that a value that many rows share,
+    such as the zero of a rectified feature, has a bin of its own. Equal deciles are one edge. A
+    constant reference has three bins: below, at, and above it.
     """
     edges = np.unique(np.quantile(reference, np.arange(1, NUM_BINS) / NUM_BINS))
     if reference.min() == reference.max():
@@ -47,13 +45,12 @@ def _mean_over_features(
 
 
 def psi(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Population stability index: Σ (q - p) ln(q / p), mean over features.
+    """Population stability index: Σ (q - p) ln(q / p), averaged over features.
 
-    p and q are the shares of reference and other in the reference's deciles.
-
-    At least 0 (the same shares), symmetric in p and q. By convention below 0.1 stable, 0.1 to 0.25
-    a moderate and above 0.25 a major change. It is the sum of both Kullback-Leibler divergences.
-    With few rows it is above 0 by chance: about 9 (1/N + 1/M).
+    p and q are the shares of reference and other in the reference's deciles. The value is at least
+    0 (the same shares) and symmetric in p and q. By convention a value below 0.1 is stable, 0.1 to
+    0.25 is a moderate and above 0.25 a major change. It is the sum of both Kullback-Leibler
+    divergences. With few rows it is above 0 by chance: about 9 (1/N + 1/M).
     """
     del seed
     return _mean_over_features(
@@ -62,23 +59,24 @@ def psi(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
 
 
 def kl(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Kullback-Leibler divergence: Σ p ln(p / q) of the same shares, in nats; mean over features.
+    """Kullback-Leibler divergence: Σ p ln(p / q) in nats, averaged over features.
 
-    At least 0 up to rounding (the floor makes shares sum to a little more than 1), not symmetric.
-    There is no conventional threshold.
+    p and q are the shares of reference and other in the reference's deciles. The value is about 0
+    or more (the floor makes shares sum to a little more than 1), and not symmetric. There is no
+    conventional threshold.
     """
     del seed
     return _mean_over_features(reference, other, lambda p, q: float(rel_entr(p, q).sum()))
 
 
 def js(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Jensen-Shannon divergence of the same shares, in bits, mean over features.
+    """Jensen-Shannon divergence in bits, averaged over features.
 
-    It is KL(p | m) / 2 + KL(q | m) / 2 with m = (p + q) / 2.
-
-    0 (the same shares) to 1 (no common bin; 0.76 where all of the other lies beyond one end of the
-    reference); symmetric in p and q. Its square root is a metric, and monitors that threshold that
-    at 0.1 threshold this at 0.01.
+    It is KL(p | m) / 2 + KL(q | m) / 2 with m = (p + q) / 2, where p and q are the shares of
+    reference and other in the reference's deciles. It goes from 0 (the same shares) to 1 (no common
+    bin; 0.76 where all of the other lies beyond one end of the reference), and is symmetric in p
+    and q. Its square root is a metric. A threshold of 0.1 for the root, as monitors have it, is one
+    of 0.01 here.
     """
     del seed
     return _mean_over_features(

@@ -7,13 +7,12 @@ from featalign.distances.distance import Distance, DistanceResult
 
 
 def ks(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """Largest difference of the two empirical distribution functions, max_t |F(t) - G(t)|.
+    """Largest difference of two empirical distribution functions, max_t |F(t) - G(t)|.
 
-    Mean over features.
-
-    0 (the same samples) to 1 (no overlap). The p-value is the smallest over the features times
-    their number (Bonferroni), at most 1, from the asymptotic law. By convention p < 0.05 means
-    different; with thousands of rows differences that matter to nobody pass it.
+    The value is averaged over features. It goes from 0 (the same samples) to 1 (no overlap). The
+    p-value is the smallest over the features times their number (Bonferroni), at most 1, from the
+    asymptotic law. By convention p < 0.05 means different; with thousands of rows even tiny
+    differences pass it.
     """
     del seed
     tests = [

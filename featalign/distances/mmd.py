@@ -13,11 +13,11 @@ def mmd(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
 
     It is mean k(x, x') + mean k(y, y') - 2 mean k(x, y), over pairs of different rows.
 
-    k(x, y) = exp(-|x - y|² / (2 ℓ²)), ℓ² the median squared distance of different rows of both sets
-    together. 0 on average for two samples of one distribution, hence also negative; below 2. The
-    p-value is the share of 200 reorderings of the rows (by the seed), and of the order as it is,
-    with at least this value; by convention p < 0.05 means different. Gretton et al., "A kernel
-    two-sample test", JMLR 2012.
+    Here k(x, y) = exp(-|x - y|² / (2 ℓ²)), and ℓ² is the median squared distance of different rows
+    of both sets together. The value is 0 on average for two samples of one distribution, so it can
+    be negative; it is below 2. The p-value is the share of orders of the rows, 200 seeded ones and
+    the given one, with at least this value. By convention p < 0.05 means different. Gretton et al.,
+    "A kernel two-sample test", JMLR 2012.
     """
     rows = np.concatenate([reference, other])
     squares = cdist(rows, rows, "sqeuclidean")
@@ -37,7 +37,7 @@ def mmd(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
 
 
 def _discrepancies(kernel: np.ndarray, member: np.ndarray, first: int, second: int) -> np.ndarray:
-    """The value for each row of memberships (P, N + M) in the first set."""
+    """The value (P,) for each row of `member` (P, N + M), which says what is in the first set."""
     towards = member @ kernel
     within = (towards * member).sum(axis=1)
     between = towards.sum(axis=1) - within

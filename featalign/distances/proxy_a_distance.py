@@ -11,18 +11,17 @@ from featalign.distances.distance import Distance, DistanceResult
 from featalign.errors import FeatalignError
 
 NUM_FOLDS = 5
-MAX_STEPS = 10_000  # a few tens are usual
+MAX_STEPS = 10_000  # a fit usually takes a few tens
 
 
 def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """2 (1 - 2 err), err the cross-validated error of telling reference from other.
+    """2 (1 - 2 err), where err is the cross-validated error of telling reference from other.
 
-    A logistic regression tells them apart, in which both sets weigh alike.
-
-    0 (told apart no better than by chance; negative values are set to 0) to 2 (without error). No
-    conventional threshold. Features are standardised by both sets together; five folds, drawn by
-    the seed, fewer with fewer rows. Raises FeatalignError where a fit does not end. Ben-David et
-    al., "Analysis of representations for domain adaptation", 2006.
+    A logistic regression tells them apart, in which both sets weigh alike. The value goes from 0
+    (no better than chance; negative values are set to 0) to 2 (no error). There is no conventional
+    threshold. Features are standardised by both sets together. The seed draws five folds, or fewer
+    with fewer rows. Raises FeatalignError where a fit does not end. Ben-David et al., "Analysis of
+    representations for domain adaptation", 2006.
     """
     rows = np.concatenate([reference, other])
     labels = np.repeat([0, 1], [len(reference), len(other)])
@@ -30,7 +29,7 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
     rows = (rows - rows.mean(axis=0)) / np.where(deviations > 0, deviations, 1.0)
     if not rows.any():
         return DistanceResult(0.0)
-    if rows.shape[1] > len(rows):  # a rotation, which the penalty does not notice
+    if rows.shape[1] > len(rows):  # a rotation spares columns and leaves the penalty as it is
         left, values, _ = np.linalg.svd(rows, full_matrices=False)
         rows = left * values
     folds = StratifiedKFold(

@@ -28,7 +28,7 @@ if len({distance.name for distance in DISTANCES}) != len(DISTANCES):
 
 
 def select(names: Iterable[str] | None = None) -> tuple[Distance, ...]:
-    """The distances of these names, in their order; all without names.
+    """The distances of these names, in the order of the names; without names, all of them.
 
     Raises FeatalignError for a name that does not exist.
 
@@ -46,8 +46,8 @@ def measure(
     """Distances of reference features (N, D) and others (M, D) by name.
 
     They know nothing of labels, of what training makes of the features, or of how many rows the
-    target has: what decides whether transfer beats training from scratch. Raises FeatalignError for
-    features that cannot be compared and for names that do not exist.
+    target has, though these decide whether transfer beats training from scratch. Raises
+    FeatalignError for features that cannot be compared and for names that do not exist.
 
     >>> import numpy as np
     >>> random = np.random.default_rng(0)

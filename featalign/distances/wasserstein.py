@@ -11,12 +11,11 @@ NUM_DIRECTIONS = 100
 def wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
     """First Wasserstein distance in units of the reference's deviation: ∫ |F(t) - G(t)| dt / s.
 
-    Mean over features.
-
-    At least 0 (the same samples), without upper bound; by convention above 0.1 different. s is the
-    deviation of the reference's column, or of both together where that one is constant. The
-    distance of the joint distribution is not offered: in a hundred dimensions it measures the noise
-    of sampling (for two samples of one law it is as large as between different ones).
+    The value is averaged over features. It is at least 0 (the same samples) and has no upper bound;
+    by convention above 0.1 means different. s is the deviation of the reference's column, or of
+    both together where that one is constant. The distance of the joint distribution is not offered,
+    because in a hundred dimensions it measures the noise of sampling: it is as large for two
+    samples of one law as between different laws.
     """
     del seed
     found = np.array(
@@ -26,13 +25,11 @@ def wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> Distance
 
 
 def sliced_wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> DistanceResult:
-    """The same, along 100 directions drawn evenly (by the seed) instead of along the features.
+    """The Wasserstein distance along 100 seeded random directions, averaged over them.
 
-    Mean over directions.
-
-    It sees some of how features go together, by which sets with equal columns may differ. Rabin et
-    al., "Wasserstein barycenter and its application to texture mixing", 2011; here each direction
-    is in units of the reference's deviation along it. Above 0.1 different, as above.
+    It sees some of how features go together, by which sets with equal columns may differ. Each
+    direction is in units of the reference's deviation along it. Above 0.1 means different by
+    convention. Rabin et al., "Wasserstein barycenter and its application to texture mixing", 2011.
     """
     directions = np.random.default_rng(seed).normal(size=(reference.shape[1], NUM_DIRECTIONS))
     directions /= np.sqrt((directions**2).sum(axis=0))

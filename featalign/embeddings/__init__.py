@@ -1,4 +1,4 @@
 """The cache: features of targets under sources, kept as verified, immutable HDF5 shards.
 
-The only part of the package that knows HDF5.
+Only this part of the package knows HDF5.
 """

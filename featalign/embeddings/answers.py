@@ -1,7 +1,7 @@
-"""Answers beside the embedding that they are of: what was scored once is read the next time.
+"""Answers, kept beside their embedding, so that what was scored once is read the next time.
 
-A file is immutable and named by its digest, which is also its first line: a damaged one is as if it
-were not there. It goes with the folder of its embedding.
+A file is immutable and named by its digest, which is also its first line. A damaged file counts as
+missing. A file is removed with the folder of its embedding.
 """
 
 import hashlib
@@ -30,13 +30,13 @@ def read_answer(store: Store, key: str, settings: Settings) -> Answer:
         if stated is not None and stated.get("settings") == dict(settings):
             try:
                 found = found.joined(from_plain(Answer, stated.get("answer")))
-            except FeatalignError:  # of another version
+            except FeatalignError:  # the answer is of another version
                 continue
     return found
 
 
 def keep_answer(store: Store, key: str, settings: Settings, answer: Answer) -> None:
-    """Keep an answer. Raises FeatalignError when the disk refuses."""
+    """Keep an answer; raises FeatalignError when the disk refuses."""
     content = {"settings": dict(settings), "answer": to_plain(answer)}
     text = canonical_json(content).encode()
     digest = hashlib.sha256(text).hexdigest()
@@ -45,7 +45,7 @@ def keep_answer(store: Store, key: str, settings: Settings, answer: Answer) -> N
 
 
 def _read(path: Path) -> dict | None:
-    """What a file states; None where it is missing or damaged."""
+    """The content of a file, or None where it is missing or damaged."""
     try:
         digest, _, text = path.read_bytes().partition(b"\n")
     except OSError:

@@ -1,6 +1,6 @@
 """Every change the cache makes on disk.
 
-A file appears whole, under its name, on disk for good, or not at all.
+A file appears whole under its name and stays there after a power cut, or does not appear at all.
 """
 
 import errno
@@ -17,7 +17,7 @@ from featalign.errors import FeatalignError
 
 try:
     import fcntl
-except ImportError:  # no such locks on Windows, where the name alone decides who was first
+except ImportError:  # Windows has no such locks; there the name alone decides who was first
     fcntl = None
 
 TEMPORARY, CORRUPT, REMOVED = ".tmp", ".corrupt", ".removed"
@@ -33,9 +33,9 @@ def commit(
 ) -> bool:
     """Put a file under `path`; the first writer wins.
 
-    Returns True when it is ours, False when a file was there and `is_valid` (which looks at `path`)
-    accepts it; one that it refuses is set aside and ours takes its place. Raises FeatalignError
-    when the disk refuses; then nothing is left behind.
+    Returns True when the file is ours, and False when a file was there and `is_valid` (which looks
+    at `path`) accepts it. A file that it refuses is set aside, and ours takes its place. Raises
+    FeatalignError when the disk refuses, and leaves nothing behind then.
     """
     needed = sum(len(piece) for piece in pieces)
     with in_sentences(path, needed=needed):
@@ -56,7 +56,7 @@ def commit(
 def quarantine(path: Path, *, is_valid: Callable[[], bool]) -> None:
     """Set a damaged file aside as `*.corrupt`.
 
-    It stays where somebody has replaced it by a good one meanwhile.
+    A good file that somebody has put in its place meanwhile stays.
     """
     with in_sentences(path), _folder_lock(path.parent):
         if is_valid() or not os.path.lexists(path):
@@ -67,9 +67,9 @@ def quarantine(path: Path, *, is_valid: Callable[[], bool]) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder and those above it, on disk for good.
+    """Make a folder and those above it, so that they survive a power cut.
 
-    A symbolic link in the place of the last one is refused.
+    A symbolic link in the place of the folder itself is refused.
     """
     with in_sentences(path):
         if path.is_symlink():
@@ -80,18 +80,17 @@ def make_folder(path: Path) -> None:
         missing = [folder for folder in (path, *path.parents) if not folder.is_dir()]
         for folder in reversed(missing):
             with suppress(PermissionError):  # a folder above the cache may be one we cannot read
-                sync_folder(
-                    folder.parent.parent
-                )  # who made the folder above may have been killed before this
+                # whoever made the folder above may have been killed before syncing it
+                sync_folder(folder.parent.parent)
             with suppress(FileExistsError):
                 _again(os.mkdir, folder)
         sync_folder(path.parent)
 
 
 def remove_folder(path: Path) -> None:
-    """Remove a folder of the cache in one step as seen by others.
+    """Remove a folder of the cache, which others see vanish in one step.
 
-    The folder is renamed first, then emptied.
+    The folder is first renamed and then emptied.
     """
     with in_sentences(path):
         gone = path.with_name(f"{path.name}.{secrets.token_hex(4)}{REMOVED}")
@@ -102,7 +101,7 @@ def remove_folder(path: Path) -> None:
 
 
 def remove_leftover(path: Path) -> None:
-    """Remove a file or a folder nobody needs; gone already is fine."""
+    """Remove a file or a folder that nobody needs; it may be gone already."""
     with in_sentences(path), suppress(FileNotFoundError):
         if path.is_dir() and not path.is_symlink():
             shutil.rmtree(path)
@@ -111,10 +110,7 @@ def remove_leftover(path: Path) -> None:
 
 
 def is_stale(path: Path, *, now: float | None = None) -> bool:
-    """Whether a file is over an hour old, or dated over an hour ahead.
-
-    A clock that was put back makes dates ahead.
-    """
+    """Whether a file is over an hour old, or dated over an hour ahead by a clock later put back."""
     with suppress(OSError):
         return abs((time.time() if now is None else now) - path.lstat().st_mtime) > STALE_SECONDS
     return False
@@ -130,7 +126,7 @@ def remove_stale(folder: Path) -> None:
 def touch(path: Path) -> None:
     """Stamp a file with the present time.
 
-    Not being able to is no error, for a cache may be read-only.
+    A failure is no error, because a cache may be read-only.
     """
     with suppress(OSError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | NO_FOLLOW | os.O_CLOEXEC, 0o600)
@@ -142,10 +138,7 @@ def touch(path: Path) -> None:
 
 @contextmanager
 def replacing(path: Path, *, name: str = "path") -> Iterator[int]:
-    """A descriptor of a new file that takes the name `path` when the block ends well.
-
-    It replaces what is there.
-    """
+    """A descriptor of a new file that replaces what is at `path` when the block ends well."""
     with in_sentences(path, name=name):
         temporary = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}")
         descriptor = _again(
@@ -166,7 +159,7 @@ def replacing(path: Path, *, name: str = "path") -> Iterator[int]:
 
 
 def sync_folder(path: Path) -> None:
-    """Make the names in a folder survive a power cut; file systems that cannot are left alone."""
+    """Make the names in a folder survive a power cut, where the file system can."""
     descriptor = _again(os.open, path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         os.fsync(descriptor)
@@ -178,7 +171,7 @@ def sync_folder(path: Path) -> None:
 
 
 def write_all(descriptor: int, piece: bytes | memoryview) -> None:
-    """Write every byte: a system call may take fewer than it was given."""
+    """Write every byte, because a system call may take fewer than it was given."""
     rest = memoryview(piece).cast("B")
     while len(rest):
         rest = rest[os.write(descriptor, rest) :]
@@ -261,7 +254,7 @@ def _folder_lock(folder: Path) -> Iterator[None]:
     descriptor = _again(os.open, folder, os.O_RDONLY | os.O_CLOEXEC)
     try:
         if fcntl is not None:
-            with suppress(OSError):  # a file system without locks: as good as it gets there
+            with suppress(OSError):  # some file systems have no locks
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:

@@ -1,4 +1,4 @@
-"""Embeddings in and out: one ordinary HDF5 file for others to read, and features made elsewhere."""
+"""Export of embeddings as ordinary HDF5 files, and import of features made elsewhere."""
 
 import hashlib
 import json
@@ -34,8 +34,8 @@ def export_embedding(
     The file holds `features`, `labels`, `row_id`, `class_names`, and `provenance` as JSON.
 
     bfloat16 becomes float32, which holds it exactly. `compression` is None or "gzip". Every shard
-    is verified on its way. The file appears whole or not at all. Raises FeatalignError when it is
-    there already (unless `overwrite`) or cannot be written.
+    is verified as it is read. The file appears whole or not at all. Raises FeatalignError when it
+    is there already (unless `overwrite`) or cannot be written.
     """
     path = Path(path)
     check_one_of(compression, (None, "gzip"), "compression", expected="None or 'gzip'")
@@ -113,12 +113,12 @@ def import_features(
     path, store
         The file and the cache.
     target
-        What the rows are features of, in its order; gives the labels. Without it, labels come from
-        `labels` or from the file.
+        The target that the rows are features of, in its order; it gives the labels. Without it,
+        labels come from `labels` or from the file.
     labels, class_names
         Labels (N,) or float targets (N, K), and the names of the classes when labels are integers.
     source_name, layer
-        What to call the features; the file's name without its ending by default.
+        The names of source and layer; by default the source has the file's name without its ending.
     dtype
         The type to keep them in; by default the file's own, integers as float32.
     features_name, labels_name
@@ -127,7 +127,7 @@ def import_features(
         Keep the identity an export states, so that extraction finds these features instead of
         computing them. Only for files you trust.
     report
-        Told, under the name of the file, of the rows taken so far and all rows.
+        Hears, under the name of the file, of the rows taken so far and of all rows.
     """
     path = Path(path)
     digest = _digest(path)
@@ -175,10 +175,7 @@ def import_features(
 
 
 def _check_belongs(path: Path, foreign: Foreign, target: Target) -> None:
-    """Refuse an export whose features are of another target, or of other rows of it.
-
-    They must not be taken for this one's.
-    """
+    """Refuse an export whose features are of another target, or of other rows of this target."""
     stated = (foreign.provenance or {}).get("identity")
     fingerprint = stated.get("target_fingerprint") if isinstance(stated, dict) else None
     if fingerprint is not None and fingerprint != target.fingerprint:
@@ -255,7 +252,7 @@ def _digest_of_labels(digest: str, labels: StoredLabels) -> str:
 def _stated(
     path: Path, foreign: Foreign, target: Target | None
 ) -> tuple[Identity, tuple[str, str]]:
-    """The identity an export states, and the names of its source and target."""
+    """The identity that an export states, and the names of its source and target."""
     stated = foreign.provenance
     if stated is None:
         raise FeatalignError(

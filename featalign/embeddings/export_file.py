@@ -1,8 +1,8 @@
 """One large HDF5 file written through a Python file that never tells HDF5 of a failure.
 
-HDF5 2.0 crashes the process at exit after a failed write. So the first error is remembered, writing
-goes on in memory for the few bytes HDF5 still has to flush, and the error is raised here, between
-two arrays, where Python can deal with it.
+HDF5 2.0 crashes the process at exit after a failed write. Therefore the first error is remembered,
+and writing goes on in memory for the few bytes that HDF5 still has to flush. The error is raised
+here, between two arrays, where Python can deal with it.
 """
 
 import io
@@ -18,9 +18,9 @@ CHUNK_BYTES = 1 << 20
 
 
 class HDF5Writer:
-    """Arrays into a new HDF5 file behind a descriptor.
+    """A context that writes arrays into a new HDF5 file behind a descriptor.
 
-    Raises the first OSError of the disk, and is safe to leave after it.
+    It raises the first OSError of the disk, and can safely be left after it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -43,7 +43,7 @@ class HDF5Writer:
     def declare(
         self, name: str, shape: tuple[int, ...], dtype: np.dtype, *, compression: str | None
     ) -> None:
-        """An array whose rows are written later."""
+        """Add an array whose rows are written later."""
         chunks = None
         if compression is not None:
             rows = max(CHUNK_BYTES // max(dtype.itemsize * int(np.prod(shape[1:])), 1), 1)
@@ -60,19 +60,19 @@ class HDF5Writer:
         self._disk.check()
 
     def add(self, name: str, values: np.ndarray | np.generic) -> None:
-        """A whole array."""
+        """Add a whole array."""
         self._file.create_dataset(name, data=values, track_times=False)
         self._disk.check()
 
     def write(self, name: str, start: int, values: np.ndarray) -> None:
-        """Rows from `start` on of a declared array."""
+        """Write rows of a declared array, from `start` on."""
         dataset = self._file[name]
         assert isinstance(dataset, h5py.Dataset)
         dataset[start : start + len(values)] = values
         self._disk.check()
 
     def describe(self, name: str, value: np.generic) -> None:
-        """An attribute of the file."""
+        """Add an attribute of the file."""
         self._file.attrs[name] = value
         self._disk.check()
 
@@ -80,7 +80,7 @@ class HDF5Writer:
 class _Disk(io.RawIOBase):
     """A file whose writes always succeed as far as HDF5 can see.
 
-    What the disk refused is kept in memory and `check` says so.
+    What the disk refused is kept in memory, and `check` raises the error.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -89,7 +89,7 @@ class _Disk(io.RawIOBase):
         self._refused: list[tuple[int, bytes]] = []
 
     def check(self) -> None:
-        """Raise what the disk said first."""
+        """Raise the first error of the disk, if there was one."""
         if self._error is not None:
             raise self._error
 

@@ -1,4 +1,4 @@
-"""Extraction: one pass of a source over a target for every layer asked for.
+"""Extraction: one pass of a source over a target gives all wanted layers.
 
 Each layer has its own key, and only what the cache lacks is computed.
 """
@@ -27,7 +27,7 @@ from featalign.targets.target import Target
 class _Plan:
     """One layer: what it is, and what the cache has of it.
 
-    None stands for nothing: not even the layer's width is known then.
+    `found` is None where the cache has nothing of it; not even the layer's width is known then.
     """
 
     identity: Identity
@@ -52,7 +52,7 @@ def identity_of(
     subset: str | None = None,
     dtype: str = "float32",
 ) -> Identity:
-    """What the embedding of a target under a layer of a source is, which its key is made of."""
+    """The identity of a target's embedding under a layer of a source, which gives its key."""
     return Identity(
         source.revision, source.preprocessing, layer, target.fingerprint, subset=subset, dtype=dtype
     )
@@ -71,15 +71,15 @@ def extract(
 ) -> dict[str, Embedding]:
     """The embeddings of a target under layers of a source, from the cache as far as it has them.
 
-    What is in the cache is verified byte by byte; what is missing or damaged is computed in one
+    What is in the cache is verified byte by byte. What is missing or damaged is computed in one
     pass of the source and put on disk shard by shard, so an interruption loses at most the
-    unfinished one. Batches nobody needs are not read. One batch, and per layer one shard and the
-    one being written, are held in memory.
+    unfinished shard. Batches that nobody needs are not read. Memory holds one batch, and for each
+    layer one shard and the one being written.
 
     Parameters
     ----------
     source, target
-        What to run on what.
+        The source to run, and the target to run it on.
     layers
         Names from `source.all_layers`; None for the default layer.
     store
@@ -88,17 +88,17 @@ def extract(
         Inputs per call of the source. The same rows fall into the same batch whether or not a run
         was interrupted.
     dtype
-        The type the features are kept in: float16, bfloat16, float32 or float64. Values that
-        overflow are counted in the survey.
+        The type in which features are kept: float16, bfloat16, float32 or float64. The survey
+        counts values that overflow.
     report
-        Told, under the name of the source, of the rows computed so far, all rows, and the rows
-        found in the cache: at the start and after each batch.
+        Hears, under the name of the source, of the rows computed so far, of all rows, and of the
+        rows found in the cache, at the start and after each batch.
     subset
         Row numbers (n,) of the target; None for all rows.
 
     Returns
     -------
-    For each layer its complete embedding, whose `survey` counts values that are not finite and
+    The complete embedding of each layer, whose `survey` counts values that are not finite and
     values that overflowed.
 
     Raises
@@ -178,10 +178,7 @@ def _compute(
     batch_size: int,
     report: Report,
 ) -> dict[str, ShardWriter]:
-    """Run the source over the batches somebody needs and hand the rows to the writers.
-
-    The writers are returned by layer.
-    """
+    """Run the source over the needed batches, and hand the rows to writers, returned by layer."""
     starts = np.arange(0, len(rows), batch_size)
     needed = {
         plan.identity.layer: np.logical_or.reduceat(plan.needed(len(rows)), starts)
@@ -234,7 +231,7 @@ def _compute(
 def inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
     """How many of a padded batch's inputs go through the source.
 
-    Those are all that are rows, and padding as far as a part of a known size asks for it.
+    All rows do, and as much padding as fills up the last part of a known size.
     """
     if not source.reading.static_shapes:
         return num_rows

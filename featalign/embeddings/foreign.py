@@ -29,9 +29,9 @@ PARTS = ("provenance", "class_names", "labels", "row_id", "features")
 
 @dataclass(frozen=True)
 class Foreign:
-    """What a file from outside holds, once it has passed the inspection.
+    """The content of a file from outside that has passed the inspection.
 
-    Small arrays are in memory, the features (N, D) are a stream of blocks. `labels`, `row_id`,
+    Small arrays are in memory; the features (N, D) are a stream of blocks. `labels`, `row_id`,
     `class_names` and `provenance` are None where the file has none.
     """
 
@@ -158,7 +158,7 @@ def _blocks(
 
 
 def _read(path: Path, process: subprocess.Popen, stream: IO[bytes], count: int) -> bytearray:
-    """Exactly `count` bytes, or a sentence when they do not come in time or at all."""
+    """Exactly `count` bytes; raises FeatalignError when they do not come in time, or at all."""
     content, position, deadline = bytearray(count), 0, time.monotonic() + PATIENCE_SECONDS
     view = memoryview(content)
     while position < count:

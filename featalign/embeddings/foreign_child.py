@@ -1,10 +1,8 @@
 """The process in which a file from outside is opened.
 
-It is limited, unable to open anything else, and thrown away afterwards.
-
-It gets the file as descriptor 0 and answers on descriptor 1: four bytes with the length of a JSON
-header, the header, then the raw bytes of each array the header lists. It is started by `foreign.py`
-alone.
+It has limits, cannot open any other file, and ends afterwards. It gets the file as descriptor 0 and
+answers on descriptor 1: four bytes with the length of a JSON header, the header, then the raw bytes
+of each array that the header lists. Only `foreign.py` starts it.
 """
 
 import codecs
@@ -27,15 +25,12 @@ LARGEST_RATIO = 200
 
 
 class Refused(Exception):
-    """The file is not one that is read. The message completes the sentence "it is refused: …"."""
+    """The file is refused; the message completes the sentence "it is refused: …"."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """An array of the file that passed the inspection.
-
-    It has a name, a shape, a type, and its rows in blocks.
-    """
+    """An array of the file that passed the inspection, with its rows in blocks."""
 
     name: str
     shape: tuple[int, ...]
@@ -44,7 +39,7 @@ class Found:
 
 
 def main() -> None:
-    """Inspect the file, then hand over what was asked for."""
+    """Inspect the file, and then hand over what was asked for."""
     request = json.loads(sys.argv[1])
     _limit("RLIMIT_AS", MEMORY)
     _limit("RLIMIT_CORE", 0)
@@ -130,10 +125,7 @@ def _write(content: bytes) -> None:
 def check_size(
     name: str, shape: tuple[int, ...], dtype: np.dtype, stored: int, file_size: int
 ) -> None:
-    """Refuse an array that claims more than the file can hold.
-
-    An array that unpacks to much more than it takes is refused, too.
-    """
+    """Refuse an array that claims more than the file can hold, or unpacks to far more than that."""
     declared = dtype.itemsize
     for length in shape:
         declared *= int(length)
@@ -168,7 +160,7 @@ def blocks_of_rows(shape: tuple[int, ...], dtype: np.dtype) -> Iterator[slice]:
 
 
 def named(request: dict[str, Any], names: set[str]) -> dict[str, str]:
-    """Which array of the file plays which part; those that need not be there are left out."""
+    """The name of the array that plays each part; optional parts that are missing are left out."""
     wanted = request["names"]
     if wanted["features"] not in names:
         listed = ", ".join(sorted(repr(name[:60]) for name in names)[:10]) or "none"

@@ -1,6 +1,6 @@
 """Inspection of an HDF5 file from outside.
 
-Runs in the limited process only; everything is looked at before a value is read.
+It runs in the limited process only, and looks at everything before it reads a value.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ CLASSES = {h5py.h5t.INTEGER, h5py.h5t.FLOAT, h5py.h5t.STRING, h5py.h5t.ENUM}
 
 
 def inspect(file: Any, file_size: int, request: dict[str, Any]) -> list[Found]:
-    """The arrays asked for, once every object of the file has passed. Raises Refused."""
+    """The arrays asked for, once every object of the file has passed; otherwise raises Refused."""
     datasets = _walk(h5py.File(file, "r"), file_size)
     parts = named(request, set(datasets))
     check_parts(
@@ -86,7 +86,7 @@ def _check_object(name: str, item: Any) -> None:
 
 
 def _check_dataset(name: str, dataset: Any, file_size: int) -> int:
-    """Bytes the dataset takes in the file."""
+    """The number of bytes that the dataset takes in the file, once it has passed."""
     creation, kind = dataset.id.get_create_plist(), dataset.id.get_type()
     if creation.get_external_count() > 0:
         raise Refused(f"{name[:100]!r} keeps its values in another file")

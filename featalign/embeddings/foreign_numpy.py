@@ -1,6 +1,6 @@
 """Inspection of .npy and .npz files from outside, without pickle.
 
-Runs in the limited process only.
+It runs in the limited process only.
 """
 
 import stat
@@ -26,7 +26,7 @@ PACKINGS = {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}
 
 
 def inspect(file: Any, file_size: int, request: dict[str, Any]) -> list[Found]:
-    """The arrays asked for, once every member of the archive has passed. Raises Refused."""
+    """The arrays asked for, once every member of the file has passed; otherwise raises Refused."""
     if request["kind"] == "npy":
         shape, dtype, start = _header("the array", file, file_size)
         if dtype.itemsize * int(np.prod(shape, dtype=object)) != file_size - start:
@@ -88,7 +88,7 @@ def _members(archive: zipfile.ZipFile, file_size: int) -> dict[str, zipfile.ZipI
 
 
 def _header(name: str, stream: Any, size: int) -> tuple[tuple[int, ...], np.dtype, int]:
-    """Shape, type and length of the header."""
+    """The shape and the type that a header states, and where the header ends."""
     version = np.lib.format.read_magic(stream)
     readers = {
         (1, 0): np.lib.format.read_array_header_1_0,

@@ -21,11 +21,10 @@ KEY_LENGTH = 32
 class Identity:
     """Everything that changes the features of an embedding, and nothing else.
 
-    No path, no name of a file and no time is among it.
-
-    `source_revision` names the weights, `preprocessing` is plain data, `layer` includes its
-    pooling, `target_fingerprint` the target's content row by row, `subset` a digest of the rows
-    taken (None: all), `dtype` the type the features are kept in.
+    It holds no path, no name of a file and no time. `source_revision` names the weights.
+    `preprocessing` is plain data. `layer` includes its pooling. `target_fingerprint` covers the
+    target's content row by row. `subset` is a digest of the rows taken, or None for all. `dtype` is
+    the type in which features are kept.
     """
 
     source_revision: str
@@ -65,12 +64,12 @@ def is_key(name: str) -> bool:
 
 
 def digest_of_rows(rows: np.ndarray) -> str:
-    """What `Identity.subset` holds: the SHA-256 of the row ids, in their order."""
+    """The SHA-256 of row ids in their order, which `Identity.subset` holds."""
     return hashlib.sha256(np.ascontiguousarray(rows, dtype="<i8").tobytes()).hexdigest()
 
 
 def canonical_json(value: Any) -> str:
-    """One text for one value: sorted names, no spaces, ASCII only."""
+    """The one JSON text for a value, with sorted names, no spaces, and ASCII only."""
     return json.dumps(
         value, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False
     )

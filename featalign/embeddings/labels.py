@@ -1,6 +1,6 @@
 """The labels of an embedding, kept once beside its shards.
 
-Exports and later readers thus need nothing but the cache.
+Exports and later readers therefore need nothing but the cache.
 """
 
 from dataclasses import dataclass
@@ -33,10 +33,7 @@ class StoredLabels:
 
 
 def write_labels(folder: Path, labels: StoredLabels) -> None:
-    """Commit the labels of the embedding in `folder`.
-
-    Those that are there stay when they are sound.
-    """
+    """Commit the labels of the embedding in `folder`; sound labels that are there stay."""
     commit(
         folder / FILE_NAME,
         build_labels(folder.name, labels),
@@ -45,7 +42,7 @@ def write_labels(folder: Path, labels: StoredLabels) -> None:
 
 
 def build_labels(key: str, labels: StoredLabels) -> tuple[bytes, memoryview]:
-    """The file as header and body."""
+    """The file of labels as header and body."""
 
     def fill(file) -> None:
         add_array(file, "labels", labels.values)
@@ -57,7 +54,7 @@ def build_labels(key: str, labels: StoredLabels) -> tuple[bytes, memoryview]:
 
 
 def read_labels(folder: Path, num_rows: int) -> StoredLabels:
-    """The labels in `folder`. Raises Damaged or FileNotFoundError."""
+    """The labels in `folder`; raises Damaged or FileNotFoundError without sound ones."""
     image = read_image(folder / FILE_NAME)
     try:
         with open_image(image) as file:

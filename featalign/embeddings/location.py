@@ -1,4 +1,4 @@
-"""Where the cache lies unless told otherwise."""
+"""The place of the cache where none is named, and its limit."""
 
 import os
 import re
@@ -31,13 +31,13 @@ def default_cache(
         and (here / "cache").is_dir()
     ):
         return here / "cache"
-    import platformdirs  # only when nothing else says where
+    import platformdirs  # needed only when nothing else names a place
 
     return Path(platformdirs.user_cache_dir("featalign"))
 
 
 def size_limit(*, environment: Mapping[str, str] | None = None) -> int | None:
-    """FEATALIGN_CACHE_LIMIT in bytes; None when it is not set and the cache may grow without limit.
+    """FEATALIGN_CACHE_LIMIT in bytes, or None where it is not set and the cache may grow freely.
 
     >>> size_limit(environment={"FEATALIGN_CACHE_LIMIT": "5GB"})
     5000000000
@@ -47,7 +47,7 @@ def size_limit(*, environment: Mapping[str, str] | None = None) -> int | None:
 
 
 def parse_size(text: str, *, name: str = "max_size") -> int:
-    """A size such as 500MB or 2.5 GB in bytes. Raises FeatalignError for what is none.
+    """A size such as 500MB or 2.5 GB in bytes; raises FeatalignError for any other text.
 
     >>> parse_size("2.5 GB")
     2500000000

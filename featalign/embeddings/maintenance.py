@@ -1,7 +1,4 @@
-"""Living with the cache.
-
-This says what is in it, whether it is sound, what is left over, and how large it may grow.
-"""
+"""Maintenance of the cache: what is in it, whether it is sound, and what is removed from it."""
 
 import time
 from collections.abc import Collection
@@ -31,9 +28,8 @@ from featalign.errors import FeatalignError
 class Entry:
     """One embedding of the cache as `featalign cache ls` shows it.
 
-    Sizes in bytes, times in seconds since 1970.
-
-    `is_complete` says that every shard has a file; `verify` says whether they are sound.
+    Sizes are in bytes, and times in seconds since 1970. `is_complete` says that every shard has a
+    file; `verify` says whether they are sound.
     """
 
     key: str
@@ -64,9 +60,9 @@ class Collected:
 
 
 def entries(store: Store) -> tuple[Entry, ...]:
-    """What is in the cache, the most recently used first.
+    """The embeddings in the cache, the most recently used first.
 
-    Folders without a sound manifest are left out: see `collect_garbage`.
+    Folders without a sound manifest are left out; see `collect_garbage`.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -101,9 +97,7 @@ def chosen(
 def verify(store: Store, *, key: str | None = None) -> dict[str, Survey]:
     """Read and check every byte of the embeddings whose key begins with `key`.
 
-    What is damaged is set aside.
-
-    Returns what was found, by key.
+    What is damaged is set aside. Returns what was found, by key.
     """
     embeddings = [store.open(entry.key) for entry in chosen(store, key=key)]
     return {embedding.key: embedding.verify() for embedding in embeddings if embedding is not None}
@@ -112,7 +106,7 @@ def verify(store: Store, *, key: str | None = None) -> dict[str, Survey]:
 def remove(
     store: Store, *, key: str | None = None, source: str | None = None, target: str | None = None
 ) -> tuple[Entry, ...]:
-    """Remove the embeddings that meet every condition given, and return what they were.
+    """Remove the embeddings that meet every condition given, and return their entries.
 
     Raises FeatalignError when no condition is given or nothing meets them.
     """
@@ -136,7 +130,7 @@ def remove(
 def limit_size(store: Store, max_bytes: int, *, keep: Collection[str] = ()) -> tuple[Entry, ...]:
     """Remove the least recently used embeddings until the cache has at most `max_bytes`.
 
-    Keys in `keep` are spared. Returns what was removed.
+    Keys in `keep` stay. Returns what was removed.
     """
     check_whole(max_bytes, "max_bytes", 0, expected="a size of at least 0 bytes")
     present = entries(store)
@@ -183,7 +177,7 @@ def collect_garbage(store: Store, *, now: float | None = None) -> Collected:
 def _is_abandoned(folder: Path, now: float) -> bool:
     """Whether nothing in a folder was changed for an hour.
 
-    Before that somebody may be about to write its manifest.
+    Until then somebody may be about to write its manifest.
     """
     return is_stale(folder, now=now) and all(
         is_stale(folder / name, now=now) for name in _files(folder)
@@ -214,7 +208,7 @@ def _entry(folder: Path, manifest: Manifest) -> Entry:
 def _files(path: Path) -> dict[str, tuple[int, float]]:
     """Size and time of the files in a folder, or of the one file.
 
-    Those that vanish meanwhile are left out, for others work here too.
+    Files that vanish meanwhile are left out, because others work here too.
     """
     found = {}
     with suppress(FileNotFoundError):

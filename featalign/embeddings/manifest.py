@@ -21,7 +21,7 @@ SHARD_BYTES = 64 << 20
 class Manifest:
     """What an embedding is, and how its rows are cut into shards.
 
-    For people it also holds the names of its source and target.
+    It also holds the names of source and target, for people to read.
     """
 
     identity: Identity
@@ -38,7 +38,7 @@ class Manifest:
 
     @property
     def num_shards(self) -> int:
-        """How many shards make it complete."""
+        """The number of shards that make the embedding complete."""
         return -(-self.num_rows // self.rows_per_shard)
 
     def shard_name(self, index: int) -> str:
@@ -65,7 +65,7 @@ def rows_per_shard(num_features: int, dtype: str) -> int:
 
 
 def to_bytes(manifest: Manifest) -> bytes:
-    """The file: JSON with its own SHA-256, always the same for the same manifest."""
+    """The file's bytes: JSON with its own SHA-256, always the same for the same manifest."""
     record = {
         "format": FORMAT,
         "key": manifest.key,
@@ -113,10 +113,7 @@ def from_bytes(content: bytes) -> Manifest | None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """The manifest of a folder, or None where there is none that serves.
-
-    A manifest does not serve when it is damaged or belongs to another key.
-    """
+    """The manifest of a folder, or None where it is missing, damaged, or of another key."""
     path = folder / FILE_NAME
     if not path.is_file() or path.is_symlink():
         return None
@@ -128,9 +125,9 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
-    """Commit a manifest; the first writer wins, and the winner's is returned.
+    """Commit a manifest and return the one that is there, which is the first writer's.
 
-    A damaged one is set aside.
+    A damaged manifest is set aside.
     """
     commit(folder / FILE_NAME, [to_bytes(manifest)], is_valid=_reads_back(folder))
     winner = read_manifest(folder)

@@ -1,9 +1,9 @@
-"""HDF5 images that carry their own SHA-256: built in memory, and read only after the digest agrees.
+"""HDF5 images that carry their own SHA-256, built in memory, and read only if the digest agrees.
 
 An image begins with a user block of 512 bytes, which HDF5 and its tools skip. It holds the line
 `FEATALIGN-SHARD/1 sha256=<hex> size=<bytes of the whole file>` and zeros. The digest covers every
-byte after the block; the block itself is compared byte by byte with the one that digest and size
-would give, so no bit of the file is left unwatched.
+byte after the block. The block itself is compared byte by byte with the one that digest and size
+would give, so that every bit of the file is checked.
 """
 
 import errno
@@ -31,7 +31,7 @@ _numbers = itertools.count()
 
 
 class Damaged(Exception):
-    """A file of the cache is not what was written there. The message says what is wrong with it."""
+    """A file of the cache is not what was written there; the message says what is wrong with it."""
 
 
 def build_image(fill: Callable[[h5py.File], None]) -> tuple[bytes, memoryview]:
@@ -57,14 +57,14 @@ def build_image(fill: Callable[[h5py.File], None]) -> tuple[bytes, memoryview]:
 
 
 def add_array(file: h5py.File, name: str, values: np.ndarray) -> h5py.Dataset:
-    """A contiguous dataset without a time in it, so that images repeat."""
+    """Add a contiguous dataset without a time in it, so that equal content gives equal bytes."""
     return file.create_dataset(name, data=values, track_times=False)
 
 
 def read_image(path: Path) -> np.ndarray:
-    """The bytes of a sealed file, once they are known to be right.
+    """The bytes of a sealed file, once its digest agrees.
 
-    Raises Damaged, or FileNotFoundError when there is none.
+    Raises Damaged, or FileNotFoundError when there is no file.
     """
     try:
         descriptor = os.open(
@@ -122,7 +122,7 @@ def _read_header(descriptor: int) -> bytes:
 def open_image(image: np.ndarray) -> Any:
     """The verified bytes as an `h5py.File`; close it after use.
 
-    What is read from it never touches the disk.
+    Reading from it never touches the disk.
     """
     return h5py.File(_Bytes(image), "r")
 
@@ -145,7 +145,7 @@ def _header(digest: str, size: int) -> bytes:
 
 
 class _Bytes(io.RawIOBase):
-    """What h5py asks of a file, over bytes in memory; `io.BytesIO` would copy them."""
+    """A file for h5py over bytes in memory, which `io.BytesIO` would copy."""
 
     def __init__(self, image: np.ndarray) -> None:
         self._view, self._position = image.data, 0

@@ -23,7 +23,7 @@ from featalign.embeddings.stored_type import from_bits, numpy_type, to_bits
 class Shard:
     """Features (rows, D) in the embedding's type, with the target's row ids (rows,).
 
-    Beside them is how many values are not finite or overflowed.
+    Two counts say how many values are not finite, and how many overflowed.
     """
 
     features: np.ndarray
@@ -91,7 +91,7 @@ def read_shard(folder: Path, manifest: Manifest, index: int) -> Shard:
 def commit_shard(folder: Path, manifest: Manifest, index: int, shard: Shard) -> Shard:
     """Put a shard on disk for good and return the one that is there.
 
-    That is another writer's, when theirs came first.
+    It is another writer's where theirs came first.
     """
     winner = shard
 

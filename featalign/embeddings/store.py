@@ -20,9 +20,8 @@ from featalign.embeddings.stored_type import numpy_type
 from featalign.errors import FeatalignError
 
 USED = "used"
-AHEAD = (
-    2  # shards read while one is consumed: two, because one thread's SHA-256 is slower than a disk
-)
+# shards read while one is consumed: two, because the SHA-256 of one thread is slower than a disk
+AHEAD = 2
 HELD_BYTES = (
     4 << 20
 )  # an embedding of one shard up to this size is read once to be verified and used
@@ -33,8 +32,8 @@ Result = TypeVar("Result")
 class Survey:
     """What a verification found.
 
-    That is the sound, missing and damaged shards, whether the labels are sound, and the counts of
-    the sound shards.
+    `sound`, `missing` and `damaged` are numbers of shards, damaged ones with the reason. The counts
+    of values that are not finite or overflowed are those of the sound shards.
     """
 
     sound: tuple[int, ...]
@@ -59,9 +58,8 @@ class Survey:
 class Embedding:
     """Features of a target under a source as the cache keeps them.
 
-    `survey` is what was verified when it was opened or extracted.
-
-    `held` is the shard that was verified, where it is the only one and small.
+    `survey` is what the last verification found. `held` is the verified shard in memory, where it
+    is the only one and small.
     """
 
     folder: Path
@@ -71,21 +69,21 @@ class Embedding:
 
     @property
     def key(self) -> str:
-        """The digest of its identity."""
+        """The digest of the embedding's identity."""
         return self.folder.name
 
     @property
     def num_rows(self) -> int:
-        """N."""
+        """The number of rows N."""
         return self.manifest.num_rows
 
     @property
     def num_features(self) -> int:
-        """D."""
+        """The number of features D."""
         return self.manifest.num_features
 
     def mark_used(self) -> None:
-        """Say that it was used just now: what was used longest ago is evicted first."""
+        """Note that the embedding was used just now; what was used longest ago is evicted first."""
         touch(self.folder / USED)
 
     @property
@@ -97,16 +95,14 @@ class Embedding:
     def blocks(self, *, ahead: int = AHEAD) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Row ids (rows,) and read-only features (rows, D), shard after shard.
 
-        The next ones are read and verified meanwhile.
-
-        Raises FeatalignError when a shard is missing or damaged; a damaged one is set aside, and
-        extraction computes it again.
+        The next shards are read and verified meanwhile. Raises FeatalignError when a shard is
+        missing or damaged. A damaged one is set aside, and extraction computes it again.
         """
         for shard in self.shards(ahead=ahead):
             yield shard.row_id, shard.features
 
     def shards(self, *, ahead: int = AHEAD) -> Iterator[Shard]:
-        """The same with the counts of each shard."""
+        """The shards that `blocks` reads, with their counts."""
         self.mark_used()
         if self.held is not None:
             return iter((self.held,))
@@ -143,7 +139,7 @@ class Embedding:
         return survey
 
     def verified(self) -> "Embedding":
-        """The embedding with the survey of `verify`, holding what was read where that is little."""
+        """The embedding with the survey of `verify`; a single small shard stays in memory."""
         held: Shard | None = None
 
         def look(index: int) -> tuple[int, int] | str | None:
@@ -195,7 +191,7 @@ class Embedding:
 
 @dataclass(frozen=True)
 class Store:
-    """The cache under `root`. Nothing is read or made until it is needed.
+    """The cache under `root`; nothing is read or made until it is needed.
 
     >>> import tempfile
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -221,11 +217,10 @@ class Store:
         )
 
     def open(self, wanted: Identity | str) -> Embedding | None:
-        """The embedding of an identity or a key, complete or not and not verified.
+        """The embedding of an identity or a key, which may be incomplete and is not verified.
 
-        None when there is no sound manifest for it.
-
-        Raises FeatalignError when the manifest is that of another identity.
+        It is None when there is no sound manifest for it. Raises FeatalignError when the manifest
+        is that of another identity.
         """
         name = wanted if isinstance(wanted, str) else key(wanted)
         folder = self.root / name
@@ -253,15 +248,13 @@ class Store:
     def create(self, manifest: Manifest, labels: StoredLabels) -> Embedding:
         """Make the folder of an embedding, or take the one that is there.
 
-        Shards are added by `shard.commit_shard`.
-
-        Raises FeatalignError when another writer's manifest does not agree with this one.
+        `shard.commit_shard` adds the shards. Raises FeatalignError when another writer's manifest
+        does not agree with this one.
         """
         folder = self.root / manifest.key
         make_folder(folder)
-        write_labels(
-            folder, labels
-        )  # before the manifest: a folder with a manifest has everything but shards
+        # labels come before the manifest, so that a folder with a manifest lacks only shards
+        write_labels(folder, labels)
         winner = write_manifest(folder, manifest)
         for name in ("identity", "num_rows", "num_features", "rows_per_shard"):
             if getattr(winner, name) != getattr(manifest, name):
@@ -277,14 +270,12 @@ class Store:
 def read_ahead(
     read: Callable[[int], Result], count: int, *, ahead: int = AHEAD
 ) -> Iterator[Result]:
-    """read(0), read(1), … in order, read ahead in threads.
-
-    The next `ahead` of them run while one is consumed.
+    """read(0), read(1), … in order, where threads run the next `ahead` while one is consumed.
 
     >>> list(read_ahead(lambda index: index * index, 4))
     [0, 1, 4, 9]
     """
-    if count == 1:  # nothing to read meanwhile
+    if count == 1:  # there is nothing to read meanwhile
         yield read(0)
         return
     pool = ThreadPoolExecutor(max(ahead, 1), thread_name_prefix="featalign-read")

@@ -7,9 +7,9 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Stored:
-    """Features in the type they are kept in, with two counts of values.
+    """Features in the type in which they are kept, with two counts of values.
 
-    One is of those that were not finite, the other of those that became infinite by the conversion.
+    One counts values that were not finite, the other values that the conversion made infinite.
     """
 
     values: np.ndarray
@@ -31,7 +31,7 @@ def numpy_type(dtype: str) -> np.dtype:
 
 
 def to_stored(features: np.ndarray, dtype: str) -> Stored:
-    """Features (N, D) converted to `dtype`, counting what is not finite and what overflows.
+    """Features (N, D) converted to `dtype`, with counts of what is not finite and what overflows.
 
     >>> stored = to_stored(np.array([[1.0, 1e6, np.nan]]), "float16")
     >>> stored.nonfinite_count, stored.overflow_count
@@ -57,5 +57,5 @@ def to_bits(values: np.ndarray) -> np.ndarray:
 
 
 def from_bits(bits: np.ndarray, dtype: str) -> np.ndarray:
-    """The inverse of `to_bits`; no copy."""
+    """The inverse of `to_bits`, without a copy."""
     return bits.view(numpy_type(dtype)) if dtype == "bfloat16" else bits

@@ -1,6 +1,6 @@
-"""From rows to shards.
+"""The writing of rows as shards.
 
-Rows are gathered until a shard is whole. Then it is put on disk while the next rows are computed.
+Rows are gathered until a shard is whole. It is put on disk while the next rows are computed.
 """
 
 from collections import deque
@@ -21,9 +21,9 @@ WAITING_BYTES = 64 << 20
 class Committer:
     """Puts shards on disk in one background thread; its errors come up at the next call.
 
-    At most 64 MiB of shards wait for it, or one: the layers of a source finish their shards with
-    the same batch, and small ones need not hold up the next. Leaving the block waits for all of
-    them, also after an error or Ctrl-C: what was computed is kept.
+    At most 64 MiB of shards wait for it, or one larger shard. The layers of a source finish their
+    shards with the same batch, and small ones therefore do not hold up the next batch. Leaving the
+    block waits for all shards, also after an error or Ctrl-C, so that what was computed is kept.
     """
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Committer:
         return future
 
     def wait(self) -> None:
-        """Wait for all shards; raises what went wrong with one."""
+        """Wait for all shards, and raise the error of one that failed."""
         self._wait_until(0)
 
     def _wait_until(self, num_bytes: int) -> None:
@@ -66,7 +66,7 @@ class Committer:
 class ShardWriter:
     """Gathers the rows of one embedding into its absent shards.
 
-    Rows come in order; those of other shards are passed over.
+    Rows come in order; rows of shards that are there already are skipped.
     """
 
     def __init__(self, embedding: Embedding, absent: Collection[int], committer: Committer) -> None:
@@ -77,7 +77,7 @@ class ShardWriter:
         self._committed: list[Future[Counts]] = []
 
     def add(self, start: int, row_id: np.ndarray, features: np.ndarray) -> None:
-        """Rows from position `start` on: their ids (B,) and features (B, D).
+        """Add rows from position `start` on, with their ids (B,) and features (B, D).
 
         Raises FeatalignError for another width.
         """
@@ -137,7 +137,7 @@ class ShardWriter:
     def counts(self) -> "Counts":
         """How many values are not finite and how many overflowed in the shards of this writer.
 
-        Waits for the last of them.
+        It waits for the last of them.
         """
         found = [future.result() for future in self._committed]
         return Counts(
@@ -148,8 +148,8 @@ class ShardWriter:
 class Counts(NamedTuple):
     """How many values did not stay numbers.
 
-    One count is of values that are not finite, the other of finite ones that became infinite in the
-    type they are kept in.
+    One counts values that are not finite, the other finite values that the stored type made
+    infinite.
     """
 
     nonfinite: int

@@ -13,7 +13,7 @@ Found = TypeVar("Found")
 def map_jobs(
     function: Callable[[Job, Session], Found], jobs: Iterable[Job], session: Session
 ) -> Iterator[Found | FeatalignError]:
-    """What each job gives, in their order.
+    """What each job gives, in the order of the jobs.
 
     Of a job that fails, for whatever reason, it is the failure; the other jobs go on.
     """

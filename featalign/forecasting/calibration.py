@@ -1,6 +1,6 @@
 """What was learnt from a study, as data.
 
-That is linear models with the residuals they left on targets they had not seen.
+That is linear models, with the residuals that they left on targets they had not seen.
 """
 
 import math
@@ -26,10 +26,10 @@ LEVEL = 0.9
 
 @dataclass(frozen=True)
 class Line:
-    """A linear model: `intercept` + Σ weight (value - mean), a value that is missing at its mean.
+    """A linear model: `intercept` + Σ weight (value - mean), where a missing value adds nothing.
 
-    `residuals` are those on targets that were left out, each divided by its scale `exp(scale_start
-    + scale_slope · size)`, sorted.
+    `residuals` are those on targets that were left out, sorted, each divided by its scale
+    `exp(scale_start + scale_slope · size)`.
     """
 
     names: tuple[str, ...]
@@ -45,7 +45,7 @@ class Line:
         return self.intercept + math.fsum(part for _, part in self.parts(predictors))
 
     def parts(self, predictors: Mapping[str, float]) -> list[tuple[str, float]]:
-        """What each predictor adds to the intercept: why the value is as it is."""
+        """What each predictor adds to the intercept, which explains the value."""
         found = []
         for name, weight, mean in zip(self.names, self.weights, self.means, strict=True):
             value = predictors.get(name, math.nan)
@@ -60,11 +60,9 @@ class Line:
         """The conformal interval of a value.
 
         It is value ± the ⌈(m + 1) level⌉-th smallest of m absolute scaled residuals, times the
-        scale.
-
-        With residuals of targets that the model had not seen it holds a new target's value with
-        this probability, as far as targets are alike (Lei et al., JASA 2018, with whole targets
-        left out).
+        scale. The residuals are of targets that the model had not seen, so the interval holds a new
+        target's value with this probability, as far as targets are alike (Lei et al., JASA 2018,
+        here with whole targets left out).
         """
         half = self.half_width(size, level=level)
         return Interval(value=value, low=value - half, high=value + half, level=level)
@@ -82,7 +80,7 @@ class Line:
     def probability_below(self, value: float, bound: float, size: float) -> float:
         """The probability that what was predicted as `value` is below `bound`, from the residuals.
 
-        Never quite 0 or 1.
+        It is never quite 0 or 1.
         """
         below = bisect_right(self.residuals, (bound - value) / self.scale(size))
         return (below + 1) / (len(self.residuals) + 2)
@@ -90,10 +88,10 @@ class Line:
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
-    """What a forecast is made by, for sources of one kind.
+    """The linear models that make a forecast, for sources of one kind.
 
-    `arms` predict what the accuracy of another arm is less that of `full`; `order` predicts nothing
-    and has the errors that are left where sources are compared on one target.
+    `arms` predict the accuracy of another arm less that of `full`. `order` predicts nothing; its
+    residuals are the errors that are left where sources are compared on one target.
     """
 
     gain: Line
@@ -108,8 +106,8 @@ class Lines:
 class Fitted:
     """Lines, and what they are for.
 
-    `capability` is that of the source, `share` the length of the short runs as a part of one
-    training (None: none), `known` whether the source is one of the study.
+    `capability` is that of the source. `share` is the length of the short runs as a part of one
+    training, or None without short runs. `known` says whether the source is one of the study.
     """
 
     capability: Capability
@@ -133,10 +131,10 @@ class Calibration:
     def lines_of(
         self, capability: Capability, *, share: float | None = None, known: bool = False
     ) -> Lines:
-        """The lines for a capability, or for short runs of the nearest share.
+        """The lines for a capability, and with `share` those for short runs of the nearest share.
 
-        For a source of the study they are its own where there are some. Raises FeatalignError
-        where there are none.
+        A source of the study (`known`) gets the lines for such sources where there are some. Raises
+        FeatalignError where there are no lines.
         """
         shares = {each.share for each in self.fitted if each.share is not None}
         if share is not None and not shares:
@@ -159,14 +157,14 @@ class Calibration:
         return found.get(known, found[False])
 
     def to_json(self) -> str:
-        """As text."""
+        """The calibration as JSON."""
         return to_json(self)
 
 
 def read_calibration(path: Path) -> Calibration:
-    """A calibration from a file; it is data and never code.
+    """A calibration from a file, which is data and never code.
 
-    Raises FeatalignError for a file that is none.
+    Raises FeatalignError for a file that holds no calibration.
     """
     hint = "make one with `featalign validate fit`"
     try:
@@ -206,7 +204,7 @@ def _is_sound(line: Line) -> bool:
 
 
 def calibration_at(path: str | os.PathLike[str] | None) -> Calibration:
-    """The calibration of a file, or the shipped one. Raises FeatalignError as reading it does."""
+    """The calibration of a file, or the shipped one; raises FeatalignError for a bad file."""
     return shipped_calibration() if path is None else read_calibration(Path(path))
 
 
@@ -224,13 +222,12 @@ def fit_line(
     sizes: Sequence[float],
     groups: Sequence[str],
 ) -> tuple[Line, np.ndarray]:
-    """Ridge regression with the penalty that errs least on groups left out.
+    """Ridge regression with the penalty that errs least on groups that are left out.
 
-    Beside the line are its predictions (R,) of each row by the model of the other groups.
-
-    `groups` say what is left out together: the target of each row. Predictors are standardised for
-    the penalty; those without a single value get no weight. Raises FeatalignError for fewer than
-    three groups, and for values that are not finite.
+    With the line come predictions (R,) of each row by the model of the other groups. `groups` say
+    which rows are left out together: those of one target. Predictors are standardised for the
+    penalty; those without a single value get no weight. Raises FeatalignError for fewer than three
+    groups, and for values that are not finite.
     """
     if len(set(groups)) < MIN_GROUPS:
         raise FeatalignError(
@@ -259,7 +256,7 @@ def fit_line(
 def with_residuals(line: Line, residuals: ArrayLike, sizes: Sequence[float]) -> Line:
     """The line with the residuals (R,) of rows that it had not seen.
 
-    It also gets their scale as it goes with log n.
+    It also gets the scale of the residuals as a function of log n.
     """
     found, places = np.asarray(residuals, np.float64), np.asarray(sizes, np.float64)
     start, slope = _scale(found, places)
@@ -274,14 +271,14 @@ def with_residuals(line: Line, residuals: ArrayLike, sizes: Sequence[float]) -> 
 
 MIN_GROUPS = 3
 STEEPEST = 1.0
-# from hardly any to one that leaves the mean alone, so that the best is not at an end
+# from hardly any penalty to one that leaves only the mean, so that the best is not at an end
 PENALTIES = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1e3, 3e3, 1e4, 1e6)
 
 
 def _ridge(
     matrix: np.ndarray, values: np.ndarray, penalty: float
 ) -> tuple[np.ndarray, np.ndarray, float]:
-    """Means and weights of the predictors as they are, and the intercept.
+    """Means and weights of the predictors in their own units, and the intercept.
 
     Missing values count as the mean.
     """
@@ -312,10 +309,10 @@ def _left_out(
 
 
 def _scale(residuals: np.ndarray, sizes: np.ndarray) -> tuple[float, float]:
-    """Log of the root mean square residual as a line in size, no steeper than in proportion to n.
+    """The log of the root mean square residual as a line in size, no steeper than proportion to n.
 
-    Few residuals at sizes near each other have any slope, by which scales at other sizes would
-    leave every bound.
+    A few residuals at sizes near each other can have any slope, and scales at other sizes would
+    then be far off.
     """
     levels = np.unique(sizes)
     roots = np.array(

@@ -1,4 +1,4 @@
-"""From really trained pairs to a calibration."""
+"""The fit of a calibration to really trained pairs of source and target."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -22,16 +22,13 @@ from featalign.records.evidence import Capability, Evidence
 from featalign.records.forecast import Forecast
 
 ARMS = ("probe", "probe_then_full")
-NOTHING = Line((), (), (), 0.0, (), 0.0, 0.0)  # predicts 0, and takes residuals
-BY_GRADIENTS = ("tangent_probe", "tangent_gain")  # scores that need them
+NOTHING = Line((), (), (), 0.0, (), 0.0, 0.0)  # a line that predicts 0 and takes residuals
+BY_GRADIENTS = ("tangent_probe", "tangent_gain")  # scores that need gradients
 
 
 @dataclass(frozen=True)
 class Example:
-    """A source on a part of a target.
-
-    It holds what was known before training and what came out after it.
-    """
+    """A source on a part of a target, with what was known before training and what came out."""
 
     source: str
     target: str
@@ -46,15 +43,15 @@ class Example:
 
     @property
     def gain(self) -> float:
-        """Accuracy of the best transfer arm less that of scratch."""
+        """The accuracy of the best transfer arm less that of scratch."""
         return self.accuracy - self.scratch
 
 
 def without_gradients(example: Example, reference: Evidence | None) -> Example:
     """The example as if its source had no gradients.
 
-    It is then compared with the twins of a reference network, whose evidence is given, or with
-    nothing.
+    The source is then compared with the twins of a reference network, whose evidence is given, or
+    with nothing.
     """
     own = {name: value for name, value in example.evidence.own.items() if name not in BY_GRADIENTS}
     found = Evidence(capability="features", own=own)
@@ -72,7 +69,7 @@ def without_gradients(example: Example, reference: Evidence | None) -> Example:
 def advantages(examples: Sequence[Example], *, but: str | None = None) -> dict[str, float]:
     """The mean gain of each source, by revision, less that of all sources.
 
-    The mean of all is over the same targets and sizes. `but` leaves out a target.
+    The mean of all sources is taken on the same targets and sizes. `but` leaves out a target.
     """
     there = [each for each in examples if each.target != but]
     means: dict[tuple[str, int], list[float]] = {}
@@ -96,7 +93,7 @@ def with_advantages(examples: Sequence[Example]) -> list[Example]:
 
 
 def with_advantage(example: Example, advantage: float) -> Example:
-    """The example with the advantage of its source elsewhere; NaN where it was nowhere else."""
+    """The example with the advantage that its source has on other targets; NaN without any."""
     return replace(example, evidence=replace(example.evidence, advantage=advantage))
 
 
@@ -155,7 +152,7 @@ def fit_lines(examples: Sequence[Example], capability: Capability) -> Lines:
 
 
 def with_residuals_of(lines: Lines, found: Sequence[tuple[Example, Forecast]]) -> Lines:
-    """The lines with the errors of these forecasts, whose sources no line was fitted on."""
+    """The lines with the errors of these forecasts, for sources that no line was fitted on."""
     sizes = [example.situation.size for example, _ in found]
     errors = {
         "gain": np.array([example.gain - forecast.gain.value for example, forecast in found]),
@@ -179,7 +176,7 @@ def with_residuals_of(lines: Lines, found: Sequence[tuple[Example, Forecast]]) -
 def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndarray:
     """Residuals (R,) less their mean on the same target and size.
 
-    That is what is left of an error when sources are compared there.
+    They are the errors that are left when sources are compared there.
     """
     found = residuals.copy()
     for group in set(groups):
@@ -189,9 +186,10 @@ def _within(residuals: np.ndarray, groups: Sequence[tuple[str, int]]) -> np.ndar
 
 
 def _drift(examples: Sequence[Example], gains: np.ndarray) -> Line:
-    """How a predicted gain (R,) changes to the measured gain at each size.
+    """The line from a predicted gain at one size to the measured gain at another.
 
-    The predictions were left out of their own target. Both gains are of the same source and target.
+    Both gains are of the same source and target. The model that predicted a gain (R,) had not seen
+    its target.
     """
     together: dict[tuple[str, str], list[int]] = {}
     for place, each in enumerate(examples):

@@ -1,4 +1,4 @@
-"""From evidence to a forecast: both arms, the gain between them, and how it goes with n."""
+"""The forecast from evidence: both arms, the gain between them, and the gain at other n."""
 
 import math
 
@@ -18,7 +18,7 @@ from featalign.records.interval import Interval
 
 CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
 FURTHEST = CURVE[-1]
-BOTH_SIDES = 0.6  # an interval whose lower end is passed in 80% of cases
+BOTH_SIDES = 0.6  # the level of an interval whose lower end is exceeded in 80% of cases
 
 
 def make_forecast(
@@ -30,9 +30,9 @@ def make_forecast(
     """The forecast from evidence, and from short runs where there are some; see `Forecast`.
 
     gain = line(differences to the random twins, times 1 and log n); scratch = what twins reach +
-    line(log n); accuracy = scratch + gain. Intervals are conformal: for sources of the study, 90%
-    of the targets left out of the calibration lay within them; for others, 90% of the pairs of
-    networks made elsewhere, where the calibration was fitted with such.
+    line(log n); accuracy = scratch + gain. Intervals are conformal. For sources of the study, they
+    held 90% of the targets that were left out of the calibration. For other sources, they held 90%
+    of the pairs of networks made elsewhere, where the calibration was fitted with such pairs.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> own = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
@@ -83,8 +83,8 @@ def make_forecast(
 def within_headroom(gain: float, scratch: float) -> float:
     """A gain that leaves accuracy between 0 and 1.
 
-    A gain is itself up to h, half of what scratch leaves to gain, and from there on 2 h - h exp(1 -
-    gain / h); a loss is no more than what scratch reaches.
+    Let h be half of what scratch leaves to gain. A gain up to h stays as it is, and a larger one
+    becomes 2 h - h exp(1 - gain / h). A loss is at most what scratch reaches.
 
     >>> within_headroom(0.05, 0.5), round(within_headroom(0.5, 0.9), 3), within_headroom(-0.1, 0.9)
     (0.05, 0.1, -0.1)
@@ -119,7 +119,7 @@ def _at(
 def _catches_up(line: Line, evidence: Evidence, situation: Situation, gain: float) -> int | None:
     """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
 
-    None where there is none, or no gain to lose.
+    It is None where there is no such n', and where there is no gain to lose.
     """
     if gain <= 0:
         return None

@@ -8,13 +8,14 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 
-# errors fall about as the root of the number of rows; what a few points do not settle stays near it
+# errors fall about as the root of the number of rows; an exponent that few points do not settle
+# stays near it
 EXPONENT = 0.5
 PULL = 0.1  # how much an exponent off by 1 costs, in accuracy
 EXPONENTS = np.linspace(0.05, 1.5, 30)
-MAX_ROUNDS = 5000  # of reweighting; a few tens are usual
+MAX_ROUNDS = 5000  # rounds of reweighting; a fit usually takes a few tens
 END = 1e-9  # the fit has ended when no fitted accuracy moves by more
-TOLERANCE = 0.01  # residuals beyond it count by their size and no more by their square
+TOLERANCE = 0.01  # residuals beyond it count by their size and no longer by their square
 
 
 @dataclass(frozen=True)
@@ -33,12 +34,13 @@ class LearningCurve:
 def fit_learning_curve(sizes: Sequence[float], accuracies: Sequence[float]) -> LearningCurve:
     """The power law a - b n^-c that fits accuracies at some sizes, with b >= 0 and a at most 1.
 
-    For each c of a grid a and b solve least squares, reweighted so that residuals beyond 0.01 count
-    by their size (Huber); of these curves the one with the smallest mean residual + 0.1 (c - 1/2)²
-    / points is taken, because three or four points do not settle an exponent (Hoiem et al., ICML
-    2021, report how unstable it is). Each is reweighted until its accuracies stand still; one that
-    does not is left out. A single size, or points that do not rise, give a flat curve. Raises
-    FeatalignError for sizes that are not above 0 and accuracies that are not finite.
+    For each c of a grid, a and b solve least squares, reweighted so that residuals beyond 0.01
+    count by their size (Huber). Of these curves the one with the smallest mean residual + 0.1 (c -
+    1/2)² / points is taken, because three or four points do not settle an exponent (Hoiem et al.,
+    ICML 2021, report how unstable it is). Each curve is reweighted until its accuracies stand
+    still; a curve that never does is left out. A single size, or points that do not rise, give a
+    flat curve. Raises FeatalignError for sizes that are not above 0 and accuracies that are not
+    finite.
 
     >>> sizes = [25, 50, 100, 200]
     >>> curve = fit_learning_curve(sizes, [0.9 - 2 * n**-0.5 for n in sizes])
@@ -69,7 +71,7 @@ def _fitted(sizes: tuple[float, ...], accuracies: tuple[float, ...]) -> Learning
             (weights * away**2).sum(axis=1), 1e-300
         )
         asymptotes = mid + drops * mean
-        above = asymptotes > 1  # then through the best share of right answers there can be
+        above = asymptotes > 1  # such curves are fitted again with the asymptote 1
         bound = (weights * (1 - wanted) * powers).sum(axis=1) / (weights * powers**2).sum(axis=1)
         asymptotes, drops = np.where(above, 1.0, asymptotes), np.where(above, bound, drops)
         before, shown = shown, asymptotes[:, None] - drops[:, None] * powers

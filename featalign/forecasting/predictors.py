@@ -1,4 +1,4 @@
-"""From evidence to predictors: the few numbers that a forecast is made of."""
+"""The predictors: the few numbers that a forecast is made of, from evidence."""
 
 import math
 from collections.abc import Sequence
@@ -8,11 +8,10 @@ from featalign.forecasting.learning_curve import fit_learning_curve
 from featalign.records.evidence import Capability, Evidence
 
 CAPABILITIES: tuple[Capability, ...] = ("gradients", "twins", "features")
-REFERENCE_ROWS = 200  # log n is counted from here, so that weights of what goes with it stay small
-LEAST_LOSS = 1e-6  # no loss is told from a smaller one: a logarithm of nothing has no end
-
-# what the source has more of than its random twins: 0 where pretraining gave nothing; a black box
-# has no gradients
+REFERENCE_ROWS = 200  # log n is counted from here, so that the weights of its multiples stay small
+LEAST_LOSS = 1e-6  # smaller losses count as this one, because the logarithm has no bound at 0
+# scores whose difference between source and random twins predicts the gain; the difference is 0
+# where pretraining gave nothing
 DIFFERENCES: dict[Capability, tuple[str, ...]] = {
     "gradients": ("linear_probe", "lda", "tangent_probe"),
     "twins": ("linear_probe", "lda", "logme"),
@@ -26,7 +25,7 @@ LEVELS = (
     "logme",
     "label_overlap",
     "cka",
-)  # without twins: scores as they are
+)  # these scores serve as they are where there are no twins
 
 
 def size_of(num_rows: int) -> float:
@@ -48,7 +47,7 @@ class Situation:
 
     @property
     def chance(self) -> float:
-        """Accuracy of guessing among equal classes."""
+        """The accuracy of guessing among equal classes."""
         return 1 / self.num_classes
 
 
@@ -57,7 +56,7 @@ Points = tuple[Sequence[float], Sequence[float]]  # accuracies and losses
 
 @dataclass(frozen=True)
 class Short:
-    """Short runs of source and scratch.
+    """Short runs from the source and from scratch.
 
     It holds the held-out accuracy and loss of each after `share` of the steps of one training.
     """
@@ -70,9 +69,9 @@ class Short:
 
     @staticmethod
     def of(share: float, source: Points, scratch: Points) -> "Short":
-        """From accuracies and losses at points up to that share, of source and scratch.
+        """The short runs with these accuracies and losses at points up to that share.
 
-        It takes the last accuracy, and the lowest loss on the way.
+        Each has the last accuracy, and the lowest loss on the way.
         """
         (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
         lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
@@ -80,7 +79,7 @@ class Short:
 
 
 def _lowest(losses: Sequence[float]) -> float:
-    """The lowest loss before training diverged; NaN where it did so at once."""
+    """The lowest loss before training diverged; NaN where it diverged at once."""
     return min(filter(math.isfinite, losses), default=math.nan)
 
 
@@ -89,8 +88,8 @@ def gain_predictors(
 ) -> dict[str, float]:
     """What the gain over training from scratch depends on; NaN where evidence has no value.
 
-    Differences to the random twins and between short runs, each also times log(n / 200), because
-    what they mean depends on n; scores as they are where there is no twin.
+    Predictors are the differences to the random twins and between short runs. Each also comes times
+    log(n / 200), because its meaning depends on n. Without twins the scores serve as they are.
     """
     plain = {name: evidence.difference(name) for name in DIFFERENCES[capability]}
     if capability == "features":
@@ -109,14 +108,13 @@ def gain_predictors(
 
 
 def scratch_base(evidence: Evidence, capability: Capability, short: Short | None = None) -> float:
-    """Accuracy from scratch but for a correction.
+    """The accuracy from scratch before a correction.
 
-    It is what fresh weights reach: those of the reference network, or, where there is none, of
-    the source.
-
-    Architectures differ less after training from scratch than their tangent probes do, so the
-    difference of the own twins to the reference is left to the correction. Of features alone it is
-    the linear probe. With short runs it is the mean of this and their accuracy from scratch.
+    It is what the tangent probe reaches from fresh weights of the reference network, or, where
+    there is none, of the source. Architectures differ less after training from scratch than their
+    tangent probes do, so the difference between the two is left to the correction. With features
+    alone it is the linear probe. With short runs it is the mean of the tangent probe's and their
+    accuracy from scratch.
     """
     if capability == "features":
         return _own(evidence, "linear_probe")
@@ -128,9 +126,10 @@ def scratch_base(evidence: Evidence, capability: Capability, short: Short | None
 def scratch_predictors(
     evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
-    """What the correction of accuracy from scratch depends on.
+    """What the correction of the accuracy from scratch depends on.
 
-    That is log n, and how the source's own twins differ from the reference.
+    That is log n, and how the source's own twins differ from the reference network. With features
+    alone it is the scores, chance, and log n.
     """
     if capability == "features":
         return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
@@ -145,10 +144,8 @@ def drift_predictors(
 ) -> dict[str, float]:
     """What the change of the gain from n to another number of rows depends on.
 
-    All of it is 0 at n itself.
-
-    log(size / n), alone and times the gain and the source's accuracy, and what the two learning
-    curves, extrapolated, add between them.
+    Predictors are log(size / n), alone and times the gain and the source's accuracy, and the change
+    of the difference between the two extrapolated learning curves. All of them are 0 at n itself.
     """
     ratio = math.log(size / situation.num_rows)
     level = _own(evidence, "linear_probe")
@@ -181,7 +178,7 @@ def _curve_drift(evidence: Evidence, situation: Situation, size: float) -> float
 def arm_predictors(
     evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
-    """What one arm has over another: probe and tangent accuracies of the source, and n."""
+    """What the lead of one arm over another depends on: accuracies of the source, and n."""
     names = (
         "linear_probe",
         "knn",

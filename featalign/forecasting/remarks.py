@@ -16,7 +16,7 @@ def target_remarks(
 ) -> tuple[str, ...]:
     """Remarks on a target from the number of rows of each class and what a row is.
 
-    `shipped`: forecasts are by the shipped calibration.
+    `shipped` says that forecasts use the shipped calibration.
     """
     total, found = sum(counts.values()), []
     if kind == "token":
@@ -52,8 +52,8 @@ def target_remarks(
 def layer_remark(scores: Mapping[str, float], default: str) -> str | None:
     """A remark where another layer has a clearly better linear probe.
 
-    The layer it is compared with is the one that is fine-tuned from. Without such a layer there is
-    None.
+    The other layer is compared with the default one, from which fine-tuning starts. The remark is
+    None where no layer is clearly better.
     """
     if default not in scores or not scores:
         return None

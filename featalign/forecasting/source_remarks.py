@@ -7,11 +7,11 @@ from featalign.statistics.rows import Rows
 NEIGHBOURS = 5
 MANY_DEAD = 0.3
 NOISY = 0.05
-UNANIMOUS_ROWS = 30  # fewer say nothing of the labels
+UNANIMOUS_ROWS = 30  # fewer rows say nothing about the labels
 
 
 def source_remarks(evidence: Evidence, statistics: Statistics) -> tuple[str, ...]:
-    """Remarks on a source's features: dead ones, and labels that all neighbours contradict."""
+    """Remarks on dead features of a source, and on labels that all neighbours contradict."""
     found = []
     dead = evidence.own.get("dead_fraction")
     if dead is not None and dead > MANY_DEAD:
@@ -32,8 +32,8 @@ def source_remarks(evidence: Evidence, statistics: Statistics) -> tuple[str, ...
 def label_noise(statistics: Statistics) -> tuple[int, int]:
     """Two counts of rows by the labels of their nearest neighbours.
 
-    The first is of rows whose neighbours are all of one class that is not their own. The second is
-    of rows whose neighbours are all of one class.
+    The first counts rows whose neighbours are all of one class that is not their own. The second
+    counts all rows whose neighbours are of one class.
     """
     rows = statistics[Rows]
     labels = rows.labels

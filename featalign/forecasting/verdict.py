@@ -6,8 +6,9 @@ from featalign.records.forecast import Decision, Forecast, Verdict
 from featalign.records.interval import Interval, percent, points
 from featalign.scorers.registry import unit_of
 
-SURE = 0.8  # the probability of a gain, or of a loss, from which a verdict is given
-# a probe that is expected to lose less than a point against fine-tuning all is worth its price
+SURE = 0.8  # a verdict needs a gain, or a loss, with at least this probability
+# a probe that is expected to lose less than a point against fine-tuning everything is worth its
+# price
 AS_GOOD = 0.01
 BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
 TOLD = 2  # predictors named in the reasons
@@ -24,10 +25,10 @@ NAMES = {
 def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
     """The verdict of a forecast.
 
-    *train from scratch* where a loss has a probability of at least 0.8, *cannot tell* where neither
-    a loss nor a gain has; else *probe only* where the probe is expected within a point of
-    fine-tuning everything, *probe then fine-tune* where that is expected to add half a point, and
-    *fine-tune*.
+    It is *train from scratch* where a loss has a probability of at least 0.8, and *cannot tell*
+    where neither a loss nor a gain has. Otherwise it is *probe only* where the probe is expected
+    within a point of fine-tuning everything, *probe then fine-tune* where that is expected to add
+    half a point, and *fine-tune* elsewhere.
     """
     loss = forecast.negative_transfer_probability
     reasons = [
@@ -83,7 +84,7 @@ def _points(gain: Interval) -> str:
 
 
 def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
-    """What moved the gain most, with the numbers of the source and its twins."""
+    """The predictors that moved the gain most, with the numbers of the source and its twins."""
     moved: dict[str, float] = {}
     for name, part in forecast.parts.items():
         plain = name.removesuffix(" x size")

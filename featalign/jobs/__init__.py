@@ -1,4 +1,4 @@
-"""What is known of a source on a target before it is trained.
+"""The jobs, which find out what is known of a source on a target.
 
-That is scores, random twins, gradients and short runs. Here the world meets the numbers.
+They gather scores, random twins, gradients and short runs. Here models and data meet the numbers.
 """

@@ -38,7 +38,7 @@ SOURCE_NEEDS = frozenset({SourceOutputs, LabelTable})
 def computed(
     source: Source, target: Target, wanted: Wanted, session: Session
 ) -> tuple[Examined, ...]:
-    """What is wanted of each layer; what the cache has of a layer's answer is taken from there."""
+    """What is wanted of each layer, computed as far as the cache does not have it."""
     shown = layer_names(source, wanted.layers)
     layers = shown
     if source.logits_layer is not None and any(
@@ -80,7 +80,7 @@ def _answer(
     wanted: Wanted,
     session: Session,
 ) -> Answer:
-    """The answer on a layer, of which a part may be known."""
+    """The whole answer on a layer, of which a part may be known already."""
     lacks_evidence = wanted.evidence and layer == source.default_layer and known.evidence is None
     names = [name for name in wanted.scorers if name not in known.scores]
     scorers = select([*names, *(EVIDENCE_SCORERS if lacks_evidence else ())])

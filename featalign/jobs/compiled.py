@@ -1,4 +1,4 @@
-"""What JAX compiles is kept on disk: compilation would be most of a ranking from the cache."""
+"""Compiled code of JAX, kept on disk, because compiling would take most of a cached ranking."""
 
 import os
 from collections.abc import Callable
@@ -17,13 +17,13 @@ MOST_BYTES = 512 << 20
 
 
 def keep_compiled() -> None:
-    """From now on JAX keeps what it compiles, unless the user says where, or that it should not."""
+    """Let JAX keep what it compiles, unless the user chose a place for it or turned it off."""
     for name, value in _settings().items():
         jax.config.update(name, value)
 
 
 def _settings() -> dict[str, Any]:
-    """What to set; nothing where the user's own settings stand, or the folder cannot be written."""
+    """What to set: nothing where the user has settings or the folder cannot be written."""
     enabled, own = (getattr(jax.config, name) for name in ("jax_enable_compilation_cache", FOLDER))
     folder = Path(platformdirs.user_cache_dir("featalign-compiled"))
     if own is not None or not enabled or not _is_usable(folder):
@@ -37,7 +37,7 @@ def _settings() -> dict[str, Any]:
 
 @cache
 def _is_usable(folder: Path) -> bool:
-    """Whether it can be written; once a process the oldest files go, where there are too many."""
+    """Whether the folder can be written; the oldest files are removed where there are too many."""
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
     if not os.access(folder, os.W_OK):
@@ -63,13 +63,13 @@ def _make() -> Callable[[], None]:
         for name, value in before.items():
             jax.config.update(name, value)
         if before:
-            compilation_cache.reset_cache()  # else JAX would go on with the folder it has opened
+            compilation_cache.reset_cache()  # without this JAX goes on with the folder it opened
 
     return take_back
 
 
 class _Kept:
-    """The settings are made by the first within and taken back by the last to leave.
+    """A context that the first thread to enter sets up and the last one to leave takes back.
 
     Threads may thus overlap.
     """
@@ -91,6 +91,6 @@ class _Kept:
                 self.take_back()
 
 
-# A context for our own functions: JAX's configuration, which is the process's, is the user's again
-# when nobody is within. What other threads compile meanwhile is kept too.
+# A context for our own functions. JAX's configuration belongs to the whole process, and is the
+# user's again when no thread is inside. What other threads compile meanwhile is kept too.
 compiled_code_kept = _Kept()

@@ -83,13 +83,13 @@ def extracted(
 
 
 def keep_to_limit(store: Store, keys: list[str]) -> None:
-    """Evict what was used longest ago beyond FEATALIGN_CACHE_LIMIT, but none of these."""
+    """Evict what was used longest ago beyond FEATALIGN_CACHE_LIMIT, except for these keys."""
     if (limit := size_limit()) is not None:
         limit_size(store, limit, keep=keys)
 
 
 def check_kind(source: Source, target: Target) -> None:
-    """Raises FeatalignError for a source of other inputs than the target holds."""
+    """Raise FeatalignError for a source that reads other inputs than the target holds."""
     reading = source.reading
     takes_words = target.kind == "token" and reading.reads_tokens
     if reading.input_kind not in (None, target.kind) and not takes_words:

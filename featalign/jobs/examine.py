@@ -1,4 +1,4 @@
-"""From a source and a target to answers: what is kept is read, the rest is computed and kept."""
+"""Answers on a source and a target: what the cache has is read, and the rest is computed."""
 
 import hashlib
 from collections.abc import Sequence
@@ -48,9 +48,9 @@ EVIDENCE_SCORERS = (
 class Wanted:
     """What to find out of each source.
 
-    `scorers` are names, `layers` too (None: the source's default; "all"). `intervals` asks for the
-    zero and the interval of each score, `evidence` for the evidence of the default layer, with what
-    `study` adds to it.
+    `scorers` are names. `layers` are names, "all", or None for the source's default. `intervals`
+    asks for the zero and the interval of each score, and `evidence` for the evidence of the default
+    layer. `study` adds to the evidence what only the study compares.
     """
 
     scorers: tuple[str, ...]
@@ -72,7 +72,7 @@ class Examined:
 def examine(
     source: Source, target: Target, wanted: Wanted, session: Session
 ) -> tuple[Examined, ...]:
-    """What is wanted of each layer of a source on a target; what was kept is not computed again.
+    """What is wanted of each layer of a source on a target, from the cache where it has it.
 
     Raises FeatalignError for a layer that does not exist, or when source and target do not fit.
     """
@@ -87,8 +87,8 @@ def examine(
 def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
     """All that numbers depend on beside the features: code, settings, and what the source can do.
 
-    Gradients, fresh weights and logits are no part of the revision: the same weights may come
-    without them.
+    The revision does not tell whether a source has gradients, fresh weights and logits, because the
+    same weights may come without them.
     """
     fresh = source.fresh_weights
     abilities = (
@@ -127,7 +127,7 @@ def kept_as(
 
 
 def keep(session: Session, key: str, settings: Settings, answer: Answer) -> None:
-    """Keep an answer where the cache can be written; else it is computed again the next time."""
+    """Keep an answer where the cache can be written; elsewhere it is computed again next time."""
     with suppress(FeatalignError):
         keep_answer(session.store, key, settings, answer)
 
@@ -135,9 +135,9 @@ def keep(session: Session, key: str, settings: Settings, answer: Answer) -> None
 def _kept(
     source: Source, target: Target, wanted: Wanted, session: Session
 ) -> tuple[Examined, ...] | None:
-    """The layers, where the cache has the whole answer of each."""
+    """The layers, or None unless the cache has the whole answer of each."""
     if source.features_file is not None:
-        return None  # what the file holds is known when it is read
+        return None  # the content of a file is known only when it is read
     check_kind(source, target)
     settings = settings_of(source, wanted, session)
     keys, found = [], []
@@ -157,7 +157,7 @@ def _kept(
 
 @cache
 def _code() -> str:
-    """A digest of the code that numbers depend on, so that none outlives a change of a scorer."""
+    """A digest of the code that numbers depend on, so that no number outlives its scorer."""
     digest = hashlib.sha256()
     for name in NUMBERS:
         place = PACKAGE / name

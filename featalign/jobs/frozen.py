@@ -27,9 +27,9 @@ def on_features(
     """The source with nothing before its head, and the target as this layer sees it.
 
     The target's inputs are the features of this layer, those of the held-out rows too. They are
-    read from the cache as far as it has them; `max_test` limits the held-out rows as `split_rows`
-    does. A file of features has none of held-out rows, so a part of its rows will measure. Raises
-    FeatalignError for features that are not finite.
+    read from the cache as far as it has them. `max_test` limits the held-out rows as `split_rows`
+    does. A file of features has no held-out rows, so a part of its rows will measure the accuracy.
+    Raises FeatalignError for features that are not finite.
     """
     name = layer or source.default_layer
 

@@ -1,6 +1,6 @@
 """What is known of a source on a target before anything is trained.
 
-That is its scores, and those of random twins, as plain numbers.
+That is the scores of the source and of random twins, as plain numbers.
 """
 
 import math
@@ -37,8 +37,8 @@ STUDY_TWIN_SCORERS = (
     "label_overlap",
     "rankme",
 )
-# Its random twin stands for training from scratch beside a black box: no real data is in its
-# preprocessing.
+# Its random twin stands for training from scratch beside a source without gradients. No real data
+# is in its preprocessing.
 REFERENCE = "zoo/resnet_noise"
 
 
@@ -54,11 +54,12 @@ def gather_evidence(
 ) -> Evidence:
     """The evidence on a layer of a source, whose scores are known already.
 
-    Twins are those of the source where it can be drawn anew, else, for images, those of a small
-    reference network, else there are none. What the tangent probe reaches from fresh weights of
-    this network is known of every target of images; it stands for the twins' own where these have
-    no gradients, and where there is none their linear probe does. `study` adds twins' scores that
-    only the study compares, and the tangent probe on activations and on gradients alone.
+    Twins are those of the source where its weights can be drawn anew. Elsewhere they are those of a
+    small reference network for images, and there are none for other targets. Every target of images
+    has the accuracy of the tangent probe from fresh weights of the reference network. It stands in
+    for that of twins without gradients; where there is none, their linear probe does. `study` adds
+    twins' scores that only the study compares, and the tangent probe on activations and on
+    gradients alone.
     """
     tangent = statistics.given(Tangent)
     own = _known({name: result.value for name, result in scores.items() if result.ok})
@@ -103,7 +104,7 @@ def _curves(statistics: Statistics) -> Curves | None:
 
 
 def _of_parts(tangent: Tangent, groups: Sequence[Sequence[Draw]]) -> dict[str, float]:
-    """The tangent probe on activations, and on gradients, alone: means over groups and draws."""
+    """The tangent probe on activations alone and on gradients alone, averaged over all draws."""
     found = {}
     for part in ("activations", "gradients"):
         values = [_accuracy(draw, part, tangent) for group in groups for draw in group]
@@ -139,7 +140,10 @@ def _probe_reference(target: Target, session: Session) -> float:
 def twin_scores(
     source: Source, target: Target, layer: str, names: Sequence[str], session: Session
 ) -> dict[str, float]:
-    """The mean of scores over random twins of a source, on all rows; without a value, none."""
+    """The mean of each score over random twins of a source, on all rows.
+
+    A score without a value is left out.
+    """
     labels, scorers = Labels(target.labels, target.class_names), select(names)
     embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
@@ -159,11 +163,11 @@ def twin_scores(
 
 
 def number(value: float) -> float | None:
-    """To six digits; None for what is not finite."""
+    """The value to six digits, or None where it is not finite."""
     return float(f"{value:.6g}") if math.isfinite(value) else None
 
 
 def _known(values: Mapping[str, float]) -> dict[str, float]:
-    """To six digits, without those that are not finite."""
+    """The values to six digits, without those that are not finite."""
     found = {name: number(value) for name, value in values.items()}
     return {name: value for name, value in found.items() if value is not None}

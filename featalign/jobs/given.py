@@ -1,4 +1,4 @@
-"""What users give, as an address or an object, and where the cache lies."""
+"""Sources, targets and caches as users give them: by an address or as an object."""
 
 import os
 from collections.abc import Sequence
@@ -31,19 +31,19 @@ def session_at(
 
 
 def check_seed(seed: int) -> int:
-    """The seed. Raises FeatalignError for one that is none."""
+    """The seed; raises FeatalignError for anything but a whole number of at least 0."""
     return check_whole(seed, "seed", 0)
 
 
 def target_of(given: Target | str | os.PathLike[str]) -> Target:
-    """The target itself, or that at an address."""
+    """The target itself, or the one at an address."""
     return given if isinstance(given, Target) else loaders.load_target(given)
 
 
 def source_of(given: Source | str) -> Source:
-    """The source itself, or that at an address.
+    """The source itself, or the one at an address.
 
-    Raises FeatalignError for an address that does not exist, with those that do.
+    Raises FeatalignError for an address that does not exist; the message lists those that do.
     """
     if isinstance(given, Source):
         return given
@@ -58,8 +58,7 @@ def source_of(given: Source | str) -> Source:
 def unique_sources(given: Given) -> list[Source | str]:
     """Sources with wildcards expanded.
 
-    One name stands for one source only, and for the gradients of its layers. Raises FeatalignError
-    for a name that stands for two.
+    Raises FeatalignError for a name that stands for two sources.
     """
     several = [given] if isinstance(given, Source | str) else list(given)
     expanded: list[Source | str] = []
@@ -87,5 +86,5 @@ def unique_sources(given: Given) -> list[Source | str]:
 
 
 def name_of(given: Source | str) -> str:
-    """What a source is called before it is loaded."""
+    """The name of a source, which need not be loaded."""
     return given if isinstance(given, str) else given.name

@@ -21,10 +21,10 @@ from featalign.targets.target import Target
 
 @dataclass(frozen=True, kw_only=True)
 class RankSource:
-    """A job: the rows of a source, itself or its address, on a target.
+    """A job: the rows of a source, given as itself or by its address, on a target.
 
-    `calibration` is None where no forecast is wanted, and `share`, the part of one training that
-    short runs are, where there are none.
+    `calibration` is None where no forecast is wanted. `share` is the length of short runs as a part
+    of one training, or None without short runs.
     """
 
     source: Source | str
@@ -35,10 +35,7 @@ class RankSource:
 
 
 def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
-    """A row for each layer of a source.
-
-    The default layer's has the forecast, where one is wanted.
-    """
+    """A row for each layer of a source; that of the default layer has the forecast, if wanted."""
     start = time.perf_counter()
     session.let_go()  # before another one may be built
     source = source_of(job.source)
@@ -76,7 +73,7 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
             seconds=seconds,
         )
         held.append(row)
-    for row in held:  # last, because it may be told of a better layer
+    for row in held:  # these come last, because a remark may name a better layer
         remark = layer_remark(probes, row.layer)
         rows.append(replace(row, warnings=(*row.warnings, remark)) if remark else row)
     return rows
@@ -89,7 +86,7 @@ def _forecasts(
     job: RankSource,
     session: Session,
 ) -> Iterator[tuple[Tier, Forecast]]:
-    """The forecast from the cache; then, where they are wanted and can be, from short runs too."""
+    """The forecast from the cache, and then one with short runs where these are possible."""
     situation = Situation(job.target.num_rows, job.target.num_classes)
     yield "cache", make_forecast(evidence, situation, calibration)
     if job.share and evidence.capability == "gradients" and source.can_be_reinitialised:

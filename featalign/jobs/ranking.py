@@ -1,4 +1,4 @@
-"""A ranking from a request: one job a source, and the order of what they give."""
+"""A ranking from a request: one job for each source, and the order of their rows."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
 
-ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # where there is no forecast
+ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # they order where there is no forecast
 MapJobs = Callable[[Callable[..., Any], Iterable[Any], Session], Iterator[Any]]
 
 
@@ -48,7 +48,7 @@ def ranked(
     session: Session,
     map_jobs: MapJobs,
 ) -> Ranking:
-    """The ranking of sources on a target; `map_jobs` is an engine's.
+    """The ranking of sources on a target; `map_jobs` is that of an engine.
 
     `calibration` is None where no forecast is wanted. Raises FeatalignError when no source could be
     scored.
@@ -109,8 +109,8 @@ def _remarks(target: Target, calibration: Calibration | None) -> tuple[str, ...]
 def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, ...], str]:
     """Rows best first, and what made the order.
 
-    The order is by the forecast accuracy where there are forecasts and one layer a source, else by
-    a score.
+    The forecast accuracy makes the order where there are forecasts and one layer a source;
+    elsewhere a score does.
     """
     sources = {row.source for row in rows}
     by_forecast = len(sources) == len(rows) and any(row.forecasts for row in rows)

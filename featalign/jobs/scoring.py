@@ -1,4 +1,4 @@
-"""Features to scores: one pass of statistics, then every scorer."""
+"""Scores of features: one pass gathers the statistics, and then every scorer reads them."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -31,10 +31,10 @@ def collect(
 ) -> Statistics:
     """The statistics that scorers need, from one pass over the features.
 
-    `given` are those that do not come from the features: the source's outputs, draws of gradients.
+    `given` are statistics that do not come from the features: source outputs, draws of gradients.
     Raises FeatalignError where no label varies.
     """
-    if labels.task == "multilabel":  # a label that all rows or none have cannot be got wrong
+    if labels.task == "multilabel":  # nobody can err on a label that all rows or none have
         varying = np.ptp(labels.values, axis=0) > 0
         if not varying.any():
             raise FeatalignError(
@@ -68,13 +68,13 @@ def scored(
 ) -> dict[str, ScoreResult]:
     """Scores by name; with `intervals` also the zero and the interval of each.
 
-    Scorers of small embeddings are computed side by side: none of them has work for several
+    Scorers of small embeddings are computed side by side, because none of them has work for several
     threads.
     """
     size = statistics.num_rows, statistics.num_features
 
     def one(scorer: Scorer) -> tuple[str, ScoreResult]:
-        with double_precision():  # which is a setting of each thread
+        with double_precision():  # each thread has this setting for itself
             return scorer.name, evaluate(scorer, statistics)
 
     with compiled_code_kept, threads_for(*size):

@@ -1,4 +1,4 @@
-"""From the cache to what short runs say: it trains what the cache lacks."""
+"""Short runs, read from the cache, or trained where the cache lacks them."""
 
 from featalign.jobs.embedded import extracted
 from featalign.session import Session

@@ -1,7 +1,6 @@
-"""From the cache to the tangent scores.
+"""What tangent scores need: activations and gradients of a source and of its random twins.
 
-What is read are activations and gradients of a source and of its random twins on some rows of a
-target.
+They are of some rows of a target, and come from the cache as far as it has them.
 """
 
 import numpy as np
@@ -18,9 +17,8 @@ from featalign.strata import stratified_order
 from featalign.targets.target import Target
 
 TANGENT_ROWS, TANGENT_TWINS = 400, 2
-FIRST_TWIN = (
-    1000  # not the seeds that trainings from scratch, and the pretraining of the zoo, start from
-)
+# trainings from scratch, and the pretraining of the shipped networks, start from other seeds
+FIRST_TWIN = 1000
 
 
 def tangent_evidence(
@@ -36,11 +34,10 @@ def tangent_evidence(
 ) -> Tangent:
     """Activations and gradients of a differentiable source and its random twins, from the cache.
 
-    They are of a stratified sample of rows.
-
-    Twins are drawn from seeds 1000, 1001, ...; read-outs and projections from the session's seed on
-    in `num_draws` draws. Where a source cannot be differentiated or drawn anew after all,
-    `failure` says why and there are no draws. With `twins_only` there are none of the source.
+    They are taken on a stratified sample of rows. Twins are drawn from seeds 1000, 1001, ...; the
+    `num_draws` draws of read-outs and projections count on from the session's seed. Where a source
+    cannot be differentiated or drawn anew after all, `failure` says why and there are no draws.
+    With `twins_only` there are no draws of the source.
     """
     some = np.sort(stratified_order(target.labels, session.seed)[:max_rows])
     subset = None if len(some) == len(target) else some

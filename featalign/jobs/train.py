@@ -23,7 +23,7 @@ EPOCHS, MIN_STEPS = 40, 300
 class Train:
     """What to train, and how.
 
-    `setting` has its learning rate from `learning_rates` in turn, and its steps where
+    `setting` takes its learning rate from `learning_rates` in turn. Its steps count where
     `default_steps` is False. `checkpoint` is a place for the weights.
     """
 

@@ -1,4 +1,4 @@
-"""What was found out of an embedding, as it is kept beside it."""
+"""What was found out about an embedding, as it is kept beside it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,10 +9,10 @@ from featalign.records.score import ScoreResult
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """Scores of an embedding by name, what should be known of them, and the evidence.
+    """Scores of an embedding by name, what users should know of it, and the evidence.
 
-    `warnings` are about the features; `evidence` is None, and `remarks` are empty, where no
-    forecast was wanted.
+    `warnings` are about the features. Where no forecast was wanted, `evidence` is None and
+    `remarks` are empty.
     """
 
     scores: Mapping[str, ScoreResult] = field(default_factory=dict)
@@ -21,7 +21,7 @@ class Answer:
     remarks: tuple[str, ...] = ()
 
     def joined(self, other: "Answer") -> "Answer":
-        """What both know; of what each knows, this one's.
+        """The two answers together; this one's part counts where both have it.
 
         >>> one, other = Answer(scores={"knn": ScoreResult(0.9)}), Answer(remarks=("few rows",))
         >>> one.joined(other).remarks

@@ -15,8 +15,8 @@ ComparedWith = Literal["its own architecture", "a reference architecture"]
 class Curves:
     """Accuracies of the tangent probe on nested subsets of the rows.
 
-    `sizes` are their numbers of rows; `source` and `twin` the accuracies of the source and of its
-    random twins, None where there is none.
+    `sizes` are their numbers of rows. `source` and `twin` are the accuracies of the source and of
+    its random twins, None where there is none.
     """
 
     sizes: tuple[int, ...]
@@ -29,13 +29,13 @@ class Evidence(Plain):
     """Numbers of a source on a target, from the cache alone; a number without a value is left out.
 
     `capability` says what there is to compare with fresh weights: "gradients" (tangent probes of
-    the source and of its own twins), "twins" (features alone, beside those of twins), "features"
-    (nothing to compare with). `own` are scores of the source by name, `twins` means of the same
-    scores over two random twins; `tangent_activations` and `tangent_gradients` are the tangent
-    probe on one of its two parts, which the study asks for. `reference` is what the tangent probe
-    reaches from fresh weights of a small reference network. `curves` go with gradients.
-    `compared_with` says of what network the twins are. `advantage` is known of a source of the
-    study alone: its mean gain less that of all sources on the same targets and sizes.
+    the source and of its own twins), "twins" (features alone, beside those of twins), or "features"
+    (nothing to compare with). `own` are scores of the source by name, and `twins` are means of the
+    same scores over two random twins. The study also asks for `tangent_activations` and
+    `tangent_gradients`, the tangent probe on one of its two parts. `reference` is what the tangent
+    probe reaches from fresh weights of a small reference network. `curves` go with gradients.
+    `compared_with` says which network the twins are of. Only a source of the study has an
+    `advantage`: its mean gain less that of all sources on the same targets and sizes.
 
     >>> Evidence(capability="features", own={"linear_probe": 0.9}).difference("linear_probe")
     nan
@@ -50,7 +50,7 @@ class Evidence(Plain):
     advantage: float | None = None
 
     def difference(self, name: str) -> float:
-        """What the source has more of than its twins; NaN where one of the two has no value."""
+        """The score of the source less that of its twins; NaN where one of them has no value."""
         return self.own.get(name, math.nan) - self.twins.get(name, math.nan)
 
 
@@ -61,7 +61,7 @@ def capability_of(
     *,
     own_twins: bool,
 ) -> Capability:
-    """What these numbers allow; `own_twins` says that the twins are of the source itself.
+    """The capability that these numbers show; `own_twins`: the twins are of the source itself.
 
     >>> capability_of({"linear_probe": 0.9}, {"linear_probe": 0.5}, 0.6, own_twins=True)
     'twins'

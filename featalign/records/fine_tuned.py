@@ -1,4 +1,4 @@
-"""What an arm reached that was really trained."""
+"""What a really trained arm reached."""
 
 import math
 from dataclasses import dataclass, field
@@ -16,8 +16,8 @@ ARMS: tuple[Arm, ...] = get_args(Arm)
 class Point:
     """A point of a curve, after so many steps.
 
-    `loss` is the mean training loss since the last point, NaN where it is not finite. The accuracy
-    is that on the validation rows.
+    `loss` is the mean training loss since the last point, or NaN where it is not finite. The
+    accuracy is that on the validation rows.
     """
 
     step: int
@@ -30,11 +30,11 @@ class Point:
 
 @dataclass(frozen=True, kw_only=True)
 class Run:
-    """One learning rate, of a probe one penalty.
+    """The run of one learning rate, or of one penalty of a probe.
 
     It says how the run did on the validation rows, which choose, and on the test rows, which do
     not. `validation_loss` is NaN where it is not finite. `test_hits` says which test rows are
-    right, in their order: bits, packed, in hexadecimal digits.
+    right, in their order, as bits in hexadecimal digits.
     """
 
     learning_rate: float
@@ -55,7 +55,7 @@ class Run:
 
     @property
     def validation_order(self) -> tuple[float, float]:
-        """Sorts runs, the one to choose first: by validation accuracy, ties by validation loss."""
+        """The key that sorts the run to choose first: validation accuracy, then validation loss."""
         loss = math.inf if self.diverged else self.validation_loss
         return -self.validation_accuracy, loss
 
@@ -65,7 +65,7 @@ class FineTuned(Plain):
     """What an arm reached, for the run chosen by validation.
 
     The accuracy is on the test rows, with its binomial interval (Wilson, 90%). `stopped` says why
-    the arm ended early, where it did. `trained` are the weights, which are in memory alone: they
+    the arm ended early, where it did. `trained` are the weights, which exist in memory alone; they
     neither go into the JSON nor make results unequal.
     """
 
@@ -101,11 +101,11 @@ class FineTuned(Plain):
         return self.chosen.curve
 
     def to_record(self) -> dict[str, Any]:
-        """As plain data, without the weights."""
+        """The result as plain data, without the weights."""
         return to_plain(self)
 
 
 def _name_nan(record: object, name: str) -> None:
-    """What is not finite is the one NaN of `math`, so that equal records are equal."""
+    """Replace a field that is not finite by the one NaN of `math`, so that records compare."""
     if not math.isfinite(getattr(record, name)):
         object.__setattr__(record, name, math.nan)

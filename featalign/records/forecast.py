@@ -16,13 +16,14 @@ Decision = Literal[
 
 @dataclass(frozen=True, kw_only=True)
 class Forecast(Plain):
-    """Both arms of a source on a target, at its n and the budget that the calibration has.
+    """Both arms of a source on a target, at its n and the budget of the calibration.
 
-    `tier` says what the forecast was made of, `capability` what the source allows;
+    `tier` says what the forecast was made of, and `capability` what the source allows.
     `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
-    numbers of rows, `catches_up` the number at which scratch is expected to catch up (None: not
-    between n and 16 n). `parts` are what each predictor adds to the mean gain of the calibration,
-    `arms` what the accuracy of other arms less that of `full` should exceed in 80% of cases.
+    numbers of rows. `catches_up` is the number of rows at which scratch should catch up, or None
+    where it does not between n and 16 n. `parts` say what each predictor adds to the mean gain of
+    the calibration. `arms` are bounds that the accuracy of other arms less that of `full` should
+    exceed in 80% of cases.
     """
 
     tier: Tier

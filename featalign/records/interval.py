@@ -1,4 +1,4 @@
-"""A value with the ends between which it is expected, and how people are shown it."""
+"""A value with the ends between which it is expected, and how it is shown to people."""
 
 from dataclasses import dataclass
 
@@ -23,7 +23,7 @@ class Interval(Plain):
         return self.low <= value <= self.high
 
     def in_percent(self, digits: int = 1) -> str:
-        """An accuracy for people.
+        """The accuracy as people read it.
 
         >>> Interval(value=0.912, low=0.85, high=0.961, level=0.9).in_percent()
         '91.2% (85.0 to 96.1)'
@@ -32,7 +32,7 @@ class Interval(Plain):
         return f"{percent(self.value, digits)} ({low} to {high})"
 
     def in_points(self) -> str:
-        """A difference of accuracies for people.
+        """The difference of accuracies as people read it.
 
         >>> Interval(value=0.052, low=-0.01, high=0.114, level=0.9).in_points()
         '+5.2 (-1.0 to +11.4)'
@@ -41,7 +41,7 @@ class Interval(Plain):
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """An accuracy or a probability for people.
+    """An accuracy or a probability as people read it.
 
     >>> percent(0.9123), percent(0.9123, 0)
     ('91.2%', '91%')
@@ -50,7 +50,7 @@ def percent(value: float, digits: int = 1) -> str:
 
 
 def points(value: float) -> str:
-    """A difference of accuracies for people, in points of a hundred.
+    """A difference of accuracies as people read it, in percentage points.
 
     >>> points(0.052)
     '+5.2'

@@ -1,4 +1,4 @@
-"""Records to plain data and back; the form of the data is made from the records."""
+"""Records to plain data and back; the fields of the records determine the form of the data."""
 
 import json
 from collections.abc import Mapping
@@ -11,21 +11,21 @@ from featalign.errors import FeatalignError
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
-SCHEMA = 1  # to be raised whenever a record is no longer read as it was
+SCHEMA = 1  # raise it whenever older records can no longer be read
 IN_MEMORY = {"in memory": True}  # metadata of a field that is no plain data, and is left out
 Record = TypeVar("Record")
 
 
 class Plain:
-    """A record that is equal to what its own JSON reads back as."""
+    """A record that its own JSON gives back as an equal one."""
 
     def to_json(self) -> str:
-        """The record as JSON, which `from_json` reads; what has no value is null."""
+        """The record as JSON, which `from_json` reads; a number without a value is null."""
         return to_json(self)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The record that `to_json` made the text of, equal to the one before.
+        """The record that `to_json` turned into this text, equal to the one before.
 
         Raises FeatalignError for another text, or for one of another version.
         """
@@ -33,15 +33,15 @@ class Plain:
 
 
 def to_plain(record: Any) -> Any:
-    """Dicts, lists, strings and numbers; None where there is no value, or none that is finite."""
+    """The record as dicts, lists, strings and numbers, with None for values that are not finite."""
     left_out = {each.name for each in fields(record) if each.metadata == IN_MEMORY}
     return json.loads(_adapter(type(record)).dump_json(record, exclude=left_out or None))
 
 
 def from_plain(kind: type[Record], stated: object) -> Record:
-    """The record of a kind that such data states; entries that no field has are left aside.
+    """The record of a kind from plain data; entries without a field are ignored.
 
-    Raises FeatalignError for data that states none, and says where.
+    Raises FeatalignError for data that does not fit, and says where.
     """
     from pydantic import ValidationError
 
@@ -58,13 +58,13 @@ def from_plain(kind: type[Record], stated: object) -> Record:
 
 
 def to_json(record: object, *, more: Mapping[str, Any] | None = None) -> str:
-    """The record as text with the version of its form; `more` is for readers, and not read."""
+    """The record as JSON with the version of its form; `from_json` does not read `more`."""
     content = {"schema": SCHEMA, **to_plain(record), **(more or {})}
     return json.dumps(content, indent=1, allow_nan=False)
 
 
 def from_json(kind: type[Record], text: str) -> Record:
-    """The record that `to_json` made the text of; it equals the one before.
+    """The record that `to_json` turned into this text, equal to the one before.
 
     Raises FeatalignError for another text, or for one of another version.
     """
@@ -101,7 +101,7 @@ def _adapter(kind: type) -> "TypeAdapter[Any]":
 
 
 def _without_nulls(stated: object) -> object:
-    """Entries without a value are left to their fields' defaults."""
+    """The data without entries that have no value, so that their fields take the defaults."""
     if isinstance(stated, dict):
         return {name: _without_nulls(value) for name, value in stated.items() if value is not None}
     if isinstance(stated, list):

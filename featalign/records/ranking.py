@@ -1,4 +1,4 @@
-"""What a ranking is: one row per source and layer, best first."""
+"""The ranking: one row per source and layer, best first."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,10 +19,11 @@ if TYPE_CHECKING:
 class RankingRow:
     """One source and layer: its scores, its forecasts, and the verdict.
 
-    `forecasts` are from the cache, then with short runs. `accuracy`, `scratch_accuracy`, `gain` and
-    `negative_transfer_probability` are those of the last forecast, the best informed; None where
-    there is none. `evidence` are the numbers that forecasts were made of, `seconds` what each tier
-    took to gather on this machine, what was cached included; they do not make rows unequal.
+    The first of the `forecasts` is from the cache, the second with short runs. `accuracy`,
+    `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last forecast,
+    the best informed one, or None without a forecast. `evidence` are the numbers that forecasts
+    were made of. `seconds` say how long each tier took on this machine; they do not make rows
+    unequal.
     """
 
     source: str
@@ -37,22 +38,22 @@ class RankingRow:
 
     @property
     def forecast(self) -> Forecast | None:
-        """The best informed forecast."""
+        """The best informed forecast, or None."""
         return self.forecasts[-1] if self.forecasts else None
 
     @property
     def accuracy(self) -> Interval | None:
-        """Expected accuracy of the best transfer arm."""
+        """The expected accuracy of the best transfer arm."""
         return self.forecast and self.forecast.accuracy
 
     @property
     def scratch_accuracy(self) -> Interval | None:
-        """Expected accuracy of training from scratch."""
+        """The expected accuracy of training from scratch."""
         return self.forecast and self.forecast.scratch_accuracy
 
     @property
     def gain(self) -> Interval | None:
-        """Expected gain over training from scratch."""
+        """The expected gain over training from scratch."""
         return self.forecast and self.forecast.gain
 
     @property
@@ -71,7 +72,7 @@ class RankingRow:
         return self.judgement.reasons if self.judgement else ()
 
     def to_record(self) -> dict[str, Any]:
-        """Plain data for JSON: the fields, and what follows from them."""
+        """The row as plain data for JSON: its fields, and what follows from them."""
         scores = {name: shown_in_json(result) for name, result in self.scores.items()}
         found = {**to_plain(self), "scores": scores}
         intervals = {name: vars(each) if each else None for name, each in self._intervals().items()}
@@ -96,7 +97,7 @@ class Ranking(Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
-    could not be scored to the reason, `target_warnings` are about the target.
+    could not be scored to the reason. `target_warnings` are about the target.
     """
 
     target: str
@@ -115,7 +116,7 @@ class Ranking(Plain):
 
     @property
     def best_layers(self) -> dict[str, RankingRow]:
-        """The best row of each source, best source first: which of its layers to use."""
+        """The best row of each source, best source first; it says which of its layers to use."""
         best: dict[str, RankingRow] = {}
         for row in self.rows:
             best.setdefault(row.source, row)
@@ -123,7 +124,7 @@ class Ranking(Plain):
 
     @property
     def warnings(self) -> dict[tuple[str, str], tuple[str, ...]]:
-        """The layers that each warning of a source is of, by source and warning."""
+        """The layers that each warning is about, by source and warning."""
         found: dict[tuple[str, str], tuple[str, ...]] = {}
         for row in self.rows:
             for warning in row.warnings:
@@ -135,7 +136,7 @@ class Ranking(Plain):
         return [row.to_record() for row in self.rows]
 
     def to_json(self) -> str:
-        """The whole ranking as JSON, which `from_json` reads; what has no value is null."""
+        """The whole ranking as JSON, which `from_json` reads; a number without a value is null."""
         best = {source: row.layer for source, row in self.best_layers.items()}
         return to_json(self, more={"best_layers": best, "rows": self.to_records()})
 

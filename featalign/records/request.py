@@ -1,4 +1,4 @@
-"""What is asked of a ranking."""
+"""The request for a ranking."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -14,9 +14,9 @@ EFFORTS: tuple[Effort, ...] = ("cache", "short")
 class Request(Plain):
     """Sources, a target, and what is wanted of them; see `featalign.rank`.
 
-    `sources` and `target` are addresses, or names of what was made in Python. `scorers` are names
-    in the order of the answer; `layers` too, None for each source's default. Raises FeatalignError
-    for an option that is none.
+    `sources` and `target` are addresses, or names of objects made in Python. `scorers` are names in
+    the order of the answer. `layers` are names, "all", or None for each source's default. Raises
+    FeatalignError for an option that does not exist.
     """
 
     sources: tuple[str, ...]

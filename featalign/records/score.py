@@ -1,4 +1,4 @@
-"""A score, its zero, and how failure is said."""
+"""A score, its zero, and its status, which reports a failure."""
 
 import math
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from enum import Enum
 
 
 class Status(Enum):
-    """Whether a score means something; `explanation` says why not."""
+    """Whether a score can be used; `explanation` says why not."""
 
     OK = "ok"
     NOT_FINITE = "not_finite"
@@ -60,9 +60,9 @@ _EXPLANATIONS = {
 
 @dataclass(frozen=True)
 class Zero:
-    """What a score is when labels and features have nothing to do with each other.
+    """The value of a score when labels and features are unrelated.
 
-    Mean and deviation over orders of the labels.
+    `mean` and `spread` are its mean and deviation over random orders of the labels.
     """
 
     mean: float
@@ -74,8 +74,8 @@ class Zero:
 class ScoreResult:
     """One score: `value` (NaN unless `status` is OK), `status`, and a `note`.
 
-    Where they were asked for, it has its `zero` (None where the score looks at no label) and its
-    90% `interval` (low, high).
+    Where they were asked for, it has its `zero` (None where the score uses no label) and its 90%
+    `interval` (low, high).
     """
 
     value: float = math.nan
@@ -85,7 +85,7 @@ class ScoreResult:
     zero: Zero | None = None
 
     def __post_init__(self) -> None:
-        if self.value != self.value:  # the one NaN of `math`, so that equal results are equal
+        if self.value != self.value:  # with the one NaN of `math`, equal results compare as equal
             object.__setattr__(self, "value", math.nan)
 
     @property

@@ -1,4 +1,4 @@
-"""What a screening is: which sources are worth training, and why the others are not."""
+"""The screening: which sources are worth training, and why the others are not."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -11,7 +11,7 @@ from featalign.records.ranking import Ranking
 class Dropped:
     """A source that is not worth training, and why.
 
-    It says how many trainings had been spent when the source was dropped.
+    `spent` says how many trainings had been spent when the source was dropped.
     """
 
     source: str
@@ -23,9 +23,8 @@ class Dropped:
 class Screening(Plain):
     """What is left of the candidates.
 
-    `spent` counts trainings: what one learning rate of one arm costs in full, runs from scratch
-    included. `ranking` is the last one, of the sources that short runs were made of, or the first
-    one without a budget.
+    `spent` counts trainings, including those from scratch; one is a full training of one arm with
+    one learning rate. `ranking` is that of the last short runs, or the first one without them.
     """
 
     kept: tuple[str, ...]
@@ -35,11 +34,11 @@ class Screening(Plain):
     ranking: Ranking
 
     def to_json(self) -> str:
-        """The screening as JSON, which `from_json` reads; the rows of the ranking also apart."""
+        """The screening as JSON, which `from_json` reads, and the rows of the ranking once more."""
         return to_json(self, more={"rows": self.ranking.to_records()})
 
     def to_record(self) -> dict[str, Any]:
-        """As plain data."""
+        """The screening as plain data."""
         dropped = [asdict(each) for each in self.dropped]
         return {
             "kept": list(self.kept),

@@ -14,11 +14,12 @@ Optimiser = Literal["adamw", "sgd"]
 class Setting(Plain):
     """One way to train, the same for every framework.
 
-    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine; or,
-    where `decay` is False, over 10 steps and stays, so that a longer run begins as a shorter one.
-    `weight_decay` pulls all parameters towards zero and `towards_start` those of the network
-    towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018), both apart from the
-    gradient (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a momentum of 0.9.
+    The learning rate warms up over a tenth of the steps while it decays to nothing as a cosine.
+    Where `decay` is False, it warms up over 10 steps and stays, so that a longer run begins as a
+    shorter one. `weight_decay` pulls all parameters towards zero, and `towards_start` pulls those
+    of the network towards where they started (L2-SP: Li, Grandvalet and Davoine, ICML 2018). Both
+    act apart from the gradient (Loshchilov and Hutter, ICLR 2019), also for `sgd`, which has a
+    momentum of 0.9.
     `head_penalty` λ adds λ/2 |kernel|² of the head to the loss. `augmentation` shifts images by up
     to an eighth of their side.
     """
@@ -36,7 +37,7 @@ class Setting(Plain):
     head_penalty: float = 0.0
 
     def __post_init__(self) -> None:
-        for each in fields(self):  # numbers of numpy are no plain data
+        for each in fields(self):  # numpy's numbers are no plain data
             value = getattr(self, each.name)
             if isinstance(value, np.generic):
                 object.__setattr__(self, each.name, value.item())

@@ -11,16 +11,16 @@ LAST_RANK = 100
 
 
 def compute(statistics: Statistics) -> float | Status:
-    """The exponent α of λ_j ~ j^-α, λ the eigenvalues of the centred covariance.
+    """The exponent α of λ_j ~ j^-α, where λ are the eigenvalues of the centred covariance.
 
-    Least squares of log λ_j on log j over the ranks j = 1 ... 100, or up to the rank of the
-    features where that is smaller, each weighted by 1/j, so that every octave counts alike. Values
-    differ from those of another range; compare features with more than 100 rows and columns. 0 for
-    equal eigenvalues; in the paper features near α = 1 transfer best, so neither direction is
-    better as such. Not defined for rank one. Agrawal et al., "α-ReQ: Assessing Representation
-    Quality in Self-Supervised Learning by Measuring Eigenspectrum Decay", NeurIPS 2022; the weights
-    after Stringer et al., "High-dimensional geometry of population responses in visual cortex",
-    2019.
+    α comes from least squares of log λ_j on log j over the ranks j = 1 ... 100, or up to the rank
+    of the features where that is smaller. Each rank is weighted by 1/j, so that every octave counts
+    alike. Another range would give another value, so compare features with more than 100 rows and
+    columns. The value is 0 for equal eigenvalues. In the paper features near α = 1 transfer best,
+    so neither direction is better as such. It is not defined for rank one. Agrawal et al., "α-ReQ:
+    Assessing Representation Quality in Self-Supervised Learning by Measuring Eigenspectrum Decay",
+    NeurIPS 2022; the weights follow Stringer et al., "High-dimensional geometry of population
+    responses in visual cortex", 2019.
     """
     eigenvalues = np.asarray(statistics[Spectrum].eigenvalues)[:LAST_RANK]
     if not eigenvalues[0] > 0:

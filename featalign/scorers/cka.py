@@ -1,7 +1,4 @@
-"""Linear centred kernel alignment.
-
-One use is of features with the label kernel, the other between two embeddings.
-"""
+"""Linear centred kernel alignment, of features with the labels and between two embeddings."""
 
 import jax
 import jax.numpy as jnp
@@ -24,9 +21,10 @@ def compute(statistics: Statistics) -> jax.Array | Status:
     It is HSIC₁(K, L) / √(HSIC₁(K, K) HSIC₁(L, L)).
 
     HSIC₁ is the unbiased estimator of Song et al. (JMLR 2012), so independent features score about
-    0 (the biased form gives 0.705 at n = 32 and D = 64); it can be slightly negative. At most 1,
-    larger is better, at least 4 rows. Kornblith et al., "Similarity of Neural Network
-    Representations Revisited", ICML 2019; the debiased form Nguyen, Raghu and Kornblith, ICLR 2021.
+    0 (the biased form gives 0.705 at n = 32 and D = 64). The value is at most 1 and can be slightly
+    negative; larger is better. It needs at least 4 rows. Kornblith et al., "Similarity of Neural
+    Network Representations Revisited", ICML 2019; the debiased form is from Nguyen, Raghu and
+    Kornblith, ICLR 2021.
     """
     if statistics.num_rows < 4:
         return Status.TOO_FEW_ROWS
@@ -39,8 +37,8 @@ def compute(statistics: Statistics) -> jax.Array | Status:
 def compute_biased(statistics: Statistics) -> jax.Array | Status:
     """Biased linear CKA of the features with the one-hot labels.
 
-    It is |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), centred. It lies in [0, 1] and is inflated at small n. Several
-    labels a row and float targets are columns of Y as they are.
+    It is |Yᵀ Z|² / (|Zᵀ Z| |Yᵀ Y|), where Y and Z are centred. It lies in [0, 1] and is inflated at
+    small n. Several labels a row and float targets serve as columns of Y as they are.
     """
     spectrum = statistics[Spectrum]
     if spectrum.is_constant:
@@ -51,7 +49,7 @@ def compute_biased(statistics: Statistics) -> jax.Array | Status:
 
 
 def _label_norm(counts: jax.Array) -> jax.Array:
-    """|Yᵀ Y|² of centred one-hot labels: the Frobenius norm of diag(n) - n nᵀ / N, squared."""
+    """|Yᵀ Y|² of centred one-hot labels: the squared Frobenius norm of diag(n) - n nᵀ / N."""
     total = counts.sum()
     return (counts**2).sum() - 2 * (counts**3).sum() / total + ((counts**2).sum() / total) ** 2
 
@@ -66,8 +64,8 @@ def _biased(spectrum: Spectrum, label_norm: jax.Array) -> jax.Array:
 def _debiased(spectrum: Spectrum, moments: Moments, classes: ClassMoments) -> jax.Array:
     count, shares = spectrum.count, classes.counts / spectrum.count
     aligned = (spectrum.eigenvalues[:, None] * spectrum.label_projections**2).sum()
-    # squared norms of the centred one-hot rows, which depend on the class alone, and of the
-    # features of each class
+    # squared norms of the centred one-hot rows, which depend on the class alone, and squared norms
+    # of the features of each class
     label_squares = 1 - 2 * shares + (shares**2).sum()
     offsets = classes.means - moments.mean
     feature_squares = classes.spreads + classes.counts * (offsets * offsets).sum(axis=1)
@@ -89,8 +87,9 @@ def hsic(
 ) -> jax.Array:
     """HSIC₁ of two centred Gram matrices K, L from tr(K L), Σ K_ii L_ii, tr K and tr L.
 
-    With zeroed diagonals K̃, L̃: [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1 / ((n-1)(n-2)) - 2 1ᵀK̃L̃1 / (n-2)] / (n
-    (n-3)); because the rows of a centred Gram sum to zero, 1ᵀK̃1 = -tr K and 1ᵀK̃L̃1 = Σ K_ii L_ii.
+    With zeroed diagonals K̃, L̃ it is
+    [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1 / ((n-1)(n-2)) - 2 1ᵀK̃L̃1 / (n-2)] / (n (n-3)).
+    The rows of a centred Gram sum to zero, so 1ᵀK̃1 = -tr K and 1ᵀK̃L̃1 = Σ K_ii L_ii.
     """
     return (
         (aligned - mixed)
@@ -104,7 +103,7 @@ def squared_norm(
 ) -> jax.Array:
     """HSIC₁ of a Gram matrix with itself.
 
-    NaN where only rounding is left of it, because all rows but one are alike.
+    It is NaN where only rounding is left of it, because all rows but one are alike.
     """
     value = hsic(aligned, quartic, trace, trace, count)
     return jnp.where(value * count * (count - 3) > 1e-11 * aligned, value, jnp.nan)
@@ -113,9 +112,9 @@ def squared_norm(
 def cka_between(features: object, other: object, *, debiased: bool = True) -> float:
     """Linear CKA between two embeddings (N, D₁) and (N, D₂) of the same rows.
 
-    1 for embeddings equal up to rotation and scale; about 0 for unrelated ones when `debiased` (the
-    default), else inflated at small N. Raises FeatalignError for shapes that differ, fewer than 4
-    rows, values that are not finite, or rows that are all alike.
+    It is 1 for embeddings equal up to rotation and scale. For unrelated ones it is about 0 when
+    `debiased` (the default), and inflated at small N otherwise. Raises FeatalignError for other
+    rows, fewer than 4 rows, values that are not finite, or rows that are all alike.
 
     >>> import numpy as np
     >>> features = np.random.default_rng(0).normal(size=(50, 8))
@@ -151,7 +150,7 @@ def cka_between(features: object, other: object, *, debiased: bool = True) -> fl
 
 
 def _centred(rows: np.ndarray) -> np.ndarray:
-    """Rows about their mean, the largest entry 1; constant columns are exactly 0."""
+    """Rows about their mean, scaled to differences of at most 1; constant columns are exactly 0."""
     differences = rows - rows[0]
     differences /= np.abs(differences).max() or 1.0
     return differences - differences.mean(axis=0)

@@ -1,4 +1,4 @@
-"""Energy: how strongly the source's own head answers to the target's inputs."""
+"""Energy: how strongly the source's own head responds to the target's inputs."""
 
 import numpy as np
 from scipy.special import logsumexp
@@ -10,14 +10,15 @@ from featalign.statistics.source_outputs import SourceOutputs
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
-    """Mean over rows of log Σ_z exp(l_z), l (N, Z) the source's logits: the negative free energy.
+    """The negative free energy: the mean over rows of log Σ_z exp(l_z) of the source's logits l.
 
-    Unbounded, larger is better (inputs like those the source was trained on); it looks at no label,
-    and depends on the scale of the logits, so that it compares sources with heads alike only. One
-    pass over the logits. ETran adds this term, scaled to [0, 1] over the candidates, to a
-    discriminant score; here it is its value alone, since such scaling lets one candidate change the
-    scores of the others. Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV
-    2023; Liu et al., "Energy-based Out-of-distribution Detection", NeurIPS 2020.
+    The logits are (N, Z). The value is unbounded; larger is better, because it means inputs like
+    those the source was trained on. It uses no label. It depends on the scale of the logits, so it
+    compares only sources with like heads. It takes one pass over the logits. ETran scales this term
+    to [0, 1] over the candidates and adds it to a discriminant score. Here it stands alone and
+    unscaled, because such scaling lets one candidate change the scores of the others. Gholami et
+    al., "ETran: Energy-Based Transferability Estimation", ICCV 2023; Liu et al., "Energy-based
+    Out-of-distribution Detection", NeurIPS 2020.
     """
     outputs = statistics.given(SourceOutputs)
     if outputs is None or not outputs.are_logits:

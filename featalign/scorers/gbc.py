@@ -17,14 +17,13 @@ VARIANCE_FLOOR = 1e-4
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Gaussian Bhattacharyya coefficient with diagonal covariances.
 
-    It is -Σ over ordered pairs i ≠ j of exp(-B_ij).
-
-    B_ij = ⅛ Σ_d (μ_i - μ_j)² / v + ½ Σ_d log(v / √(v_i v_j)), v = (v_i + v_j)/2, class means and
-    variances (over n_c, at least 1e-4) of the raw features. In [-C(C - 1), 0], larger is better;
-    classes of one row have the least variance. With many columns the overlap can be too small for a
-    float: the value is then 0, and the note gives its logarithm. Cost: C² D. Pándy et al.,
+    It is -Σ exp(-B_ij) over ordered pairs i ≠ j, with B_ij = ⅛ Σ_d (μ_i - μ_j)² / v + ½ Σ_d log(v /
+    √(v_i v_j)) and v = (v_i + v_j)/2. The class means and variances (over n_c, at least 1e-4) are
+    those of the raw features. The value lies in [-C(C - 1), 0]; larger is better. A class of one
+    row has the least variance, 1e-4. With many columns the overlap can be too small for a float;
+    the value is then 0, and the note gives the logarithm. It costs C² D. Pándy et al.,
     "Transferability Estimation using Bhattacharyya Class Separability", CVPR 2022. The published
-    code reduces features to 64 directions first; this does not.
+    code first reduces features to 64 directions; this one does not.
     """
     return _overlap(float(_diagonal(statistics[ClassScatter])))
 
@@ -32,9 +31,8 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 def compute_spherical(statistics: Statistics) -> float | ScoreResult | Status:
     """GBC with spherical covariances.
 
-    It is as `gbc_diagonal`, but each class has the mean of its variances (at least 1e-4) in all D
-    directions. The published code takes one logarithm in B in place of the D that the formula has;
-    the formula wins.
+    It is `gbc_diagonal` with the mean of a class's variances (at least 1e-4) in all D directions.
+    The published code takes one logarithm in B where the formula has D; this follows the formula.
     """
     return _overlap(float(_spherical(statistics[ClassMoments])))
 
@@ -65,9 +63,9 @@ def _spherical(moments: ClassMoments) -> jax.Array:
 
 
 def _log_overlap(means: jax.Array, variances: jax.Array, *, repeats: int) -> jax.Array:
-    """Logarithm of Σ exp(-B) from means (C, D) and variances.
+    """The logarithm of Σ exp(-B) from means (C, D) and variances.
 
-    The variances are (C, D), or (C, 1) that stand for `repeats` columns.
+    The variances are (C, D), or (C, 1) where one stands for `repeats` columns.
     """
     logarithms = jnp.log(variances).sum(axis=1)
 

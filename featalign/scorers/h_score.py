@@ -12,11 +12,11 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | Status:
-    """H-score: tr(cov(F)⁺ cov(E[F | y])), both covariances with N - 1.
+    """H-score: tr(cov(F)⁺ cov(E[F | y])), where both covariances divide by N - 1.
 
-    In [0, min(C - 1, D)], larger is better; at N <= D it is C - 1 for generic features and says
-    nothing: use the shrunk form. Bao et al., "An Information-Theoretic Approach to Transferability
-    in Task Transfer Learning", ICIP 2019.
+    It lies in [0, min(C - 1, D)]; larger is better. At N <= D it is C - 1 for generic features and
+    says nothing; use the shrunk form there. Bao et al., "An Information-Theoretic Approach to
+    Transferability in Task Transfer Learning", ICIP 2019.
     """
     return float(_between(statistics[Spectrum], statistics[ClassMoments]).sum())
 
@@ -24,12 +24,10 @@ def compute(statistics: Statistics) -> float | Status:
 def compute_shrunk(statistics: Statistics) -> float | Status:
     """H-score with the covariance shrunk: tr(cov_a(F)⁻¹ (1 - a) cov(E[F | y])).
 
-    The share a is that of Ledoit and Wolf.
-
-    cov_a = (1 - a) cov + a tr(cov)/D I with cov over N, the covariance of class means over N - 1.
-    Larger is better. Ibrahim, Ponomareva and Mazumder, "Newer is Not Always Better: Rethinking
-    Transferability Metrics", 2021; a from Ledoit and Wolf, "A well-conditioned estimator for
-    large-dimensional covariance matrices", 2004.
+    Here cov_a = (1 - a) cov + a tr(cov)/D I; cov divides by N, and the covariance of class means by
+    N - 1. Larger is better. Ibrahim, Ponomareva and Mazumder, "Newer is Not Always Better:
+    Rethinking Transferability Metrics", 2021. The share a is that of Ledoit and Wolf, "A
+    well-conditioned estimator for large-dimensional covariance matrices", 2004.
     """
     spectrum, quartic = statistics[Spectrum], float(statistics[Moments].quartic)
     if spectrum.is_constant:
@@ -44,7 +42,7 @@ def compute_shrunk(statistics: Statistics) -> float | Status:
 
 
 def _between(spectrum: Spectrum, classes: ClassMoments) -> np.ndarray:
-    """Per direction of U the square of the labels' share: Σ_c (u·y_c)² / n_c, (R,)."""
+    """The squared share of the labels in each direction u of U (R,): Σ_c (u·y_c)² / n_c."""
     squares = np.asarray(spectrum.label_projections) ** 2
     with np.errstate(divide="ignore", invalid="ignore"):  # not defined where a class has no row
         return (squares / np.asarray(classes.counts)).sum(axis=1)

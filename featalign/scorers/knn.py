@@ -1,4 +1,4 @@
-"""k nearest neighbours, leaving one out."""
+"""The k nearest neighbours, leaving one row out at a time."""
 
 from functools import partial
 
@@ -14,13 +14,12 @@ from featalign.statistics.rows import Rows
 def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced | Status:
     """Leave-one-out accuracy of k nearest neighbours.
 
-    Distances are Euclidean on raw features. The majority votes, and ties go to the smallest label.
-
-    With several labels a row: each label by the majority (more than half) of the neighbours, and
-    the value is the mean share of a row's labels that are right. For float targets: R² of the mean
-    of the neighbours' targets, mean over columns. Larger is better. Equally near neighbours are
-    taken in the order of the rows. Cost: N² D in float32. Cover and Hart, "Nearest neighbor pattern
-    classification", 1967.
+    Distances are Euclidean on raw features. The majority of the neighbours decides, and ties go to
+    the smallest label. With several labels a row, each label is decided by more than half of the
+    neighbours, and the value is the mean share of a row's labels that are right. For float targets
+    the value is R² of the mean of the neighbours' targets, averaged over columns. Larger is better.
+    Equally near neighbours are taken in the order of the rows. It costs N² D in float32. Cover and
+    Hart, "Nearest neighbor pattern classification", 1967.
     """
     rows, labels = statistics[Rows], statistics[Rows].labels
     if len(labels) <= count:

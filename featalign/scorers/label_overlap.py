@@ -10,17 +10,16 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Share of the centred label matrix in the span of the centred features, above chance.
+    """The share of the centred label matrix in the span of the centred features, above chance.
 
-    What is taken off is the share that random features would hold.
-
-    The score is |Uᵀ Y|² / |Y|² - r / (N - 1), U (N, r) an orthonormal basis of the span, r its
-    rank: r random directions hold r / (N - 1) on average. In [-r/(N-1), 1 - r/(N-1)], 0 on average
-    for unrelated features, larger is better. Where the features span every direction (r = N - 1, as
-    a rule when N <= D) both shares are 1, the value is 0 and a note says that nothing can be told.
-    Columns of float targets count alike, whatever their units. The overlap of the target with the
-    span of the features decides transfer in Tahir, Ganguli and Rotskoff, "Features are fate: a
-    theory of transfer learning in high-dimensional regression", ICML 2025.
+    It is |Uᵀ Y|² / |Y|² - r / (N - 1), where U (N, r) is an orthonormal basis of the span and r its
+    rank. The last term is the share that r random directions hold on average. The value lies in
+    [-r/(N-1), 1 - r/(N-1)] and is 0 on average for unrelated features; larger is better. Where the
+    features span every direction (r = N - 1, as a rule when N <= D) both shares are 1, so the value
+    is 0 and a note says that nothing can be told. Columns of float targets count alike, whatever
+    their units. The overlap of the target with the span of the features decides transfer in Tahir,
+    Ganguli and Rotskoff, "Features are fate: a theory of transfer learning in high-dimensional
+    regression", ICML 2025.
     """
     spectrum = statistics[Spectrum]
     if not can_share(spectrum, statistics.task):
@@ -34,7 +33,7 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 
 
 def can_share(spectrum: Spectrum, task: Task) -> bool:
-    """Whether there is a share: labels that differ, and each column of float targets so."""
+    """Whether there is a share: labels must differ, those of float targets in every column."""
     differ = np.asarray(spectrum.label_squares) > 0
     return bool(differ.all() if task == "regression" else differ.any())
 
@@ -42,7 +41,7 @@ def can_share(spectrum: Spectrum, task: Task) -> bool:
 def label_shares(spectrum: Spectrum, task: Task) -> np.ndarray:
     """The share of the labels' squares in each direction of U (R,).
 
-    It is of the zeros and ones, or for float targets the mean over columns.
+    For float targets it is the mean of the columns' shares.
     """
     squares = np.asarray(spectrum.label_squares)
     projections = np.asarray(spectrum.label_projections)

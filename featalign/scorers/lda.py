@@ -1,4 +1,4 @@
-"""LDA: leave-one-out posterior of a shrunk linear discriminant."""
+"""LDA: the leave-one-out posterior of a shrunk linear discriminant."""
 
 import math
 from collections.abc import Sequence
@@ -25,17 +25,18 @@ ROUNDING = 1e-12
 
 
 def compute(statistics: Statistics) -> RowMean | Status:
-    """Mean posterior of the own class under a linear discriminant that was fitted without the row.
+    """The mean posterior of a row's own class under a linear discriminant fitted without the row.
 
-    Gaussian classes with priors n_c/N and the common covariance S = (1 - a) S_w + a tr(S_w)/D I,
-    S_w the covariance about the class means over N, a by Ledoit and Wolf from the residuals.
-    Leaving row i out is exact for its mean, its prior and S_w, a change of rank one; a and the mean
-    variance stay those of all rows. In [0, 1], about 1/C for noise with balanced classes, larger is
-    better; the row of a class of one has no class left and counts 0. Beyond 20,000 rows the mean is
-    over the seeded sample, each row left out of the fit to all. The idea of ETran, Gholami et al.,
-    "ETran: Energy-Based Transferability Estimation", ICCV 2023, whose code scores the rows it was
-    fitted on (1.0 on noise where D >= N) and shrinks by exp(-5 λ_max), which depends on the scale
-    of the features; a from Ledoit and Wolf 2004.
+    Classes are Gaussians with priors n_c/N and the common covariance S = (1 - a) S_w + a tr(S_w)/D
+    I. S_w is the covariance about the class means over N, and a is the shrinkage of Ledoit and Wolf
+    (2004) from the residuals. Leaving row i out is exact for its class mean, its prior and S_w,
+    which changes by rank one; a and the mean variance stay those of all rows. The value lies in [0,
+    1] and is about 1/C for noise with balanced classes; larger is better. A row that is alone in
+    its class counts 0. Beyond 20,000 rows the mean is over the seeded sample, and each of its rows
+    is left out of the fit to all rows. The idea is that of ETran (Gholami et al., "ETran:
+    Energy-Based Transferability Estimation", ICCV 2023). Its code scores the rows it was fitted on,
+    which gives 1.0 on noise where D >= N, and shrinks by exp(-5 λ_max), which depends on the scale
+    of the features.
     """
     if statistics[Spectrum].is_constant:
         return Status.CONSTANT
@@ -47,9 +48,9 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
 @jax.jit
 def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
-    """The posterior of each row (M,), whatever the classes.
+    """The posterior of each row (M,), however far apart the classes are.
 
-    A = N S is what is factored: without row i it is A - g r rᵀ, r = x - μ_c,
+    A = N S is factored. Without row i it is A - g r rᵀ, where r = x - μ_c and
     g = (1 - a) n_c / (n_c - 1).
     """
     counts, labels = data.counts, data.labels
@@ -63,9 +64,8 @@ def _leave_one_out(data: ClassCoordinates, width: int) -> jax.Array:
     rows, means = whitened(within, shrinkage, ridge, data.rows, data.offsets)
     residuals = rows - means[labels]
     leverage = (residuals * residuals).sum(axis=1)  # q = rᵀ A⁻¹ r
-    pull = (residuals * means[labels]).sum(
-        axis=1, keepdims=True
-    ) - residuals @ means.T  # rᵀ A⁻¹ (μ_c - μ_k)
+    # rᵀ A⁻¹ (μ_c - μ_k)
+    pull = (residuals * means[labels]).sum(axis=1, keepdims=True) - residuals @ means.T
     return _posterior(leverage, pull, _distances(means), counts, labels, shrinkage)
 
 
@@ -77,14 +77,15 @@ def _posterior(
     labels: Any,
     shrinkage: Any,
 ) -> Any:
-    """Posteriors (M,) of the own class.
+    """The posterior of each row's own class (M,).
 
-    From rᵀ A⁻¹ r (M,), rᵀ A⁻¹ (μ_c - μ_k) (M, C) and the distances of class means in A⁻¹ (C, C).
+    It follows from `leverage` = rᵀ A⁻¹ r (M,), `pull` = rᵀ A⁻¹ (μ_c - μ_k) (M, C), and `apart`, the
+    squared distances of class means in A⁻¹ (C, C).
     """
     xp = jnp if isinstance(leverage, jax.Array) else np
     leverage, total = leverage[:, None], counts.sum()
     own = labels[:, None] == xp.arange(len(counts))
-    # without row i, x - μ_c is so many times r
+    # without row i, x - μ_c is r times this factor
     grow = (counts / xp.maximum(counts - 1, 1))[labels, None]
     weight = (1 - shrinkage) * grow
     change = weight * (leverage + pull) ** 2 / xp.maximum(1 - weight * leverage, 1e-12)
@@ -96,19 +97,19 @@ def _posterior(
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
-    """The values for several orders of the labels: the rotated rows are those of all."""
+    """The values for several orders of the labels, which share the rotated rows."""
     found = map(compute, relabelled)
     return [each.values.mean() if isinstance(each, RowMean) else math.nan for each in found]
 
 
-@np.errstate(divide="ignore")  # a class of one row has a prior of zero without it
+@np.errstate(divide="ignore")  # without its only row a class has a prior of zero
 def _in_eigenvectors(statistics: Statistics) -> Any:
     """The posterior of each row (M,) from rows in the eigenvectors of the scatter of all rows.
 
-    The scatter within classes is that of all rows less one of rank C - 1: there
-    A = M - Bᵀ B, M diagonal and B = √((1 - a) n) O (C, R), O the class means, so that A⁻¹ takes no
-    more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). None where that is nearly singular: where the classes are so
-    far apart that the difference has lost its digits.
+    The scatter within classes is that of all rows less one of rank C - 1. There A = M - Bᵀ B with a
+    diagonal M and B = √((1 - a) n) O (C, R), where O are the class means. A⁻¹ therefore takes no
+    more than (I - B M⁻¹ Bᵀ)⁻¹ (C, C). The result is None where that matrix is nearly singular,
+    because classes so far apart cost the difference its digits.
     """
     xp, principal = arrays(), statistics[PrincipalRows]
     rows = principal.rotated()
@@ -146,10 +147,7 @@ def _in_eigenvectors(statistics: Statistics) -> Any:
 
 
 def _distances(means: jax.Array) -> jax.Array:
-    """Squared distances (C, C) of rows (C, R).
-
-    They are made by differences, so that near rows keep their digits.
-    """
+    """Squared distances (C, C) of rows (C, R), from differences, so that near rows keep digits."""
     return jax.lax.map(lambda mean: ((means - mean) ** 2).sum(axis=1), means)
 
 

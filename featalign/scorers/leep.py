@@ -14,11 +14,11 @@ from featalign.statistics.source_outputs import SourceOutputs
 def compute(statistics: Statistics) -> RowMean | Status:
     """Log expected empirical prediction: mean over rows of log Σ_z P(y | z) θ_z.
 
-    θ (N, Z) are the source's class probabilities and P(y | z) = Σ_{rows of label y} θ_z / Σ θ_z,
-    from their joint table with the labels. At most 0, larger is better. Source classes without mass
-    have no part in the sum (a peer divides 0 by 0 there, another adds 1e-10). The outputs are read
-    twice: for the table, and for the mean. Nguyen et al., "LEEP: A New Measure to Evaluate
-    Transferability of Learned Representations", ICML 2020.
+    θ (N, Z) are the source's class probabilities. P(y | z) = Σ_{rows of label y} θ_z / Σ θ_z comes
+    from their joint table with the labels. The value is at most 0; larger is better. Source classes
+    without mass have no part in the sum, where one other implementation divides 0 by 0 and another
+    adds 1e-10. The outputs are read twice: for the table, and for the mean. Nguyen et al., "LEEP: A
+    New Measure to Evaluate Transferability of Learned Representations", ICML 2020.
     """
     outputs = statistics.given(SourceOutputs)
     if outputs is None:
@@ -41,7 +41,7 @@ def _pair(statistics: Statistics) -> tuple[np.ndarray, np.ndarray]:
 def _log_predictions(
     outputs: SourceOutputs, pairs: Sequence[tuple[np.ndarray, np.ndarray]]
 ) -> list[np.ndarray]:
-    """For each pair of P(y | z) and labels (N,) the log predictions (N,)."""
+    """The log predictions (N,) for each pair of P(y | z) and labels (N,)."""
     found, start = [np.empty(len(labels)) for _, labels in pairs], 0
     for block in outputs.probabilities():
         rows = slice(start, start + len(block))
@@ -52,7 +52,7 @@ def _log_predictions(
 
 
 def conditional(joint: np.ndarray) -> np.ndarray:
-    """P(y | z) (C, Z) from the joint table; 0 where z has no mass."""
+    """P(y | z) (C, Z) from the joint table, 0 where z has no mass."""
     mass = joint.sum(axis=0)
     return np.divide(joint, mass, out=np.zeros_like(joint), where=mass > 0)
 
@@ -60,7 +60,7 @@ def conditional(joint: np.ndarray) -> np.ndarray:
 def log_predictions(
     probabilities: np.ndarray, given_source: np.ndarray, labels: np.ndarray
 ) -> np.ndarray:
-    """Logarithm of Σ_z P(y | z) θ_z (B,) of rows with probabilities θ (B, Z) and labels y (B,)."""
+    """The logarithm (B,) of Σ_z P(y | z) θ_z for rows with probabilities θ (B, Z) and labels y."""
     return np.log(np.einsum("nz,nz->n", probabilities, given_source[labels]))
 
 

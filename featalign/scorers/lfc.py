@@ -14,14 +14,13 @@ from featalign.statistics.spectrum import Spectrum
 def compute(statistics: Statistics) -> float | Status:
     """Label-feature correlation: the cosine of K = F Fᵀ and Y.
 
-    Y is 1 where two labels agree, else -1. Each of K and Y is taken about the mean of its entries.
-
-    In [-1, 1], larger is better. Features are not centred: only one number is taken from K, so a
-    common offset of all rows lowers the value (CKA removes it). Sums suffice: with q = Σ (n_c/N)²,
-    the parts are Σ(K-K̄)(Y-Ȳ) = 2 Σ n_c² (|μ_c|² - |μ|²), |K-K̄|² = Σ λ² + 2N μᵀ S μ, with S the
-    centred scatter and λ its eigenvalues, and |Y-Ȳ|² = 4 N² q (1-q). Deshpande et al., "A
-    Linearized Framework and a New Benchmark for Model Selection for Fine-Tuning", 2021. Copies of
-    its code divide by spectral instead of Frobenius norms, which is no cosine.
+    Y is 1 where two labels agree, and -1 elsewhere. Each of K and Y is taken about the mean of its
+    entries. The value lies in [-1, 1]; larger is better. Features are not centred. Only one number
+    is taken from K, so a common offset of all rows lowers the value (CKA removes it). Sums suffice:
+    with q = Σ (n_c/N)², S the centred scatter and λ its eigenvalues, the parts are Σ(K-K̄)(Y-Ȳ) = 2
+    Σ n_c² (|μ_c|² - |μ|²), |K-K̄|² = Σ λ² + 2N μᵀ S μ and |Y-Ȳ|² = 4 N² q (1-q). Deshpande et al.,
+    "A Linearized Framework and a New Benchmark for Model Selection for Fine-Tuning", 2021. Copies
+    of its code divide by spectral instead of Frobenius norms, which gives no cosine.
     """
     spectrum = statistics[Spectrum]
     if spectrum.is_constant:

@@ -1,4 +1,4 @@
-"""Linear probe: cross-validated accuracy of logistic regression."""
+"""Linear probe: the cross-validated accuracy of logistic regression."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,13 +16,13 @@ from featalign.statistics.folds import NUM_FOLDS, stratified_folds
 from featalign.statistics.rows import Rows
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-MANY_PRODUCTS = 2e7  # below them float64 costs little, and float32 would be compiled in vain
-ZERO_GAP = 1e-4  # under permuted labels the values are averages of noise
+MANY_PRODUCTS = 2e7  # below this number float64 costs little, and compiling float32 does not pay
+ZERO_GAP = 1e-4  # a coarse end suffices, because under permuted labels values are means of noise
 
 
 @dataclass(frozen=True)
 class Validated:
-    """What P penalties, the strongest first, give on N rows in F folds."""
+    """The results of P penalties, the strongest first, on N rows in F folds."""
 
     held_out_losses: np.ndarray  # (P,) mean cross-entropy of the held-out rows
     hits: np.ndarray  # (P, N) whether each held-out row is right, or how many of its labels are
@@ -33,19 +33,19 @@ class Validated:
 def compute(statistics: Statistics) -> RowMean | Status:
     """Accuracy of l2-regularised multinomial logistic regression over 5 stratified seeded folds.
 
-    Minimises mean cross-entropy + penalty/2 |W|² on standardised features (the intercept is free)
-    for penalties 1e-4 ... 1 by L-BFGS, from the strongest to the weakest, all folds side by side.
-    Each fit starts where the one before ended. It ends when its loss is within 5e-5 of the least,
-    as far as its gradient bounds that. Fits of more than 2e7 products a step are in float32; where
-    one of them does not get there, and for smaller ones, all are made in float64, and where that
-    fails too the score is a status. A class
-    without a training row in a fold is never predicted there: its held-out rows count as wrong and
-    leave the cross-entropy alone. The penalty is the one with the highest held-out accuracy, of
-    those that tie the one with the lowest held-out cross-entropy, and the value is that accuracy.
-    In [0, 1], larger is better. The features are first rotated to their principal directions, of
-    which there are at most N; that changes nothing but the number of steps. With several labels a
-    row: one binary regression per label, with one penalty for all, over folds stratified by the
-    combination of labels; the value is the mean share of a row's labels that are predicted right.
+    L-BFGS minimises mean cross-entropy + penalty/2 |W|² on standardised features, with a free
+    intercept, for penalties 1e-4 ... 1 from the strongest to the weakest, all folds side by side.
+    Each fit starts where the one before ended. It ends when its gradient shows that the loss is
+    within 5e-5 of the least. Fits of more than 2e7 products a step are made in float32. All fits
+    are made in float64 where they are smaller, or where one in float32 does not converge. Where
+    that fails too, the score is a status. A class without a training row in a fold is never
+    predicted there; its held-out rows count as wrong and do not enter the cross-entropy. The
+    penalty is the one with the highest held-out accuracy, and among equals the one with the lowest
+    held-out cross-entropy. The value is that accuracy, in [0, 1]; larger is better. The features
+    are first rotated to their principal directions, of which there are at most N; that changes only
+    the number of steps. With several labels a row there is one binary regression per label, with
+    one penalty for all, over folds stratified by the combination of labels. The value is then the
+    mean share of a row's labels that are predicted right.
     """
     labels = statistics[Rows].labels
     if len(labels) < NUM_FOLDS:
@@ -59,7 +59,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
 
 def validated(statistics: Statistics) -> Validated:
-    """The fits, in float32 where they are large and converge so far, else in float64."""
+    """The fits, in float32 where they are large and converge in it, and in float64 otherwise."""
     held, labels = statistics[Rows].held, statistics[Rows].labels
     folds = _folds(labels, statistics.seed)
     products = min(held.features.shape) * len(labels) * max(statistics.num_classes, 1)
@@ -82,14 +82,11 @@ def validated(statistics: Statistics) -> Validated:
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
-    """The cross-validated accuracy under each of these orders of the labels.
+    """The cross-validated accuracy at the strongest penalty, under each order of the labels.
 
-    It is that at the strongest penalty alone.
-
-    Under permuted labels no penalty is better than another but for noise, the strongest is among
-    the best, and its fit takes a step or two, until its loss is within 1e-4 of the least. A plain
-    scoring gains a little more by taking the best of five: up to about half the deviation over
-    orders.
+    Under permuted labels penalties differ by noise alone, and the fit at the strongest one takes
+    only a step or two until its loss is within 1e-4 of the least. The score itself takes the best
+    of five penalties and gains a little by it: up to about half the deviation over orders.
     """
     first, labels = relabelled[0], [order[Rows].labels for order in relabelled]
     if len(labels[0]) < NUM_FOLDS:
@@ -143,7 +140,7 @@ def _cross_validate(
     gap: float,
     max_steps: int,
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
-    """The fields of `Validated`, each row scored by the model that did not see its fold.
+    """The fields of `Validated`, where the model that did not see its fold scores each row.
 
     `labels` are class indices, or zeros and ones (N, K) with `num_classes` 0.
     """
@@ -195,7 +192,7 @@ def _strongest(
 ) -> jax.Array:
     """The number of hits under each of P orders of the labels.
 
-    One order after the other, so that memory holds the models of one.
+    The orders come one after the other, so that memory holds the models of one order.
     """
     rows, binary = with_intercept(features), not num_classes
 
@@ -213,14 +210,14 @@ def _strongest(
 
 
 def _own(values: jax.Array, held: jax.Array) -> jax.Array:
-    """Of values (N, F, C) those (N, C) of the model that did not see the row."""
+    """The values (N, C) of the model that did not see the row, from those of all (N, F, C)."""
     return jnp.where(held[:, :, None], values, 0).sum(axis=1)
 
 
 def _hits(logits: jax.Array, labels: jax.Array, num_classes: int) -> jax.Array:
     """Whether each row's class is predicted, or how many of its labels are.
 
-    These are whole numbers, which float32 leaves alone.
+    These are whole numbers, which float32 holds exactly.
     """
     return (
         logits.argmax(axis=1) == labels

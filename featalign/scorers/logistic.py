@@ -1,4 +1,4 @@
-"""Logistic regression of several weightings of the rows side by side, by L-BFGS."""
+"""Logistic regression under several weightings of the rows side by side, by L-BFGS."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -22,11 +22,11 @@ class Fit:
     parameters: jax.Array  # (D, B, C)
     logits: jax.Array  # (N, B, C)
     losses: jax.Array  # (B,) the objective with its penalty
-    gaps: jax.Array  # (B,) at most such a share of it is each loss above its least
+    gaps: jax.Array  # (B,) the share of a loss by which it is at most above its least
     converged: jax.Array  # (B,) whether the gap is as small as was asked for
 
     def where(self, kept: jax.Array, other: "Fit") -> "Fit":
-        """The models that are kept (B,), and those of another fit in place of the rest."""
+        """The models where `kept` (B,) is true, and those of another fit in place of the rest."""
         return Fit(
             jnp.where(kept[:, None], self.parameters, other.parameters),
             jnp.where(kept[:, None], self.logits, other.logits),
@@ -37,7 +37,7 @@ class Fit:
 
 
 class _Point(NamedTuple):
-    """Where B descents are."""
+    """The points that B descents have reached."""
 
     parameters: jax.Array  # (D, B, C)
     logits: jax.Array  # (N, B, C)
@@ -69,10 +69,10 @@ def with_intercept(features: jax.Array) -> jax.Array:
 def clean_start(
     rows: jax.Array, members: jax.Array, weights: jax.Array, *, binary: bool = False
 ) -> Fit:
-    """No weights, and the intercepts that are best without any: the logarithms of the shares.
+    """Zero weights, and the intercepts that are best with them: the logarithms of the shares.
 
-    A class that no row has gets the share 0; with `binary` a label that all rows have gets 1. No
-    slope moves their parameters, which therefore stay finite.
+    A class that no row has gets the share 0; with `binary`, a label that all rows have gets the
+    share 1. Their slopes are 0, so their parameters stay finite.
     """
     shares = _mean(members, weights)
     intercepts = _logarithm(shares)
@@ -102,15 +102,16 @@ def minimise(
     (N, C) are each row's classes; with `binary` each column is a label of its own. `weights`
     (N, B) sum to 1 for each model. `start` is a `clean_start`, or another fit to the same rows.
 
-    L-BFGS, from the curvature of the loss at the start in place of the unit matrix. Logits are
-    linear in the parameters, so a step costs two matrix products (one for the direction's logits,
-    one for the slopes) and its line search none. The search ends where the loss is lower and its
-    slope half of what it was; where it finds no such point it takes one that is lower, or leaves
-    the model where it is. So no loss ends above that of the start, but for rounding.
+    L-BFGS starts from the curvature of the loss at the start in place of the unit matrix. Logits
+    are linear in the parameters, so a step costs two matrix products (one for the direction's
+    logits, one for the slopes) and its line search none. The search ends where the loss is lower
+    and its slope half of what it was. Where it finds no such point, it takes one that is lower, or
+    leaves the model where it is. Apart from rounding, no loss ends above that of the start.
 
-    Ends when every loss is within the share `gap` of its least. The penalty bounds that: with
-    slopes g, loss - least <= |g_W|² / (2 penalty) for the weights, and about g_b² / (2 h_b) for
-    intercepts of curvature h_b. A model that is not there after `max_steps` has not converged.
+    The descent ends when every loss is within the share `gap` of its least. The penalty bounds the
+    excess: with slopes g, loss - least <= |g_W|² / (2 penalty) for the weights, and about g_b² / (2
+    h_b) for intercepts of curvature h_b. A model that is not there after `max_steps` has not
+    converged.
     """
     members = members[:, None, :]
     shrinkage = jnp.full((rows.shape[1], 1, 1), penalty, rows.dtype).at[-1].set(0)
@@ -127,20 +128,20 @@ def minimise(
         bends = jnp.einsum("nb,nbc->bc", weights, point.shares * (1 - point.shares))
         free = jnp.where(bends > 0, slopes[-1] ** 2 / jnp.where(bends > 0, bends, 1.0), 0.0)
         excess = ((slopes[:-1] ** 2).sum(axis=(0, 2)) / penalty + free.sum(axis=1)) / 2
-        # a fold of one class has no loss to be a share of, and nothing in excess of it
+        # a fold of one class has no loss, and no excess over it
         return slopes, jnp.where(excess > 0, excess / point.losses, 0.0)
 
     def search(
         point: _Point, direction: jax.Array, change: jax.Array, downhill: jax.Array
     ) -> _Point:
-        """The end of each step: safeguarded Newton steps to the minimum along the direction."""
+        """The end of each step, by safeguarded Newton steps to the minimum along the direction."""
 
         def moved(reach: jax.Array) -> _Point:
             logits = point.logits + reach[:, None] * change
             return at(point.parameters + reach[:, None] * direction, logits)
 
         def derivatives(there: _Point) -> tuple[jax.Array, jax.Array]:
-            """The first and the second (B,) along the direction."""
+            """The first and the second derivatives (B,) along the direction."""
             expected = there.shares * change
             first = (weights * (expected - members * change).sum(axis=-1)).sum(axis=0)
             square = (expected**2).sum(axis=-1) if binary else expected.sum(axis=-1) ** 2
@@ -170,7 +171,7 @@ def minimise(
         one = jnp.where(still, 0.0, 1.0).astype(rows.dtype)
         tried = refine((point, one, jnp.zeros_like(one), jnp.full_like(one, jnp.inf), still, 0))
         there, reach, low, _, done, _ = jax.lax.while_loop(unfinished, refine, tried)
-        # what found no such point goes to the farthest that was lower, or stays
+        # a descent that found no such point goes to the farthest lower one, or stays
         return jax.lax.cond(done.all(), lambda: there, lambda: moved(jnp.where(done, reach, low)))
 
     def step(state: _State) -> _State:
@@ -213,7 +214,7 @@ def _is_open(state: _State, gap: jax.Array | float) -> jax.Array:
 
 
 def _mean(members: jax.Array, weights: jax.Array) -> jax.Array:
-    """The weighted mean (B, C) of members (N, C); 0 and 1 exactly where all rows agree."""
+    """The weighted mean (B, C) of members (N, C), exactly 0 or 1 where all rows agree."""
     none = (weights[:, :, None] * members[:, None, :]).sum(axis=0)
     rest = (weights[:, :, None] * (1 - members[:, None, :])).sum(axis=0)
     return none / (none + rest)
@@ -240,7 +241,8 @@ def _predicted(
 def _towards_minimum(slopes: jax.Array, memory: _Memory, scale: jax.Array) -> jax.Array:
     """Minus the slopes times an inverse Hessian: the diagonal `scale`, corrected by the memory.
 
-    The two loops of L-BFGS (Nocedal, "Updating quasi-Newton matrices with limited storage", 1980).
+    These are the two loops of L-BFGS (Nocedal, "Updating quasi-Newton matrices with limited
+    storage", 1980).
     """
     most = len(memory.steps)
     products = (memory.steps * memory.changes).sum(axis=(1, 3))  # (M, B)

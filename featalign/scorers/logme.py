@@ -15,18 +15,17 @@ _Pair = tuple[jax.Array, jax.Array]
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
-    """Logarithm of maximum evidence, per row: mean over label columns y of log N(y.
+    """The logarithm of the maximum evidence per row, averaged over label columns y.
 
-    0, I/β + F Fᵀ/α) / N.
-
-    Features are not centred, and all D terms of the determinant count, so that noise with D > N is
-    not rewarded. α and β are the fixed point γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N -
-    γ)/(|y - F w|² + 1e-5) that is reached from α = β = 1, for each column: a maximum of N evidence
-    - 1e-5 (α + β)/2. Where t still changes by more than 1e-13 after 200 steps (they may go round in
-    a circle), it is the next root in their direction, by bisection; a status where none is found. A
-    note says when the value is below the evidence without features, whose weights the published
-    constants 1e-5 then hold down. Unbounded, larger is better. Cost: O(R) a step and column after
-    the spectrum. You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer
+    It is the mean of log N(y; 0, I/β + F Fᵀ/α) / N. Features are not centred, and all D terms of
+    the determinant count, so that noise with D > N is not rewarded. For each column α and β are the
+    fixed point of γ = Σ σ/(σ+t), t = α/β, α = γ/(|w|² + 1e-5), β = (N - γ)/(|y - F w|² + 1e-5) that
+    is reached from α = β = 1. It is a maximum of N evidence - 1e-5 (α + β)/2. The steps may go
+    round in a circle. Where t still changes by more than 1e-13 after 200 steps, bisection finds the
+    next root in their direction; where there is none, the score is a status. A note says when the
+    value is below the evidence without features, because the published constants 1e-5 then hold the
+    weights down. The value is unbounded; larger is better. After the spectrum it costs O(R) a step
+    and column. You et al., "LogME: Practical Assessment of Pre-trained Models for Transfer
     Learning", ICML 2021.
     """
     if not float(statistics.activity.largest) > 0:
@@ -43,18 +42,18 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
 
 @jax.jit
 def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """The evidence per row of each label column (K,), whether its fit ended, that of no features.
+    """The evidence per row of each label column (K,), whether its fit ended, and without features.
 
     In the orthonormal basis (1/√N, U) the Gram F Fᵀ is the arrowhead [[N|μ|², cᵀ], [c, Λ]] with c =
-    √(NΛ) Vᵀμ, whose resolvent is closed: with s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ + t) =
-    log s + Σ log(Λ+t). The sums below are arranged so that no large terms cancel, whatever the
-    scale.
+    √(NΛ) Vᵀμ, whose resolvent has a closed form. With s = t + N(|μ⊥|² + t Σ m²/(Λ+t)), log det(F Fᵀ
+    + t) = log s + Σ log(Λ+t). The sums below are arranged so that no large terms cancel, whatever
+    the scale.
     """
     count, values, means = spectrum.count, spectrum.eigenvalues, spectrum.mean_projections
     coupling = jnp.sqrt(count * values) * means
 
     live = values > 0
-    empty = jnp.maximum(count - 1 - live.sum(), 0.0)  # directions of the rows without any variance
+    empty = jnp.maximum(count - 1 - live.sum(), 0.0)  # the number of directions without variance
 
     def column(first: jax.Array, projections: jax.Array, outside: jax.Array) -> _Pair:
         def solve(ratio: jax.Array) -> tuple[jax.Array, ...]:
@@ -87,7 +86,7 @@ def log_evidence(spectrum: Spectrum) -> tuple[jax.Array, jax.Array, jax.Array]:
             return alpha / beta
 
         def step(state: tuple) -> tuple:
-            """A step of the fixed point, after 200 a stride to the root or a halving beyond."""
+            """A step of the fixed point; after 200 steps, a stride to the root or a bisection."""
             ratio, near, far, rises, _, taken = state
             following, iterates = follow(ratio), taken < FIXED_POINT_STEPS
             rises = jnp.where(iterates, following > ratio, rises)

@@ -1,4 +1,4 @@
-"""NCE: what the source's class leaves unknown of the label."""
+"""NCE: how much of the label the source's class leaves unknown."""
 
 import numpy as np
 
@@ -12,11 +12,10 @@ from featalign.statistics.label_table import LabelTable
 def compute(statistics: Statistics) -> RowMean | Status:
     """Negative conditional entropy of the labels given the source's arg-max class.
 
-    It is -H(Y | Z) = Σ P(y, z) log P(y | z).
-
-    Read from the joint table (C, Z) alone, one pass. In [-log C, 0], larger is better. Cells
-    without a row count 0 (peers add 1e-20 or 1e-5 inside). Tran, Nguyen and Hassner,
-    "Transferability and Hardness of Supervised Classification Tasks", ICCV 2019.
+    It is -H(Y | Z) = Σ P(y, z) log P(y | z), read from the joint table (C, Z) of one pass. It lies
+    in [-log C, 0]; larger is better. Cells without a row count 0, where other implementations add
+    1e-20 or 1e-5. Tran, Nguyen and Hassner, "Transferability and Hardness of Supervised
+    Classification Tasks", ICCV 2019.
     """
     table = statistics.given(LabelTable)
     if table is None:

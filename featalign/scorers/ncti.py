@@ -34,27 +34,26 @@ class Terms:
 def compute(statistics: Statistics) -> float | Status:
     """Confidence + feature term - class term of a shrunk discriminant in 64 principal directions.
 
-    The discriminant has S = (1 - s) S_w + s tr(S_w)/d I, s = max(exp(-sum of the first 32
-    variances), 1e-10), in the d first principal directions, 64 or as many as there are. L (N, k), k
-    = min(C - 1, d), are the centred rows in its directions with variance 1 within classes, P_c
-    (n_c, C) the posteriors of class c.
+    The discriminant has S = (1 - s) S_w + s tr(S_w)/d I with s = max(exp(-sum of the first 32
+    variances), 1e-10). It works in the first d principal directions, 64 or as many as there are. L
+    (N, k), k = min(C - 1, d), are the centred rows in its directions with variance 1 within
+    classes. P_c (n_c, C) are the posteriors of class c. |·|_* is the sum of singular values.
 
-    - confidence: mean posterior of the own class, in [0, 1]; of the rows that were fitted, as
+    - confidence: the mean posterior of the own class, in [0, 1], on the rows that were fitted, as
       published.
     - features: log(|L|_* / (k √N)). It is 0 where the classes do not differ (without shrinkage),
       and larger the farther and the more evenly they are apart.
     - classes: log(Σ_c |P_c|_* / Σ_c √n_c). It is 0 where all rows of a class have the same certain
       posterior, and goes to ½ log C where they scatter.
 
-    The sign |·|_* stands for the sum of singular values. Unbounded, larger is better; it depends on
-    the scale of the features, through s. The authors add |L|_*, the confidence and -log Σ_c
-    |P_c|_*, each scaled to [0, 1] over the pool of candidates, so that a score changes with its
-    company. Here the terms are made comparable by what N, C and the class sizes alone imply. L is
-    from the scatter of the class means, where the authors' solver shrinks the total scatter too.
-    Beyond 20,000 rows the discriminant and the terms are of the seeded sample, the directions of
-    all rows. The score is not defined where every class is a single point. Wang et al., "How Far
-    Pre-trained Models Are from Neural Collapse on the Target Dataset Informs their
-    Transferability", ICCV 2023.
+    The value is unbounded; larger is better. It depends on the scale of the features, through s.
+    The authors add |L|_*, the confidence and -log Σ_c |P_c|_*, each scaled to [0, 1] over the pool
+    of candidates, so that a score depends on the other candidates. Here N, C and the class sizes
+    alone make the terms comparable. L comes from the scatter of the class means, where the authors'
+    solver shrinks the total scatter too. Beyond 20,000 rows the directions are of all rows, and the
+    discriminant and the terms are of the seeded sample. The score is not defined where every class
+    is a single point. Wang et al., "How Far Pre-trained Models Are from Neural Collapse on the
+    Target Dataset Informs their Transferability", ICCV 2023.
     """
     terms = _terms(statistics)
     return terms if isinstance(terms, Status) else terms.confidence + terms.features - terms.classes
@@ -73,7 +72,7 @@ def _terms(statistics: Statistics) -> Terms | Status:
     if spectrum.is_constant:
         return Status.CONSTANT
     if len(np.unique(labels)) < 2:
-        return Status.TOO_FEW_ROWS  # a sample that lost all classes but one
+        return Status.TOO_FEW_ROWS  # the sample has one class alone
     number = int((spectrum.eigenvalues[:NUM_COMPONENTS] > 0).sum())
     rows = jnp.asarray(statistics[PrincipalRows].components(number))
     variances = spectrum.eigenvalues[:SHRINKAGE_COMPONENTS] / (spectrum.count - 1)
@@ -84,7 +83,7 @@ def _terms(statistics: Statistics) -> Terms | Status:
     )
     members = np.asarray(posterior)
     if not np.isfinite(members).all():
-        return Status.UNDEFINED  # a sample whose rows are alike
+        return Status.UNDEFINED  # all rows of the sample are alike
     own = members[np.arange(len(labels)), compact.reshape(-1)].mean()
     parts = [members[labels == label] for label in classes]
     scatter = math.fsum(np.linalg.svd(part, compute_uv=False).sum() for part in parts)
@@ -99,9 +98,9 @@ def _terms(statistics: Statistics) -> Terms | Status:
 def _discriminant(
     rows: jax.Array, members: jax.Array, shrinkage: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Posteriors (M, C) of the rows (M, d), and the singular values of the rows in its directions.
+    """Posteriors (M, C) of the rows (M, d), and the rows' singular values in its directions.
 
-    NaN where all classes are single points.
+    They are NaN where all classes are single points.
     """
     count, size = rows.shape
     rows = rows - rows.mean(axis=0)

@@ -9,10 +9,10 @@ from featalign.statistics.spectrum import Spectrum
 
 
 def compute(statistics: Statistics) -> float | Status:
-    """NESum: Σ λ_j / λ_1, λ the eigenvalues of the centred scatter, descending.
+    """NESum: Σ λ_j / λ_1, where λ are the eigenvalues of the centred scatter, descending.
 
-    1 (one direction) to min(N - 1, D) (all alike): how much variance there is beside the first
-    direction; small where the features have collapsed to it. Neither direction is better as such.
+    It goes from 1 (one direction) to min(N - 1, D) (all directions alike). It is small where the
+    features have collapsed to the first direction. Neither small nor large is better as such.
     He and Ozay, "Exploring the Gap between Collapsed & Whitened Features in Self-Supervised
     Learning", ICML 2022.
     """

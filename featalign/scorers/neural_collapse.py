@@ -11,16 +11,15 @@ from featalign.statistics.collected import Statistics
 
 
 def compute(statistics: Statistics) -> jax.Array | Status:
-    """Class-distance normalised variance, mean over pairs of classes.
+    """Class-distance normalised variance, averaged over pairs of classes.
 
-    It is the mean of (V_i + V_j) / (2 |μ_i - μ_j|²), V the mean squared distance to the mean of the
-    class.
-
-    At least 0, smaller is better: 0 is collapse to one point for each class. Not defined where two
-    classes have the same mean. A class of one row has no variance. The finite sample keeps noise
-    from infinity: |μ_i - μ_j|² is never much below V_i/n_i + V_j/n_j. Chosen over NC1 = tr(S_w
-    S_b⁺)/C, which divides by the smallest eigenvalues of the covariance of C means. Galanti, György
-    and Hutter, "On the Role of Neural Collapse in Transfer Learning", ICLR 2022.
+    It is the mean of (V_i + V_j) / (2 |μ_i - μ_j|²), where V is the mean squared distance to the
+    class mean. It is at least 0; smaller is better, and 0 is collapse to one point for each class.
+    It is not defined where two classes have the same mean. A class of one row has no variance.
+    Noise gives a finite value, because |μ_i - μ_j|² is never much below V_i/n_i + V_j/n_j in a
+    finite sample. NC1 = tr(S_w S_b⁺)/C would divide by the smallest eigenvalues of the covariance
+    of C means. Galanti, György and Hutter, "On the Role of Neural Collapse in Transfer Learning",
+    ICLR 2022.
     """
     moments = statistics[ClassMoments]
     spreads, means = np.asarray(moments.spreads), np.asarray(moments.means)

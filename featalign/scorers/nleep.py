@@ -19,16 +19,16 @@ def compute(statistics: Statistics) -> RowMean | Status:
     """LEEP of the memberships in a Gaussian mixture: mean over rows of log Σ_v P(y | v) P(v | f).
 
     The mixture is fitted to the first principal components that hold 80 % of the variance, with 5 C
-    clusters, at most one for each five rows. At most 0, larger is better. Li et al., "Ranking
-    Neural Checkpoints", CVPR 2021. Published code fits full covariances from random starts, so that
-    each call gives another value (0.81 to 0.85 in five runs), and needs more rows for each cluster
-    than most targets have. Here covariances are diagonal in the principal directions and at least
-    1e-6 of the mean variance, and the start is not random: the cluster with the largest scatter is
-    split at its mean along its widest direction until there are enough (Su and Dy, "In search of
-    deterministic methods for initializing K-means and Gaussian mixture clustering", 2007). EM,
-    under which the likelihood never falls, ends when the mean log likelihood grows by less than
-    1e-3; a status where 1000 steps are too few. The seed only draws the sample of 2000 rows beyond
-    that number.
+    clusters, but at most one for each five rows. The value is at most 0; larger is better. Li et
+    al., "Ranking Neural Checkpoints", CVPR 2021. Published code fits full covariances from random
+    starts. Each call therefore gives another value (0.81 to 0.85 in five runs), and a cluster needs
+    more rows than most targets have. Here covariances are diagonal in the principal directions and
+    at least 1e-6 of the mean variance. The start is not random: the cluster with the largest
+    scatter is split at its mean along its widest direction until there are enough (Su and Dy, "In
+    search of deterministic methods for initializing K-means and Gaussian mixture clustering",
+    2007). EM never lowers the likelihood. It ends when the mean log likelihood grows by less than
+    1e-3; where 1000 steps are too few, the score is a status. Beyond 2000 rows the seed draws a
+    sample of 2000; it draws nothing else.
     """
     rows, principal = statistics[Rows], statistics[PrincipalRows]
     if principal.num_live == 0:

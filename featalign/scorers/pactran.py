@@ -28,17 +28,17 @@ def compute(statistics: Statistics) -> Influenced | Status:
 
     It is L(W) + |W|²/(2λσ²) + KD/(2λ) log(1 + λσ²/(KD) tr ∇²L(W)).
 
-    L is the mean cross-entropy of softmax(W x + b), x the centred features (N, D), K classes; W and
-    the free b minimise the first two terms; λσ² = N and the prior's variance σ² = 1/D. This is the
-    minimum over isotropic posteriors of expected loss (to second order) + KL / λ. An error: at
-    least 0, smaller is better; it depends on the scale of the features. Ding et al., "PACTran:
-    PAC-Bayesian Metrics for Estimating the Transferability of Pretrained Models to Classification
-    Tasks", ECCV 2022. Its code sums the second derivatives over rows where the loss is a mean, adds
-    those of b, starts at random, stops after 100 steps, and prints a grid of N/λσ² and σ²; here the
-    trace is that of L in W, the start is zero, the fit goes on until the loss is within 1e-13 of
-    its minimum (a status where 500 steps leave the value wrong by 1e-4), and the values are those
-    in the middle of the grid. Its interval holds W fixed in the trace. On a seeded sample beyond
-    5000 rows.
+    L is the mean cross-entropy of softmax(W x + b), where x are the centred features (N, D) and K
+    is the number of classes. W and the free b minimise the first two terms; λσ² = N, and the
+    prior's variance is σ² = 1/D. This is the minimum over isotropic posteriors of expected loss (to
+    second order) + KL / λ. The value is an error: at least 0, and smaller is better. It depends on
+    the scale of the features. Ding et al., "PACTran: PAC-Bayesian Metrics for Estimating the
+    Transferability of Pretrained Models to Classification Tasks", ECCV 2022. Its code sums the
+    second derivatives over rows where the loss is a mean, adds those of b, starts at random, stops
+    after 100 steps, and prints a grid of N/λσ² and σ². Here the trace is that of L in W, the start
+    is zero, and λσ² and σ² are in the middle of that grid. The fit goes on until the loss is within
+    1e-13 of its minimum; where 500 steps leave the value wrong by 1e-4, the score is a status. The
+    interval holds W fixed in the trace. Beyond 5000 rows the bound is that of a seeded sample.
     """
     fitted = _bound(statistics, gap=GAP, allowed_error=ALLOWED_ERROR)
     if isinstance(fitted, Status):
@@ -58,7 +58,7 @@ def compute(statistics: Statistics) -> Influenced | Status:
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     """The values for several orders of the labels, from fits that end sooner.
 
-    Their spread is far larger than what is left.
+    The values spread far more than these fits are off.
     """
     bounds = [
         _bound(statistics, gap=ZERO_GAP, allowed_error=ZERO_ERROR) for statistics in relabelled
@@ -69,14 +69,13 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
 def _bound(
     statistics: Statistics, *, gap: float, allowed_error: float
 ) -> tuple[float, float, jax.Array, jax.Array] | Status:
-    """The bound, and what it is made of.
+    """The bound, its change with a relative change of the trace, and the rows' losses and traces.
 
-    Beside the bound are what its logarithm changes with a share of the trace, and the loss and the
-    trace of each row (M,).
+    Losses and traces are (M,).
     """
     rows, spectrum = statistics[Rows], statistics[Spectrum]
     prior = PENALTY_FACTOR * len(rows.labels)
-    # features and weights in units that give the loss a curvature of about 1
+    # these units of features and weights give the loss a curvature of about 1
     unit = 1 / np.sqrt(float(spectrum.eigenvalues[0]) / statistics.num_rows + 1 / prior)
     if (
         spectrum.basis_is_left
@@ -117,10 +116,9 @@ def _fitted(
     """The least loss with penalty/2 |W|², and what tells how good it is.
 
     After it come the trace of the loss's second derivatives in W, how far from the least the loss
-    may be, and the slope's share. Then come the loss and the trace of each row (M,).
-
-    The slope's share, in [0, 1], is what is left of the slope against that of the penalty alone: 0
-    where both parts of the loss balance.
+    may be, and the slope's share. Then come the loss and the trace of each row (M,). The slope's
+    share, in [0, 1], compares the slope that is left with that of the penalty alone. It is 0 where
+    both parts of the loss balance.
     """
     count, width = features.shape
     rows = with_intercept(features)

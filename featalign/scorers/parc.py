@@ -1,4 +1,4 @@
-"""PARC: whether rows that are alike have like labels."""
+"""PARC: whether rows with like features have like labels."""
 
 import math
 
@@ -17,16 +17,15 @@ MAX_ROWS = 2000
 def compute(statistics: Statistics) -> Influenced | Status:
     """Pairwise annotation representation comparison.
 
-    It is 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j).
-
-    Over pairs of rows i < j; f (M, 32) are the first 32 principal components (all, where there are
-    fewer), each divided by its deviation; y (M, C) the one-hot labels. In [-100, 100], larger is
-    better. Cost: M² log M, on a seeded sample beyond 2000 rows (the paper takes 500). Bolya,
-    Mittapalli and Hoffman, "Scalable Diverse Model Selection for Accessible Transfer Learning",
-    NeurIPS 2021. Its code draws the components by a randomised decomposition whose signs, on which
-    the correlations depend, come as they fall; here the decomposition is exact and each component's
-    third moment is not negative, so that rotating the features changes nothing. A row that is the
-    same in all components correlates 0 with the others.
+    It is 100 times the Spearman correlation of 1 - corr(f_i, f_j) and 1 - corr(y_i, y_j) over pairs
+    of rows i < j. f (M, 32) are the first 32 principal components (all, where there are fewer),
+    each divided by its deviation. y (M, C) are the one-hot labels. The value lies in [-100, 100];
+    larger is better. It costs M² log M, on a seeded sample beyond 2000 rows (the paper takes 500).
+    Bolya, Mittapalli and Hoffman, "Scalable Diverse Model Selection for Accessible Transfer
+    Learning", NeurIPS 2021. Its code uses a randomised decomposition that leaves the signs of the
+    components to chance, and the correlations depend on them. Here the decomposition is exact and
+    each component's third moment is not negative, so that rotating the features changes nothing. A
+    row that is the same in all components correlates 0 with the others.
     """
     rows, principal = statistics[Rows], statistics[PrincipalRows]
     if principal.num_live == 0:
@@ -34,7 +33,7 @@ def compute(statistics: Statistics) -> Influenced | Status:
     if len(rows.labels) < 3:
         return Status.TOO_FEW_ROWS
     if principal.num_live == 1:
-        return Status.UNDEFINED  # one number has no correlation
+        return Status.UNDEFINED  # rows of one number have no correlation
     return _correlation(
         principal.distance_ranks(min(principal.num_live, NUM_COMPONENTS)),
         _labels_apart(rows.labels, statistics.num_classes),
@@ -42,9 +41,9 @@ def compute(statistics: Statistics) -> Influenced | Status:
 
 
 def _labels_apart(labels: np.ndarray, num_classes: int) -> np.ndarray:
-    """1 - corr(y_i, y_j) of the label rows (pairs,), ranked about the mean.
+    """Ranks of 1 - corr(y_i, y_j) of the label rows, less their mean (pairs,).
 
-    For classes it says whether they differ.
+    For classes they are 0 and 1, by whether the two labels differ, less their mean.
     """
     if not num_classes:
         return distance_ranks(labels)
@@ -65,9 +64,9 @@ def _correlation(ranks: np.ndarray, labels: np.ndarray) -> Influenced | Status:
 def _influences(
     ranks: np.ndarray, labels: np.ndarray, value: float, sizes: tuple[float, float]
 ) -> np.ndarray:
-    """Influences of the rows (M,): of their pairs on the correlation.
+    """The influences of the rows (M,), through their pairs, on the correlation.
 
-    That a row's weight moves the ranks of other pairs is left out.
+    They leave out that a row's weight moves the ranks of other pairs.
     """
     count = round((1 + math.sqrt(1 + 8 * len(ranks))) / 2)
     pairs = ranks * labels / math.sqrt(sizes[0] * sizes[1]) - value / 2 * (

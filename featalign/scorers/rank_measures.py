@@ -17,11 +17,10 @@ from featalign.statistics.spectrum import Spectrum
 def rankme(statistics: Statistics) -> jax.Array | Status:
     """RankMe: exp(-Σ p log p) with p = s/Σs + 1e-7.
 
-    s are the min(N, D) singular values of the features as they are.
-
-    About 1 (one direction) to min(N, D) (all alike); larger is better in the paper. Garrido et al.,
-    "RankMe: Assessing the Downstream Performance of Pretrained Self-Supervised Representations by
-    Their Rank", ICML 2023.
+    s are the min(N, D) singular values of the features as they are. The value goes from about 1
+    (one direction) to min(N, D) (all directions alike); larger is better in the paper. Garrido et
+    al., "RankMe: Assessing the Downstream Performance of Pretrained Self-Supervised Representations
+    by Their Rank", ICML 2023.
     """
     if not float(statistics.activity.largest) > 0:
         return Status.CONSTANT
@@ -36,10 +35,10 @@ def _rankme(spectrum: Spectrum) -> jax.Array:
 
 
 def participation_ratio(statistics: Statistics) -> float | Status:
-    """Participation ratio: (Σ λ)² / Σ λ², λ the eigenvalues of the centred scatter.
+    """Participation ratio: (Σ λ)² / Σ λ², where λ are the eigenvalues of the centred scatter.
 
-    1 (one direction) to min(N - 1, D) (all alike). Gao et al., "A theory of multineuronal
-    dimensionality, dynamics and measurement", 2017.
+    It goes from 1 (one direction) to min(N - 1, D) (all directions alike). Gao et al., "A theory of
+    multineuronal dimensionality, dynamics and measurement", 2017.
     """
     spectrum = statistics[Spectrum]
     if spectrum.is_constant:
@@ -52,9 +51,8 @@ def participation_ratio(statistics: Statistics) -> float | Status:
 def stable_rank(statistics: Statistics) -> jax.Array | Status:
     """Stable rank: |F|² / |F|₂² of the features as they are.
 
-    That is the squared Frobenius norm over the squared spectral norm.
-
-    1 (one direction) to min(N, D). Rudelson and Vershynin, "Sampling from large matrices", 2007.
+    That is the squared Frobenius norm over the squared spectral norm. It goes from 1 (one
+    direction) to min(N, D). Rudelson and Vershynin, "Sampling from large matrices", 2007.
     """
     if not float(statistics.activity.largest) > 0:
         return Status.CONSTANT

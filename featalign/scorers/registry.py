@@ -90,7 +90,7 @@ def unit_of(name: str) -> Unit:
 
 
 def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
-    """The scorers of these names, in their order; without names all but the variants.
+    """The scorers of these names, in the order of the names; without names, all but the variants.
 
     Raises FeatalignError for a name that does not exist.
 

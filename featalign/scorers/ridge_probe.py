@@ -1,4 +1,4 @@
-"""Ridge probe: leave-one-out accuracy of ridge regression on the labels."""
+"""Ridge probe: the leave-one-out accuracy of ridge regression on the labels."""
 
 from typing import Any
 
@@ -13,23 +13,21 @@ from featalign.statistics.rows import Rows
 from featalign.statistics.spectrum import Spectrum
 
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-4, 3.5, 0.5))
-COLUMNS = 64  # of a product at least, where one label column is too few to keep BLAS busy
+COLUMNS = 64  # the least columns of a product, because one label column does not keep BLAS busy
 ROUNDING = 1e-12
 
 
 def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     """Leave-one-out accuracy of ridge regression on the one-hot labels.
 
-    R² (mean over columns) for float targets.
+    For several labels a row it is the mean share of labels that are right, where a prediction above
+    ½ means yes. For float targets it is R², averaged over columns. Larger is better.
 
-    For several labels a row the mean share of labels that are right, where a prediction above ½
-    means yes.
-
-    Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), h the diagonal of the hat
-    matrix with a free intercept, so one eigendecomposition serves all rows and penalties exactly.
-    The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the smallest sum of squared
-    leave-one-out residuals. Larger is better. Allen, "The relationship between variable selection
-    and data augmentation and a method for prediction", 1974.
+    Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), where h is the diagonal of
+    the hat matrix with a free intercept. One eigendecomposition therefore serves all rows and
+    penalties exactly. The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the
+    smallest sum of squared leave-one-out residuals. Allen, "The relationship between variable
+    selection and data augmentation and a method for prediction", 1974.
     """
     if statistics.num_rows < 3:
         return Status.TOO_FEW_ROWS
@@ -39,7 +37,7 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     targets = label_columns(labels, statistics.num_classes)
     rows = statistics[PrincipalRows].rotated()
     sampled = len(targets) < statistics.num_rows
-    with np.errstate(over="ignore", invalid="ignore"):  # targets whose squares are infinite
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of targets may overflow
         found = _leave_one_out(spectrum, rows, targets, sampled=sampled)
     predictions = np.asarray(found)
     if not np.isfinite(predictions).all():  # no penalty has a finite error
@@ -53,7 +51,7 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
 
 
 def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Status:
-    """R² of predictions (M, K), mean over columns: 1 - Σ (y - ŷ)² / Σ (y - ȳ)²."""
+    """R² of predictions (M, K), averaged over columns: 1 - Σ (y - ŷ)² / Σ (y - ȳ)²."""
     squares, errors = (targets - targets.mean(axis=0)) ** 2, (targets - predictions) ** 2
     if not (targets.max(axis=0) > targets.min(axis=0)).all():
         return Status.UNDEFINED
@@ -67,15 +65,16 @@ def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Stat
 def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sampled: bool) -> Any:
     """Leave-one-out predictions (M, K) under the best penalty, from rows U √Λ (M, R).
 
-    The errors under a penalty are E = Σ w ρ, ρ the squared residuals of each row and w =
-    (1 - h)⁻². All leverages and the sum of ρ over all rows cost little; rows are fitted only under
-    penalties that may be the best. With w = m + v, m the mean, and ρ° under another penalty that
-    was fitted, Δ the change of ŷ between the two, of which |Δ| is known,
+    The error under a penalty is E = Σ w ρ, where ρ are the squared residuals of the rows and
+    w = (1 - h)⁻². All leverages and the sum of ρ over all rows cost little, so rows are fitted only
+    under penalties that may be the best. Let w = m + v with the mean m, let ρ° and r° belong to
+    another penalty that was fitted, and let Δ be the change of ŷ between the two, whose |Δ| is
+    known. Then
 
         E = m Σ ρ + Σ v ρ = m Σ ρ + Σ v ρ° + 2 Σ v r°·Δ + Σ v |Δ|²
           ≥ m Σ ρ + Σ v ρ° - 2 √(Σ v² ρ°) |Δ| + min v |Δ|².
 
-    Of a sample of rows Σ ρ is not known: all penalties are fitted.
+    Σ ρ is not known for a sample of rows, so all penalties are fitted there.
     """
     xp, size = arrays(), rows.shape[1]
     values, projections = held((spectrum.eigenvalues[:size], spectrum.label_projections[:size]))

@@ -1,4 +1,4 @@
-"""What a scorer is, what it answers, and how failure is said."""
+"""What a scorer is, what it answers, and how it reports a failure."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ ALL_TASKS: tuple[Task, ...] = ("classification", "multilabel", "regression")
 
 @dataclass(frozen=True)
 class RowMean:
-    """What `compute` answers where the score is the mean of a value per row (M,).
+    """The answer of `compute` where the score is the mean of a value per row (M,).
 
-    Their scatter gives its interval.
+    The scatter of the values gives its interval.
     """
 
     values: np.ndarray
@@ -31,9 +31,9 @@ class RowMean:
 
 @dataclass(frozen=True)
 class Influenced:
-    """What `compute` answers where rows bear on the score though it is no mean.
+    """The answer of `compute` where rows have influences on the score though it is no mean.
 
-    `influences`, when asked, gives N dθ/dw of the M rows' weights w.
+    `influences()` gives N dθ/dw for the weight w of each of the M rows.
     """
 
     value: float
@@ -43,7 +43,7 @@ class Influenced:
 
 @dataclass(frozen=True)
 class Answer:
-    """A result, and where rows bear on it, how to get its interval from them."""
+    """A result, and what its interval comes from where that is the rows."""
 
     result: ScoreResult
     rows: RowMean | Influenced | None = None
@@ -53,15 +53,15 @@ class Answer:
 class Scorer:
     """A named pure function of statistics.
 
-    `compute` gives the number, a Status, or a ScoreResult where there is something to note; `needs`
-    are the types of the statistics it reads beside the activity, and it can read no others;
+    `compute` gives the number, a Status, or a ScoreResult where there is something to note. `needs`
+    are the types of the statistics it reads beside the activity; it can read no others.
     `larger_is_better` is None where neither direction is better as such. `invariances` (of
     "rotation", "scale", "shift", "duplication") are properties that the tests check. `variant`
-    marks another form of a scorer that is computed only when asked for by name. A scorer whose cost
-    grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, which
-    the result's note says. `permuted` gives the values for several orders of the labels where that
-    costs less than computing each. `unit` says how people are shown the score: as it is, in percent
-    or, for a difference of accuracies, in points.
+    marks another form of a scorer, which is computed only when asked for by name. A scorer whose
+    cost grows faster than N names the `max_rows` it reads; beyond them it gets a seeded sample, and
+    the result's note says so. `permuted` gives the values for several orders of the labels where
+    that costs less than computing each. `unit` says how people are shown the score:
+    as it is, in percent or, for a difference of accuracies, in points.
     """
 
     name: str
@@ -92,7 +92,7 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     statistics = restricted(scorer, statistics)
     try:
         found = scorer.compute(statistics) if status is None else status
-    except np.linalg.LinAlgError:  # a decomposition that LAPACK does not find
+    except np.linalg.LinAlgError:  # LAPACK found no decomposition
         found = Status.UNDEFINED
     value, remark = (
         (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
@@ -125,8 +125,8 @@ def restricted(scorer: Scorer, statistics: Statistics) -> Statistics:
 def _unfit(scorer: Scorer, statistics: Statistics) -> Status | None:
     if float(statistics.activity.not_finite) > 0:
         return Status.NOT_FINITE
-    # fourth powers, summed over rows and columns, must stay in range; they are formed after
-    # centring, so at most twice as large
+    # fourth powers, summed over rows and columns, must stay in range; centring at most doubles the
+    # values before
     largest = float(statistics.activity.largest)
     fourth = 4 * math.log10(2 * largest) if largest > 0 else 0.0
     if (

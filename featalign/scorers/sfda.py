@@ -1,4 +1,4 @@
-"""SFDA: posterior of a discriminant that was challenged by mixing the classes."""
+"""SFDA: the posterior of a discriminant after each row is mixed towards the other classes."""
 
 import math
 from collections.abc import Iterator
@@ -28,24 +28,25 @@ def compute(statistics: Statistics) -> RowMean | Status:
 
     1. Fit: S = (1 - λ) S_w + λ tr(S_w)/D I, S_w = Σ (n_c/N) cov_c,
        λ = max(exp(-5 λ_max(S_w)), 1e-10); logits x S⁻¹ μ_c - ½ μ_c S⁻¹ μ_c + log(n_c/N).
-    2. p_i = the softmax of the posterior (a softmax twice) at the own class;
+    2. Mix: p_i is the softmax of the posterior (a softmax twice) at the own class, and
        x_i ← p_i x_i + (1 - p_i) · mean of the other classes' means.
     3. Fit again with the same λ; the value is the mean posterior of the own class, without a
        logarithm.
 
-    In [0, 1], larger is better. It depends on the scale of the features, through λ, and scores the
-    rows it was fitted on. Beyond 20,000 rows the first fit is of all rows, the mixing and the
-    second fit of the seeded sample. Shao et al., "Not All Models Are Equal: Predicting Model
-    Transferability in a Self-challenging Fisher Space", ECCV 2022. The authors' code leaves out the
-    logarithm of the paper, and so does this; it takes λ_max from six power steps, which here is
-    converged (up to 1e-2 of the value). A variance that only rounding made is not inverted.
+    The value lies in [0, 1]; larger is better. It depends on the scale of the features, through λ,
+    and scores the rows it was fitted on. Beyond 20,000 rows the first fit is of all rows, and the
+    mixing and the second fit are of the seeded sample. Shao et al., "Not All Models Are Equal:
+    Predicting Model Transferability in a Self-challenging Fisher Space", ECCV 2022. The authors'
+    code leaves out the logarithm of the paper, and so does this one. The authors' λ_max comes from
+    six power steps; here it is converged, which changes the value by up to 1e-2. A variance that
+    comes from rounding alone is not inverted.
     """
     if statistics[Spectrum].is_constant:
         return Status.CONSTANT
     return RowMean(np.asarray(_sfda(class_coordinates(statistics), statistics.num_features)))
 
 
-@np.errstate(divide="ignore")  # a class that no row of a sample has
+@np.errstate(divide="ignore")  # a class may have no row in a sample
 def _sfda(data: ClassCoordinates, width: int) -> Any:
     """The posterior of each row (M,)."""
     xp, rows, labels, total = arrays(), data.rows, data.labels, data.counts.sum()
@@ -84,9 +85,9 @@ def _coefficients(
     width: int,
     floor: Any,
 ) -> tuple[Any, Any]:
-    """What the logits are linear with.
+    """The coefficients and intercepts of the linear logits.
 
-    The covariance is shrunk to its mean over `width` columns.
+    The covariance is shrunk to its mean variance over `width` columns.
     """
     xp = arrays()
     ridge = xp.maximum(shrinkage * xp.trace(within) / width, floor)
@@ -102,9 +103,9 @@ def _softmax(logits: Any) -> Any:
 def largest_eigenvalue(matrix: Any) -> Any:
     """The largest eigenvalue of a symmetric matrix (R, R) without negative ones, to 1e-10 of it.
 
-    By 60 Lanczos steps with full reorthogonalisation, from a vector drawn once for all, to which a
-    direction is orthogonal by chance alone; where their error may be larger (Kato 1949: |r|² over
-    the gap to the next, and |r|) by a full decomposition.
+    It takes 60 Lanczos steps with full reorthogonalisation from a fixed random vector, to which a
+    direction is orthogonal by chance alone. Where their error may be larger (Kato 1949: |r|² over
+    the gap to the next, and |r|), it takes a full decomposition.
     """
     xp, size = arrays(), len(matrix)
     start = xp.asarray(np.random.default_rng(0).normal(size=size), matrix.dtype)

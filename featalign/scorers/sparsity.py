@@ -1,4 +1,4 @@
-"""Sparsity of activated features: share of activity, dead columns, Hoyer and Treves-Rolls."""
+"""Sparsity of activated features: share of activity, dead columns, Hoyer, and Treves and Rolls."""
 
 import numpy as np
 
@@ -20,10 +20,9 @@ def dead_fraction(statistics: Statistics) -> float | Status:
 def hoyer(statistics: Statistics) -> float | Status:
     """Mean over the rows that are not all zero of (√D - l1/l2) / (√D - 1).
 
-    It is 0 for equal entries, 1 for a single active one.
-
-    Hoyer, "Non-negative matrix factorization with sparseness constraints", JMLR 2004. Not defined
-    for D = 1 or when all rows are zero.
+    It is 0 for equal entries and 1 for a single active one. It is not defined for D = 1 or when all
+    rows are zero. Hoyer, "Non-negative matrix factorization with sparseness constraints", JMLR
+    2004.
     """
     if statistics.num_features == 1 or not float(statistics.activity.live_rows) > 0:
         return Status.UNDEFINED
@@ -33,17 +32,15 @@ def hoyer(statistics: Statistics) -> float | Status:
 def treves_rolls(statistics: Statistics) -> float | Status:
     """Mean over live columns of 1 - (mean |x|)² / mean x², over rows.
 
-    This is lifetime sparseness: 0 for equal entries, towards 1 for rare ones.
-
-    Treves and Rolls 1991, in the form of Vinje and Gallant 2000. Not defined when all columns are
-    zero.
+    This lifetime sparseness is 0 for equal entries and goes towards 1 for rare ones. It is not
+    defined when all columns are zero. Treves and Rolls 1991, in the form of Vinje and Gallant 2000.
     """
     live = np.asarray(statistics.activity.column_active) > 0
     if not live.any():
         return Status.UNDEFINED
     means = np.asarray(statistics.activity.column_sums)[live] / statistics.num_rows
     squares = np.asarray(statistics.activity.column_squares)[live] / statistics.num_rows
-    if not squares.all():  # too small to square
+    if not squares.all():  # values are too small to square
         return Status.UNDEFINED
     return float(np.mean(1 - means**2 / squares))
 

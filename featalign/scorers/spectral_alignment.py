@@ -1,7 +1,4 @@
-"""Spectral alignment: the generalisation error that the spectrum predicts.
-
-It is that of ridge regression on the features.
-"""
+"""Spectral alignment: the error of ridge regression on new rows that the spectrum predicts."""
 
 from collections.abc import Sequence
 
@@ -20,14 +17,15 @@ from featalign.statistics.precision import double_precision
 from featalign.statistics.spectrum import Spectrum
 
 RELATIVE_RIDGES = tuple(float(10.0**power) for power in np.arange(-6, 4.25, 0.25))
-SMALLER_RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-7)  # for a note alone
-FALLS, NOTHING = 0.01, 1e-6  # a fall, and an error, that are worth a word
+SMALLER_RIDGES = (1e-14, 1e-12, 1e-10, 1e-8, 1e-7)  # these serve a note alone
+FALLS, NOTHING = 0.01, 1e-6  # the least relative fall, and the least error, that are worth a note
 
 
 def compute(statistics: Statistics) -> float | ScoreResult | Status:
     """Predicted error of ridge regression on the labels at the target's own N.
 
-    It is the mean squared error over the variance of the labels.
+    It is the mean squared error over the variance of the labels, in [0, 1]. Smaller is better; 1
+    means that the mean does as well.
 
     The theory is that of kernel regression. With eigenvalues η_k, power c_k of the labels in
     direction k and power σ² outside all of them,
@@ -35,18 +33,18 @@ def compute(statistics: Statistics) -> float | ScoreResult | Status:
         E(P) = [Σ c_k κ²/(η_k + κ)² + σ²] / (1 - γ),
         κ = ridge + (κ/P) Σ η_k/(η_k + κ),  γ = (1/P) Σ η_k²/(η_k + κ)²
 
-    (κ over P in the papers' notation). η and c belong to the population; the sample's own in their
-    place would predict 0 wherever D >= N. Both sums are estimated consistently instead, from the
-    eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1) and the shares s_k of the labels, at
-    each ridge ℓ: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean 1/(e_k + ℓ)² at P = n,
-    and the bracket is Σ s_k (e_k + ℓ)⁻² / mean (e_k + ℓ)⁻². At P = n that is the generalised
-    cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and needs no estimate of
-    its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue and infinity; a note
-    says where a smaller one errs less, as where a few columns of huge scale hide the others. In [0,
-    1], smaller is better, 1 says that the mean does as well. Bordelon, Canatar and Pehlevan,
-    "Spectrum Dependent Learning Curves in Kernel Regression and Wide Neural Networks", ICML 2020;
-    Canatar et al., "A Spectral Theory of Neural Prediction and Alignment", NeurIPS 2023; the
-    estimates Jacot et al., "Kernel Alignment Risk Estimator", NeurIPS 2020.
+    (κ over P in the papers' notation). η and c belong to the population; with those of the sample
+    in their place the theory would predict 0 wherever D >= N. Both sums are instead estimated
+    consistently at each ridge ℓ, from the eigenvalues e_k (of Zᵀ Z / n, zeros included, n = N - 1)
+    and the shares s_k of the labels: 1/κ = mean 1/(e_k + ℓ), 1 - γ = (mean 1/(e_k + ℓ))² / mean
+    1/(e_k + ℓ)² at P = n, and the bracket is Σ s_k (e_k + ℓ)⁻² / mean (e_k + ℓ)⁻². At P = n that is
+    the generalised cross-validation error n RSS / tr(I - H)². Noise is part of the bracket and
+    needs no estimate of its own. The ridge is the best of 1e-6 ... 1e4 times the mean eigenvalue
+    and infinity. A note says where a smaller one errs less, which happens where a few columns of
+    huge scale hide the others. Bordelon, Canatar and Pehlevan, "Spectrum Dependent Learning Curves
+    in Kernel Regression and Wide Neural Networks", ICML 2020; Canatar et al., "A Spectral Theory of
+    Neural Prediction and Alignment", NeurIPS 2023. The estimates are from Jacot et al., "Kernel
+    Alignment Risk Estimator", NeurIPS 2020.
     """
     status = _unfit(statistics)
     if status is not None:
@@ -61,12 +59,11 @@ def spectral_curve(
 ) -> dict[int, float]:
     """The predicted error by number of training rows.
 
-    `spectral_alignment` is the point of this curve at N.
-
-    `sizes` are at least 2, by default about ten up to N; beyond N the curve extrapolates and sees
-    no direction that N rows do not show. Errors are mean squared errors over the variance of the
-    labels, at the best ridge for each size: 1 is what the mean achieves. Raises FeatalignError for
-    shapes or sizes that cannot be used and where `spectral_alignment` has no value.
+    `spectral_alignment` is the point of this curve at N. `sizes` are at least 2, and by default
+    about ten up to N. Beyond N the curve extrapolates and sees no direction that N rows do not
+    show. Errors are mean squared errors over the variance of the labels, at the best ridge for each
+    size; the mean of the labels achieves 1. Raises FeatalignError for shapes or sizes that cannot
+    be used, and where `spectral_alignment` has no value.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -104,9 +101,9 @@ def _unfit(statistics: Statistics) -> Status | None:
 
 
 def _errors(statistics: Statistics, sizes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Predicted errors at numbers of rows (S,), and whether a ridge smaller than all errs less.
+    """Predicted errors at numbers of rows (S,), and whether a ridge below all tried ones errs less.
 
-    One of the rows goes into the mean.
+    The mean takes up one of the rows.
     """
     spectrum = statistics[Spectrum]
     shares = label_shares(spectrum, statistics.task)
@@ -124,22 +121,18 @@ def _curve(
     count: float,
     sizes: jax.Array | np.ndarray,
 ) -> jax.Array:
-    """Errors at each ridge, the smaller ones first, and size (L, S); infinite where none is."""
+    """Errors (L, S) at each ridge, smaller ones first, and size; infinite where there is none."""
     values = eigenvalues / eigenvalues[0]
-    others = jnp.maximum(
-        count - len(values), 0.0
-    )  # directions in which the features have no variance
+    others = jnp.maximum(count - len(values), 0.0)  # the number of directions without variance
     rank = (values > 0).sum()
-    outside = jnp.where(
-        rank < count, jnp.maximum(1 - shares.sum(), 0.0), 0.0
-    )  # nothing is outside of all directions, and no rounding either
-    present = (
-        jnp.arange(len(values)) < count
-    )  # with N <= D the last of the R = N directions is that of the mean
+    # where the features span all directions, only rounding would be left outside of them
+    outside = jnp.where(rank < count, jnp.maximum(1 - shares.sum(), 0.0), 0.0)
+    # with N <= D the last of the R = N directions is that of the mean
+    present = jnp.arange(len(values)) < count
     average = values.sum() / rank
 
     def at(relative: jax.Array) -> jax.Array:
-        """Errors (S,) at one ridge, infinite where so few rows need none or a negative one."""
+        """Errors (S,) at one ridge, infinite where no positive ridge fits so few rows."""
         ridge = relative * average
         shrink = jnp.where(present, ridge / (values + ridge), 0.0)  # ℓ/(e + ℓ)
         first, second = (shrink.sum() + others) / count, ((shrink**2).sum() + others) / count

@@ -1,4 +1,4 @@
-"""Tangent scores: fine-tuning and training from scratch made linear.
+"""Tangent scores: linear stand-ins for fine-tuning and for training from scratch.
 
 They come from ridge regression on activations and gradients.
 """
@@ -24,15 +24,15 @@ LEVEL = 0.9
 def compute(statistics: Statistics) -> RowMean | Status:
     """Cross-validated accuracy of kernel ridge regression on activations and gradients.
 
-    The kernel K is activations + gradients, each centred with mean square 1 per row.
-
-    Gradients are those of random read-outs of the features with respect to all parameters, so that
-    K approximates what gradient descent from the source's weights can fit while it stays near them
-    (the tangent kernel: Jacot, Gabriel and Hongler, NeurIPS 2018), besides a new head. One-hot
-    labels, 5 stratified seeded folds; the penalty, 1e-5 ... 100 times the mean eigenvalue, is
-    chosen within the training folds by its leave-one-out error. For several labels a row the mean
-    share that is right; for float targets 1 - mean squared error / variance. Mean over draws of the
-    read-outs. At most 1, larger is better. Only for differentiable sources.
+    The kernel K adds the Gram matrices of activations and of gradients, each centred with mean
+    square 1 per row. Gradients are those of random read-outs of the features with respect to all
+    parameters. K therefore approximates what a new head and gradient descent near the source's
+    weights can fit (the tangent kernel: Jacot, Gabriel and Hongler, NeurIPS 2018). Labels are
+    one-hot, in 5 stratified seeded folds. The penalty, 1e-5 ... 100 times the mean eigenvalue, is
+    chosen within the training folds by its leave-one-out error. For several labels a row the value
+    is the mean share that is right; for float targets it is 1 - mean squared error / variance. It
+    is averaged over draws of the read-outs. It is at most 1; larger is better. It exists only for
+    differentiable sources.
     """
     tangent = statistics.given(Tangent)
     if tangent is None:
@@ -51,12 +51,12 @@ def compute(statistics: Statistics) -> RowMean | Status:
 def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     """`tangent_probe` of the source less that of its random twins.
 
-    It forecasts, to first order, the gain of fine-tuning over training from scratch.
-
-    0 is no gain; in [-1, 1] for classes; larger is better. The 90% interval holds the scatter over
-    rows, over twins, and, where there are several draws of the read-outs, over draws: with v the
-    variances of the three means, value ± t √(v_rows + v_twins + v_draws), t Student's quantile with
-    the degrees of freedom of Welch and Satterthwaite. No interval where nothing varies.
+    It forecasts, to first order, the gain of fine-tuning over training from scratch. 0 is no gain,
+    and for classes it lies in [-1, 1]; larger is better. The 90% interval covers the scatter over
+    rows, over twins, and over draws of the read-outs where there are several. It is value ± t
+    √(v_rows + v_twins + v_draws), where v are the variances of the three means and t is Student's
+    quantile with the degrees of freedom of Welch and Satterthwaite. There is no interval where
+    nothing varies.
     """
     tangent = statistics.given(Tangent)
     if tangent is None:
@@ -69,9 +69,8 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     # (R, M) and (T R, M), twin after twin
     own, others = tangent.source_hits(), tangent.twins_hits()
     differences = own - others.reshape(-1, *own.shape)  # (T, R, M)
-    parts = [
-        differences.mean(axis=axes) for axes in ((0, 1), (1, 2), (0, 2))
-    ]  # over rows, twins, draws
+    # by row, by twin, and by draw
+    parts = [differences.mean(axis=axes) for axes in ((0, 1), (1, 2), (0, 2))]
     spreads = [
         (float(part.var(ddof=1)) / len(part), len(part) - 1) for part in parts if len(part) > 1
     ]
@@ -85,9 +84,9 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
 
 
 def twins_accuracy(tangent: Tangent) -> float:
-    """What `tangent_probe` reaches from the twins' weights, mean over twins and draws.
+    """What `tangent_probe` reaches from the twins' weights, averaged over twins and draws.
 
-    NaN where it has no value.
+    It is NaN where `tangent_probe` has no value, and without twins.
     """
     if _unfit(tangent) is not None or not tangent.drawn.twins or tangent.labels.num_classes == 1:
         return math.nan
@@ -95,13 +94,12 @@ def twins_accuracy(tangent: Tangent) -> float:
 
 
 def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
-    """Accuracy of the source and mean accuracy of its twins by number of training rows.
+    """The accuracy of the source and the mean accuracy of its twins by number of training rows.
 
-    The numbers are n/8, n/4, n/2 and n of the rows outside the fold.
-
-    Subsets are nested, stratified by class, and come from one Gram matrix for each draw; the last
-    point is that of the scores and costs nothing beside them. The twins' accuracy is NaN where
-    there are none, and the curve is empty where `tangent_probe` has no value.
+    The numbers are n/8, n/4, n/2 and n, where n rows are outside a fold. Subsets are nested and
+    stratified by class, and use one Gram matrix for each draw. The last point is that of the scores
+    and costs nothing beside them. The twins' accuracy is NaN without twins, and the curve is empty
+    where `tangent_probe` has no value.
 
     >>> from featalign.statistics.gather import gather
     >>> from featalign.statistics.tangent import Draws
@@ -167,10 +165,7 @@ def _groups(labels: Labels) -> np.ndarray:
 
 
 def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
-    """An order in which every beginning holds the classes in proportion.
-
-    Targets have such an order of their own, which numbers may not import.
-    """
+    """An order in which every beginning holds the classes in proportion."""
     shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
     by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
     sizes = np.bincount(groups)

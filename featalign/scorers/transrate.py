@@ -1,4 +1,4 @@
-"""TransRate: coding rate of all rows less that of the classes."""
+"""TransRate: the coding rate of all rows less that of the classes."""
 
 import math
 
@@ -17,14 +17,13 @@ SAFE_CONDITION = 1e8  # up to here a Cholesky factor gives the determinant to ab
 def compute(statistics: Statistics) -> Influenced:
     """TransRate: R(Z) - mean over classes of R(Z_c).
 
-    R(Z) is ½ log det(I + Zᵀ Z / (n ε)) with ε = 1e-4 and n the rows of the block.
-
-    Z are the features (N, D), centred once by the mean of all rows. At least about 0, unbounded,
-    larger is better; it grows with the scale of the features. R(Z) comes from the spectrum, R(Z_c)
-    from the rows of one class at a time, in their n_c x n_c Gram where n_c < D. Beyond 20,000 rows
-    all of it is computed on the seeded sample, because R depends on the number of rows. Huang et
-    al., "Frustratingly Easy Transferability Estimation", ICML 2022. Classes count alike, as in the
-    authors' code; some ports weight them by n_c / N.
+    R(Z) is ½ log det(I + Zᵀ Z / (n ε)), where ε = 1e-4 and n is the number of rows of Z. Z are the
+    features (N, D), centred once by the mean of all rows. The value is at least about 0 and
+    unbounded above; larger is better. It grows with the scale of the features. R(Z) comes from the
+    spectrum; R(Z_c) comes from the rows of one class at a time, by their n_c x n_c Gram where n_c <
+    D. Beyond 20,000 rows all of it is computed on the seeded sample, because R depends on the
+    number of rows. Huang et al., "Frustratingly Easy Transferability Estimation", ICML 2022.
+    Classes count alike, as in the authors' code; some ports weight them by n_c / N.
     """
     rows, spectrum = statistics[Rows], statistics[Spectrum]
     mean = (
@@ -41,10 +40,10 @@ def compute(statistics: Statistics) -> Influenced:
 
 
 def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
-    """Influences of the rows (M,), the mean held.
+    """The influences of the rows (M,), with the mean held fixed.
 
-    An influence is half the ridge leverage in all rows, less that in the own class, less what their
-    number takes.
+    An influence is half the ridge leverage in all rows less that in the own class, where each is
+    less its mean, because the rate divides by the number of rows.
     """
     rows = statistics[Rows]
     centred, count = rows.features.astype(np.float64) - mean, len(rows.labels)
@@ -57,14 +56,10 @@ def _influences(statistics: Statistics, mean: np.ndarray) -> np.ndarray:
 
 
 def _leverage(rows: np.ndarray) -> np.ndarray:
-    """Derivative (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the weights w, at w = 1.
-
-    They are the weights of the rows (n, D).
-    """
+    """The derivatives (n,) of ½ log det(I + Zᵀ W Z / (ε Σ w)) in the rows' weights w, at w = 1."""
     count, width = rows.shape
-    left, singular, _ = svd(
-        rows, full_matrices=False
-    )  # not a solve: the ridge may be far below rounding
+    # a solve would not do, because the ridge may be far below rounding
+    left, singular, _ = svd(rows, full_matrices=False)
     squares = np.where(
         singular > max(count, width) * np.finfo(singular.dtype).eps * singular[0], singular**2, 0.0
     )

@@ -10,9 +10,9 @@ PICKLE = "allow_pickle"
 
 @dataclass(frozen=True)
 class Address:
-    """What comes after the scheme.
+    """The part of an address after the scheme.
 
-    `text` is the address in full, for messages; `pickled` is the one pickled file that may be read.
+    `text` is the full address, for messages; `pickled` is the one pickled file that may be read.
     """
 
     text: str

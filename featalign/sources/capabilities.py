@@ -1,4 +1,4 @@
-"""What can be done with a source beyond embedding: training its weights, and beginning anew."""
+"""What a source can do beyond embedding: be trained, and start anew from fresh weights."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Differentiable:
 
 @dataclass(frozen=True)
 class Trainable:
-    """Weights that can be trained: in which framework, and how its trainer gets the network.
+    """Weights that can be trained, in a framework whose trainer gets the network from `load`.
 
     In JAX `load` gives a `Differentiable`.
     """
@@ -37,11 +37,11 @@ class Trainable:
 
 @dataclass(frozen=True)
 class FreshWeights:
-    """How a source begins anew.
+    """How a source starts anew.
 
     `draw(seed)` is the source with the weights it had before any training; its revision names what
-    was drawn. `drawn_by` names all that they depend on but the seed (code, releases): where it is
-    known, a random twin is found in the cache without being drawn.
+    was drawn. `drawn_by` names all that the weights depend on except the seed (code, releases).
+    Where it is known, a random twin is found in the cache without being drawn.
     """
 
     draw: "Callable[[int], Source]"

@@ -1,6 +1,6 @@
-"""The address scheme of sources: SCHEME/NAME or SCHEME:PATH, one line a scheme.
+"""The schemes of source addresses, SCHEME/NAME or SCHEME:PATH, with the loader of each.
 
-h5:PATH stands for features made elsewhere.
+h5:PATH, npz:PATH and npy:PATH stand for features made elsewhere.
 """
 
 from collections.abc import Callable, Iterable
@@ -25,7 +25,7 @@ LOADERS: dict[str, Callable[[str], Source]] = {
     "onnx:": load_onnx_source,
     "py:": load_python_source,
 }
-FEATURE_FILES = ("h5:", "npz:", "npy:")  # followed by a path
+FEATURE_FILES = ("h5:", "npz:", "npy:")  # a path follows
 NAMES: dict[str, Callable[[], tuple[str, ...]]] = {
     "zoo": zoo_names,
 }

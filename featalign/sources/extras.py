@@ -1,6 +1,6 @@
 """Optional packages, loaded when first used.
 
-Where one is missing, a sentence says how to install it.
+Where one is missing, the error says how to install it.
 """
 
 from importlib import import_module
@@ -14,7 +14,7 @@ from featalign.errors import FeatalignError, first_line
 def require(module: str, *, extra: str, address: str) -> Any:
     """The module of an optional package.
 
-    Raises FeatalignError naming the extra when it is not installed, or does not load.
+    Raises FeatalignError when it is not installed or does not load; the message names the extra.
     """
     package = module.partition(".")[0]
     if find_spec(package) is None:
@@ -24,7 +24,7 @@ def require(module: str, *, extra: str, address: str) -> Any:
         )
     try:
         return import_module(module)
-    except Exception as error:  # versions that do not belong together fail in every way there is
+    except Exception as error:  # versions that do not fit together fail in many ways
         raise FeatalignError(
             f"{address}: the package {package} is installed and does not load "
             f"({first_line(error)}); install featalign[{extra}] anew, in versions that fit together"
@@ -32,7 +32,7 @@ def require(module: str, *, extra: str, address: str) -> Any:
 
 
 def releases(*packages: str) -> dict[str, str]:
-    """Major and minor version of each package: what enters a revision.
+    """The major and minor version of each package, as they enter a revision.
 
     >>> list(releases("numpy"))
     ['numpy']

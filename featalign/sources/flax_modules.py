@@ -44,28 +44,28 @@ def flax_source(
     Parameters
     ----------
     name
-        What to call it.
+        The name of the source.
     module, variables
-        An NNX module; or a Linen module and its variables.
+        An NNX module, or a Linen module and its variables.
     preprocessing
-        Maps a batch of raw inputs to an array (default: float32 of the inputs as they are). Its
+        A function from a batch of raw inputs to an array; by default inputs become float32. Its
         `identity()` enters the cache key; where it has none, `revision` must be given and cover it.
     input_kind
-        "image", "text" or "array": targets of another kind are refused. None for any.
+        "image", "text" or "array", and targets of another kind are refused; None allows any.
     default_layer, logits_layer
         The layer to score unless asked otherwise, and the head's output where the module gives one.
     example
-        One raw input, from which the layers' names and the revision are learnt; without it say both
-        `layers` and `revision`.
+        One raw input, from which the names of the layers and the revision are found. Without it
+        give both `layers` and `revision`.
     initialise
-        `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights: it
-        enables random twins.
+        `initialise(seed)` makes the same module (NNX) or variables (Linen) with fresh weights,
+        which enables random twins.
     revision
         What identifies the weights; by default a digest of the parameters and of the computation.
     pretraining
         What is known of the pretraining.
 
-    Raises FeatalignError when the module is none, or a name is missing.
+    Raises FeatalignError for anything but a module of Flax, and for a missing name.
 
     >>> from flax import nnx
     >>> linear = nnx.Linear(4, 3, rngs=nnx.Rngs(0))
@@ -85,7 +85,7 @@ def flax_source(
             "covers it, because the cache is keyed by it"
         )
     if revision is not None:
-        # the name too: two modules whose users both say "1" must not share an embedding
+        # the name counts too, because two modules with the revision "1" must not share an embedding
         revision = hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest()
     if layers is None or revision is None:
         if example is None:
@@ -94,7 +94,7 @@ def flax_source(
                 "pass example=target.inputs.read([0])[0]"
             )
         inputs = np.asarray(prepare([example]))
-        # noted while tracing: what comes out of a traced function is sorted by name
+        # the order is noted while tracing, because a traced function sorts its results by name
         emitted: list[str] = []
         try:
             jax.eval_shape(
@@ -142,7 +142,7 @@ def flax_source(
 def taken_apart(name: str, module: Any, variables: Any, *, default_layer: str) -> Differentiable:
     """A module as parameters and a pure function to all its layers.
 
-    Raises FeatalignError for what is no module.
+    Raises FeatalignError for anything but a module of Flax.
     """
     parameters, apply, held = _split(name, module, variables)
     return Differentiable(parameters, _emitting(apply, default_layer), held)
@@ -151,9 +151,9 @@ def taken_apart(name: str, module: Any, variables: Any, *, default_layer: str) -
 def _computation(
     apply: Callable[[Any, Any], Any], parameters: Any, inputs: np.ndarray
 ) -> dict[str, np.ndarray]:
-    """What is computed, and the arrays it holds beside the parameters (running averages).
+    """The computation, and the arrays it holds beside the parameters (running averages).
 
-    Equal weights in another network are thus another revision.
+    Equal weights in another network therefore have another revision.
     """
     import jax
 
@@ -235,7 +235,7 @@ def _of_definition(
 ) -> Callable[[Any, Any], Any]:
     """The pure function of a network that holds nothing but parameters.
 
-    It is the same one for all networks of a definition and shapes.
+    All networks of one definition and shapes share it.
     """
     from flax import nnx
 

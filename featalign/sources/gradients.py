@@ -1,4 +1,4 @@
-"""Gradient embeddings, seen from one example.
+"""Gradient embeddings: the gradients of a source's features, example by example.
 
 They tell what a source could become by small changes of its parameters.
 """
@@ -20,7 +20,7 @@ from featalign.sources.source import Source, check_layer
 READ_OUTS = 2
 DIMENSION = 2048
 MICROBATCH = 16
-SKETCH = 1  # to be raised whenever the projection changes: it enters the cache key
+SKETCH = 1  # raise it whenever the projection changes, because it enters the cache key
 
 
 def gradient_source(
@@ -44,11 +44,11 @@ def gradient_source(
     unbiased, with an error of about √(K(x, x) K(x', x') / dimension). R_j gives each parameter a
     random sign and one of dimension / k places, the same number of parameters for each place (a
     count sketch: Charikar, Chen and Farach-Colton, "Finding frequent items in data streams", 2002),
-    at the cost of one look-up a parameter. Each tensor of parameters counts as it is, as in
-    gradient descent with one learning rate. Everything is drawn by `seed`; twins and sources of one
-    architecture get the same read-outs and projections. Name and revision are the source's, the
-    layer names what was computed, so that it is cached beside the other layers. Memory holds the k
-    gradients of 16 examples, and 8 bytes a parameter and read-out for the projection.
+    at the cost of one look-up a parameter. Tensors of parameters are not rescaled, as in gradient
+    descent with one learning rate. `seed` draws everything; twins and sources of one architecture
+    get the same read-outs and projections. Name and revision are those of the source. The name of
+    the layer says what was computed, so that it is cached beside the other layers. Memory holds the
+    k gradients of 16 examples, and for the projection 8 bytes per parameter and read-out.
 
     Raises FeatalignError for a source that is not differentiable, a layer it does not have, or
     sizes that cannot be used.
@@ -130,11 +130,11 @@ def draw_read_outs(width: int, count: int, seed: int) -> np.ndarray:
 def draw_places(
     parameters: Any, count: int, size: int, seed: int
 ) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Where the numbers of each tensor fall, and with which sign.
+    """The places into which the numbers of each tensor fall, and their signs.
 
-    For each tensor of P numbers and read-out these are the order (k, Q) in which numbers fall into
-    `size` places, and signs (k, Q). Q is P rounded up to a multiple of `size`; numbers beyond P
-    have the sign 0.
+    For each tensor of P numbers they are the order (k, Q) in which numbers fall into `size` places,
+    and the signs (k, Q). Q is P rounded up to a multiple of `size`; numbers beyond P have the sign
+    0.
     """
     places = []
     for index, leaf in enumerate(jax.tree.leaves(parameters)):

@@ -78,7 +78,7 @@ def image_reading(address: Address, folder: Path, config: Any) -> Reading:
     """The image processor of a model as a preprocessing."""
     transformers = require("transformers", extra="hf", address=address.text)
     with quiet():
-        try:  # Pillow's, so that features do not depend on whether torchvision is there
+        try:  # Pillow resizes, so that features do not depend on whether torchvision is there
             processor = transformers.AutoImageProcessor.from_pretrained(
                 folder, local_files_only=True, trust_remote_code=False, backend="pil"
             )
@@ -120,9 +120,9 @@ def image_reading(address: Address, folder: Path, config: Any) -> Reading:
 
 
 class quiet:
-    """transformers without its progress bars and remarks on weights it leaves out.
+    """A context without the progress bars of transformers and its remarks on unused weights.
 
-    Both as they were after the last of several threads.
+    Both are as before when the last of several threads has left.
     """
 
     lock, inside = Lock(), 0

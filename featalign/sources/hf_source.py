@@ -1,6 +1,6 @@
 """hf/NAME@REVISION#LAYER: text and image models of transformers, from a local folder or the hub.
 
-Safetensors only, no remote code.
+Weights must be safetensors, and no remote code runs.
 """
 
 import hashlib
@@ -48,11 +48,12 @@ def load_hf_source(rest: str) -> Source:
 
     Layers are `embeddings.POOLING`, `layer_1.POOLING` and so on, after each block.
 
-    The pooling of a model that reads texts is `mean` over its tokens, `last` token for a decoder
-    alone such as GPT-2; of a vision transformer with a class token `cls`, else `mean` over its
-    places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Encoder-decoder models are their
-    encoder, models of images and texts their image part. Raises FeatalignError for a name, revision
-    or layer that does not exist, pickled weights, or no network.
+    For a model that reads texts the pooling is `mean` over its tokens, or the `last` token of a
+    mere decoder such as GPT-2. For a vision transformer it is `cls` where there is a class token,
+    and otherwise `mean` over its places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Only
+    the encoder of encoder-decoder models runs, and only the image part of models of images and
+    texts. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights,
+    or no network.
     """
     address = parse("hf/", rest)
     require("transformers", extra="hf", address=address.text)
@@ -83,14 +84,14 @@ def load_hf_source(rest: str) -> Source:
 
 @dataclass(frozen=True)
 class Network:
-    """A model's folder and what can be said of it before it is in memory."""
+    """A model's folder, and what it tells before the model is in memory."""
 
     address: Address
     folder: Path
 
     @property
     def config(self) -> Any:
-        """The configuration of what is run."""
+        """The configuration of the part that runs."""
         return _config(self.address, self.folder)
 
     @property
@@ -205,7 +206,7 @@ class Network:
             )
 
     def reading(self) -> Reading:
-        """Its tokenizer or image processor as a preprocessing."""
+        """The model's tokenizer or image processor as a preprocessing."""
         if self.reads_images:
             return image_reading(self.address, self.folder, self.config)
         return text_reading(self.address, self.folder, self.config)
@@ -294,7 +295,7 @@ def _whole(name: str, model: Any, output: Any, layer: str) -> Any:
 
 
 def _num_prefix_tokens(model: Any) -> int:
-    """Class and register tokens before the places."""
+    """The number of class and register tokens before the places."""
     has = any(
         name.endswith(("cls_token", "class_embedding")) for name, _ in model.named_parameters()
     )
@@ -328,7 +329,7 @@ def _bytes(path: Path) -> bytes:
 
 
 def _inner(model: Any) -> Any:
-    """What is run of a model.
+    """The part of a model that runs.
 
     That is the image part of one that also reads texts, with its projection, and the encoder of one
     that also writes.
@@ -362,10 +363,7 @@ def _checked(address: Address, model: Any) -> Any:
 
 
 def is_decoder_alone(config: Any) -> bool:
-    """Whether a model only writes on.
-
-    Then its last token has seen the whole text, its first one nothing.
-    """
+    """Whether a model is a mere decoder, whose last token alone has seen the whole text."""
     from transformers.models.auto.modeling_auto import (
         MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
         MODEL_FOR_MASKED_LM_MAPPING_NAMES,

@@ -1,4 +1,4 @@
-"""Words in their sentences as a tokenizer sees them: which of its pieces belong to which word."""
+"""Words in their sentences as a tokenizer sees them, and which pieces belong to which word."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -8,18 +8,17 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.tokens import Token
 
-SENTENCE, PIECES = "sentence_of_row", "pieces_of_row"  # beside what the model takes
+SENTENCE, PIECES = "sentence_of_row", "pieces_of_row"  # these come beside the model's inputs
 
 
 def prepare_words(
     tokenizer: Any, rows: Sequence[Token], longest: int, *, name: str
 ) -> dict[str, np.ndarray]:
-    """Each sentence once, as the model takes it.
+    """Each sentence once as the model takes it, and where each row's word is.
 
-    For each row its sentence (B,) and which pieces there are its word's (B, T).
-
-    Sentences beyond `longest` pieces are halved until they fit, so that no word is lost. Raises
-    FeatalignError for a tokenizer that does not say where its pieces stand in a text.
+    For each row that is the number of its sentence (B,), and which pieces of the sentence belong to
+    its word (B, T). Sentences beyond `longest` pieces are halved until they fit, so that no word is
+    lost. Raises FeatalignError for a tokenizer that does not say where its pieces stand in a text.
     """
     if not getattr(tokenizer, "is_fast", False):
         raise FeatalignError(
@@ -28,9 +27,8 @@ def prepare_words(
         )
     texts: list[str] = []
     spans: list[list[tuple[int, int]]] = []  # of each word of each text
-    where: dict[
-        tuple[tuple[str, ...], int], tuple[int, int]
-    ] = {}  # text, and place in it, of each word of each sentence
+    # the text, and the place in it, of each word of each sentence
+    where: dict[tuple[tuple[str, ...], int], tuple[int, int]] = {}
     for words in dict.fromkeys(row.words for row in rows):
         for start, stop in _fitting(tokenizer, words, 0, len(words), longest):
             ends = np.cumsum([len(word) + 1 for word in words[start:stop]])
@@ -68,7 +66,7 @@ def prepare_words(
 def _fitting(
     tokenizer: Any, words: tuple[str, ...], start: int, stop: int, longest: int
 ) -> Iterator[tuple[int, int]]:
-    """Parts of a sentence that fit; a single word fits as far as it is read."""
+    """The parts of a sentence that fit; a single word that is too long is cut when it is read."""
     if (
         stop - start <= 1
         or len(tokenizer(" ".join(words[start:stop]), verbose=False)["input_ids"]) <= longest

@@ -1,7 +1,4 @@
-"""A model's files: a local folder, or a snapshot of a hub name.
-
-And the digest of what they hold.
-"""
+"""A model's files, from a local folder or a snapshot of the hub, and the digest of them."""
 
 import hashlib
 import json
@@ -13,7 +10,7 @@ from featalign.errors import FeatalignError
 from featalign.sources.address import PICKLE, Address
 from featalign.sources.extras import require
 
-# weights without code, what describes them, and vocabularies
+# weights without code, their descriptions, and vocabularies
 SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
 ADAPTER = "adapter_config.json"  # as peft saves what it adds to a model
 DOCUMENTS = ("README.md", "LICENSE.txt", "data_config.json")
@@ -22,11 +19,9 @@ DOCUMENTS = ("README.md", "LICENSE.txt", "data_config.json")
 def model_folder(address: Address, *, extra: str) -> Path:
     """The folder with a model's files.
 
-    It is the local one of this name, or a snapshot of the hub's, fetched as far as it is not on
-    disk.
-
-    Raises FeatalignError for an unknown name, an unknown revision, no network, or weights that are
-    only there in pickled form.
+    It is the local folder of this name, or a snapshot of the hub, fetched as far as it is not on
+    disk. Raises FeatalignError for an unknown name, an unknown revision, no network, or weights
+    that exist only in pickled form.
     """
     folder = address.folder
     if folder is not None and address.revision is not None:
@@ -73,9 +68,9 @@ def model_folder(address: Address, *, extra: str) -> Path:
 
 
 def digest_files(folder: Path, *, more: Mapping[str, Any]) -> str:
-    """SHA-256 of the weights, of all that describes them, and of `more`.
+    """The SHA-256 of the weights, of their descriptions, and of `more`.
 
-    The files go by their names within the folder; documents are left out.
+    Files count by their names within the folder; documents are left out.
     """
     digest = hashlib.sha256(json.dumps(more, sort_keys=True).encode())
     paths = {
@@ -92,7 +87,7 @@ def digest_files(folder: Path, *, more: Mapping[str, Any]) -> str:
 
 
 def read_json(path: Path, address: Address) -> dict[str, Any]:
-    """A description of the model. Raises FeatalignError where it is missing or damaged."""
+    """A JSON file of the model; raises FeatalignError where it is missing or damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:

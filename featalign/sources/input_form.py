@@ -1,6 +1,6 @@
-"""What inputs a source declares to expect, and how a target's differ from that.
+"""The inputs that a source declares to expect, and how those of a target differ.
 
-The difference is the most common silent cause of failed transfer.
+This difference is the most common silent cause of failed transfer.
 """
 
 from collections.abc import Callable, Sequence
@@ -12,16 +12,17 @@ import numpy as np
 from featalign.targets.target import Target
 
 SAMPLE = 64  # rows that are looked at
-ENLARGED, SHRUNK = 4, 8  # times in height or width, beyond which it is said
-DARK = 0.25  # share of the range
+ENLARGED, SHRUNK = 4, 8  # factors of height or width from which users are told
+DARK = 0.25  # images that stay below this share of the range are called dark
 
 
 @dataclass(frozen=True)
 class InputForm:
-    """The inputs that a source was made for; None for what it does not say.
+    """The inputs that a source was made for; a field is None where the source does not say.
 
-    `size` is height and width of images, `channels` their number, `max_tokens` the length at which
-    texts are cut, by `count_tokens`. `assumed` says what the model itself does not declare.
+    `size` is the height and width of images, and `channels` the number of their channels.
+    `max_tokens` is the length at which texts are cut, counted by `count_tokens`. `assumed` is a
+    sentence on what the model itself does not declare.
     """
 
     size: tuple[int, int] | None = None
@@ -32,9 +33,9 @@ class InputForm:
 
 
 def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
-    """One sentence for each thing in which a target's inputs are not as the source declares.
+    """One sentence for each way in which a target's inputs differ from what the source declares.
 
-    A sentence has the numbers, which are from a sample of the rows.
+    The sentences have numbers, which come from a sample of the rows.
     """
     if form == InputForm():
         return ()
@@ -55,7 +56,7 @@ def misfits(form: InputForm, target: Target) -> tuple[str, ...]:
 
 
 def image_misfits(form: InputForm, images: Sequence[Any]) -> list[str]:
-    """Size, channels and range of images against the declared ones.
+    """Sentences on size, channels and range of images that differ from the declared ones.
 
     >>> sentence = image_misfits(InputForm((224, 224), 3), [np.full((28, 28), 255, np.uint8)])[0]
     >>> sentence.partition(": ")[0]

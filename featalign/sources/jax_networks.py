@@ -1,4 +1,4 @@
-"""Pure functions in JAX as sources: how they embed, and how they begin anew."""
+"""Pure functions in JAX as sources: how they embed, and how they start anew."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -13,7 +13,7 @@ from featalign.sources.source import EmbedFunction, Pretraining, Source, digest_
 
 
 def embedding(load: Callable[[], Differentiable]) -> EmbedFunction:
-    """The layers of a network that is loaded when it first has to compute."""
+    """The embedding function of a network that is loaded when it first has to compute."""
 
     def embed_batch(prepared: Any, layers: tuple[str, ...]) -> dict[str, np.ndarray]:
         network = load()
@@ -30,12 +30,12 @@ def with_network(
     *,
     drawn_by: str | None = None,
 ) -> Source:
-    """The source with what its network can do: be trained, and begin anew.
+    """The source with what its network can do: be trained, and start anew.
 
     `initialise(seed)` makes the network with fresh parameters of the same shapes; without it there
-    are no random twins. Its `apply` is another one where the network holds more than parameters,
-    which is then as fresh as they. What was drawn is named by its arrays; where `drawn_by` names
-    it, it is drawn when it first has to compute.
+    are no random twins. Where the network holds more than parameters, that is fresh as well, and
+    its `apply` is another one. The arrays of a fresh network name it in its revision. Where
+    `drawn_by` does so instead, the network is drawn when it first has to compute.
     """
     trained = replace(source, trainable=Trainable(JAX, load))
     if initialise is None:
@@ -60,7 +60,7 @@ def with_network(
 def chosen_layers() -> Callable[..., Mapping[str, Any]]:
     """The compiled function of (emit, parameters, prepared, layers).
 
-    There is one for all sources, so that those with one `emit` are compiled once.
+    All sources share it, so that those with the same `emit` are compiled once.
     """
     import jax
 
@@ -87,13 +87,13 @@ def flat_parameters(tree: Any) -> dict[str, np.ndarray]:
 
 
 def _arrays(fresh: Differentiable) -> dict[str, np.ndarray]:
-    """All that was drawn: the parameters, and what the network holds beside them."""
+    """The arrays that were drawn: the parameters, and those that the network holds beside them."""
     held = {f"held {name}": array for name, array in flat_parameters(fresh.held).items()}
     return flat_parameters(fresh.parameters) | held
 
 
 def _drawn(name: str, initialise: Callable[[int], Differentiable], seed: int) -> Differentiable:
-    """A fresh network. Raises FeatalignError where `initialise` fails."""
+    """A fresh network; raises FeatalignError where `initialise` fails."""
     try:
         return initialise(seed)
     except FeatalignError:
@@ -106,7 +106,7 @@ def _drawn(name: str, initialise: Callable[[int], Differentiable], seed: int) ->
 
 
 def _checked(name: str, own: Differentiable, fresh: Differentiable) -> Differentiable:
-    """The fresh network. Raises FeatalignError where its parameters have other shapes."""
+    """The fresh network; raises FeatalignError where its parameters have other shapes."""
     import jax
 
     shapes = [jax.tree.map(np.shape, network.parameters) for network in (own, fresh)]

@@ -47,7 +47,7 @@ def read_graph(address: Address, model: Any) -> Graph:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A network in memory, and the functions of it, which live as long as it does."""
+    """A network in memory, and its functions, which live as long as it does."""
 
     model: Any
     graph: Graph
@@ -57,7 +57,7 @@ class Loaded:
 
     @staticmethod
     def of(address: Address, model: Any) -> "Loaded":
-        """A network with its functions."""
+        """The network with its functions."""
         import jax
 
         keras, graph = keras_on_jax(address), read_graph(address, model)
@@ -86,7 +86,7 @@ class Loaded:
         )
 
     def embed(self, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-        """Layers of prepared inputs; what nobody asked for is not computed."""
+        """The wanted layers of prepared inputs; no other layers are computed."""
         return {
             layer: np.asarray(values)
             for layer, values in self.chosen(self.parts.parameters, prepared, wanted).items()
@@ -94,10 +94,7 @@ class Loaded:
 
 
 def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any], dict[str, Any]]:
-    """The pure function of (parameters, held, prepared) to all layers.
-
-    It gives the logits, too, where there is a head.
-    """
+    """The pure function of (parameters, held, prepared) to all layers, and to a head's logits."""
     import jax.numpy as jnp
 
     places = (*graph.places, *((graph.head,) if graph.head else ()))
@@ -132,18 +129,12 @@ def _places(variables: Any) -> dict[int, str]:
 
 
 def _by_place(variables: Any) -> dict[str, Any]:
-    """Values in the order of the network.
-
-    Paths differ between a network and its clone, so that the place alone tells.
-    """
+    """Values by their place in the network, because the paths of a network and its clone differ."""
     return {f"{place:04d}": variable.value for place, variable in enumerate(variables)}
 
 
 def read_inputs(address: Address, model: Any) -> Reading:
-    """The preprocessing of a network.
-
-    It is the application's own, or what the network's input and first layers say.
-    """
+    """The preprocessing of a network, from its application, or from its input and first layers."""
     keras = keras_on_jax(address)
     shape = tuple(model.inputs[0].shape[1:])
     if len(shape) != 3 or shape[2] not in (1, 3):
@@ -190,7 +181,7 @@ def read_inputs(address: Address, model: Any) -> Reading:
 def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
     """The network with weights drawn anew by `seed`.
 
-    What normalisation layers learnt of the inputs is kept, as preprocessing.
+    What normalisation layers learnt from the inputs is kept, because it is preprocessing.
     """
     before = random.getstate()
     random.seed(seed)  # Keras draws the seeds of its initialisers there
@@ -205,7 +196,7 @@ def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
 def keras_on_jax(address: Address) -> Any:
     """Keras on the JAX backend.
 
-    Raises FeatalignError when it is not installed, or already runs on another.
+    Raises FeatalignError when it is not installed, or already runs on another backend.
     """
     if "keras" not in sys.modules:
         before = os.environ.get("KERAS_BACKEND")

@@ -19,21 +19,20 @@ from featalign.sources.parts import AtOnce
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source, check_layer, digest_arrays
 
-PIXELS_AT_ONCE = 64 * 224 * 224  # of all images in one pass
+PIXELS_AT_ONCE = 64 * 224 * 224  # the pixels of all images in one pass
 
 
 def load_keras_source(rest: str) -> Source:
     """A Keras network as a source.
 
     NAME is one of keras.applications, with its ImageNet weights and preprocessing, or the path of a
-    .keras file.
-
-    Layers are those of the network's own graph by name, those with more than two axes averaged over
-    the middle ones. A last Dense layer, or a last convolution of one place, is taken for the head:
-    what it reads is the default layer, what it gives `logits` (logarithms of probabilities where it
-    ends in a softmax). A file is read in safe mode; where it has no Rescaling or Normalization of
-    its own, pixels are given as 0 to 1, and the ranking says so. Raises FeatalignError for a name,
-    file or layer that does not exist, another backend, or no network.
+    .keras file. Layers are those of the network's own graph by name; those with more than two axes
+    are averaged over the middle ones. A last Dense layer, or a last convolution of one place, is
+    taken for the head. Its input is the default layer, and its output is `logits` (logarithms of
+    probabilities where it ends in a softmax). A file is read in safe mode. Where it has no
+    Rescaling or Normalization of its own, pixels are given as 0 to 1, and the ranking says so.
+    Raises FeatalignError for a name, file or layer that does not exist, another backend, or no
+    network.
     """
     address = parse("keras/", rest)
     if address.revision is not None:
@@ -49,7 +48,7 @@ def load_keras_source(rest: str) -> Source:
     model, graph = loaded().model, loaded().graph
     default = address.layer or graph.default
     check_layer(default, graph.layers, name=address.name)
-    # seeds are drawn anew whenever a network is built
+    # building a network draws these seeds anew
     kept = [variable for variable in model.variables if "seed_generator" not in variable.path]
     weights = {
         f"{place} {variable.path}": np.asarray(variable.value)
@@ -129,7 +128,7 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """No bar of Keras' own on standard output while it fetches."""
+    """A context in which Keras shows no bar on standard output while it fetches."""
     from contextlib import redirect_stdout
 
     with redirect_stdout(sys.stderr):
@@ -140,14 +139,13 @@ def _silent() -> Iterator[None]:
 def _own_names() -> Iterator[None]:
     """A context in which numbers in the names of layers count from zero.
 
-    What was built before in this process thus makes no difference: the names enter the revision and
-    the cache.
+    The names enter the revision and the cache, so networks built before in this process must make
+    no difference.
     """
     from collections import defaultdict
 
-    from keras.src.backend.common import (
-        global_state,
-    )  # no public way leaves the user's own count as it was
+    # no public way leaves the user's own count as it was
+    from keras.src.backend.common import global_state
 
     before = global_state.get_global_attribute("object_name_uids")
     global_state.set_global_attribute("object_name_uids", defaultdict(int))

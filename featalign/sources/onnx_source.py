@@ -1,4 +1,4 @@
-"""onnx:PATH#TENSOR: any tensor of an ONNX graph; needs no framework but onnxruntime."""
+"""onnx:PATH#TENSOR: any tensor of an ONNX graph, with no framework but onnxruntime."""
 
 import hashlib
 import json
@@ -107,7 +107,7 @@ def load_onnx_source(rest: str) -> Source:
 
 
 def _digest(address: Address, path: Path, graph: Any) -> str:
-    """SHA-256 of the graph and of the files with its weights, which must lie beside it."""
+    """The SHA-256 of the graph and of the files with its weights, which must lie beside it."""
     digest = hashlib.sha256(json.dumps(releases("onnxruntime"), sort_keys=True).encode())
     folder = path.resolve().parent
     files = {
@@ -134,12 +134,12 @@ def _digest(address: Address, path: Path, graph: Any) -> str:
 def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
     """The graph in onnxruntime with these tensors as its outputs.
 
-    There are no others: each more would keep the runtime from joining operations, or cost the time
-    to compute it.
+    There are no other outputs, because each would keep the runtime from joining operations, or take
+    time to compute.
     """
     onnx = require("onnx", extra="onnx", address=address.text)
     runtime = require("onnxruntime", extra="onnx", address=address.text)
-    graph = onnx.load(str(path))  # with its weights, refusing those outside its folder
+    graph = onnx.load(str(path))  # this loads its weights too, and refuses those outside its folder
     del graph.graph.output[:]
     graph.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in tensors)
     options = runtime.SessionOptions()
@@ -147,7 +147,7 @@ def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
     try:
         providers = [
             name for name in runtime.get_available_providers() if name != "AzureExecutionProvider"
-        ]  # it computes elsewhere
+        ]  # that provider computes elsewhere
         return runtime.InferenceSession(graph.SerializeToString(), options, providers=providers)
     except Exception as error:
         raise FeatalignError(

@@ -12,7 +12,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError, first_line
 
-# what frameworks say when memory is short, on processors and accelerators
+# frameworks say this when memory is short, on processors and accelerators
 SIGNS = (
     "out of memory",
     "not enough memory",
@@ -25,9 +25,10 @@ SIGNS = (
 
 @dataclass
 class AtOnce:
-    """How many inputs go through a source at a time (None: as many as come).
+    """How many inputs go through a source at a time.
 
-    It also says how many did before memory ran out.
+    `limit` is None where all inputs of a batch go at once. `before` is the number before memory ran
+    out, if it did.
     """
 
     limit: int | None = None
@@ -39,7 +40,7 @@ class AtOnce:
 
     @property
     def sentence(self) -> str | None:
-        """What to tell the user at the end; None where all went well."""
+        """A sentence for the user if memory ran out, and None otherwise."""
         if self.before is None:
             return None
         return (
@@ -78,7 +79,7 @@ def in_parts(
         np.argsort([-len(text) for text in inputs], kind="stable") if sorting else np.arange(count)
     )
     collected: dict[str, list[np.ndarray]] = {}
-    start, waiting = 0, None  # `waiting`: the next part being prepared, and where it ends
+    start, waiting = 0, None  # `waiting` is the next part being prepared, and where it ends
 
     def made(start: int, stop: int) -> Any:
         rows = order[start:stop]

@@ -1,6 +1,6 @@
 """Pickled checkpoints, read only when the address names the file.
 
-Weights alone are read, in a process of their own, and made into safetensors.
+A process of its own reads the weights alone and makes them into safetensors.
 """
 
 import atexit
@@ -27,8 +27,8 @@ metadata={"format": "pt"})
 def without_pickle(address: Address, folder: Path, pickled: str) -> Path:
     """A temporary copy of a model's folder with the pickled file as model.safetensors.
 
-    Raises FeatalignError when the file is not there, torch is older than 2.10, or it holds more
-    than weights.
+    Raises FeatalignError when the file is not there or holds more than weights, or when torch is
+    older than 2.10.
     """
     from featalign.sources.extras import releases
 

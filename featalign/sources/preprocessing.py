@@ -1,4 +1,4 @@
-"""What a source does to raw inputs before its first layer; part of the source's identity."""
+"""What a source does to raw inputs before its first layer, which is part of its identity."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 class ImagePreprocessing:
     """Resize images to one size and standardise each channel: x -> (x / 255 - mean) / std.
 
-    Takes uint8 images of any size, grey (H, W) or (H, W, 1), colour (H, W, 3) or with alpha (H, W,
-    4); float images are taken to lie in [0, 1]. Gives float32 (B, size, size, 3). Resizing is
-    Pillow's antialiased bilinear filter.
+    It takes uint8 images of any size: grey (H, W) or (H, W, 1), colour (H, W, 3) or with alpha (H,
+    W, 4). Float images are taken to lie in [0, 1]. It gives float32 (B, size, size, 3). Images are
+    resized by Pillow's antialiased bilinear filter.
     """
 
     size: int
@@ -26,7 +26,7 @@ class ImagePreprocessing:
     std: tuple[float, float, float]
 
     def identity(self) -> dict:
-        """What enters the cache key."""
+        """The preprocessing as plain data, which enters the cache key."""
         return {"kind": "image", "resize": "bilinear", **asdict(self)}
 
     def __call__(self, images: Sequence[np.ndarray] | np.ndarray) -> np.ndarray:
@@ -40,7 +40,7 @@ class ImagePreprocessing:
 def resized_rgb(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """One image as float32 (height, width, 3) in [0, 1].
 
-    Raises FeatalignError for what is no image.
+    Raises FeatalignError for anything but an image.
     """
     image = checked_image(image)[..., :3]
     scale = np.float32(1 / 255) if image.dtype == np.uint8 else np.float32(1)
@@ -50,7 +50,7 @@ def resized_rgb(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def checked_image(image: np.ndarray) -> np.ndarray:
-    """An image as (H, W, 1 | 3 | 4). Raises FeatalignError for what is none."""
+    """The image as (H, W, 1 | 3 | 4); raises FeatalignError for anything but an image."""
     if image.ndim not in (2, 3) or (image.ndim == 3 and image.shape[-1] not in (1, 3, 4)):
         raise FeatalignError(
             "inputs: expected images of shape (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) for a "
@@ -61,9 +61,9 @@ def checked_image(image: np.ndarray) -> np.ndarray:
 
 
 def as_picture(image: np.ndarray, mode: str = "RGB") -> "Image.Image":
-    """One image as Pillow holds it, of 8 bits.
+    """One image of 8 bits as Pillow holds it.
 
-    It is what the preprocessing of other libraries starts from. Floats are taken to lie in [0, 1].
+    The preprocessing of other libraries starts from it. Floats are taken to lie in [0, 1].
     """
     from PIL import Image
 

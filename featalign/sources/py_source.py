@@ -9,12 +9,10 @@ from featalign.sources.source import Source
 
 
 def load_python_source(rest: str) -> Source:
-    """What FACTORY() of MODULE returns.
+    """The source that FACTORY() of MODULE returns.
 
-    The module is looked for in the working folder too, and its code is run.
-
-    Raises FeatalignError when there is no such module or function, it fails, or it returns no
-    Source.
+    The module may lie in the working folder, and its code is run. Raises FeatalignError when there
+    is no such module or function, it fails, or it returns no Source.
     """
     address = f"py:{rest}"
     module_name, _, factory_name = rest.partition(":")

@@ -10,13 +10,11 @@ from featalign.sources.source import Source
 
 
 def random_twin(source: Source, seed: int = 0) -> Source:
-    """The source with the weights it had before any training, as another draw has them.
+    """The source with freshly drawn weights, from which training from scratch starts.
 
-    They are what training from scratch starts from.
-
-    The twin has the layers and the preprocessing of the source, no logits, and a revision of its
-    own, made of the source's revision and of what was drawn. Raises FeatalignError for a source
-    that cannot be re-initialised.
+    The twin has the layers and the preprocessing of the source, and no logits. Its own revision is
+    made of the source's revision and of what was drawn. Raises FeatalignError for a source that
+    cannot be re-initialised.
 
     >>> import featalign as fa
     >>> twin = fa.load_source("zoo/resnet_digits").random_twin(seed=1)

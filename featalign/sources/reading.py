@@ -16,14 +16,14 @@ def as_given(inputs: Any) -> Any:
 class Reading:
     """What inputs a source takes, and how they are prepared.
 
-    `prepare(inputs)` makes of a batch of raw inputs what the network takes; `preprocessing` says as
-    plain data what that does, and enters the cache key. `form` says what the inputs should be like.
-    `static_shapes` says that another number of inputs costs a compilation, so that batches are
-    padded.
+    `prepare(inputs)` turns a batch of raw inputs into what the network takes. `preprocessing`
+    describes that as plain data, and enters the cache key. `form` says what the inputs should be
+    like. `static_shapes` says that another number of inputs costs a compilation, so that batches
+    are padded.
     """
 
-    input_kind: str | None = None  # "image" | "text" | "array"; None: whatever the target holds
-    reads_tokens: bool = False  # words in their sentences, beside texts
+    input_kind: str | None = None  # "image" | "text" | "array"; None takes whatever a target holds
+    reads_tokens: bool = False  # whether it also reads words in their sentences
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     prepare: Callable[[Any], Any] = field(default=as_given, repr=False)
     form: InputForm = field(default_factory=InputForm, repr=False)

@@ -8,7 +8,7 @@ Model = TypeVar("Model")
 
 
 class Resident(Generic[Model]):
-    """A model that `build` builds whenever it is needed and not in memory.
+    """A model that `build` makes whenever it is needed and not in memory.
 
     >>> model = Resident(lambda: "a model")
     >>> model(), model.is_held
@@ -43,6 +43,6 @@ class Resident(Generic[Model]):
             return self.model
 
     def release(self) -> None:
-        """Let the model go; whoever uses it now keeps it until done."""
+        """Let the model leave memory; whoever uses it now keeps it until done."""
         with self.lock:
             self.model = None

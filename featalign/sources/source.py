@@ -22,7 +22,7 @@ EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What is known of a source's pretraining; None where it is not known."""
+    """What is known of a source's pretraining; a field is None where it is not known."""
 
     dataset: str | None = None
     description: str | None = None
@@ -36,16 +36,16 @@ class Pretraining:
 class Source:
     """A candidate pretrained model: what it is, what it reads, and what it can do.
 
-    Its identity is `name`, `revision`, a digest of the weights (or what the user says identifies
-    them), and `pretraining`. What it reads is `reading`.
+    Its identity is `name`, `revision` and `pretraining`. The revision is a digest of the weights,
+    or what the user says identifies them. `reading` says what inputs it takes.
 
     It emits `layers`, named from input to output, of which `default_layer` is scored unless asked
-    otherwise; the head's output, where there is one, is `logits_layer`, beside them.
-    `embed_batch(prepared, layers)` maps what the reading prepared to features (B, D) for each layer
-    asked for; call `embed`, which prepares, checks what comes back and takes `at_once` inputs at a
-    time. A `model` that is large is in memory only while it is needed: a session lets it go when
-    another source is embedded. Weights can be trained where there is `trainable`, and drawn anew
-    where there are `fresh_weights`.
+    otherwise. The output of the head, where there is one, is the `logits_layer` beside them.
+    `embed_batch(prepared, layers)` maps prepared inputs to features (B, D) for each wanted layer.
+    Users call `embed`, which prepares inputs, checks the features and takes `at_once` inputs at a
+    time. A large `model` is in memory only while it is needed; a session lets it go when another
+    source is embedded. Weights can be trained where there is `trainable`, and drawn anew where
+    there are `fresh_weights`.
     """
 
     name: str
@@ -73,9 +73,9 @@ class Source:
     ) -> "Source":
         """A source from any callable that maps a batch of inputs to features (B, D).
 
-        `revision` says which weights these are: change it whenever the function would give other
-        features, because the cache is keyed by it (and the name). `preprocessing`, when given, is
-        applied to each batch before the function; it counts as part of what `revision` names.
+        `revision` says which weights these are. Change it whenever the function would give other
+        features, because the cache key is made of it and the name. `preprocessing`, when given, is
+        applied to each batch before the function, and `revision` covers it too.
 
         >>> import numpy as np
         >>> def sums(batch):
@@ -103,7 +103,7 @@ class Source:
         if preprocessing is not None:
             named = getattr(preprocessing, "__qualname__", type(preprocessing).__name__)
             reading = Reading(preprocessing={"function": named}, prepare=preprocessing)
-        # the name too: two functions whose users both say "1" must not share an embedding
+        # the name counts too: two functions with the revision "1" must not share an embedding
         return Source(
             name,
             hashlib.sha256(f"{name}\0{revision}".encode()).hexdigest(),
@@ -124,7 +124,7 @@ class Source:
 
     @property
     def preprocessing(self) -> Mapping[str, Any]:
-        """The declared preprocessing as plain data: it enters the cache key."""
+        """The declared preprocessing as plain data, which enters the cache key."""
         return self.reading.preprocessing
 
     @property
@@ -134,19 +134,19 @@ class Source:
 
     @property
     def is_differentiable(self) -> bool:
-        """Whether it has parameters and gradients in JAX; nothing is loaded to tell."""
+        """Whether the source has parameters and gradients in JAX; this loads nothing."""
         return self.trainable is not None and self.trainable.framework == JAX
 
     @property
     def differentiable(self) -> Differentiable | None:
-        """Parameters and apply function; None where there are no gradients in JAX."""
+        """Parameters and apply function, or None where there are no gradients in JAX."""
         if self.trainable is None or self.trainable.framework != JAX:
             return None
         return self.trainable.load()
 
     @property
     def can_be_reinitialised(self) -> bool:
-        """Whether its architecture can be drawn anew, with weights that have learnt nothing."""
+        """Whether its weights can be drawn anew, so that they have learnt nothing."""
         return self.fresh_weights is not None
 
     def random_twin(self, seed: int = 0) -> "Source":
@@ -160,7 +160,7 @@ class Source:
 
     @property
     def all_layers(self) -> tuple[str, ...]:
-        """Every name `embed` accepts: the layers, then the logits where there are some."""
+        """Every name that `embed` accepts: the layers, then the logits where there are some."""
         return self.layers if self.logits_layer is None else (*self.layers, self.logits_layer)
 
     def embed(
@@ -168,10 +168,8 @@ class Source:
     ) -> dict[str, np.ndarray]:
         """Features (B, D) of a batch of raw inputs, for each layer asked for.
 
-        By default that is the default layer.
-
-        Raises FeatalignError for a layer the source does not have, or when what it returns is not
-        (B, D).
+        Without `layers` that is the default layer. Raises FeatalignError for a layer that the
+        source does not have, or when its features are not (B, D).
         """
         wanted = tuple(layers) if layers is not None else (self.default_layer,)
         for layer in wanted:
@@ -194,10 +192,7 @@ class Source:
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def remarks(self, target: Target) -> tuple[str, ...]:
-        """What does not fit between the source and a target's inputs, and how memory did.
-
-        The remarks are sentences for whoever reads the scores.
-        """
+        """Sentences on what does not fit between source and target inputs, and on memory."""
         memory = self.at_once.sentence
         return (*misfits(self.reading.form, target), *((memory,) if memory else ()))
 
@@ -218,7 +213,7 @@ class Source:
 
 
 def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:
-    """Raise FeatalignError for a layer that there is not."""
+    """Raise FeatalignError for a layer that does not exist."""
     if layer not in layers:
         raise FeatalignError(f"layer: {name} has no layer {layer!r}; it has {', '.join(layers)}")
 
@@ -232,7 +227,7 @@ def _refuse(name: str, inputs: Any, layers: tuple[str, ...]) -> Mapping[str, np.
 
 
 def digest_arrays(arrays: Mapping[str, np.ndarray]) -> str:
-    """SHA-256 of named arrays: names, types, shapes and bytes, in the order of the names."""
+    """The SHA-256 of named arrays: names, types, shapes and bytes, in the order of the names."""
     digest = hashlib.sha256()
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])

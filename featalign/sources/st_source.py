@@ -1,6 +1,6 @@
-"""st/NAME@REVISION#LAYER: models of sentence-transformers, pooled as they say themselves.
+"""st/NAME@REVISION#LAYER: models of sentence-transformers, with the pooling that they declare.
 
-Safetensors only, no remote code.
+Weights must be safetensors, and no remote code runs.
 """
 
 from collections.abc import Mapping
@@ -40,10 +40,9 @@ FEATURES = "features"
 def load_st_source(rest: str) -> Source:
     """A model of sentence-transformers as a source.
 
-    `features` are its sentence embeddings, `embeddings.mean`, `layer_1.mean` ... its hidden layers.
-
-    A prompt that the model uses by default is used. Raises FeatalignError for a name, revision or
-    layer that does not exist, pickled weights, or no network.
+    `features` are its sentence embeddings; `embeddings.mean`, `layer_1.mean` ... are its hidden
+    layers. The model's default prompt, if it has one, is used. Raises FeatalignError for a name,
+    revision or layer that does not exist, pickled weights, or no network.
     """
     address = parse("st/", rest)
     require("sentence_transformers", extra="st", address=address.text)
@@ -83,7 +82,7 @@ class Encoder:
 
     @property
     def network(self) -> Network | None:
-        """The transformer it begins with; None where it begins with something else."""
+        """The transformer that it begins with, or None where it begins with something else."""
         modules: Any = read_json(self.folder / "modules.json", self.address)
         first = self.folder / modules[0].get("path", "")
         return (
@@ -156,7 +155,7 @@ class Encoder:
         return with_fresh_weights(build, seed)
 
     def reading(self) -> Reading:
-        """What it takes; texts are prepared by the model itself, once it is in memory."""
+        """The inputs that it takes; the model itself prepares texts, once it is in memory."""
         return Reading(
             input_kind="text",
             preprocessing={

@@ -1,6 +1,6 @@
 """timm/NAME@REVISION#LAYER: image models of timm with their own preprocessing.
 
-They come from a local folder or the hub, in safetensors only.
+They come from a local folder or the hub, and weights must be safetensors.
 """
 
 from dataclasses import dataclass, replace
@@ -35,12 +35,10 @@ FEATURES, LOGITS = "features", "logits"
 def load_timm_source(rest: str) -> Source:
     """A model of timm as a source.
 
-    `features` are what its head reads, `layer_1` ... its blocks or stages averaged over places,
-    `logits` the head's.
-
-    NAME is one of timm's ("resnet50.a1_in1k"), a name on the hub ("timm/resnet50.a1_in1k") or a
-    folder that timm saved. Raises FeatalignError for a name, revision or layer that does not exist,
-    pickled weights, or no network.
+    `features` are the input of its head, `layer_1` ... are its blocks or stages averaged over
+    places, and `logits` are the output of the head. NAME is one of timm's ("resnet50.a1_in1k"), a
+    name on the hub ("timm/resnet50.a1_in1k") or a folder that timm saved. Raises FeatalignError for
+    a name, revision or layer that does not exist, pickled weights, or no network.
     """
     address = parse("timm/", rest)
     timm = require("timm", extra="timm", address=address.text)
@@ -88,9 +86,9 @@ def _reading(timm: Any, settings: dict[str, Any]) -> Reading:
 
 
 def _on_the_hub(address: Address, timm: Any) -> Address:
-    """The address by its name on the hub.
+    """The address with the model's name on the hub.
 
-    Raises FeatalignError for a name timm does not know, or whose weights are not on the hub.
+    Raises FeatalignError for a name that timm does not know, or whose weights are not on the hub.
     """
     if address.folder is not None or "/" in address.name:
         return address
@@ -114,7 +112,7 @@ def _on_the_hub(address: Address, timm: Any) -> Address:
 
 @dataclass(frozen=True)
 class Network:
-    """A folder of timm."""
+    """A folder of a model of timm."""
 
     address: Address
     folder: Path
@@ -138,7 +136,7 @@ class Network:
         return with_fresh_weights(lambda: self._built(pretrained=False), seed).to(device())
 
     def outline(self) -> Any:
-        """The network without memory for its weights, where it can be built so.
+        """The network, if possible without memory for its weights.
 
         It tells the layers and the preprocessing.
         """

@@ -15,7 +15,7 @@ from featalign.sources.hub import digest_files
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
-PARTS = {"cpu": 32, "cuda": 128, "mps": 32}  # inputs at once, to begin with
+PARTS = {"cpu": 32, "cuda": 128, "mps": 32}  # inputs at once, while memory suffices
 
 
 def device() -> str:
@@ -28,7 +28,7 @@ def device() -> str:
 
 
 def precision(device: str) -> str:
-    """The type that most is computed in: bfloat16 on an accelerator that has it, else float32.
+    """The type for most of the computation: bfloat16 on a GPU that has it, and float32 elsewhere.
 
     It is part of the revision.
     """
@@ -39,7 +39,7 @@ def precision(device: str) -> str:
 
 @contextmanager
 def forward_pass(device: str) -> Iterator[None]:
-    """No gradients, and mixed precision where there is one."""
+    """A context without gradients, and with mixed precision where `precision` is bfloat16."""
     import torch
 
     with (
@@ -50,9 +50,9 @@ def forward_pass(device: str) -> Iterator[None]:
 
 
 def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
-    """What `build` makes with torch's random numbers drawn by `seed`.
+    """What `build` makes with torch's random numbers seeded by `seed`.
 
-    The user's own are left as they were.
+    The user's random numbers are left as they were.
     """
     import torch
 
@@ -62,11 +62,11 @@ def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
 
 
 class Folder(Protocol):
-    """A model's folder, and what is built of it."""
+    """A model's folder, and the models that are built from it."""
 
     @property
     def folder(self) -> Path:
-        """Where the weights are, and all that describes them."""
+        """The folder with the weights and their descriptions."""
         ...
 
     def pretrained(self) -> Any:
@@ -81,10 +81,10 @@ class Folder(Protocol):
 def with_twins(
     network: Folder, source_of: Callable[[str, Resident[Any]], Source], *packages: str
 ) -> Source:
-    """The source of a folder, which can begin anew.
+    """The source of a folder, which can start anew.
 
-    `source_of` makes it of a revision and a model; both kinds of revision name the releases of the
-    packages that compute.
+    `source_of` makes it from a revision and a model. The revisions of pretrained and of fresh
+    weights both name the releases of the packages that compute.
     """
 
     def held(revision: str, build: Callable[[], Any]) -> Source:
@@ -101,7 +101,7 @@ def with_twins(
 
 
 def fresh_revision(seed: int, *packages: str) -> str:
-    """What fresh weights depend on but the source's own files.
+    """What fresh weights depend on beside the source's own files.
 
     That is the seed, the releases that draw them, and torch's default type where the user has set
     another one.
@@ -115,7 +115,7 @@ def fresh_revision(seed: int, *packages: str) -> str:
 
 
 def as_numpy(tensor: Any) -> np.ndarray:
-    """A tensor of any precision as float32, or float64 where it is."""
+    """A tensor as float32, or as float64 where that is its type."""
     import torch
 
     return (
@@ -126,8 +126,8 @@ def as_numpy(tensor: Any) -> np.ndarray:
 def pool(states: Any, pooling: str, mask: Any = None, prefix: int = 0) -> Any:
     """States (B, T, D) or maps (B, C, H, W) to (B, D).
 
-    mean: the average over tokens with mask 1, the first `prefix` left out, or over places; cls: the
-    first token; last: the last with mask 1.
+    "mean" is the average over places, or over tokens with mask 1 without the first `prefix`. "cls"
+    is the first token, and "last" the last one with mask 1.
     """
     import torch
 

@@ -36,9 +36,8 @@ def zoo_names() -> tuple[str, ...]:
 def read_card(name: str) -> dict[str, Any]:
     """What is known of one source.
 
-    That is architecture, parameters, pretraining, accuracy, preprocessing and training.
-
-    Raises FeatalignError for a name that does not exist.
+    That is architecture, parameters, pretraining, accuracy, preprocessing and training. Raises
+    FeatalignError for a name that does not exist.
     """
     if name not in zoo_names():
         raise FeatalignError(
@@ -50,7 +49,7 @@ def read_card(name: str) -> dict[str, Any]:
 def load_zoo_source(name: str) -> Source:
     """The source zoo/NAME.
 
-    The network is built when it first has to compute: ranking from the cache never needs it.
+    The network is built when it first has to compute; ranking from the cache never needs it.
     """
     return source_of_card(f"zoo/{name}", read_card(name), WEIGHTS / f"{name}.safetensors")
 
@@ -61,13 +60,13 @@ def source_of_card(
     weights_path: Path,
     architectures: Mapping[str, Any] | None = None,
 ) -> Source:
-    """The source of a card and a file of weights; its architecture is the zoo's or of others."""
+    """The source of a card and a file of weights, by the zoo's architectures or the given ones."""
     from safetensors.numpy import load_file
 
     pretraining = card["pretraining"]
     stored = load_file(weights_path)
     weights = {name: values.astype(np.float32) for name, values in stored.items()}
-    # of other images it says nothing of what was learnt
+    # measured on other images, the accuracy says nothing about what was learnt
     is_known = card["accuracy"]["measured_on"] == "test images"
     preprocessing = ImagePreprocessing(
         card["preprocessing"]["size"],
@@ -111,7 +110,7 @@ def _network(
     architectures: Mapping[str, Any] | None,
     make: Callable[[Any, int], Any],
 ) -> Differentiable:
-    """What `make` makes of the card's architecture and its number of classes."""
+    """The network that `make` makes from the card's architecture and its number of classes."""
     from featalign.sources.flax_modules import taken_apart
     from featalign.sources.zoo_networks import ARCHITECTURES
 
@@ -144,10 +143,10 @@ def _drawn(architecture: Any, num_classes: int, seed: int) -> Any:
 
 @cache
 def _initialiser() -> str | None:
-    """What fresh weights depend on but architecture and seed.
+    """What fresh weights depend on beside architecture and seed.
 
-    That is the code that draws them, as text and as releases. None where the code is not there as
-    text: the weights that were drawn are then what tells.
+    That is the text of the code that draws them, and the releases it uses. It is None where the
+    text is not there; then the drawn weights themselves identify them.
     """
     try:
         code = hashlib.sha256(_code()).hexdigest()
@@ -165,7 +164,7 @@ def _code() -> bytes:
 
 
 def _nested(flat: dict[str, np.ndarray]) -> Any:
-    """Dotted names as nested dictionaries; parts that are numbers are places in a list."""
+    """Dotted names as nested dictionaries, in which numbers are places in a list."""
     tree: dict = {}
     for name, value in flat.items():
         *parents, last = name.split(".")

@@ -43,7 +43,7 @@ class Activity(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "Activity":
-        """That of no rows."""
+        """The activity of no rows."""
         zero, vector = jnp.zeros(()), jnp.zeros(shape.num_features)
         return Activity(zero, zero, zero, zero, zero, zero, vector, vector, vector)
 
@@ -58,7 +58,7 @@ class Activity(Summed):
         return replace(merged, largest=jnp.maximum(self.largest, other.largest))
 
     def derivative(self, group: Group) -> Change:
-        """Of what are sums over rows."""
+        """The derivatives of the fields that are sums over rows."""
         return _derivative(group.features)
 
 
@@ -67,9 +67,8 @@ def _activity(features: jax.Array, valid: jax.Array) -> Activity:
     finite = jnp.isfinite(features)
     sizes = jnp.where(finite & present, jnp.abs(features), 0.0)
     peaks = sizes.max(axis=1)
-    scaled = (
-        sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]
-    )  # keeps squares of tiny and huge values in range
+    # the scale keeps squares of tiny and huge values in range
+    scaled = sizes / jnp.where(peaks > 0, peaks, 1.0)[:, None]
     width = features.shape[1]
     root = width**0.5
     ratios = scaled.sum(axis=1) / jnp.sqrt(jnp.maximum((scaled * scaled).sum(axis=1), 1.0))

@@ -8,13 +8,12 @@ from featalign.arrays import check_features
 from featalign.errors import FeatalignError
 
 BATCH_ROWS = 2048
-BATCH_VALUES = (
-    2**20
-)  # larger batches fall out of the processor's cache and their buffers are mapped anew each time
+# larger batches fall out of the processor's cache, and their buffers are mapped anew each time
+BATCH_VALUES = 2**20
 
 
 def batch_size(num_rows: int, width: int) -> int:
-    """Rows in a batch: a power of two, fewer for wide features and for few rows.
+    """The number of rows in a batch: a power of two, smaller for wide features and for few rows.
 
     >>> [batch_size(10**6, width) for width in (64, 512, 768, 2048)], batch_size(100, 64)
     ([2048, 2048, 1024, 512], 128)

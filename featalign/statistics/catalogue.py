@@ -12,9 +12,10 @@ SUMMED: tuple[type[Summed], ...] = (Activity, Moments, ClassMoments, TargetMomen
 
 
 def summed(wanted: Collection[type[Statistic]], shape: Shape) -> tuple[type[Summed], ...]:
-    """What to sum to have what is wanted: what suits the labels, and does not follow from more.
+    """The statistics to sum so that all wanted ones are there.
 
-    The activity is always among them.
+    They suit the labels, and none of them follows from another one. The activity is always among
+    them.
     """
     found = [kind for kind in SUMMED if (kind is Activity or kind in wanted) and kind.suits(shape)]
     implied = frozenset().union(*(kind.implies for kind in found))

@@ -1,7 +1,4 @@
-"""Rows and scatter of an embedding in the smaller of its two sizes.
-
-They are for scorers that fit a discriminant.
-"""
+"""Rows and scatter of an embedding in min(N, D) directions, for scorers that fit a discriminant."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -23,9 +20,9 @@ from featalign.statistics.spectrum import Spectrum
 class ClassCoordinates:
     """Centred features in an orthonormal basis of R = min(N, D) directions that holds them all.
 
-    For N > D the basis is the columns' own; for N <= D it is V and the rows are U √Λ. `scatter` =
-    Zᵀ Z, the class means and the counts are of all N rows, `rows` and `labels` of those that are
-    held. `rounding` is the size of a variance, times N, that only rounding made.
+    For N > D the basis is that of the columns. For N <= D it is V, and the rows are U √Λ. `scatter`
+    = Zᵀ Z, the class means and the counts are of all N rows; `rows` and `labels` are of the rows in
+    memory. A variance whose product with N is at most `rounding` comes from rounding alone.
     """
 
     rows: Any  # (M, R)
@@ -57,6 +54,6 @@ def class_coordinates(statistics: Statistics) -> ClassCoordinates:
 
 
 def rounding(spectrum: Spectrum) -> Any:
-    """The size of a variance, times N, that only rounding made."""
+    """N times the largest variance that may come from rounding alone."""
     eigenvalues = spectrum.eigenvalues
     return 4 * jnp.finfo(eigenvalues.dtype).eps * len(eigenvalues) ** 0.5 * eigenvalues[0]

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class ClassMoments(Summed):
-    """Counts n_c, means μ_c and spreads Σ |x - μ_c|² of each class."""
+    """The counts n_c, means μ_c and spreads Σ |x - μ_c|² of the classes."""
 
     counts: jax.Array  # (C,)
     means: jax.Array  # (C, D)
@@ -31,7 +31,7 @@ class ClassMoments(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "ClassMoments":
-        """That of no rows."""
+        """The moments of no rows."""
         counts = jnp.zeros(shape.num_classes)
         return ClassMoments(
             counts, jnp.zeros((shape.num_classes, shape.num_features)), jnp.zeros_like(counts)
@@ -63,25 +63,25 @@ class ClassMoments(Summed):
         return ClassMoments(counts, means, self.spreads + other.spreads + between)
 
     def from_zero(self, centre: jax.Array) -> "ClassMoments":
-        """The same of rows that are no longer about `centre` (D,)."""
+        """The moments counted from zero, where rows were counted from `centre` (D,)."""
         return replace(self, means=self.means + centre)
 
     def under(self, orders: "LabelOrders") -> Iterator["ClassMoments"]:
-        """From the sums of the rows, and of |z|², in each order."""
+        """The moments in each order, from its sums of the rows z and of |z|²."""
         for sums, norms in zip(orders.sums, orders.norms, strict=True):
             yield _relabelled(self.counts, sums, norms, orders.centre)
 
     def derivative(self, group: Group) -> Change:
-        """Of all fields."""
+        """The derivatives of all fields."""
         return _class_derivative(self, group.features, group.columns)
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class TargetMoments(Summed):
-    """Moments of float targets y (N, K) and their cross moments with the features.
+    """Moments of float targets y (N, K), and their cross moments with the features.
 
-    They are Σ (y - ȳ)(y - ȳ)ᵀ and Σ (y - ȳ) zᵀ.
+    `scatter` = Σ (y - ȳ)(y - ȳ)ᵀ and `cross` = Σ (y - ȳ) zᵀ.
     """
 
     count: jax.Array  # ()
@@ -99,7 +99,7 @@ class TargetMoments(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "TargetMoments":
-        """That of no rows."""
+        """The moments of no rows."""
         number, width = shape.num_targets, shape.num_features
         return TargetMoments(
             jnp.zeros(()),
@@ -143,16 +143,16 @@ class TargetMoments(Summed):
         )
 
     def from_zero(self, centre: jax.Array) -> "TargetMoments":
-        """The same of rows that are no longer about `centre` (D,)."""
+        """The moments counted from zero, where rows were counted from `centre` (D,)."""
         return replace(self, feature_mean=self.feature_mean + centre)
 
     def under(self, orders: "LabelOrders") -> Iterator["TargetMoments"]:
-        """With the cross moments of each order."""
+        """The moments with the cross moments of each order."""
         for cross in orders.sums:
             yield replace(self, cross=jnp.asarray(cross))
 
     def derivative(self, group: Group) -> Change:
-        """Of all fields but the count."""
+        """The derivatives of all fields but the count."""
         return _target_derivative(self, group.features, group.columns)
 
 

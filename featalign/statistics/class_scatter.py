@@ -37,7 +37,7 @@ class ClassScatter(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "ClassScatter":
-        """That of no rows."""
+        """The scatter of no rows."""
         size = shape.num_classes, shape.num_features
         return ClassScatter(jnp.zeros(size[0]), jnp.zeros(size), jnp.zeros(size))
 
@@ -66,7 +66,7 @@ class ClassScatter(Summed):
         return self.squares / jnp.maximum(self.counts, 1)[:, None]
 
     def from_zero(self, centre: jax.Array) -> "ClassScatter":
-        """The same of rows that are no longer about `centre` (D,)."""
+        """The scatter counted from zero, where rows were counted from `centre` (D,)."""
         return replace(self, means=self.means + centre)
 
     def implied(self) -> tuple[ClassMoments]:
@@ -74,12 +74,12 @@ class ClassScatter(Summed):
         return (ClassMoments(self.counts, self.means, self.squares.sum(axis=1)),)
 
     def under(self, orders: "LabelOrders") -> Iterator["ClassScatter"]:
-        """From the sums of the rows, and of their squares, in each order."""
+        """The scatter in each order, from its sums of the rows and of their squares."""
         for sums, squares in zip(orders.sums, orders.squares, strict=True):
             yield _relabelled(self.counts, sums, squares, orders.centre)
 
     def derivative(self, group: Group) -> Change:
-        """Of all fields."""
+        """The derivatives of all fields."""
         return _derivative(self, group.features, group.columns)
 
 

@@ -17,8 +17,8 @@ Kind = TypeVar("Kind", bound=Statistic)
 class Statistics:
     """What the scorers read: a statistic of each type that they asked for.
 
-    `statistics[Moments]` are the moments. The activity is always there; others where they were
-    asked for and the values are finite.
+    `statistics[Moments]` are the moments. The activity is always there. Others are there where they
+    were asked for and the values are finite.
     """
 
     labels: Labels
@@ -37,7 +37,10 @@ class Statistics:
         return found
 
     def given(self, kind: type[Kind]) -> Kind | None:
-        """The same, or None of what only some callers can give and this one did not."""
+        """The statistic of this type, or None where the caller could give one and did not.
+
+        Raises LookupError where it was not asked for.
+        """
         if kind not in self.found:
             raise LookupError(
                 f"{kind.__name__} is read, but not asked for; add it to the needs of the scorer"
@@ -70,11 +73,11 @@ class Statistics:
         return replace(self, found=found | {Activity: self.activity})
 
     def at_most(self, max_rows: int) -> "Statistics":
-        """The statistics with no more than these rows held, a seeded sample of them."""
+        """The statistics with at most so many rows in memory, a seeded sample of them."""
         return self._of_each(lambda each: each.at_most(max_rows))
 
     def take(self, places: np.ndarray) -> "Statistics":
-        """The statistics with the rows at these places alone, of those that are held."""
+        """The statistics that keep, of the rows in memory, those at these places alone."""
         return self._of_each(lambda each: each.take(places))
 
     def _of_each(self, change: Callable[[Statistic], Statistic]) -> "Statistics":
@@ -85,6 +88,6 @@ class Statistics:
 def label_columns(labels: np.ndarray, num_classes: int) -> np.ndarray:
     """Labels as columns (N, K) of floats.
 
-    They are one-hot for classes, and themselves otherwise (`num_classes` 0).
+    Classes become one-hot. Other labels (`num_classes` 0) stay as they are.
     """
     return np.eye(num_classes)[labels] if num_classes else labels.astype(np.float64)

@@ -18,7 +18,11 @@ def _cutoff(eigenvalues: Any, size: Any) -> Any:
 
 
 def _descending(matrix: Any, size: Any) -> tuple[Any, Any, Any, Any]:
-    """Eigenvalues and vectors of a symmetric matrix, which are live, and the roots of those."""
+    """Eigenvalues, descending, and eigenvectors of a symmetric matrix, what is live, and roots.
+
+    An eigenvalue is live when it is above the rounding error; the others are set to zero. The
+    square roots are those of the live ones, and 1 elsewhere.
+    """
     xp = arrays()
     ascending, vectors = symmetric_eigen(matrix)
     eigenvalues, vectors = ascending[::-1], vectors[:, ::-1]
@@ -30,7 +34,7 @@ def _descending(matrix: Any, size: Any) -> tuple[Any, Any, Any, Any]:
 def spectrum_from_moments(
     moments: Moments, label_moments: ClassMoments | TargetMoments
 ) -> Spectrum:
-    """The spectrum from the moments of the features and of the labels: for N > D."""
+    """The spectrum from the moments of the features and of the labels, for N > D."""
     return spectrum_from_scatter(
         moments.count, moments.mean, moments.scatter, *_against_labels(moments, label_moments)
     )
@@ -40,7 +44,7 @@ def spectrum_from_moments(
 def _against_labels(
     moments: Moments, label_moments: ClassMoments | TargetMoments
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Yᵀ Z (K, D), the means and the centred squares of the label columns."""
+    """Yᵀ Z (K, D), and the means and the centred squares of the label columns."""
     if isinstance(label_moments, TargetMoments):
         return label_moments.cross, label_moments.mean, jnp.diag(label_moments.scatter)
     shares = label_moments.counts / moments.count
@@ -57,7 +61,7 @@ def spectrum_from_scatter(
     label_means: Any,
     label_squares: Any,
 ) -> Spectrum:
-    """The spectrum from the D x D scatter and the cross moments Yᵀ Z (K, D): for N > D."""
+    """The spectrum from the D x D scatter and the cross moments Yᵀ Z (K, D), for N > D."""
     xp, (mean, scatter, cross) = arrays(), held((mean, scatter, cross))
     size = max(float(count), len(scatter))
     eigenvalues, vectors, live, roots = _descending(scatter, size)
@@ -83,7 +87,7 @@ def spectrum_from_scatter(
 
 @np.errstate(all="ignore")  # what is out of range gets a status
 def spectrum_from_rows(features: Any, labels: Any) -> Spectrum:
-    """The spectrum from the N x N Gram of rows (N, D) and label columns (N, K): for N <= D."""
+    """The spectrum from the N x N Gram of rows (N, D) and label columns (N, K), for N <= D."""
     xp, (features, labels) = arrays(), held((features, labels))
     count, width = features.shape
     # differences are nearly exact, so that constant columns vanish
@@ -114,11 +118,11 @@ def spectrum_from_rows(features: Any, labels: Any) -> Spectrum:
 
 
 def uncentred_eigenvalues(spectrum: Spectrum, *, iterations: int = 54) -> jax.Array:
-    """The R largest eigenvalues of Fᵀ F, descending, F the features as they are.
+    """The R largest eigenvalues of Fᵀ F, descending, where F are the features as they are.
 
-    Fᵀ F = Zᵀ Z + N μ μᵀ is a rank-one change of a diagonal matrix in the basis V; its eigenvalues
+    Fᵀ F = Zᵀ Z + N μ μᵀ is a rank-one change of a diagonal matrix in the basis V. Its eigenvalues
     are the roots of 1 + N Σ μ_j² / (λ_j - σ), one between each two neighbouring λ (Golub 1973).
-    Bisection from the lower neighbour finds them all at once, however the λ cluster.
+    Bisection from the lower neighbour finds them all at once, also where the λ lie close together.
     """
     poles = jnp.append(spectrum.eigenvalues, 0.0)[::-1]
     weights = (
@@ -131,7 +135,7 @@ def uncentred_eigenvalues(spectrum: Spectrum, *, iterations: int = 54) -> jax.Ar
 
 
 def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -> jax.Array:
-    """The first of `uncentred_eigenvalues` alone."""
+    """The first of the `uncentred_eigenvalues`, without the others."""
     poles = jnp.append(spectrum.eigenvalues, 0.0)
     weights = spectrum.count * jnp.append(spectrum.mean_projections**2, spectrum.mean_remainder)
     return poles[0] + _roots(poles, weights, poles[:1], weights.sum()[None], iterations)[0]
@@ -140,10 +144,7 @@ def largest_uncentred_eigenvalue(spectrum: Spectrum, *, iterations: int = 100) -
 def _roots(
     poles: jax.Array, weights: jax.Array, starts: jax.Array, gaps: jax.Array, iterations: int
 ) -> jax.Array:
-    """For each start the δ in [0, gap] at which a sum changes its sign.
-
-    The sum is 1 + Σ weights / (poles - start - δ).
-    """
+    """For each start, the δ in [0, gap] where 1 + Σ weights / (poles - start - δ) changes sign."""
     distances = poles[None, :] - starts[:, None]
 
     def halve(_: int, bounds: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:

@@ -8,7 +8,7 @@ NUM_FOLDS = 5
 
 
 def stratified_folds(labels: np.ndarray, num_folds: int, *, seed: int) -> np.ndarray:
-    """A fold number (N,) for each row; each class is dealt out evenly, in seeded random order.
+    """A fold number (N,) for each row; each class is spread evenly, in seeded random order.
 
     >>> stratified_folds(np.array([0, 0, 1, 1, 0, 1]), 3, seed=0).tolist()
     [1, 2, 1, 0, 0, 2]

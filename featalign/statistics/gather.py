@@ -1,4 +1,4 @@
-"""The one pass: streams features once and collects what the chosen scorers need."""
+"""The one pass over the features, which collects what the chosen scorers need."""
 
 from collections.abc import Iterable
 from itertools import chain
@@ -26,7 +26,7 @@ from featalign.statistics.statistic import Shape, Statistic
 from featalign.statistics.sums import Sums
 
 MAX_ROWS = 20_000
-SAMPLE_ROWS = 2000  # for intervals, where no scorer needs more
+SAMPLE_ROWS = 2000  # rows for intervals, where no scorer needs more
 Needs = frozenset[type[Statistic]]
 
 
@@ -43,13 +43,13 @@ def gather(
 ) -> Statistics:
     """Statistics of features (N, D), given whole or as an iterable of blocks of rows in order.
 
-    Memory holds one batch, the moments, and at most `max_rows` rows where a scorer needs rows or N
-    <= D. Shapes are static: batches have `batch_rows` rows (by default as many as stay in the
-    processor's cache), the last one padded and masked, so that each D is compiled once. `given` are
-    statistics that do not come from the features: the source's outputs, which are read on their
-    own in a pass of the same kind, and draws of gradients. `for_intervals` collects, in the same
-    pass, the sums under permuted labels and a sample of rows. Raises FeatalignError when the blocks
-    do not fit each other or the labels.
+    Memory holds one batch and the moments. Where a scorer needs rows, it holds at most `max_rows`
+    of them; where N <= D, it holds all rows. Batches have `batch_rows` rows, by default as many as
+    stay in the processor's cache. The last one is padded and masked, so that each D is compiled
+    once. `given` are statistics that do not come from the features: draws of gradients, and the
+    source's outputs, which are read in a pass of their own. `for_intervals` also collects the sums
+    under permuted labels and a sample of rows. Raises FeatalignError when the blocks do not fit
+    each other or the labels.
     """
     num_rows = len(labels.values)
     blocks = iter([features] if isinstance(features, np.ndarray) else features)
@@ -95,7 +95,7 @@ def gather(
 
 
 def _with_parts(needs: Needs, *, wide: bool) -> Needs:
-    """What is needed, and what that is made from."""
+    """The needed statistics, and those that they are made from."""
     if PrincipalRows in needs:
         needs |= {Rows, Spectrum}
     if Spectrum in needs and not wide:
@@ -106,7 +106,10 @@ def _with_parts(needs: Needs, *, wide: bool) -> Needs:
 
 
 def _add_held(found: dict[type[Statistic], Any], rows: Rows, labels: Labels, *, wide: bool) -> None:
-    """The rows and what is decomposed; `wide` where N <= D rows serve in place of the scatter."""
+    """Add the rows and the spectrum to `found`.
+
+    `wide` says that N <= D, so that the rows serve in place of the scatter.
+    """
     if Rows in found:
         found[Rows] = rows
     if float(found[Activity].not_finite) > 0:

@@ -1,6 +1,6 @@
 """Statistics of random halves of the rows.
 
-Intervals are made from them where N <= D and rows are interpolated.
+Intervals come from them where N <= D, because features can then fit every row.
 """
 
 from collections.abc import Iterator
@@ -23,13 +23,13 @@ def halves(
 ) -> Iterator[tuple[Statistics, Statistics]]:
     """Pairs of statistics of halves that share few rows or none.
 
-    What they share are rows of classes with one row alone, and one of an odd number of rows.
-    Classes are split evenly.
+    Classes are split evenly. Both halves hold the rows whose class has no other row, and one more
+    row where the number of the rest is odd. There are no pairs where more than a tenth of the rows
+    would be in both.
 
     Half the difference of a score between two such halves has the variance of the score on all rows
-    (Politis, Romano and Wolf, "Subsampling", 1999), also where a change of weights says nothing
-    because the features fit every row. There are no pairs where more than a tenth of the rows would
-    be shared.
+    (Politis, Romano and Wolf, "Subsampling", 1999). This also holds where a change of weights says
+    nothing because the features fit every row.
     """
     sample = statistics[ForIntervals].sample
     if statistics.num_classes and (np.bincount(sample.labels) == 1).sum() > MOST_SHARED * len(
@@ -56,7 +56,7 @@ def split_in_halves(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Places of two halves of the same size, each with half of every class.
 
-    What is single goes to both.
+    A row whose class has no other row goes to both.
 
     >>> first, second = split_in_halves(np.array([0, 0, 1, 1, 2]), np.random.default_rng(0))
     >>> len(first), len(second), 4 in first, 4 in second

@@ -15,9 +15,10 @@ RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-5, 2.5, 0.
 
 @dataclass(frozen=True)
 class Part:
-    """Training rows T and held-out rows H of one fold.
+    """Training rows T and held-out rows H of one fold, with what predictions need of the Gram.
 
-    It has the centred Gram of T decomposed, and that of H against T.
+    `values` and `vectors` are the eigendecomposition of the centred Gram of T; `crossed` is the
+    centred Gram of H against T.
     """
 
     training: np.ndarray  # (T,)
@@ -34,7 +35,7 @@ def decompose(
 ) -> list[Part]:
     """The parts of a Gram matrix (M, M) by fold (M,).
 
-    A part trains on those rows outside the fold that `keep` leaves.
+    A part trains on the rows outside its fold, or on those of them that `keep` returns.
     """
     rows = [keep(np.flatnonzero(folds != fold)) for fold in range(NUM_FOLDS)]
     grams = [gram[np.ix_(training, training)] for training in rows]
@@ -53,7 +54,7 @@ def decompose(
         cross = gram[np.ix_(held, training)]
         crossed = cross - cross.mean(axis=1, keepdims=True) - mean + mean.mean()
         rounding = 4 * len(own) * np.finfo(np.float64).eps * np.abs(own).max()
-        alike = not values[-1] > rounding  # all rows
+        alike = not values[-1] > rounding  # whether all rows are alike
         values = np.zeros(len(own)) if alike else np.maximum(values, 0.0)
         parts.append(Part(training, held, values, vectors, crossed))
     return parts
@@ -62,12 +63,12 @@ def decompose(
 def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
     """What each row adds to the accuracy (M,), predicted by the part that held it out.
 
-    NaN where it is not predicted.
+    It is NaN for a row without a prediction.
     """
     columns = label_columns(labels.values, labels.num_classes)
     found = np.empty(len(columns))
     threads = threads_for(len(columns), len(columns))
-    with threads, np.errstate(over="ignore", invalid="ignore"):  # of float targets
+    with threads, np.errstate(over="ignore", invalid="ignore"):  # float targets may overflow
         for part in parts:
             predictions = predict(part, columns[part.training])
             right = _right(predictions, columns[part.held], labels)
@@ -78,10 +79,9 @@ def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
 def predict(part: Part, targets: np.ndarray) -> np.ndarray:
     """Predictions (H, K) of ridge regression with a free intercept on targets (T, K).
 
-    They are those at the penalty p with the least leave-one-out error.
-
-    Leaving row i out gives the residual (y - ŷ)_i / (1 - 1/T - h_i), h the diagonal of K (K + p)⁻¹
-    of the centred Gram K. No eigenvalue exceeds T times their mean, so the denominator is at least
+    The penalty p is the one with the least leave-one-out error. Leaving row i out gives the
+    residual (y - ŷ)_i / (1 - 1/T - h_i), where h is the diagonal of K (K + p)⁻¹ of the centred Gram
+    K. No eigenvalue exceeds T times their mean, so the denominator is at least
     (1 - 1/T) 1e-5 / (T + 1e-5). Predictions are the mean of the targets where all rows are alike,
     and NaN where the errors are not finite.
     """
@@ -94,9 +94,8 @@ def predict(part: Part, targets: np.ndarray) -> np.ndarray:
         part.values[:, None] + np.array(RELATIVE_PENALTIES) * average
     )  # (T, P)
     least = (1 - 1 / count) * RELATIVE_PENALTIES[0] / (count + RELATIVE_PENALTIES[0])
-    left = np.maximum(
-        1 - 1 / count - (part.vectors**2) @ shrinks, least / 2
-    )  # rounding may take a little
+    # rounding may bring the denominator a little below its bound
+    left = np.maximum(1 - 1 / count - (part.vectors**2) @ shrinks, least / 2)
     fitted = (
         part.vectors @ (shrinks[:, :, None] * projected[:, None, :]).reshape(count, -1)
     ).reshape(count, shrinks.shape[1], -1)

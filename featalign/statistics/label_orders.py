@@ -1,7 +1,6 @@
 """The labels in random orders.
 
-They give what all label-dependent statistics would be if labels and features had nothing to do with
-each other.
+They say what each statistic of the labels would be if labels and features were unrelated.
 """
 
 from collections.abc import Collection, Iterator
@@ -23,9 +22,9 @@ NUM_ORDERS = 20
 class LabelOrders:
     """The labels in P random orders, and their sums in each.
 
-    For classes: Σ z (P, C, D), Σ |z|² (P, C), Σ z² (P, C, D) of rows z about `centre`. For label
-    columns: Σ (y - ȳ) zᵀ (P, K, D) in `sums`. Empty where no scorer asked for what follows from
-    them.
+    z are the rows about `centre`. For classes, `sums` is Σ z (P, C, D), `norms` is Σ |z|² (P, C)
+    and `squares` is Σ z² (P, C, D). For label columns, `sums` is Σ (y - ȳ) zᵀ (P, K, D). Sums that
+    no scorer needs are empty.
     """
 
     labels: Labels
@@ -46,10 +45,7 @@ class ForIntervals(Statistic):
 
 
 def orders_of(labels: Labels, seed: int, *, count: int = NUM_ORDERS) -> np.ndarray:
-    """Seeded permutations of the row numbers (P, N).
-
-    Labels[orders[p]] are the labels in order p.
-    """
+    """Seeded permutations of the row numbers (P, N): `labels[orders[p]]` are labels in order p."""
     random = np.random.default_rng([seed, 1])
     numbers = np.arange(len(labels.values), dtype=np.int32)
     return np.stack([random.permutation(numbers) for _ in range(count)])
@@ -58,7 +54,7 @@ def orders_of(labels: Labels, seed: int, *, count: int = NUM_ORDERS) -> np.ndarr
 class OrderSums:
     """Gathers the sums of `LabelOrders` while rows about a fixed centre stream by.
 
-    Only those that statistics of these kinds read.
+    It gathers only the sums that statistics of these kinds read.
     """
 
     def __init__(self, labels: Labels, seed: int, kinds: Collection[type[Summed]], width: int):
@@ -102,8 +98,7 @@ class OrderSums:
 def relabelled(statistics: Statistics) -> Iterator[Statistics]:
     """The statistics under each order of the labels.
 
-    They are those that a pass over the same features with the labels in that order would have
-    collected.
+    A pass over the same features with the labels in that order would have collected the same.
     """
     orders = statistics[ForIntervals].orders
     kinds = [kind for kind, each in statistics.found.items() if each is not None]

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 class LabelTable(Summed):
     """How often label y meets source class z.
 
-    `soft` = Σ θ_z counts by the source's probabilities, `hard` by its arg-max class. They stand in
-    the place of the features.
+    `soft` = Σ θ_z counts by the source's probabilities θ, and `hard` by its arg-max class. In a
+    batch the probabilities stand in place of the features.
     """
 
     soft: jax.Array  # (C, Z)
@@ -38,7 +38,7 @@ class LabelTable(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "LabelTable":
-        """That of no rows."""
+        """The table of no rows."""
         zeros = jnp.zeros((shape.num_classes, shape.num_features))
         return LabelTable(zeros, zeros)
 
@@ -46,7 +46,7 @@ class LabelTable(Summed):
     def from_batch(cls, batch: Batch) -> "LabelTable":
         """Tables of the valid rows of a batch of source probabilities (B, Z) with labels (B,).
 
-        Of equal probabilities the first is the largest.
+        Where several probabilities are largest, the first of them counts.
         """
         probabilities, labels, valid = batch.features, batch.labels, batch.valid
         soft = jnp.where(valid[:, None], probabilities, 0.0)
@@ -64,7 +64,7 @@ class LabelTable(Summed):
         return jax.tree.map(jnp.add, self, other)
 
     def under(self, orders: "LabelOrders") -> Iterator["LabelTable"]:
-        """Those that were summed in each order."""
+        """The tables that were summed in each order."""
         return iter(orders.tables)
 
 

@@ -12,7 +12,7 @@ FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class Mixture:
-    """Memberships (M, V) of rows, the mean log likelihood at each step of EM, whether it ended."""
+    """Memberships (M, V) of rows, the mean log likelihood at each EM step, and whether EM ended."""
 
     memberships: np.ndarray
     likelihoods: tuple[float, ...]
@@ -20,7 +20,10 @@ class Mixture:
 
 
 def first_clusters(rows: np.ndarray, number: int) -> np.ndarray:
-    """A cluster (M,) for each row: `number` of them, fewer where fewer rows differ."""
+    """A cluster (M,) for each row; there are `number` clusters, or fewer where fewer rows differ.
+
+    The cluster with the largest scatter is split at the mean of its widest column, again and again.
+    """
     clusters = np.zeros(len(rows), np.int64)
     scatters = [((rows - rows.mean(axis=0)) ** 2).sum(axis=0)]
     while len(scatters) < number:
@@ -42,12 +45,12 @@ def first_clusters(rows: np.ndarray, number: int) -> np.ndarray:
 def fit_mixture(rows: np.ndarray, clusters: np.ndarray) -> Mixture:
     """A mixture of Gaussians with diagonal covariances of rows (M, K), by EM from a partition.
 
-    No variance is below 1e-6 of the mean variance: without that bound a cluster of one row has an
-    infinite likelihood.
+    No variance is below 1e-6 of the mean variance. Without that bound a cluster of one row would
+    have an infinite likelihood.
     """
     floor = FLOOR * rows.var(axis=0).mean()
     memberships = np.eye(clusters.max() + 1)[clusters]
-    if not floor > 0:  # a sample whose rows are alike
+    if not floor > 0:  # all rows of the sample are alike
         return Mixture(memberships, (0.0,), ended=True)
     squares, likelihoods = rows**2, [-np.inf]
     for _ in range(MAX_STEPS):

@@ -15,8 +15,8 @@ class Moments(Summed):
 
     mean = Σ x / N, scatter = Σ z zᵀ, cubic = Σ |z|² z, quartic = Σ |z|⁴. The last two give the
     shrinkage of Ledoit and Wolf and the debiased CKA without a second pass. `scatter` is (0, 0)
-    where only N <= D rows are held and the N x N Gram serves instead. Merging follows Chan, Golub
-    and LeVeque (1979), extended to the cubic and quartic sums.
+    where N <= D, because the N x N Gram serves instead. Merging follows Chan, Golub and LeVeque
+    (1979), extended to the cubic and quartic sums.
     """
 
     count: jax.Array  # ()
@@ -27,7 +27,7 @@ class Moments(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "Moments":
-        """That of no rows."""
+        """The moments of no rows."""
         width = shape.num_features
         zero, vector = jnp.zeros(()), jnp.zeros(width)
         return Moments(zero, vector, jnp.zeros((width, width)), vector, zero)
@@ -70,11 +70,11 @@ class Moments(Summed):
         return cubic, quartic
 
     def from_zero(self, centre: jax.Array) -> "Moments":
-        """The same of rows that are no longer about `centre` (D,)."""
+        """The moments counted from zero, where rows were counted from `centre` (D,)."""
         return replace(self, mean=self.mean + centre)
 
     def derivative(self, group: Group) -> Change:
-        """Of what scorers read."""
+        """The derivatives of the mean and the quartic sum, the fields that scorers read."""
         return _derivative(self, group.features)
 
 
@@ -107,7 +107,7 @@ def _derivative(moments: Moments, features: jax.Array) -> Change:
 
 
 def symmetric_product(rows: jax.Array, *, block: int = 512) -> jax.Array:
-    """rowsᵀ rows (D, D), computing only the blocks on and below the diagonal."""
+    """rowsᵀ rows (D, D), of which only the blocks on and below the diagonal are computed."""
     width = rows.shape[1]
     if width <= block:
         return rows.T @ rows

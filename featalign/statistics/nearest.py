@@ -2,11 +2,11 @@
 
 import numpy as np
 
-BLOCK = 512  # rows asked for at once, and GROUP times fewer minima than distances
-GROUP = 32
+BLOCK = 512  # rows whose neighbours are searched at once
+GROUP = 32  # distances that share one minimum in the search
 SPARE = 3  # candidates beyond those asked for, to tell that no other row can be nearer
-AMBIGUOUS = 64  # the same in float64, where rows far from the centre lie close together
-BEYOND = 1e30  # farther than any row: features are scaled to at most 1
+AMBIGUOUS = 64  # such candidates in float64, where rows far from the centre lie close together
+BEYOND = 1e30  # farther than any row, because features are scaled to at most 1
 
 
 def nearest(features: np.ndarray, count: int) -> np.ndarray:
@@ -14,11 +14,11 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
 
     Distances are Euclidean. Equally near rows come in the order of the rows.
 
-    One float32 product of centred rows bounds every squared distance from below, |x|² - 2 qx less
-    its rounding error; the few rows with the lowest bounds are compared in float64. Where the last
-    of those kept is not below the bounds of all others, the row is done again in float64
-    throughout: exact unless more than 64 rows lie within rounding of each other at a distance of
-    1e7 times theirs.
+    One float32 product of centred rows bounds every squared distance from below: |x|² - 2 qx less
+    its rounding error. The few rows with the lowest bounds are compared in float64. Where the last
+    of those kept is not below the bounds of all others, the row is done again in float64. The
+    result is exact, unless more than 64 rows lie within rounding of each other and 1e7 times as far
+    from the centre.
     """
     total, width = features.shape
     centre, scale = _centre(features)
@@ -57,10 +57,9 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
 def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
     """A point (D,) near the mean, and a scale for the differences to it.
 
-    The scale is the power of two that brings them to at most 1.
-
-    The mean is rounded to a power of two near the spread, so that whole numbers stay whole and
-    equal distances stay equal.
+    The scale is the power of two that brings the differences to at most 1. The mean is rounded to
+    multiples of a power of two near the spread, so that whole numbers stay whole and equal
+    distances stay equal.
     """
     mean = features.mean(axis=0, dtype=np.float64)
     spread = max(
@@ -74,10 +73,7 @@ def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
 def _candidates(
     bounds: np.ndarray, numbers: np.ndarray, error: float, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The places (Q, number) with the lowest bounds for these rows.
-
-    Beside them is the lowest bound (Q,) of all others.
-    """
+    """The places (Q, number) with the lowest bounds for these rows, and the next bound (Q,)."""
     queries = bounds[numbers]
     queries[:, :-2] *= -0.5
     queries[:, -2] = 1
@@ -88,18 +84,16 @@ def _candidates(
 
 
 def _lowest(lower: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
-    """The places (Q, number) of the lowest bounds of each row, in order of place.
+    """The places (Q, number) of the lowest bounds of each row, and the lowest bound (Q,) elsewhere.
 
-    Beside them is the lowest bound (Q,) of all others.
+    The places are in ascending order.
     """
     queries, columns = lower.shape
-    grouped = lower.reshape(
-        queries, GROUP, columns // GROUP
-    )  # a group is every so many-th column: its minimum is one of contiguous slices
+    # the columns of a group are equally far apart, so that minima are taken over contiguous slices
+    grouped = lower.reshape(queries, GROUP, columns // GROUP)
     minima = grouped.min(axis=1)
-    wanted = min(
-        number + 1, minima.shape[1]
-    )  # the lowest bounds lie in the groups with the lowest minima
+    # the lowest bounds lie in the groups with the lowest minima
+    wanted = min(number + 1, minima.shape[1])
     groups = np.argpartition(minima, wanted - 1, axis=1)[:, :wanted]
     places = (np.arange(GROUP)[None, :, None] * minima.shape[1] + groups[:, None, :]).reshape(
         queries, -1
@@ -111,7 +105,7 @@ def _lowest(lower: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _distances(features: np.ndarray, numbers: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Squared distances (Q, M) in float64; infinite to a row itself and to places past the end."""
+    """Squared distances (Q, M) in float64, infinite to a row itself and to places past the end."""
     distances = np.empty(candidates.shape)
     for column in range(candidates.shape[1]):
         places = np.minimum(candidates[:, column], len(features) - 1)
@@ -128,9 +122,8 @@ def _nearest_in_double(
     distances = np.empty((len(numbers), len(features)))
     for start in range(0, len(features), BLOCK):
         rows = features[start : start + BLOCK] - centre
-        distances[:, start : start + BLOCK] = (rows**2).sum(
-            axis=1
-        ) - 2 * queries @ rows.T  # the query's own square changes no order
+        # the square of the query itself changes no order, so it is left out
+        distances[:, start : start + BLOCK] = (rows**2).sum(axis=1) - 2 * queries @ rows.T
     places = np.arange(len(numbers))
     distances[places, numbers] = np.inf
     # rows that lie closer together than products can tell are ranked by their differences

@@ -11,7 +11,7 @@ Arguments = ParamSpec("Arguments")
 
 
 class _Made:
-    """A value that is made by the first who asks; others wait for it."""
+    """A value that is made by the first thread that asks; others wait for it."""
 
     def __init__(self) -> None:
         self.lock, self.is_made, self.value = Lock(), False, None
@@ -32,8 +32,8 @@ def once(
 ) -> Callable[Concatenate[Owner, Arguments], Value]:
     """A method whose value each instance makes once for the same arguments, and keeps.
 
-    Threads that ask while it is made wait for it, and for nothing of another instance. What is made
-    anew with `dataclasses.replace` has made nothing yet.
+    Threads that ask while it is made wait for it; they never wait for another instance. A copy by
+    `dataclasses.replace` makes its values anew.
     """
 
     @wraps(method)

@@ -1,4 +1,4 @@
-"""Held rows in the directions of the spectrum."""
+"""Rows in memory, in the directions of the spectrum."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +16,7 @@ from featalign.statistics.statistic import Statistic
 
 @dataclass(frozen=True)
 class PrincipalRows(Statistic):
-    """Rows that are held, and what of them in the directions of a spectrum looks at no label."""
+    """Rows in memory, and what follows from them and a spectrum without the labels."""
 
     held: Sample
     spectrum: Spectrum
@@ -33,7 +33,7 @@ class PrincipalRows(Statistic):
 
     @property
     def num_live(self) -> int:
-        """The number of directions with any variance, of all rows."""
+        """The number of directions in which the rows vary."""
         return int((np.asarray(self.spectrum.eigenvalues) > 0).sum())
 
     @once
@@ -67,7 +67,7 @@ class PrincipalRows(Statistic):
 
     @once
     def mixture(self, number: int, *, variance_share: float) -> Mixture:
-        """A mixture of so many clusters of the rows, in the components with that share."""
+        """A mixture of so many clusters, in the components that hold this share of the variance."""
         eigenvalues = np.asarray(self.spectrum.eigenvalues)
         shares = np.cumsum(eigenvalues / eigenvalues.sum())
         components = self._components(int(np.searchsorted(shares, variance_share)) + 1)
@@ -86,7 +86,7 @@ def rotated(
 ) -> Any:
     """Centred rows of the features in the first `count` directions (M, count): U √Λ.
 
-    By default all that are live. `numbers` (M,) say which rows of all these are.
+    By default it takes all live directions. `numbers` (M,) say which rows of all these are.
     """
     xp = arrays()
     values, basis, mean = held((spectrum.eigenvalues, spectrum.basis, spectrum.mean))
@@ -120,7 +120,7 @@ def principal_components(
 
 
 def distance_ranks(rows: np.ndarray) -> np.ndarray:
-    """1 - corr(r_i, r_j) of rows (M, D), ranked about the mean (pairs,).
+    """Ranks of 1 - corr(r_i, r_j) over all pairs of rows (M, D), less their mean (pairs,).
 
     A row without any variance correlates 0 with the others.
     """
@@ -132,9 +132,9 @@ def distance_ranks(rows: np.ndarray) -> np.ndarray:
 
 
 def _rank_data(values: np.ndarray) -> np.ndarray:
-    """Ranks about their mean.
+    """Ranks less their mean.
 
-    Equal values share the mean of theirs, and values that agree to ten digits are equal.
+    Equal values share the mean of their ranks. Values that agree to ten digits count as equal.
     """
     _, places, counts = np.unique(np.round(values, 10), return_inverse=True, return_counts=True)
     last = np.cumsum(counts)

@@ -1,7 +1,7 @@
 """Large products and decompositions in float64: by BLAS and LAPACK on processors, by XLA elsewhere.
 
-By how much the products of XLA stay behind those of BLAS depends on the processor: up to four
-times. What is written with `arrays()` runs in numpy on processors and in JAX on accelerators.
+On processors the products of XLA take up to four times as long as those of BLAS. What is written
+with `arrays()` runs in numpy on processors and in JAX on accelerators.
 """
 
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ BLOCK_VALUES = 2**21
 
 
 def on_host() -> bool:
-    """Whether JAX computes on the processor, where its arrays are numpy's as well."""
+    """Whether JAX computes on the processor, where numpy can read its arrays."""
     return jax.default_backend() == "cpu"
 
 
@@ -28,12 +28,12 @@ def arrays() -> Any:
 
 
 def held(tree: Any) -> Any:
-    """A pytree with its arrays as those of `arrays()`."""
+    """A pytree whose arrays are of the module `arrays()`."""
     return jax.tree.map(arrays().asarray, tree)
 
 
 def blocks(num_rows: int, width: int) -> Iterator[slice]:
-    """Slices of rows: as many at a time as a cache holds, on accelerators all of them."""
+    """Slices of as many rows as the processor's cache holds; one of all rows on accelerators."""
     size = max(64, BLOCK_VALUES // width) if on_host() else num_rows
     for start in range(0, num_rows, size):
         yield slice(start, min(start + size, num_rows))
@@ -50,7 +50,10 @@ def centred(features: Any, mean: Any) -> Any:
 
 
 def symmetric_eigen(matrix: Any) -> tuple[Any, Any]:
-    """Eigenvalues (R,), ascending, and eigenvectors (R, R) of a symmetric matrix; NaN for NaN."""
+    """Eigenvalues (R,), ascending, and eigenvectors (R, R) of a symmetric matrix.
+
+    They are NaN where the matrix is not finite.
+    """
     if not on_host():
         return tuple(jnp.linalg.eigh(matrix, symmetrize_input=False))
     if not np.isfinite(matrix.sum()):
@@ -59,9 +62,9 @@ def symmetric_eigen(matrix: Any) -> tuple[Any, Any]:
 
 
 def solve_positive(matrix: Any, ridge: Any, right: Any) -> Any:
-    """(matrix + ridge I)⁻¹ right (R, K), positive definite; of the matrix its upper half is read.
+    """(matrix + ridge I)⁻¹ right (R, K) for a symmetric matrix, of which the upper half is read.
 
-    NaN where it is not positive definite.
+    It is NaN where matrix + ridge I is not positive definite.
     """
     if not on_host():
         shrunk = jnp.triu(matrix) + jnp.triu(matrix, 1).T + ridge * jnp.eye(len(matrix))
@@ -73,7 +76,7 @@ def solve_positive(matrix: Any, ridge: Any, right: Any) -> Any:
 
 
 def squares_product(rows: Any, weights: Any) -> Any:
-    """rows² weights for rows (M, R) and weights (R,) or (R, P), without holding all squares."""
+    """rows² weights, block by block, for rows (M, R) and weights (R,) or (R, P)."""
     parts = [(rows[part] ** 2) @ weights for part in blocks(*rows.shape)]
     return arrays().concatenate(parts)
 
@@ -91,7 +94,7 @@ def class_sums(rows: Any, labels: Any, num_classes: int, weights: Any = None) ->
 def group_sums(rows: np.ndarray, groups: np.ndarray, num_groups: int) -> np.ndarray:
     """Sums of rows (B, D) by group for several groupings (P, B) at once: (P, G, D).
 
-    In P B D additions, whatever G is.
+    It takes P B D additions, whatever G is.
     """
     number, count = groups.shape
     places = (groups.astype(np.int64) + num_groups * np.arange(number)[:, None]).reshape(-1)

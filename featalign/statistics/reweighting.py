@@ -1,6 +1,6 @@
-"""Statistics as they would be with some rows counted a little more.
+"""Statistics as they would be if some rows counted a little more.
 
-Intervals of scores without a value per row are made from them.
+They give the intervals of scores that have no value per row.
 """
 
 from collections.abc import Iterator
@@ -20,23 +20,23 @@ GROUP_ROWS = 100
 
 @dataclass(frozen=True)
 class Reweighted:
-    """`statistics` with the rows of each of G groups given a little more weight.
+    """`statistics` with a little more weight for the rows of one of G groups after the other.
 
-    The weight is 1 + `step`, and all rows have a little less, so that N stays.
-
-    A score θ has the standard error `scale` times the deviation (G - 1) of θ over `statistics`: its
-    derivatives in the weights of the rows are its influences, and Var θ = Σ influences² (Jaeckel,
-    "The infinitesimal jackknife", 1972), here over groups of rows, with small changes.
+    The weight is 1 + a small step, and all rows lose a little, so that N stays. A score θ has the
+    standard error `scale` times the deviation (over G - 1) of θ over `statistics`. The derivatives
+    of θ in the weights of the rows are its influences, and Var θ = Σ influences² (Jaeckel, "The
+    infinitesimal jackknife", 1972). Here they are taken over groups of rows, with small changes.
     """
 
-    statistics: Iterator[Statistics]  # one at a time: each may be large
+    statistics: Iterator[Statistics]  # one at a time, because each may be large
     scale: float
 
 
 def reweighted(statistics: Statistics) -> Reweighted | None:
-    """The reweighted statistics from the sample of rows; None for too few rows.
+    """The reweighted statistics from the sample of rows, or None.
 
-    What is no sum over rows (held rows, tables) is left as it is.
+    It is None for too few rows, and for features that are not all finite. A statistic that is no
+    sum over rows (rows in memory, tables) is left as it is.
     """
     count = len(statistics[ForIntervals].sample.labels)
     if count < 2 * NUM_GROUPS or float(statistics.activity.not_finite) > 0:
@@ -64,7 +64,7 @@ def _each(statistics: Statistics, chosen: np.ndarray, step: float) -> Iterator[S
 
 
 def _changes(statistics: Statistics, places: np.ndarray) -> list[Change]:
-    """The derivative of each statistic in the weight of these rows of the sample."""
+    """The derivatives of all statistics in the weight of these rows of the sample."""
     sample = statistics[ForIntervals].sample
     group = Group(
         jnp.asarray(sample.features[places]).astype(jnp.float64),

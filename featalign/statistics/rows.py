@@ -1,4 +1,4 @@
-"""Rows held in memory, for what no moments suffice for."""
+"""Rows in memory, for what moments do not suffice for."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -15,12 +15,12 @@ from featalign.statistics.statistic import Statistic
 if TYPE_CHECKING:
     from featalign.statistics.label_orders import LabelOrders
 
-SHARED = 5  # as many neighbours are looked up at least, so that all forms share one search
+SHARED = 5  # the least number of neighbours to look up, so that all scorers share one search
 
 
 @dataclass(frozen=True)
 class Sample:
-    """Features held row by row; `sampled` when they are a seeded sample of all rows."""
+    """Features of rows in memory; `sampled` says whether they are a seeded sample of all rows."""
 
     features: np.ndarray  # (M, D)
     numbers: np.ndarray  # (M,) which rows of all these are
@@ -97,10 +97,7 @@ class Rows(Statistic):
 
 
 class HeldRows:
-    """Collects the rows to hold while they stream by.
-
-    Those are all of them, or a seeded sample of `max_rows`.
-    """
+    """Collects rows while they stream by: all of them, or a seeded sample of `max_rows`."""
 
     def __init__(self, num_rows: int, max_rows: int, seed: int):
         self.sampled, self.seed = num_rows > max_rows, seed
@@ -125,10 +122,7 @@ class HeldRows:
 
 
 def _standardised(features: np.ndarray, *, double: bool) -> jax.Array:
-    """The standardised features (N, min(N, D)) in another basis.
-
-    The basis is the orthonormal one of their principal directions.
-    """
+    """The standardised features (N, min(N, D)) in the orthonormal basis of principal directions."""
     dtype = np.float64 if double else np.float32
     if features.shape[0] < features.shape[1]:
         rotated = _rotated_rows(jnp.asarray(features))
@@ -160,5 +154,8 @@ def _rotated_rows(features: jax.Array) -> jax.Array:
 
 @jax.jit
 def _rotated_columns(standardised: jax.Array) -> jax.Array:
-    """Any orthonormal basis serves, and nearly the principal one serves as well."""
+    """The standardised features (N, D) in nearly their principal directions.
+
+    Rounding does no harm, because any orthonormal basis serves.
+    """
     return standardised @ jnp.linalg.eigh(standardised.T @ standardised, symmetrize_input=False)[1]

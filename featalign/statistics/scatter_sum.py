@@ -1,4 +1,4 @@
-"""Sums of products of all rows by BLAS, where XLA computes both halves of a symmetric matrix."""
+"""Sums of products of all rows by BLAS; XLA would compute both halves of a symmetric matrix."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class CentreSums(Summed):
 
     @classmethod
     def empty(cls, shape: Shape) -> "CentreSums":
-        """That of no rows."""
+        """The sums of no rows."""
         zero, vector = jnp.zeros(()), jnp.zeros(shape.num_features)
         return CentreSums(zero, vector, vector, zero)
 
@@ -53,18 +53,14 @@ class CentreSums(Summed):
 class ScatterSum:
     """Adds zᵀ z (D, D) of batch after batch in place, one half only.
 
-    Z are rows about a fixed centre.
-
-    On a processor this takes about 0.6 of the time of `Moments.from_batch` and `merge`, which
-    accelerators use.
+    The rows z are about a fixed centre. On a processor this takes about 0.6 of the time of
+    `Moments.from_batch` and `merge`, which accelerators use.
     """
 
     def __init__(self, width: int):
         self.upper = np.zeros((width, width), order="F")
-        self.waiting, self.held = (
-            np.empty((max(1, BUFFER_VALUES // width), width)),
-            0,
-        )  # each call reads and writes the whole sum
+        # rows wait for each other, because each call of BLAS reads and writes the whole sum
+        self.waiting, self.held = np.empty((max(1, BUFFER_VALUES // width), width)), 0
 
     def add(self, rows: Any) -> None:
         """Add the products of the rows of a batch (B, D)."""
@@ -86,7 +82,7 @@ class ScatterSum:
 
     @np.errstate(all="ignore")  # what is out of range gets a status
     def moments(self, sums: CentreSums) -> Moments:
-        """Moments about the mean of all rows z, from their sums; δ is the mean of z.
+        """Moments about the mean δ of all rows z, from their sums.
 
         Σ |z-δ|² (z-δ) = cubic - tr δ - 2 S δ + 2 N |δ|² δ and
         Σ |z-δ|⁴ = quartic - 4 δᵀ cubic + 4 δᵀ S δ + 2 |δ|² tr - 3 N |δ|⁴.
@@ -107,7 +103,7 @@ class ScatterSum:
 
 
 def mirrored(upper: np.ndarray, *, block: int = 256) -> np.ndarray:
-    """The symmetric matrix of this upper half, in place."""
+    """The symmetric matrix with this upper half, in place."""
     for start in range(0, len(upper), block):
         stop = min(start + block, len(upper))
         corner = np.triu(upper[start:stop, start:stop])
@@ -117,7 +113,7 @@ def mirrored(upper: np.ndarray, *, block: int = 256) -> np.ndarray:
 
 
 def scatter_of(parts: Iterable[Any], width: int) -> Any:
-    """zᵀ z (D, D) of rows z that come in blocks: on processors its upper half alone."""
+    """zᵀ z (D, D) of rows z that come in blocks; on processors only its upper half is filled."""
     if not on_host():
         return sum(part.T @ part for part in parts)
     scatter = ScatterSum(width)

@@ -10,9 +10,10 @@ import numpy as np
 def ledoit_wolf(square: Any, apart: Any, quartic: Any, count: Any, *, rounding: float = 0.0) -> Any:
     """The share a in [0, 1] of the mean variance m: min(β², δ²)/δ².
 
-    From |cov|², δ² = |cov - m I|² (`apart`), and the mean of |z|⁴: β² = (mean |z|⁴ - |cov|²)/N. 0
-    where δ² is no more than rounding makes of |cov|², as in one column. Ledoit and Wolf, "A
-    well-conditioned estimator for large-dimensional covariance matrices", 2004.
+    `square` is |cov|², `apart` is δ² = |cov - m I|², `quartic` is the mean of |z|⁴, and β² =
+    (mean |z|⁴ - |cov|²)/N. The share is 0 where δ² is at most `rounding` times |cov|², as in one
+    column. Ledoit and Wolf, "A well-conditioned estimator for large-dimensional covariance
+    matrices", 2004.
     """
     xp = jnp if isinstance(square, jax.Array) else np
     noise = xp.maximum((quartic - square) / count, 0.0)

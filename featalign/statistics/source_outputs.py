@@ -1,4 +1,4 @@
-"""What the source's own head says of the target's rows: its logits or class probabilities."""
+"""The logits or class probabilities that the source's own head gives for the target's rows."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -17,9 +17,8 @@ BLOCK_ROWS = 4096
 class SourceOutputs(Statistic):
     """The source's logits or probabilities (N, Z) in blocks of rows, in the order of the features.
 
-    `blocks()` starts anew at each call.
-
-    Scorers may read them more than once, so that no more than a block is held whatever N is.
+    `blocks()` starts anew at each call. Scorers may read the outputs more than once, so that memory
+    never holds more than a block.
     """
 
     blocks: Callable[[], Iterable[np.ndarray]]

@@ -14,21 +14,19 @@ from featalign.statistics.statistic import Change, Group, Statistic
 if TYPE_CHECKING:
     from featalign.statistics.label_orders import LabelOrders
 
-CLOSE = 1e-3  # turns by more are no small change
+CLOSE = 1e-3  # a turn by more is no small change
 
 
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Spectrum(Statistic):
-    """The centred features Z = U √Λ Vᵀ (N, D), and what else is in that basis.
+    """The centred features Z = U √Λ Vᵀ (N, D), with labels Y (N, K) and mean μ in that basis.
 
-    That is what the labels Y (N, K) and the mean μ are there.
-
-    R = min(N, D). `eigenvalues` Λ of Zᵀ Z descend; those below max(N, D) ε Λ₁ are set to zero, and
-    with them their projections. `label_projections` = Uᵀ Y, `mean_projections` = Vᵀ μ,
+    R = min(N, D). The `eigenvalues` Λ of Zᵀ Z descend. Those below max(N, D) ε Λ₁ are set to zero,
+    and their projections with them. `label_projections` = Uᵀ Y, `mean_projections` = Vᵀ μ,
     `mean_remainder` = |μ|² outside the span of Z. U is orthogonal to the vector of ones, so the
-    uncentred features are this plus one rank: F Fᵀ in the basis (1/√N, U) is an arrowhead matrix,
-    and nothing needs a second decomposition.
+    uncentred features are Z plus one rank: F Fᵀ in the basis (1/√N, U) is an arrowhead matrix.
+    Therefore nothing needs a second decomposition.
     """
 
     count: jax.Array  # ()
@@ -39,23 +37,22 @@ class Spectrum(Statistic):
     label_means: jax.Array  # (K,)
     label_squares: jax.Array  # (K,) Σ (y - ȳ)²
     mean: jax.Array  # (D,)
-    basis: (
-        jax.Array
-    )  # V (D, D) where the D x D scatter was decomposed, U (N, N) where the N x N Gram was
+    # V (D, D) where the D x D scatter was decomposed, U (N, N) where the N x N Gram was
+    basis: jax.Array
     basis_is_left: bool = field(metadata={"static": True})
 
     @property
     def is_constant(self) -> bool:
-        """Whether all rows are alike; not for use within a compiled function."""
+        """Whether all rows are alike; a compiled function cannot ask this."""
         return not np.asarray(self.eigenvalues)[0] > 0
 
     def under(self, orders: "LabelOrders") -> Iterator["Spectrum"]:
-        """With the projections of the labels in each order."""
+        """The spectrum with the projections of the labels in each order."""
         for projections in _label_projections(self, orders):
             yield replace(self, label_projections=projections)
 
     def derivative(self, group: Group) -> Change:
-        """Of the scatter, the cross moments and the means, in the directions of the spectrum."""
+        """The derivatives of scatter, cross moments and means, in the spectrum's directions."""
         if self.basis_is_left:
             coordinates = self.basis[group.numbers] * jnp.sqrt(self.eigenvalues)
         else:
@@ -63,10 +60,10 @@ class Spectrum(Statistic):
         return _derivative(self, group.features, coordinates, group.columns)
 
     def moved(self, change: Change) -> "Spectrum":
-        """That of the changed scatter, by the derivative of the eigendecomposition.
+        """The spectrum of the changed scatter, by the derivative of the eigendecomposition.
 
-        It serves in place of another one. Directions whose eigenvalues lie as close as the change
-        is large are decomposed anew among themselves.
+        This spares a second decomposition of everything. Only directions whose eigenvalues are too
+        close for the size of the change are decomposed anew, among themselves.
         """
         return _turned(*_grouped(self, change))
 
@@ -120,10 +117,11 @@ def _derivative(
 
 
 def _grouped(spectrum: Spectrum, change: Change) -> tuple[Spectrum, Change]:
-    """The same in directions that the change turns little.
+    """The spectrum and the change in directions that the change turns little.
 
-    Those of close eigenvalues are first turned to where it takes them. Where eigenvalues are equal,
-    as those of whitened features, any basis is as good as another, and none has a derivative.
+    Directions of close eigenvalues are first turned to where the change takes them. Where
+    eigenvalues are equal, as those of whitened features, any basis is as good as another, and none
+    has a derivative.
     """
     values, scatter = (np.array(part) for part in (spectrum.eigenvalues, change["scatter"]))
     live = values > 0
@@ -170,8 +168,8 @@ def _runs(close: np.ndarray) -> list[tuple[int, int]]:
 def _turned(spectrum: Spectrum, change: Change) -> Spectrum:
     """The spectrum where λ_j moves by S_jj and direction i turns to j by S_ij/(λ_j - λ_i).
 
-    The square of the turn is kept: without it turned vectors grow, by as much as the change where
-    values are near.
+    The square of the turn is kept. Without it turned vectors would grow, and where eigenvalues are
+    near each other they would grow by as much as the change.
     """
     values = spectrum.eigenvalues
     live = values > 0

@@ -1,4 +1,4 @@
-"""What a statistic is: something of the rows of an embedding that scorers ask for by its type."""
+"""What a statistic is: a summary of the rows of an embedding that scorers ask for by its type."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -11,12 +11,12 @@ import numpy as np
 if TYPE_CHECKING:
     from featalign.statistics.label_orders import LabelOrders
 
-Change = dict[str, jax.Array]  # of fields, by their names
+Change = dict[str, jax.Array]  # changes of fields, by their names
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Columns of the features, and classes or, where there are none, columns of the labels."""
+    """The numbers of feature columns, of classes, and, without classes, of label columns."""
 
     num_features: int
     num_classes: int = 0
@@ -26,7 +26,7 @@ class Shape:
 @jax.tree_util.register_dataclass
 @dataclass(frozen=True)
 class Batch:
-    """Some rows of the pass in float64, with which of them are real and not padding."""
+    """Some rows of the pass in float64; `valid` says which of them are real and not padding."""
 
     features: jax.Array  # (B, D) as they are
     rows: jax.Array  # (B, D) about a fixed point, and zero where not valid
@@ -48,22 +48,22 @@ class Group:
 class Statistic:
     """What scorers read.
 
-    What it does not say of itself does not change with the order of the labels, with the number of
-    rows that are held, or with the weights of rows.
+    Unless a subclass says otherwise, it does not change with the order of the labels, with the
+    number of rows in memory, or with the weights of rows.
     """
 
     def under(self, orders: "LabelOrders") -> Iterator[Self]:
-        """The same under each order of the labels."""
+        """The statistic under each order of the labels."""
         del orders
         return repeat(self)
 
     def at_most(self, max_rows: int) -> Self:
-        """The same of no more rows than these, of those that are held."""
+        """The statistic with at most so many of its rows in memory."""
         del max_rows
         return self
 
     def take(self, places: np.ndarray) -> Self:
-        """The same of the rows at these places alone, of those that are held."""
+        """The statistic that keeps, of its rows in memory, those at these places alone."""
         del places
         return self
 
@@ -73,13 +73,13 @@ class Statistic:
         return {}
 
     def moved(self, change: Change) -> Self:
-        """The same with a small change of the fields."""
+        """The statistic with a small change of its fields."""
         return replace(self, **{name: getattr(self, name) + part for name, part in change.items()})
 
 
 @dataclass(frozen=True)
 class Summed(Statistic):
-    """What is summed in one pass: `merge` is associative, and `empty` is its neutral element."""
+    """A statistic summed in one pass: `merge` is associative, with `empty` as neutral element."""
 
     implies: ClassVar[frozenset[type["Summed"]]] = frozenset()  # what `implied` gives
     # whether `under` reads the sums of the rows in each order of the labels, and of their squares
@@ -88,29 +88,29 @@ class Summed(Statistic):
 
     @classmethod
     def suits(cls, shape: Shape) -> bool:
-        """Whether there is one of labels of this kind."""
+        """Whether the statistic exists for labels of this kind."""
         del shape
         return True
 
     @classmethod
     def empty(cls, shape: Shape) -> Self:
-        """That of no rows."""
+        """The statistic of no rows."""
         raise NotImplementedError
 
     @classmethod
     def from_batch(cls, batch: Batch) -> Self:
-        """That of the valid rows of a batch."""
+        """The statistic of the valid rows of a batch."""
         raise NotImplementedError
 
     def merge(self, other: Self) -> Self:
-        """That of the rows of both."""
+        """The statistic of the rows of both."""
         raise NotImplementedError
 
     def from_zero(self, centre: jax.Array) -> Self:
-        """The same of rows that are no longer about `centre` (D,)."""
+        """The statistic counted from zero, where rows were counted from `centre` (D,)."""
         del centre
         return self
 
     def implied(self) -> "tuple[Summed, ...]":
-        """What follows from it and need not be summed beside it."""
+        """The statistics that follow from this one and need not be summed beside it."""
         return ()

@@ -1,4 +1,4 @@
-"""The sums of one pass: by JAX, batch after batch, and beside it by BLAS."""
+"""The sums of one pass: JAX adds batch after batch, and BLAS adds the scatter beside it."""
 
 from functools import partial
 
@@ -20,8 +20,8 @@ Point = tuple[jax.Array, jax.Array]
 class Sums:
     """Gathers statistics of some types while padded batches of rows stream by.
 
-    On processors the moments come from `CentreSums`, with the scatter summed by BLAS. What is
-    summed outside of JAX is so a batch later, while JAX computes the next.
+    On processors the moments come from `CentreSums`, and BLAS sums the scatter. Sums outside of JAX
+    lag one batch behind, so that they run while JAX computes the next batch.
     """
 
     def __init__(
@@ -88,21 +88,19 @@ class Sums:
 
 @partial(jax.jit, static_argnames=("kinds", "shape"))
 def _empty_state(kinds: tuple[type[Summed], ...], shape: Shape) -> State:
-    """What every pass starts from.
+    """The state that every pass starts from.
 
-    Compiled, so that each buffer is its own and the updates may donate them.
+    It is compiled so that no two arrays share a buffer, and the updates may donate them.
     """
     return tuple(kind.empty(shape) for kind in kinds)
 
 
 @jax.jit
 def _centre(features: jax.Array, valid: jax.Array) -> Point:
-    """The point about which moments are summed, in two steps.
+    """The point about which moments are summed: the first row, and the first batch's mean about it.
 
-    The steps are the first row, and the mean of the first batch about it.
-
-    Differences to the first row are nearly exact, so a constant column has exactly no variance and
-    an offset costs no digits.
+    Differences to the first row are nearly exact. A constant column therefore has exactly no
+    variance, and an offset costs no digits.
     """
     features = features.astype(jnp.float64)
     row = jnp.where(jnp.isfinite(features[0]), features[0], 0.0)
@@ -120,10 +118,7 @@ def _update(
     num_classes: int,
     centred: bool,
 ) -> tuple[State, jax.Array | None]:
-    """The state after one more batch, moments about `centre`.
-
-    And the rows about it, if they are wanted.
-    """
+    """The state after one more batch, and the rows about `centre` where they are wanted."""
     features = jnp.where(valid[:, None], features.astype(jnp.float64), 0.0)
     rows = jnp.where(valid[:, None], (features - centre[0]) - centre[1], 0.0)
     batch = Batch(features, rows, labels, valid, num_classes)
@@ -133,6 +128,6 @@ def _update(
 
 @jax.jit
 def _from_zero(state: State, row: jax.Array, mean: jax.Array) -> State:
-    """The state with its means counted from zero again, and what follows from it."""
+    """The state with its means counted from zero, and the statistics that follow from it."""
     moved = [each.from_zero(row + mean) for each in state]
     return (*moved, *(other for each in moved for other in each.implied()))

@@ -1,6 +1,6 @@
 """Activations and gradients of a source and of its random twins on the same rows.
 
-They say what training is to first order.
+They say, to first order, what training will do.
 """
 
 from collections.abc import Iterator
@@ -20,17 +20,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Draw:
-    """Activations (M, D) and projected gradients (M, E).
-
-    They are for one seed of read-outs and projections.
-    """
+    """Activations (M, D) and projected gradients (M, E) for one seed of their random parts."""
 
     features: np.ndarray
     gradients: np.ndarray
 
     @once
     def gram(self) -> np.ndarray:
-        """`joint_gram`."""
+        """The `joint_gram` of the draw."""
         return joint_gram(self)
 
 
@@ -38,8 +35,8 @@ class Draw:
 class Draws:
     """Draws of the source and of each of its random twins on M rows.
 
-    The rows have numbers among all rows (M,) and folds (M,). `failure` says why there are no draws
-    of a source that should have some.
+    `numbers` (M,) say which rows of all these are, and `folds` (M,) in which fold each of them is.
+    `failure` says why there are no draws of a source that should have some.
     """
 
     numbers: np.ndarray
@@ -50,12 +47,12 @@ class Draws:
 
     @once
     def source_parts(self) -> list[list[Part]]:
-        """Each draw of the source, decomposed by fold; this serves all orders of the labels."""
+        """Each draw of the source, decomposed by fold, for all orders of the labels."""
         return [decompose(draw.gram(), self.folds) for draw in self.source]
 
     @once
     def twins_parts(self) -> list[list[Part]]:
-        """The same of the draws of the twins, twin after twin."""
+        """Each draw of the twins, decomposed by fold, twin after twin."""
         return [decompose(draw.gram(), self.folds) for twin in self.twins for draw in twin]
 
 
@@ -67,22 +64,22 @@ class Tangent(Statistic):
     drawn: Draws
 
     def under(self, orders: "LabelOrders") -> Iterator["Tangent"]:
-        """With the labels permuted within each fold, which stay as stratified as they were."""
+        """The draws with the labels permuted within each fold, which stays stratified."""
         for number in range(len(orders.orders)):
             values = self.labels.values[_within_folds(self.drawn.folds, number)]
             yield replace(self, labels=replace(self.labels, values=values))
 
     @once
     def source_hits(self) -> np.ndarray:
-        """What each row adds to the accuracy, held out, for each draw of the source (draws, M).
+        """What each held-out row adds to the accuracy, for each draw of the source (draws, M).
 
-        NaN where no penalty could be chosen.
+        It is NaN where no penalty could be chosen.
         """
         return np.stack([held_out_hits(each, self.labels) for each in self.drawn.source_parts()])
 
     @once
     def twins_hits(self) -> np.ndarray:
-        """The same of the draws of the twins, twin after twin."""
+        """What each held-out row adds to the accuracy, for each draw of each twin (draws, M)."""
         return np.stack([held_out_hits(each, self.labels) for each in self.drawn.twins_parts()])
 
 
@@ -98,10 +95,9 @@ def _within_folds(folds: np.ndarray, seed: int) -> np.ndarray:
 def joint_gram(draw: Draw) -> np.ndarray:
     """The Gram matrix (M, M) of activations and gradients together.
 
-    Each of the two is centred and has a mean square of 1 per row.
-
-    Constant parts add nothing. The scale is of all M rows, also of those that a fold holds out; no
-    label enters. What is finite gives what is finite.
+    Each of the two is centred and scaled to a mean square of 1 per row. Constant parts add nothing.
+    The scale is that of all M rows, also of those that a fold holds out; no label enters. Finite
+    values give a finite matrix.
     """
     gram = np.zeros((len(draw.features),) * 2)
     for part in (draw.features, draw.gradients):
@@ -116,8 +112,8 @@ def joint_gram(draw: Draw) -> np.ndarray:
 
 
 def _in_range(values: np.ndarray) -> np.ndarray:
-    """The values times a power of two.
+    """The values times the power of two that brings the largest near 1.
 
-    The largest is then near 1, and squares neither vanish nor overflow.
+    Squares then neither vanish nor overflow.
     """
     return np.ldexp(values, -np.frexp(np.abs(values).max())[1])

@@ -1,6 +1,6 @@
 """How many threads linear algebra gets.
 
-It gets one where matrices are small, and then several matrices go side by side.
+Small matrices get one thread each, and several of them are computed side by side.
 """
 
 import os
@@ -19,19 +19,18 @@ MOST_WORKERS = 4
 SIDE_BY_SIDE = 200  # rows from which a thread of Python costs less than it saves
 Item = TypeVar("Item")
 Found = TypeVar("Found")
-_WITHIN = (
-    RLock()
-)  # the number of threads is the process's, so that one thread at a time may set it and put it back
+# the number of threads is set for the whole process, so one thread at a time may set and restore it
+_WITHIN = RLock()
 
 
 @contextmanager
 def threads_for(rows: int, columns: int) -> Iterator[None]:
-    """Within it LAPACK and BLAS use one thread if matrices of so many rows and columns are small.
+    """A context in which LAPACK and BLAS use one thread if matrices of this size are small.
 
-    Threads of OpenBLAS wait for each other in a loop: a decomposition of 240 x 240 gains nothing
-    from a second one, and where other work holds the processor it costs many times as much. A
-    thread that comes while another one is within sets nothing, and has what there is. Numbers stay
-    what they are but for rounding.
+    Threads of OpenBLAS wait for each other in a loop. A decomposition of 240 x 240 gains nothing
+    from a second thread, and costs many times as much where other work holds the processor. A
+    thread that enters while another one is inside sets nothing, and uses the threads there are.
+    Numbers change by no more than rounding.
 
     >>> with threads_for(2, 2):
     ...     np.linalg.eigvalsh(np.eye(2))
@@ -53,11 +52,10 @@ def side_by_side(
     rows: int,
     columns: int,
 ) -> list[Found]:
-    """`function` of each item, side by side where one does not fill the machine.
+    """`function` of each item, in threads of Python where matrices are small.
 
-    It runs in threads of Python where it works on matrices so small that no other thread has work.
-
-    JAX's switches, such as that to float64, are of each thread: `function` has to set them itself.
+    One item with large matrices gives work to all threads by itself. JAX's switches, such as that
+    to float64, belong to each thread, so `function` has to set them itself.
 
     >>> side_by_side(abs, [-1, 2], 2, 2)
     [1, 2]
@@ -70,17 +68,16 @@ def side_by_side(
 
 
 def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.ndarray]]:
-    """Eigenvalues (T,) and eigenvectors (T, T) of each of some symmetric matrices.
+    """Eigenvalues (T,), ascending, and eigenvectors (T, T) of each of some symmetric matrices.
 
-    Eigenvalues are ascending. The matrices are of about one size.
+    The matrices should be of about one size.
 
     >>> [values.tolist() for values, _ in decompositions([np.eye(2), np.diag([3.0, 2.0])])]
     [[1.0, 1.0], [2.0, 3.0]]
     """
     cores, rows = _cores(), len(matrices[0])
-    too_few = (
-        len(matrices) < cores and rows * rows > SMALL
-    )  # then each has work for several threads
+    # where there are too few, each has work for several threads
+    too_few = len(matrices) < cores and rows * rows > SMALL
     if rows < SIDE_BY_SIDE or too_few:
         with threads_for(rows, rows):
             found = [np.linalg.eigh(matrix) for matrix in matrices]
@@ -92,13 +89,13 @@ def decompositions(matrices: Sequence[np.ndarray]) -> list[tuple[np.ndarray, np.
 
 def _cores() -> int:
     """The cores that this process may use."""
-    allowed = getattr(os, "sched_getaffinity", None)  # not everywhere
+    allowed = getattr(os, "sched_getaffinity", None)  # some systems lack it
     return len(allowed(0)) if allowed is not None else os.cpu_count() or 1
 
 
 @cache
 def _controller() -> ThreadpoolController:
-    """Looking the libraries up takes milliseconds, and is done once."""
+    """The controller of all libraries; to look them up takes milliseconds, so it is done once."""
     import scipy.linalg  # noqa: F401  (brings a library of its own, which JAX calls too)
 
     return ThreadpoolController()

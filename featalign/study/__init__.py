@@ -1,1 +1,1 @@
-"""Agreement of scores and forecasts with accuracies that were really measured."""
+"""The study: real training, and how scores and forecasts agree with the measured accuracies."""

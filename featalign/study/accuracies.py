@@ -1,7 +1,4 @@
-"""Accuracies that were really measured.
-
-This reads a table of them, and says how far repeated runs let them be trusted.
-"""
+"""Accuracies that were really measured: a table of them, and how far they can be trusted."""
 
 import csv
 import math
@@ -17,15 +14,14 @@ from featalign.errors import FeatalignError
 # the names a column may have, in lower case
 SOURCE, TARGET, SIZE, ARM = ("source", "model"), ("target", "dataset"), ("n", "size"), ("arm",)
 ACCURACY = ("accuracy", "finetune_acc", "finetune_auc", "eval_accuracy", "test_accuracy")
-NEVER_SCORES = ("seed", "")  # a column without a name is the row number that pandas writes
+NEVER_SCORES = ("seed", "")  # pandas writes row numbers into a column without a name
 
 
 @dataclass(frozen=True)
 class Setting:
-    """What sources are compared within.
+    """What sources are compared within: a target, the number of training rows, and the arm.
 
-    It is a target, the number of training rows and the way of training; None where one of the last
-    two is not told.
+    One of the last two is None where the table does not tell it.
     """
 
     target: str
@@ -38,7 +34,7 @@ class AccuracyTable:
     """Measured accuracies in long form, one row for each source on a target: P rows.
 
     `scores` are arrays (P,) by name, NaN where a source has no score. `sizes` (P,) are numbers of
-    training rows and `arms` (P,) the ways of training; None when there is no such column. `ignored`
+    training rows and `arms` (P,) the arms; either is None when there is no such column. `ignored`
     names the columns that were left out because they hold text, or were not asked for.
     """
 
@@ -71,20 +67,20 @@ def read_accuracies(
 ) -> AccuracyTable:
     """A table of measured accuracies from a CSV file with a header.
 
-    Columns, in any order and case: `source` or `model`; `target` or `dataset`; `accuracy`,
-    `finetune_acc`, `finetune_auc`, `eval_accuracy` or `test_accuracy`; optionally `n` or `size`,
-    and `arm`. Every further column of numbers is a score, larger meaning better, a blank or nan
-    cell meaning that there is none; a column without a single number is text and ignored, and so is
-    `seed`. Other accuracies than the chosen one are never scores.
+    The columns, in any order and case, are `source` or `model`; `target` or `dataset`; `accuracy`,
+    `finetune_acc`, `finetune_auc`, `eval_accuracy` or `test_accuracy`; and optionally `n` or
+    `size`, and `arm`. Every further column of numbers is a score, for which larger means better; a
+    blank or nan cell means that there is none. A column without a single number is text and
+    ignored, and so is `seed`. Accuracies other than the chosen one are never scores.
 
     Parameters
     ----------
     path
-        The file: UTF-8, commas.
+        The file, in UTF-8 with commas.
     accuracy
-        The accuracy column; needed when the file has several, and may have any name.
+        The accuracy column, of any name; it is needed when the file has several.
     scores
-        The score columns; default all columns of numbers that are left.
+        The score columns; by default all columns of numbers that are left.
 
     Raises
     ------
@@ -120,10 +116,7 @@ def read_accuracies(
 
 @dataclass(frozen=True)
 class _Sheet:
-    """The cells of each column by its name in lower case.
-
-    It also has the line each row came from, for the messages.
-    """
+    """The cells of each column by its name in lower case, and the line of each row for messages."""
 
     path: Path
     lines: tuple[int, ...]
@@ -131,7 +124,7 @@ class _Sheet:
     cells: Mapping[str, Sequence[str]]
 
     def find(self, names: Sequence[str]) -> str | None:
-        """The one column of these names."""
+        """The one column with one of these names, or None."""
         found = [name for name in names if name in self.cells]
         if len(found) > 1:
             remedy = "pass accuracy= to choose one" if names is ACCURACY else "remove or rename one"
@@ -248,10 +241,10 @@ def _number(cell: str) -> float | None:
 
 @dataclass(frozen=True)
 class Reliability:
-    """How much of the spread of measured accuracies is the sources' own, and how much chance.
+    """How much of the spread of accuracies on one target comes from the sources, not from chance.
 
-    The accuracies are on one target. Numbers are NaN where it cannot be told. `num_seeds` is the
-    number of runs that the coefficient and the ceilings are about.
+    Numbers are NaN where this cannot be told. `num_seeds` is the number of runs for which the
+    coefficient and the ceilings hold.
     """
 
     num_sources: int
@@ -270,11 +263,11 @@ def reliability(
 
     A ceiling is the highest correlation that even a perfect forecast can be expected to reach.
 
-    With s² the variance over the seeds of one source (mean over the sources) and b² = variance of
-    the sources' means - s² / R (not below 0) the variance between sources, the reliability of a
-    mean over R seeds is r = b² / (b² + s² / R). A forecast that knows every source's true accuracy
-    then correlates with the measured ones as sqrt(r), and for normal values its Kendall tau is (2 /
-    π) arcsin(sqrt(r)). SciPy's weighted tau has no such formula.
+    Let s² be the variance over the seeds of one source, averaged over the sources, and b² =
+    variance of the sources' means - s² / R (not below 0) the variance between sources. The
+    reliability of a mean over R seeds is r = b² / (b² + s² / R). A forecast that knows every
+    source's true accuracy then correlates with the measured ones as sqrt(r), and for normal values
+    its Kendall tau is (2 / π) arcsin(sqrt(r)). SciPy's weighted tau has no such formula.
 
     Parameters
     ----------
@@ -283,11 +276,11 @@ def reliability(
         differ in all that is left to chance: seed, order of the batches, drawing of the training
         rows.
     num_seeds
-        Number R of runs to tell the reliability for; default as many as there are (harmonic mean
-        where they differ).
+        The number R of runs whose mean is judged; by default as many as there are (the harmonic
+        mean where they differ).
     seeds_shift_all
-        Take off what a run does to all sources alike, as the rows that its seed draws do: it
-        changes no order. Only where no run is missing.
+        Whether to take off what a run does to all sources alike, as the rows that its seed draws
+        do, because that changes no order. It is possible only where no run is missing.
 
     >>> result = reliability([[0.70, 0.72], [0.80, 0.78], [0.90, 0.92]])
     >>> round(result.coefficient, 3), round(result.kendall_ceiling, 3)

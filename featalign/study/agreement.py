@@ -1,6 +1,6 @@
 """Agreement of scores and forecasts with accuracies that were really measured.
 
-It is agreement of rankings on one target, of the sign of a gain, and of gains with their intervals.
+It is measured for rankings on one target, for the sign of a gain, and for gains with intervals.
 """
 
 import math
@@ -49,25 +49,26 @@ def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreem
 
     Larger is better in both.
 
-    - `weighted_tau`, `kendall_tau` (tau-b), `spearman`, `pearson`: SciPy's `weightedtau(scores,
-      accuracies)` and the others, at their defaults.
-    - `regret`: best accuracy less the accuracy of the pick, the source of the highest score; the
-      mean over the picks where several tie.
-    - `relative_accuracy`: accuracy of the pick / best accuracy; NaN where the best is not positive.
+    - `weighted_tau`, `kendall_tau` (tau-b), `spearman`, `pearson`: these are SciPy's
+      `weightedtau(scores, accuracies)` and the others, at their defaults.
+    - `regret`: the best accuracy less the accuracy of the pick, the source with the highest score.
+      It is the mean over the picks where several tie.
+    - `relative_accuracy`: the accuracy of the pick / the best accuracy, or NaN where the best is
+      not positive.
     - `best_in_top_3`: 1 if the best source is among the three highest scores, else 0. Where scores
       tie about the third place, it is the chance of that when ties are broken by lot; where
       accuracies tie for the best, any of them counts. It is NaN for three sources or fewer, where
       it could not fail.
-    - `fidelity`: does a larger lead in the score mean a larger lead in accuracy? It is the Pearson
-      correlation of score differences and accuracy differences over all pairs of sources whose
-      scores differ, each pair once, higher score less lower score. (Over both orders of every pair,
-      or through the origin, it would be exactly `pearson` again.)
+    - `fidelity`: whether a larger lead in the score means a larger lead in accuracy. It is the
+      Pearson correlation of score differences and accuracy differences over all pairs of sources
+      whose scores differ, each pair once, higher score less lower score. (Over both orders of every
+      pair, or through the origin, it would be exactly `pearson` again.)
 
-    A source without a score (NaN) is never picked nor in the top three, and ranks below all others,
-    tied with its like, in the three rank correlations: leaving it out would reward a scorer that
-    answers only where it is easy. `pearson` and `fidelity`, which need values, are over the
-    `num_scored` others. Rank correlations need two sources and the last two three; constant scores
-    or accuracies have no correlation.
+    A source without a score (NaN) is never picked nor in the top three. In the three rank
+    correlations it ranks below all others, tied with its like, because leaving it out would reward
+    a scorer that answers only where it is easy. `pearson` and `fidelity`, which need values, are
+    over the `num_scored` others. Rank correlations need two sources, `pearson` and `fidelity`
+    three. Constant scores or accuracies have no correlation.
 
     >>> agreement = ranking_agreement([0.3, 0.5, 0.1, 0.2], [0.80, 0.78, 0.70, 0.74])
     >>> round(agreement.weighted_tau, 3), round(agreement.regret, 3), agreement.best_in_top_3
@@ -88,7 +89,7 @@ def ranking_agreement(scores: ArrayLike, accuracies: ArrayLike) -> RankingAgreem
     num_sources, num_scored = len(score), int(scored.sum())
     if num_sources < 2 or num_scored == 0:
         return RankingAgreement(num_sources, num_scored, *[math.nan] * len(MEASURES))
-    order = np.zeros(num_sources)  # only the order matters to the rank correlations
+    order = np.zeros(num_sources)  # rank correlations read nothing but the order
     order[scored] = stats.rankdata(score[scored])
     best = accuracy.max()
     picked = accuracy[scored & (score == score[scored].max())].mean()
@@ -131,14 +132,12 @@ def sign_agreement(
 ) -> SignAgreement:
     """Agreement of evidence (P,) for a positive gain with the sign of measured gains (P,).
 
-    A gain no larger than its noise (P,) is neither.
-
-    `auroc` is the chance that a pair with a gain has more evidence than a pair with a loss, ties
-    counting half. `balanced_accuracy` is the mean of the shares of gains above and of losses below
-    the threshold (default 0, or 0.5 for probabilities), evidence on the threshold counting half.
-    Both are NaN without a gain or without a loss; a pair without evidence (NaN) tells nothing and
-    counts half in both. `brier` is the mean squared error of the probabilities, NaN for other
-    evidence.
+    A gain no larger than its noise (P,) counts as neither. `auroc` is the chance that a pair with a
+    gain has more evidence than a pair with a loss; ties count half. `balanced_accuracy` is the mean
+    of the shares of gains above and of losses below the threshold (by default 0, or 0.5 for
+    probabilities); evidence on the threshold counts half. Both are NaN without a gain or without a
+    loss. A pair without evidence (NaN) counts half in both. `brier` is the mean squared error of
+    the probabilities, and NaN for other evidence.
 
     >>> found = sign_agreement([0.4, -0.1, 0.2, -0.3], [0.02, 0.01, -0.03, 0.001], [0.005] * 4)
     >>> found.num_gains, found.num_losses, found.num_neither
@@ -205,7 +204,7 @@ def gain_agreement(
 ) -> GainAgreement:
     """Agreement of predicted gains (P,) in intervals [low, high] with measured gains (P,).
 
-    Coverage is of the measured gain, its noise included.
+    `coverage` is the share of measured gains, with their noise, that lie in their intervals.
 
     >>> gain_agreement([0.5, 0.0], [0.0, -0.5], [1.0, 0.5], [0.75, 1.0])
     GainAgreement(num_pairs=2, coverage=0.5, mean_width=1.0, mean_absolute_error=0.625)
@@ -240,7 +239,7 @@ def _correlation(measure: Callable, values: np.ndarray, others: np.ndarray) -> f
 def _pearson(values: np.ndarray, others: np.ndarray) -> float:
     if len(values) < 3:
         return math.nan
-    # centred beforehand: SciPy warns of values that differ by little in comparison with their mean
+    # centring comes first, because SciPy warns of values that hardly differ against their mean
     return _correlation(stats.pearsonr, values - values.mean(), others - others.mean())
 
 

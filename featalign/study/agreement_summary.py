@@ -1,4 +1,4 @@
-"""Agreement over many targets: each score of a table, and the static list that it has to beat."""
+"""Agreement over many targets, of each score of a table and of the static list it has to beat."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,9 +24,9 @@ class SettingAgreement:
 
 @dataclass(frozen=True)
 class ScoreSummary:
-    """Agreement of one score in every setting.
+    """Agreement of one score in every setting, and the mean of each measure over the targets.
 
-    It also has the mean of each measure over the targets by the measure's name (MEASURES).
+    `means` are by the measure's name (MEASURES).
     """
 
     score: str
@@ -42,9 +42,9 @@ def summarise_agreement(
     The static list that a score has to beat comes first.
 
     Sources are compared within a setting. A mean weighs every target alike, however many settings
-    it has, and is over the targets where the measure is defined (their number is the interval's
-    `num_groups`); the intervals draw targets, the same for all scores that are defined on the same
-    ones.
+    it has. It is over the targets where the measure is defined; their number is the interval's
+    `num_groups`. The intervals draw targets, and the same ones for all scores that are defined on
+    the same targets.
     """
     summaries = []
     for name, scores in [(STATIC_LIST, static_list(table)), *table.scores.items()]:
@@ -72,14 +72,13 @@ def static_list(table: AccuracyTable) -> np.ndarray:
 
     It is minus the source's mean rank on the other targets, in the same arm.
 
-    Ranks count from the best and are divided by the number of sources ranked, so that targets with
-    fewer sources weigh alike; sizes of one target are averaged first. NaN for a source that was
-    measured nowhere else.
+    Ranks count from the best and are divided by the number of ranked sources, so that targets with
+    fewer sources weigh alike. Sizes of one target are averaged first. The score is NaN for a source
+    that was measured nowhere else.
     """
     settings = table.settings()
-    ranks: dict[
-        tuple[str | None, str], dict[str, list[float]]
-    ] = {}  # (arm, source) -> target -> one for each size
+    # the ranks by arm and source, and then by target, with one for each size
+    ranks: dict[tuple[str | None, str], dict[str, list[float]]] = {}
     for setting, rows in settings.items():
         for row, rank in zip(
             rows, (stats.rankdata(-table.accuracies[rows]) - 0.5) / len(rows), strict=True
@@ -98,7 +97,7 @@ def static_list(table: AccuracyTable) -> np.ndarray:
             if others:
                 scores[row] = -round(
                     _mean(others), 12
-                )  # equal mean ranks must tie, whatever the order of their sums
+                )  # rounding lets equal mean ranks tie, whatever the order of their sums
     return scores
 
 

@@ -1,4 +1,4 @@
-"""Intervals of statistics of groups, the groups drawn with replacement."""
+"""Intervals of statistics of groups, which are drawn with replacement."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -33,11 +33,10 @@ def bootstrap_interval(
 ) -> BootstrapInterval:
     """Percentile interval of a statistic of groups, which are drawn with replacement.
 
-    Groups are targets, so that pairs on one target stay together.
-
-    A group is anything: one number for the mean of a per-target measure, or arrays that the
-    statistic concatenates for a pooled one. Resamples where the statistic is NaN are left out.
-    There is no interval of fewer than two groups; with fewer than ten or so it is too narrow.
+    Groups are targets, so that pairs on one target stay together. A group may be anything: one
+    number for the mean of a per-target measure, or arrays that the statistic concatenates for a
+    pooled one. Resamples where the statistic is NaN are left out. There is no interval for fewer
+    than two groups; with fewer than ten or so it is too narrow.
 
     >>> interval = bootstrap_interval([0.2, 0.4, 0.6], lambda values: sum(values) / len(values))
     >>> round(interval.value, 3), interval.low < interval.value < interval.high

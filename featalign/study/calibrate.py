@@ -1,4 +1,4 @@
-"""From records, evidence and short runs to a calibration, and forecasts of what was left out."""
+"""A calibration from records, evidence and short runs, and forecasts of left-out pairs."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -28,7 +28,7 @@ from featalign.study.ground_truth import ground_truth
 from featalign.study.records import evidence_in
 
 Records = Sequence[Mapping[str, Any]]
-SHARES = (0.1, 0.2, 0.3, 0.5)  # of one training
+SHARES = (0.1, 0.2, 0.3, 0.5)  # lengths of short runs, as parts of one training
 WIDENED = ("gain", "scratch", "accuracy", "order")
 Fold = Callable[[Example], str]
 
@@ -43,10 +43,9 @@ def examples_of(
 ) -> list[Example]:
     """Pairs that were trained, with the evidence on the same rows.
 
-    Of several seeds the evidence of the first.
-
-    Pairs without a probe, or without tangent scores, are left out. `share` asks for the short runs
-    of so long a part of a training; pairs without them are left out too.
+    Where there are several seeds, the evidence is that of the first. Pairs without a probe, or
+    without tangent scores, are left out. `share` asks for the short runs of this part of a
+    training; pairs without them are left out too.
     """
     first: dict[tuple[str, str, int], Mapping[str, Any]] = {}
     for each in sorted(of_the_same_rows(evidence, records), key=lambda each: each["seed"]):
@@ -101,9 +100,9 @@ def examples_of(
 
 
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
-    """What two records of short runs say after a share of one training.
+    """The short runs that two records hold, after a share of one training.
 
-    That is the accuracy then, and the lowest loss until then.
+    They have the accuracy at that point, and the lowest loss up to it.
     """
     last = int(np.searchsorted(own["steps"], share * own["whole"] + 1e-9, side="right"))
     ours, others = ((run["accuracies"][:last], _losses(run, last)) for run in (own, scratch))
@@ -111,7 +110,7 @@ def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -
 
 
 def _losses(run: Mapping[str, Any], last: int) -> list[float]:
-    """The first losses of a record, in which None stands for what is not finite."""
+    """The first losses of a record, in which None stands for a value that is not finite."""
     return [math.nan if loss is None else loss for loss in run["losses"][:last]]
 
 
@@ -142,10 +141,10 @@ def calibrate(
 ) -> Calibration:
     """Lines for every capability, and with short runs of each share.
 
-    There are none where there are fewer than three targets to fit them on. `outside` are pairs of
-    sources outside the study: no line is fitted on them, but the intervals for sources that are not
-    in the study hold their errors. Those with short runs, which they do not have, are widened by
-    as much.
+    There are no lines where there are fewer than three targets to fit them on. `outside` are pairs
+    of sources outside the study. No line is fitted on them, but the intervals for sources that are
+    not in the study hold their errors. These pairs have no short runs, so the intervals with short
+    runs are widened by as much.
     """
     parts: list[tuple[Capability, float | None, Sequence[Example]]] = [
         (capability, None, seen_as(examples, capability)) for capability in CAPABILITIES
@@ -171,9 +170,9 @@ def calibrate(
 def _for_sources_outside(
     fitted: Sequence[Fitted], examples: Sequence[Example], outside: Sequence[Example]
 ) -> list[Fitted]:
-    """The lines of sources outside the study with the errors of such sources; others stay."""
+    """The lines, where those for sources outside the study get the errors of such sources."""
     found, wider = [], dict.fromkeys(WIDENED, 1.0)
-    for each in fitted:  # those without short runs come first
+    for each in fitted:  # lines without short runs come first
         lines = each.lines
         if not each.known and each.share is None:
             lines = with_errors_of(each.lines, examples, outside, each.capability)
@@ -196,9 +195,10 @@ def with_errors_of(
     outside: Sequence[Example],
     capability: Capability,
 ) -> Lines:
-    """The lines with residuals of sources that what forecast them had not seen.
+    """The lines with residuals on sources outside the study.
 
-    It had not seen their targets either, where there are enough others.
+    The models that forecast them had seen neither these sources nor, where there are enough others,
+    their targets.
     """
     names = {each.source for each in outside}
     seen = seen_as([*examples, *outside], capability)
@@ -217,7 +217,8 @@ def left_out_outside(
 ) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every source outside the study.
 
-    Its calibration knows neither its target nor its family; the others outside give the intervals.
+    Its calibration knows neither its target nor its family. Other sources outside give the
+    intervals.
     """
     for name, target in dict.fromkeys((family(each), each.target) for each in outside):
         others = [each for each in outside if family(each) != name and each.target != target]
@@ -238,16 +239,14 @@ def outside_of(
 ) -> list[Example]:
     """Pairs of sources that are not among those of a study.
 
-    They are read beside the evidence of the study, whose reference networks are theirs. Their
-    scatter over seeds is that of the study's sources on the same rows. Raises FeatalignError where
-    no such pair has evidence.
+    They are read beside the evidence of the study, whose reference networks serve them too. Their
+    scatter over seeds is taken from the study's sources on the same rows. Raises FeatalignError
+    where no such pair has evidence.
     """
     known = {(each["source"], each["revision"]) for each in records}
     arms = {each["arm"] for each in others}
     strange = [each for each in others if (each["source"], each["revision"]) not in known]
-    beside = [
-        each for each in records if each["arm"] in arms
-    ]  # places where both are there have the same arms
+    beside = [each for each in records if each["arm"] in arms]  # this keeps the arms that both have
     names = {each["source"] for each in strange}
     found = (
         [
@@ -277,10 +276,9 @@ def calibrate_on(
 ) -> Calibration:
     """A calibration from records of trained arms and evidence, with what it was made from.
 
-    Short runs go into it where there are some. `outside` are records and evidence of other
-    sources, by whose errors the intervals for sources that are not in the study are made.
-
-    Raises FeatalignError for fewer than three targets with both.
+    Short runs go into it where there are some. `outside` are records and evidence of other sources,
+    whose errors make the intervals for sources that are not in the study. Raises FeatalignError for
+    fewer than three targets with both records and evidence.
     """
     examples = examples_of(records, evidence)
     if len({each.target for each in examples}) < MIN_GROUPS:
@@ -331,7 +329,7 @@ def left_out(
 def left_out_both(
     examples: Sequence[Example], capability: Capability
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from others: neither its target nor its source is among them."""
+    """A forecast for every example from others that share neither its target nor its source."""
     for source, target in dict.fromkeys((each.source, each.target) for each in examples):
         held = [each for each in examples if (each.source, each.target) == (source, target)]
         others = [each for each in examples if each.source != source and each.target != target]
@@ -341,7 +339,7 @@ def left_out_both(
 def forecasts_without(
     held: Iterable[Example], others: Sequence[Example], capability: Capability
 ) -> Iterator[tuple[Example, Forecast]]:
-    """Forecasts of some examples from others; a source that is among the others is a known one."""
+    """Forecasts of some examples from others; a source that is among these is a known one."""
     short, known = others[0].short, advantages(others)
     share = None if short is None else short.share
     lines: dict[bool, Lines] = {}

@@ -1,4 +1,4 @@
-"""Forecasts beside what comes out when a source is really trained."""
+"""Forecasts beside the results of really training a source."""
 
 from dataclasses import dataclass
 
@@ -10,14 +10,14 @@ from featalign.targets.target import Target
 from featalign.training.short import run_steps
 
 TRANSFER = ("probe", "full", "probe_then_full")
-RATES = (1e-3, 4e-3)  # as in the study that forecasts are calibrated on
+RATES = (1e-3, 4e-3)  # the rates of the study on which forecasts are calibrated
 
 
 @dataclass(frozen=True, eq=False)
 class Checked:
-    """A row of a ranking beside what was trained.
+    """A row of a ranking beside the trained arms.
 
-    That is the transfer arm that did best on validation rows, and training from scratch.
+    These are the transfer arm that did best on validation rows, and training from scratch.
     """
 
     row: RankingRow
@@ -26,7 +26,7 @@ class Checked:
 
     @property
     def gain(self) -> float:
-        """Measured accuracy of the best transfer arm less that of scratch."""
+        """The measured accuracy of the best transfer arm less that of scratch."""
         return self.best.accuracy.value - self.scratch.accuracy.value
 
 
@@ -35,7 +35,7 @@ def check_row(
 ) -> Checked:
     """Train every arm of a source with the budget of the study.
 
-    The best one by validation, never by test, stands beside the forecast.
+    Validation, never the test rows, chooses the arm that stands beside the forecast.
     """
     steps = run_steps(len(target), 1.0)
     arms = {

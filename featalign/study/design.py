@@ -1,4 +1,4 @@
-"""A design: which sources are trained on which targets, sizes and seeds, one target a line."""
+"""A design: the sources to train on each target, with sizes and seeds, one target a line."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ ENTRIES = ("target", "dataset", "address", "pairs")
 
 @dataclass(frozen=True)
 class Unit:
-    """What one process trains at a time: a source on a part of a target, all seeds and arms."""
+    """What one process trains at a time: a source on a part of a target, in all seeds and arms."""
 
     source: str
     target: str
@@ -23,7 +23,7 @@ class Unit:
 
     @property
     def place(self) -> int:
-        """A number of its own, for claims."""
+        """The unit's own number, for claims."""
         return int.from_bytes(
             hashlib.sha256(f"{self.source}\0{self.target}\0{self.size}".encode()).digest()[:7],
             "big",
@@ -32,7 +32,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class Design:
-    """Addresses and data sets of targets, and the seeds of units in the order of training."""
+    """The addresses and data sets of targets, and the seeds of units in the order of training."""
 
     targets: Mapping[str, str]
     datasets: Mapping[str, str]
@@ -42,9 +42,9 @@ class Design:
 def read_design(path: Path) -> Design:
     """A design from JSON lines with "target", "dataset", "address" and "pairs".
 
-    A pair is [source, size, [seed, ...]]. The data set is what a source must not have been
-    pretrained on, and what is left out whole when forecasts are judged. Raises FeatalignError,
-    naming the line, for a design that cannot be used.
+    A pair is [source, size, [seed, ...]]. A source must not have been pretrained on the data set,
+    and a data set is left out as a whole when forecasts are judged. Raises FeatalignError, naming
+    the line, for a design that cannot be used.
     """
     targets, datasets, units = {}, {}, {}
     try:

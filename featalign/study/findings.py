@@ -1,7 +1,4 @@
-"""What a study found.
-
-That is counts, gains, noise, and how well each score agrees with what was measured.
-"""
+"""The findings of a study: counts, gains, noise, and how well scores agree with measurements."""
 
 import math
 from collections import Counter
@@ -34,8 +31,8 @@ BASELINES = (STATIC_LIST, *BLIND)  # they know nothing of the target
 class Place:
     """One target at one size.
 
-    It has the mean accuracies of the arms, the mean gain over scratch, and how many gains, losses
-    and neither there are.
+    It has the mean accuracies of the arms and the mean gain over scratch. `signs` counts the pairs
+    with a gain, with a loss, and with neither.
     """
 
     target: str
@@ -59,7 +56,7 @@ class Finding:
 
 @dataclass(frozen=True)
 class Findings:
-    """Everything that records and evidence say."""
+    """All findings of records and evidence."""
 
     num_records: int
     arms: Mapping[str, int]
@@ -70,14 +67,14 @@ class Findings:
 
     @property
     def signs(self) -> tuple[int, int, int]:
-        """Pairs with a gain, a loss, and neither."""
+        """The numbers of pairs with a gain, with a loss, and with neither."""
         return _signs(self.pairs)
 
     def catches_up(self, target: str) -> float:
         """The number of rows at which scratch catches up with the mean source on a target.
 
-        There the mean gain, linear in log n, is 0. It is NaN where that is not between the sizes
-        that were trained.
+        There the mean gain, interpolated linearly in log n, is 0. It is NaN where that is not
+        between the trained sizes.
         """
         here = sorted((place.size, place.gain) for place in self.places if place.target == target)
         for (low, above), (high, below) in pairwise(here):
@@ -86,7 +83,7 @@ class Findings:
         return math.nan
 
     def to_record(self) -> dict[str, Any]:
-        """As plain data."""
+        """The findings as plain data."""
         return {
             "num_records": self.num_records,
             "arms": dict(self.arms),
@@ -115,8 +112,8 @@ def collect_findings(
 ) -> Findings:
     """Findings of records, and of evidence where there is some.
 
-    The evidence is on the same parts (the mean over the seeds). Raises FeatalignError where nothing
-    can be compared.
+    The evidence is on the same parts of targets, and averaged over the seeds. Raises FeatalignError
+    where nothing can be compared.
     """
     if not records:
         raise FeatalignError(
@@ -163,7 +160,7 @@ def of_the_same_rows(
 ) -> list[Mapping[str, Any]]:
     """Evidence of the weights and the rows that records were trained from.
 
-    What names neither is taken at its word.
+    Evidence that names neither is taken as it is.
     """
     trained = {
         (each["source"], each["target"], each["size"], each["seed"]): each
@@ -218,9 +215,10 @@ def _agreement(pairs: Sequence[Pair], evidence: Sequence[Mapping[str, Any]]) -> 
 
 
 def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What evidence can be compared by.
+    """The names of the numbers that evidence is compared by.
 
-    That is every number of the source, and each that random twins have too less that of the twins.
+    They are all scores of the source, and its differences to the random twins where these have the
+    score.
     """
     known = [evidence_in(each) for each in evidence]
     own = {name for each in known for name in each.own}
@@ -229,7 +227,7 @@ def score_names(evidence: Sequence[Mapping[str, Any]]) -> list[str]:
 
 
 def score(evidence: Evidence, name: str) -> float | None:
-    """A number of evidence, turned so that larger is better; None where there is none."""
+    """A number of the evidence, turned so that larger is better, or None where there is none."""
     plain = name.removesuffix(f" {LESS_TWIN}")
     found = evidence.own.get(plain, math.nan) if name == plain else evidence.difference(plain)
     value = None if math.isnan(found) else found
@@ -237,7 +235,7 @@ def score(evidence: Evidence, name: str) -> float | None:
 
 
 def _auroc(pairs: Sequence[Pair], values: np.ndarray) -> BootstrapInterval:
-    """Of the sign beyond noise, over all pairs; targets are drawn."""
+    """The AUROC of the sign beyond noise over all pairs; its interval draws targets."""
     groups: dict[str, list[int]] = {}
     for place, pair in enumerate(pairs):
         groups.setdefault(pair.target, []).append(place)
@@ -256,7 +254,7 @@ def _nothing() -> BootstrapInterval:
 
 
 def of_source(name: str) -> tuple[float | None, float | None]:
-    """What is known of a source without looking at any target."""
+    """The accuracy and the log number of parameters of a source, which need no target."""
     try:
         known = catalogue.load(name).pretraining
     except FeatalignError:
@@ -287,7 +285,7 @@ def _mean(values: Sequence[float | None]) -> float | None:
 
 
 def without_nan(value: Any) -> Any:
-    """Plain data with None in the place of NaN, which JSON has not."""
+    """Plain data with None in place of NaN, which JSON does not have."""
     if isinstance(value, dict):
         return {name: without_nan(each) for name, each in value.items()}
     if isinstance(value, float) and math.isnan(value):

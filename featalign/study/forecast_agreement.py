@@ -1,4 +1,4 @@
-"""How forecasts, and simpler ways to guess, agree with what came out on what they had not seen."""
+"""How forecasts, and simpler guesses, agree with the results on targets they had not seen."""
 
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -17,9 +17,9 @@ RESAMPLES = 200
 
 @dataclass(frozen=True)
 class Guess:
-    """What something says of a pair before training.
+    """A guess about a pair before training.
 
-    It is an order among sources, a probability of a gain, and a gain with its interval.
+    It has a place in an order of sources, a probability of a gain, and a gain with its interval.
     """
 
     order: float
@@ -31,9 +31,9 @@ class Guess:
 
 @dataclass(frozen=True)
 class Judged:
-    """Agreement over all pairs, targets drawn again for the intervals.
+    """Agreement over all pairs, with intervals that draw targets.
 
-    Signs are those beyond noise; gains and regret are in points.
+    Signs are those beyond noise; gains and regret are in percentage points.
     """
 
     auroc: BootstrapInterval
@@ -48,7 +48,7 @@ class Judged:
 
 
 def guess_of(forecast: Forecast) -> Guess:
-    """What a forecast says: sources are ordered by the expected accuracy."""
+    """The guess of a forecast, which orders sources by the expected accuracy."""
     gain = forecast.gain
     return Guess(
         forecast.accuracy.value,
@@ -62,7 +62,7 @@ def guess_of(forecast: Forecast) -> Guess:
 def judge_guesses(
     examples: Sequence[Example], guesses: Sequence[Guess], *, num_resamples: int = RESAMPLES
 ) -> Judged:
-    """All measures of guesses about examples; NaN where something says nothing of it."""
+    """All measures of guesses about examples, NaN where the guesses say nothing of it."""
     by_target: dict[str, list[int]] = {}
     for place, each in enumerate(examples):
         by_target.setdefault(each.target, []).append(place)
@@ -129,7 +129,7 @@ def judge_guesses(
 def _order(
     examples: Sequence[Example], order: np.ndarray, places: Sequence[int]
 ) -> Mapping[str, float]:
-    """Mean measures of the order over the sizes of one target."""
+    """The mean measures of the order over the sizes of one target."""
     sizes: dict[int, list[int]] = {}
     for place in places:
         sizes.setdefault(examples[place].situation.num_rows, []).append(place)
@@ -155,12 +155,10 @@ def guesses_by(
     *,
     known: Sequence[Example] | None = None,
 ) -> list[Guess]:
-    """What a line on a single number, fitted on the other targets, says of each target.
+    """The guesses of a line on a single number, fitted on the other targets.
 
-    Sources are ordered by the number itself, or by another.
-
-    It is fitted on these examples, or on others that are `known`. NaN counts as the mean of the
-    others.
+    Sources are ordered by the number itself, or by another one. The line is fitted on these
+    examples, or on others that are `known`. NaN counts as the mean of the others.
     """
     found = [Guess(math.nan)] * len(examples)
     for target in dict.fromkeys(each.target for each in examples):
@@ -183,5 +181,5 @@ def guesses_by(
 
 
 def always_helps(examples: Sequence[Example]) -> list[Guess]:
-    """Transfer always helps: a gain is certain, and no source is better than another."""
+    """The guess that transfer always helps: a gain is certain, and all sources are alike."""
     return [Guess(0.0, 1.0) for _ in examples]

@@ -1,7 +1,4 @@
-"""What is known of the pairs of a grid before they are trained.
-
-That is evidence from the cache, and short runs.
-"""
+"""What is known of the pairs of a grid before they are trained: evidence and short runs."""
 
 import math
 import time
@@ -21,9 +18,9 @@ from featalign.study.run import is_of, run_units
 from featalign.training.rows import VALIDATION_SHARE
 from featalign.training.short import SHORT_VERSION, ShortArm, part_of
 
-EVIDENCE_VERSION = 2  # to be raised whenever a number of the evidence changes its meaning
+EVIDENCE_VERSION = 2  # raise it whenever a number of the evidence changes its meaning
 EVIDENCE_KEY = ("source", "target", "size", "seed")
-SHORT_SHARE = 0.5  # of the steps of one training
+SHORT_SHARE = 0.5  # the length of short runs as a part of one training
 
 
 def run_evidence(
@@ -33,11 +30,10 @@ def run_evidence(
     cache: Path | None = None,
     report: Report = silent,
 ) -> int:
-    """Add what the cache says of each source on each part that is trained on.
+    """Add the evidence of each source on each part that is trained on.
 
-    The number of records that were added.
-
-    It can be stopped and run by several processes at once, as `run_study`.
+    Returns the number of records that were added. It can be stopped and run by several processes at
+    once, as `run_study` can.
     """
     from featalign.scorers.registry import select
 
@@ -82,10 +78,9 @@ def run_short(
 ) -> int:
     """Add the short runs of each source, and of training from scratch.
 
-    They are on each part that is trained on. The answer is the number of records that were added.
-
-    The runs are half as long as a training, and looked at after every twentieth of one. The work
-    can be stopped and run by several processes at once.
+    They are on each part that is trained on. Returns the number of records that were added. The
+    runs are half as long as a training, and are measured after every twentieth of one. The work can
+    be stopped and run by several processes at once.
     """
     session = session_at(cache)
     arms: dict[Unit, list[tuple[int, ShortArm]]] = {}
@@ -118,5 +113,5 @@ def run_short(
 
 
 def _digits(values: Iterable[float]) -> list[float | None]:
-    """To five digits; None for what is not finite, as JSON cannot: of runs that diverged."""
+    """The values to five digits, with None for those of diverged runs, which are not finite."""
     return [float(f"{value:.5g}") if math.isfinite(value) else None for value in values]

@@ -1,4 +1,4 @@
-"""A grid of sources, targets, sizes, seeds and arms: read from a file, its units and their rows."""
+"""A grid of sources, targets, sizes, seeds and arms from a file, with its units and their rows."""
 
 import tomllib
 from collections.abc import Iterator, Mapping
@@ -25,14 +25,14 @@ ROWS_A_CLASS = 2
 
 @dataclass(frozen=True)
 class Grid:
-    """What is trained: every source on every target that it was not pretrained on; or a design.
+    """What is trained: every source on every target that it was not pretrained on, or a design.
 
     `scratch` maps patterns of sources to the source whose random twin stands for training from
-    scratch, so that sources of one architecture share it; a source that fits none has its own.
-    `seen` maps patterns of sources to targets, or data sets, whose images they saw under another
-    name. `pairs` are the units of a design with their seeds, and `datasets` says which data set
-    each of its targets was made of. The budget is `epochs`, and at least `min_steps`, for each
-    learning rate.
+    scratch, so that sources of one architecture share it. A source that fits no pattern has its own
+    twin. `seen` maps patterns of sources to targets, or data sets, whose images they saw under
+    another name. `pairs` are the units of a design with their seeds, and `datasets` says from which
+    data set each of its targets was made. The budget for each learning rate is `epochs`, and at
+    least `min_steps`.
     """
 
     path: Path
@@ -68,11 +68,11 @@ class Grid:
         return any(not self.images_of(target).isdisjoint(names) for names in stated)
 
     def images_of(self, target: str) -> set[str]:
-        """The names of a target's images: its own, and that of its data set."""
+        """The names of a target's images: the target's own name, and that of its data set."""
         return {target, self.datasets.get(target, target)}
 
     def steps(self, num_training: int) -> int:
-        """The budget of one training."""
+        """The number of steps of one training."""
         return training_steps(
             num_training, epochs=self.epochs, min_steps=self.min_steps, batch_size=self.batch_size
         )
@@ -81,9 +81,8 @@ class Grid:
 def read_grid(path: Path) -> Grid:
     """A grid from a TOML file.
 
-    The file has `sources`, `[targets]` name = address, `sizes`, and what else `Grid` has.
-
-    `design` names a file of `read_design` in the place of these three and of `seeds`. Addresses of
+    The file has `sources`, `[targets]` name = address, `sizes`, and the other fields of `Grid`.
+    `design` names a file of `read_design` in place of these three and of `seeds`. Addresses of
     files are relative to the grid. Raises FeatalignError, naming the entry, for a grid that cannot
     be used.
     """
@@ -177,7 +176,10 @@ def _designed(path: Path, stated: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def units(grid: Grid) -> Iterator[Unit]:
-    """All units, small sizes first, or as the design has them: cut short, it is a smaller one."""
+    """All units, small sizes first, or in the order of the design.
+
+    Stopped early, either leaves a smaller study.
+    """
     if grid.pairs:
         yield from grid.pairs
         return
@@ -198,10 +200,10 @@ def _is_new(grid: Grid, unit: Unit) -> bool:
 
 
 def fitting(grid: Grid) -> Iterator[Unit]:
-    """Units but for those that cannot be trained.
+    """The units that can be trained.
 
-    What is left out are sizes that a target does not have, and sizes with fewer than 2 rows a
-    class: one to train, one to choose.
+    Sizes that a target does not have are left out, and so are sizes with fewer than 2 rows a class,
+    one to train and one to choose.
     """
     for unit in units(grid):
         target = _load_target(grid, unit.target)
@@ -210,9 +212,9 @@ def fitting(grid: Grid) -> Iterator[Unit]:
 
 
 def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
-    """Units with their seeds and arms, of a black box the probe alone.
+    """Units with their seeds and arms; a source that cannot be trained gets the probe alone.
 
-    Training from scratch comes before the sources it stands for.
+    Training from scratch comes before the sources for which it stands.
     """
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):
@@ -240,7 +242,7 @@ def grid_source(address: str) -> Source:
 
 
 def release(source: Source) -> None:
-    """Let the model of a source go."""
+    """Let the model of a source leave memory."""
     if source.model is not None:
         source.model.release()
 

@@ -1,7 +1,4 @@
-"""From records to what was measured.
-
-That is accuracies of both arms, the gain between them, and how much of it is chance.
-"""
+"""What was measured, from records: accuracies of both arms, their gain, and its noise."""
 
 import math
 from collections import defaultdict
@@ -16,7 +13,7 @@ from featalign.errors import FeatalignError
 from featalign.study.accuracies import AccuracyTable, Reliability, reliability
 from featalign.training.measures import unpack_hits
 
-BEST = "best"  # for each seed the arm with the best validation accuracy
+BEST = "best"  # it stands for the arm with the best validation accuracy, for each seed
 LEVEL = 0.9
 
 
@@ -26,10 +23,10 @@ class Pair:
 
     The gain is that of the transfer arm over scratch, with the half width of its interval.
 
-    `noise` is that half width. It holds the scatter over seeds, pooled over the sources on one
-    target and size, and the drawing of the test rows, on which both arms are measured row by row;
-    it is t √(v_seeds + v_rows), with Welch and Satterthwaite's degrees of freedom. A gain within it
-    is no sign.
+    `noise` is that half width: t √(v_seeds + v_rows), with Welch and Satterthwaite's degrees of
+    freedom. v_seeds is the scatter over seeds, pooled over the sources on one target and size.
+    v_rows comes from the drawing of the test rows, on which both arms are measured row by row. A
+    gain within its noise counts as neither gain nor loss.
     """
 
     source: str
@@ -42,19 +39,19 @@ class Pair:
     gain: float
     noise: float
     arms: Mapping[str, float]
-    accuracies: tuple[float, ...] = ()  # with transfer, one for each seed
+    accuracies: tuple[float, ...] = ()  # those of the transfer arm, one for each seed
 
     @property
     def sign(self) -> int:
-        """1 for a gain and -1 for a loss beyond noise, 0 for neither."""
+        """The sign beyond noise: 1 for a gain, -1 for a loss, and 0 for neither."""
         return 0 if abs(self.gain) <= self.noise else int(math.copysign(1, self.gain))
 
 
 @dataclass(frozen=True, eq=False)
 class _Measured:
-    """The runs of one pair by seed: accuracy and hits (N,) of both arms.
+    """The runs of one pair by seed, with the accuracies and the hits of both arms.
 
-    Hits are None in records that kept none.
+    `differences` are None where records kept no hits.
     """
 
     source: str
@@ -62,9 +59,8 @@ class _Measured:
     num_classes: int
     num_test: int
     accuracies: Mapping[int, tuple[float, float]]
-    differences: (
-        np.ndarray | None
-    )  # (N,) mean over seeds of hit with transfer less hit from scratch
+    # (N,) the hits with transfer less those from scratch, averaged over seeds
+    differences: np.ndarray | None
     arms: Mapping[str, float]
 
     @property
@@ -75,12 +71,11 @@ class _Measured:
 def ground_truth(records: Sequence[Mapping[str, Any]], *, arm: str = BEST) -> tuple[Pair, ...]:
     """All pairs that have the transfer arm and scratch for at least one seed.
 
-    They come by target, size and source.
-
-    `arm` is an arm, or "best": for each seed, of the arms of that seed other than scratch, the one
-    with the best validation accuracy (ties by validation loss), as a user would choose; a seed that
-    lacks one of the arms that others on its target and size have is left out, and so is a target
-    and size where nothing but probes was trained. Raises FeatalignError where there is no pair.
+    They are ordered by target, size and source. `arm` is an arm, or "best". The latter stands, for
+    each seed, for the arm other than scratch with the best validation accuracy (among equals with
+    the least validation loss), which a user would choose. With "best", a seed that lacks one of the
+    arms that others on its target and size have is left out, and so is a target and size where only
+    probes were trained. Raises FeatalignError where there is no pair.
     """
     trained: dict[tuple[str, int], dict[str, dict[int, dict[str, Mapping[str, Any]]]]] = (
         defaultdict(lambda: defaultdict(lambda: defaultdict(dict)))
@@ -188,12 +183,12 @@ def _measured(
 def _noises(group: Sequence[_Measured]) -> list[float]:
     """Half widths of the gains on one target and size.
 
-    Sources of one architecture share their trainings from scratch. So the scatter over seeds has
-    two parts: what a seed does to all of these together, and what it does to each alone.
+    Sources of one architecture share their trainings from scratch. The scatter over seeds therefore
+    has two parts: what a seed does to all of these together, and what it does to each alone.
     """
     families: dict[str, list[np.ndarray]] = defaultdict(list)
     most = max((len(each.gains) for each in group), default=0)
-    for each in group:  # those with fewer seeds scatter as the others do
+    for each in group:  # sources with fewer seeds get the scatter of the others
         if len(each.gains) == most > 1:
             families[each.scratch_of].append(each.gains - each.gains.mean())
     stacks = [np.stack(each) for each in families.values()]
@@ -231,7 +226,7 @@ def _noises(group: Sequence[_Measured]) -> list[float]:
 def _sampling(each: _Measured) -> float:
     """The variance of a gain from the drawing of the test rows.
 
-    It is as if the arms erred independently.
+    It is computed as if the arms erred independently.
     """
     return (
         sum(

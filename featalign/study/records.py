@@ -1,6 +1,6 @@
-"""Records of really trained arms.
+"""Records of really trained arms, as JSON lines.
 
-They are JSON lines that survive interruption and take several writers at once.
+They survive an interruption, and several processes may write at once.
 """
 
 import json
@@ -19,15 +19,15 @@ KEY = ("source", "target", "size", "seed", "arm")
 
 try:
     import fcntl
-except ImportError:  # not on every system: there, one process at a time
+except ImportError:  # some systems lack it; one process at a time must do there
     fcntl = None  # type: ignore[assignment]
 
 
 def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]]:
-    """All records of a file, the last of each key; none where there is no file.
+    """All records of a file, the last one of each key; there are none where there is no file.
 
-    A last line that an interruption cut short is left out. Raises FeatalignError for a line in the
-    middle that is none, a record without one of its names, or one of a newer schema.
+    A last line that an interruption cut short is left out. Raises FeatalignError for a broken line
+    in the middle, a record without one of its names, or one of a newer schema.
     """
     if not path.exists():
         return []
@@ -63,7 +63,7 @@ def read_records(path: Path, *, key: Iterable[str] = KEY) -> list[dict[str, Any]
 
 
 def append_record(path: Path, record: dict[str, Any]) -> None:
-    """Add a record as a line of its own, on disk before this returns, whoever else writes."""
+    """Add a record as a line, which is on disk when this returns, whoever else writes."""
     line = json.dumps({"schema": SCHEMA, **record}, allow_nan=False).encode() + b"\n"
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("a+b") as file:
@@ -76,7 +76,7 @@ def append_record(path: Path, record: dict[str, Any]) -> None:
 
 
 def _cut_torn_line(file: IO[bytes]) -> None:
-    """Take off what a killed writer left of its line, and go to the end."""
+    """Remove an unfinished line that a killed writer left, and go to the end."""
     end = file.seek(0, os.SEEK_END)
     start = end
     while start > 0:
@@ -93,16 +93,16 @@ def _cut_torn_line(file: IO[bytes]) -> None:
 
 
 class Claims:
-    """Who does what, among processes that share a folder.
+    """Claims of units by processes that share a folder.
 
-    A claim ends with its process, however it dies.
+    A claim ends with its process, however that ends.
     """
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file = path.open(
             "a+b"
-        )  # open once: closing any handle of a file gives up all claims of the process
+        )  # it is opened once, because closing any handle gives up all claims of the process
 
     @contextmanager
     def claim(self, place: int) -> Iterator[bool]:
@@ -121,13 +121,13 @@ class Claims:
             fcntl.lockf(self._file, fcntl.LOCK_UN, 1, place)
 
     def close(self) -> None:
-        """Give up everything."""
+        """Give up all claims."""
         self._file.close()
 
 
 def evidence_in(record: Mapping[str, Any]) -> Evidence:
     """The evidence that a line of `validate evidence` holds.
 
-    Raises FeatalignError for one of another form.
+    Raises FeatalignError for evidence of another form.
     """
     return from_plain(Evidence, record["evidence"])

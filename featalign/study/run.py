@@ -1,7 +1,4 @@
-"""The study: the units of a grid, really trained.
-
-There is one record for each of its trainings.
-"""
+"""The study: the units of a grid are really trained, with one record for each training."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -26,7 +23,7 @@ from featalign.training.rows import split_rows
 
 TRAINING_VERSIONS: Mapping[
     Arm, int
-] = {  # to be raised whenever an arm is trained or measured in another way
+] = {  # raise a version whenever its arm is trained or measured in another way
     "scratch": 1,
     "probe": 2,
     "full": 1,
@@ -42,9 +39,9 @@ def run_study(
     together: bool | None = None,
     report: Report = silent,
 ) -> int:
-    """Train what has no record yet and append its record; the number of arms that were trained.
+    """Train what has no record yet, append the records, and return the number of trained arms.
 
-    It can be stopped at any moment, and run by several processes at once: finished records stay,
+    It can be stopped at any moment, and run by several processes at once. Finished records stay,
     and none is made twice.
     """
     arms = dict(jobs(grid))
@@ -64,11 +61,14 @@ def run_units(
     records_of: Callable[[Unit], Iterable[dict[str, Any]]],
     report: Report,
 ) -> int:
-    """Append the records that `records_of` makes of each unit, one process a unit; their number."""
+    """Append the records that `records_of` makes of each unit, and return their number.
+
+    One process works on a unit at a time.
+    """
     claims = Claims(path.with_name(path.name + ".claims"))
     left, total, added = todo, len(todo), 0
     try:
-        for _ in range(2):  # again, for what a process that was killed meanwhile had claimed
+        for _ in range(2):  # the second pass takes units that a killed process had claimed
             todo, left = left, []
             for done, unit in enumerate(todo, total - len(todo)):
                 report("units", done, total)
@@ -98,7 +98,7 @@ def _missing(
 
 
 def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
-    """Whether a record is of these weights, these rows, and this budget; else it is made anew."""
+    """Whether a record is of these weights, these rows and this budget, and need not be redone."""
     part = grid_part(grid, unit, record["seed"])
     setting, rates = record["setting"], [run["learning_rate"] for run in record["runs"]]
     held_out = part.held_out
@@ -195,5 +195,5 @@ def _record(
 
 
 def _rounded(value: float | None, digits: int) -> float | None:
-    """Rounded; None, which a training that diverged has, stays."""
+    """The value rounded, or None, which a diverged training has."""
     return None if value is None else round(value, digits)

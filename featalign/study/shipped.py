@@ -1,7 +1,4 @@
-"""The study that ships with featalign.
-
-It has its records, what the cache said of the same pairs, and short runs of them.
-"""
+"""The study that ships with featalign: records, evidence of the same pairs, and short runs."""
 
 from importlib.resources import files
 from pathlib import Path

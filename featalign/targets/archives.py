@@ -16,11 +16,10 @@ CONTENTS = (
 
 
 def open_archive(place: str) -> Raw:
-    """An .npz file.
+    """A target from an .npz file.
 
     The file holds `inputs` and `labels`, or `x_train`, `y_train`, `x_test`, `y_test` and `classes`.
-
-    `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
+    `x_test` and `y_test` become the held-out rows. `classes`, optional in both forms, are the class
     names.
     """
     path = Path(place)
@@ -33,7 +32,7 @@ def open_archive(place: str) -> Raw:
         with (
             open(path, "rb") as file,
             np.load(file, allow_pickle=False) as archive,
-        ):  # numpy leaves a damaged file open
+        ):  # numpy would leave a damaged file open
             arrays = {key: _member(path, archive, key) for key in archive.files if key in _KNOWN}
             found = archive.files
     except (zipfile.BadZipFile, zlib.error, ValueError, OSError, EOFError, RuntimeError) as error:

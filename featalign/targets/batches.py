@@ -1,4 +1,4 @@
-"""A target in batches of one size, the last one padded."""
+"""A target in batches of one size, of which the last one is padded."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +17,7 @@ Item = TypeVar("Item")
 class Batch:
     """`batch_size` raw inputs with their labels (B,) or (B, K).
 
-    It says which of them count (B,) bool, and has their row numbers (B,).
+    `valid` (B,) says which of them count, and `rows` (B,) are their row numbers.
     """
 
     inputs: np.ndarray | list
@@ -29,9 +29,9 @@ class Batch:
 def batches(target: Target, batch_size: int, *, rows: np.ndarray | None = None) -> Iterator[Batch]:
     """Batches of a target, or of some of its rows, in order; each is read when it is asked for.
 
-    Every batch has exactly `batch_size` inputs, so that what is compiled for one fits all: the last
-    repeats its last row, with `valid` False there. Raises FeatalignError for a batch size below 1
-    or rows out of range.
+    Every batch has exactly `batch_size` inputs, so that a function compiled for one fits all. The
+    last batch repeats its last row, with `valid` False there. Raises FeatalignError for a batch
+    size below 1 or rows out of range.
 
     >>> target = Target.from_arrays("numbers", np.arange(6.0).reshape(3, 2), [0, 1, 1])
     >>> [batch.valid.tolist() for batch in batches(target, 2)]
@@ -46,7 +46,7 @@ def batches(target: Target, batch_size: int, *, rows: np.ndarray | None = None) 
 
 
 def read_ahead(items: Iterator[Item]) -> Iterator[Item]:
-    """The same items, the next one made in a thread while the caller works on this one.
+    """The same items; a thread makes the next one while the caller works on this one.
 
     >>> list(read_ahead(iter("abc")))
     ['a', 'b', 'c']

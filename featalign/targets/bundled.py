@@ -1,4 +1,4 @@
-"""The data sets that come with scikit-learn, by name: nothing is downloaded."""
+"""The data sets that come with scikit-learn, by name and without a download."""
 
 import gzip
 from importlib.util import find_spec
@@ -15,7 +15,8 @@ NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
 def open_bundled(address: str) -> Raw:
     """One of scikit-learn's bundled sets.
 
-    `digits` is 8x8 images, the others are plain arrays, `diabetes` and `linnerud` for regression.
+    `digits` holds 8x8 images, and the others plain arrays; `diabetes` and `linnerud` are for
+    regression.
 
     >>> open_bundled("sklearn:wine").train.inputs.shape
     (178, 13)
@@ -44,9 +45,9 @@ def _pixels(rows: np.ndarray) -> np.ndarray:
 
 
 def _digits_table() -> np.ndarray | None:
-    """The file of digits inside scikit-learn, 64 pixels and the label in a row.
+    """The table of digits inside scikit-learn, with 64 pixels and the label in each row.
 
-    It is read directly, since importing the package to read it takes over a second.
+    Its file is read directly, because importing the package takes over a second.
     """
     spec = find_spec("sklearn")
     path = Path(spec.origin or "").parent / "datasets" / "data" / "digits.csv.gz" if spec else None

@@ -1,4 +1,4 @@
-"""The kinds of addresses of targets: one line each."""
+"""The forms of data that a target's address can stand for, one line each."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ from featalign.targets.table_rows import open_text_table
 
 @dataclass(frozen=True, kw_only=True)
 class Form:
-    """A form that data comes in, as errors name it, and what opens it at a place.
+    """A form of data, as errors name it, and the function that opens it at a place.
 
-    It is known by the beginning of an address (`scheme`), by the endings of a file, or by what is
-    in a folder. Tables alone have columns to choose from.
+    The beginning of an address (`scheme`), the endings of a file, or the content of a folder tell
+    the form. Only tables have columns to choose from.
     """
 
     name: str = ""
@@ -39,7 +39,7 @@ class Form:
         return address.lower().endswith(self.endings)
 
     def place(self, address: str) -> str:
-        """Where it lies."""
+        """The place of the data, as `open` takes it."""
         return address if self.scheme else str(Path(address).expanduser())
 
 
@@ -60,5 +60,5 @@ ADDRESSES = f"{', '.join(_NAMES[:-1])}, or {_NAMES[-1]}"
 
 
 def form_of(address: str) -> Form | None:
-    """The form of an address; the last that fits, for a saved set is a folder, too."""
+    """The form of an address: the last one that fits, because a saved data set is a folder too."""
     return next((form for form in reversed(FORMS) if form.is_meant(address)), None)

@@ -5,10 +5,10 @@ from dataclasses import astuple, dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """The columns of a table to read, by name; None for what is plain from the table itself.
+    """The columns of a table to read, by name, or None where the table itself tells.
 
-    `label` and `text` may name several, separated by commas. One thing more to choose is a field
-    here, an argument of `load_target`, and a line of `CHOICE` in `cli/options.py`.
+    `label` and `text` may name several, separated by commas. Each choice is a field here, an
+    argument of `load_target`, and a line of `CHOICE` in `cli/options.py`.
     """
 
     label: str | None = None
@@ -17,7 +17,7 @@ class Choice:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was said."""
+        """Whether nothing was chosen."""
         return all(value is None for value in astuple(self))
 
 

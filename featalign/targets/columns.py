@@ -21,7 +21,7 @@ LABEL_COLUMNS = (
     "topic",
     "y",
 )
-TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists, one for each word
+TAG_COLUMNS = ("tags", "ner_tags", "pos_tags", "chunk_tags")  # lists with a label for each word
 TEXT_COLUMNS = (
     "text",
     "sentence",
@@ -35,7 +35,7 @@ TEXT_COLUMNS = (
     "document",
     "body",
 )
-TOKEN_COLUMNS = ("tokens", "words")  # lists; where there is no text
+TOKEN_COLUMNS = ("tokens", "words")  # lists, used where there is no text
 PAIR_COLUMNS = (
     ("premise", "hypothesis"),
     ("sentence1", "sentence2"),
@@ -67,10 +67,9 @@ class Columns:
 def choose_columns(table: Table, choice: Choice) -> Columns:
     """The columns that were asked for, or else those that are obvious.
 
-    A column is obvious from its name or from what it holds.
-
-    Several labels do not exclude each other, two texts are a pair. Raises FeatalignError, with the
-    columns there are, where none or several could be meant.
+    A column is obvious from its name or from what it holds. Several label columns are labels that
+    do not exclude each other; two texts are a pair. Raises FeatalignError where no column or
+    several columns could be meant; the message lists the columns.
     """
     if choice.text is not None and choice.image is not None:
         raise FeatalignError(
@@ -109,7 +108,7 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
 def looks_like_image(value: Any) -> bool:
     """Whether a value is an encoded image, or the path of an image file.
 
-    Data sets keep encoded images in a table.
+    Data sets on the hub keep encoded images in tables.
     """
     if isinstance(value, Mapping):
         return set(value) == {"bytes", "path"}
@@ -134,7 +133,7 @@ def _usual(columns: Sequence[str], usual: Sequence[str]) -> list[str]:
 
 
 def _lists(table: Table, columns: Iterable[str]) -> list[str]:
-    """Those of the columns that hold lists."""
+    """The columns, among these, that hold lists."""
     return [
         column
         for column in columns

@@ -1,4 +1,4 @@
-"""Inputs from what a user holds in memory: which kind they are, and whether they can be used."""
+"""Inputs from what a user has in memory: their kind, and whether they can be used."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -14,11 +14,9 @@ CHANNELS = (1, 3, 4)
 def as_inputs(inputs: Any, *, name: str = "inputs") -> Inputs:
     """Inputs from numbers (N, ...), a list of images of any sizes, or a list of strings.
 
-    What is inputs already stays as it is.
-
-    uint8 of shape (N, H, W) or (N, H, W, 1 | 3 | 4) are images, and floats of these shapes in [0,
-    1] too; other numbers are plain arrays. Raises FeatalignError for anything else, for no rows,
-    and for NaN or infinite values.
+    An `Inputs` stays as it is. uint8 of shape (N, H, W) or (N, H, W, 1 | 3 | 4) are images, and so
+    are floats of these shapes in [0, 1]; other numbers are plain arrays. Raises FeatalignError for
+    anything else, for no rows, and for NaN or infinite values.
 
     >>> as_inputs(["good", "bad"]).kind
     'text'
@@ -122,7 +120,7 @@ def _holds_pixels(values: np.ndarray) -> bool:
 def _check_finite(values: np.ndarray, name: str) -> None:
     if values.dtype.kind != "f":
         return
-    for start in range(0, len(values), 4096):  # a mask of everything would be large
+    for start in range(0, len(values), 4096):  # a mask of all values would be large
         part = values[start : start + 4096]
         bad = np.flatnonzero(~np.isfinite(part.reshape(len(part), -1)).all(axis=1))
         if bad.size:

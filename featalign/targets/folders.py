@@ -15,12 +15,10 @@ HELD_OUT_FOLDERS = ("test", "val", "valid", "validation")
 def open_folder(place: str) -> Raw:
     """A folder with one folder of images per class.
 
-    The class names are the sorted folder names.
-
-    Where there is a `train` folder of class folders, it holds the rows, and `test` (or else `val`,
-    `valid` or `validation`) beside it, if it has class folders too, the held-out rows. Hidden files
-    and files that are not images by their extension are passed over. Only names are read here: the
-    images stay on disk.
+    The class names are the sorted folder names. A `train` folder of class folders holds the rows. A
+    folder `test` (or else `val`, `valid` or `validation`) beside it holds the held-out rows, if it
+    has class folders too. Hidden files and files that are not images by their extension are
+    ignored. Only names are read here; the images stay on disk.
     """
     path = Path(place)
     held_folder = next(
@@ -29,7 +27,7 @@ def open_folder(place: str) -> Raw:
     if not _class_folders(path / "train") or (
         held_folder is None and len(_class_folders(path)) > 1
     ):
-        return Raw(_listed(path))  # `train` among others, or with images directly in it, is a class
+        return Raw(_listed(path))  # a `train` beside other folders, or full of images, is a class
     train = _listed(path / "train")
     return Raw(train, held_folder and _listed(held_folder, may_lack_images=True))
 

@@ -1,4 +1,4 @@
-"""Data sets of Hugging Face's `datasets`: of the hub, or saved to disk."""
+"""Data sets of Hugging Face's `datasets`, from the hub or saved to disk."""
 
 import re
 from pathlib import Path
@@ -14,9 +14,8 @@ HELD_OUT_SPLITS = ("test", "validation", "val", "dev")
 def open_hub(address: str) -> Tables:
     """A data set of the hub: hf:NAME or hf:NAME@REVISION.
 
-    #CONFIGURATION stands after it where the data set has several.
-
-    Raises FeatalignError where the library is not installed, or the data set cannot be loaded.
+    #CONFIGURATION follows where the data set has several. Raises FeatalignError where the library
+    is not installed, or the data set cannot be loaded.
     """
     found = re.fullmatch(r"hf:([^@#]+)(?:@([^#]+))?(?:#(.+))?", address)
     if found is None:
@@ -104,7 +103,7 @@ def _table(place: str, part: Any) -> Table:
 
 
 def _class_names(part: Any) -> dict[str, tuple[str, ...]]:
-    """Names of the classes of columns of labels, and of columns of lists of them."""
+    """The names of the classes by column, for columns of labels and of lists of labels."""
     inner = {
         column: getattr(feature, "feature", feature) for column, feature in part.features.items()
     }
@@ -116,7 +115,7 @@ def _class_names(part: Any) -> dict[str, tuple[str, ...]]:
 
 
 def _is_labelled(part: Any) -> bool:
-    """Whether a split has its labels: the hub's test splits often have -1 in their place."""
+    """Whether a split has its labels; test splits on the hub often have -1 in their place."""
     columns = [part[column] for column in _class_names(part)]
     return all(
         min(

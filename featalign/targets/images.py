@@ -1,4 +1,4 @@
-"""Image files to arrays: the only place that decodes images."""
+"""Image files as arrays; this is the only place that decodes images."""
 
 import io
 import warnings
@@ -30,9 +30,9 @@ EXTENSIONS = (
 
 
 def check_image_header(path: Path) -> None:
-    """Open an image without decoding it: finds what is no image or too large.
+    """Open an image without decoding it.
 
-    Raises FeatalignError naming the file.
+    Raises FeatalignError, naming the file, where it is no image or too large.
     """
     from PIL import Image
 
@@ -50,12 +50,10 @@ def check_image_header(path: Path) -> None:
 def decode_image(path: Path | str, content: bytes | None = None) -> np.ndarray:
     """An image file as uint8: grey (H, W), colour (H, W, 3), or with alpha (H, W, 4).
 
-    Where its content is given, the path is only its name.
-
-    Palettes, CMYK and other colour spaces become RGB, transparency of any kind RGBA, 16-bit grey
-    its upper 8 bits; of an animation the first frame. Orientation tags are not applied, as in the
-    pipelines most models were trained with. Raises FeatalignError naming the file when it cannot be
-    read.
+    Where its content is given, the path is only its name. Palettes, CMYK and other colour spaces
+    become RGB, transparency of any kind becomes RGBA, and 16-bit grey keeps its upper 8 bits. An
+    animation gives its first frame. Orientation tags are not applied, as in the pipelines that most
+    models were trained with. Raises FeatalignError, naming the file, when it cannot be read.
     """
     from PIL import Image
 

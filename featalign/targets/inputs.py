@@ -1,4 +1,4 @@
-"""The raw inputs of a target: rows that are read when asked for, and a content digest of each."""
+"""The raw inputs of a target: rows that are read when asked for, each with a content digest."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from featalign.targets.images import check_image_header, decode_image
 Kind = Literal["image", "text", "token", "array"]
 _Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
-DIGESTED_AT_ONCE = 256  # images in memory
+DIGESTED_AT_ONCE = 256  # images in memory while digests are computed
 
 
 @runtime_checkable
@@ -26,12 +26,12 @@ class Inputs(Protocol):
 
     `read(rows)` gives a batch: uniform arrays as one array (B, ...), images of differing sizes as a
     list of arrays (H, W) or (H, W, C), texts as a list of strings, words as a list of `Token`.
-    `row_digests()` is SHA-256 of each row's content as uint8 (N, 32), computed once.
+    `row_digests()` are the SHA-256 of each row's content as uint8 (N, 32), computed once.
     """
 
     @property
     def kind(self) -> Kind:
-        """What a row is."""
+        """What a row is: "image", "text", "token" or "array"."""
         ...
 
     def __len__(self) -> int: ...
@@ -53,7 +53,7 @@ class Inputs(Protocol):
 class ArrayInputs:
     """Arrays in memory: one array (N, ...), or a tuple of images of differing sizes.
 
-    Not copied: do not change them afterwards.
+    They are not copied, so do not change them afterwards.
     """
 
     kind: Kind
@@ -88,7 +88,7 @@ class ArrayInputs:
 
 @dataclass(frozen=True, eq=False)
 class ImageFiles:
-    """Image files, decoded when they are read; never held in memory all at once."""
+    """Image files, which are decoded when they are read and never in memory all at once."""
 
     paths: tuple[Path, ...] = field(repr=False)
     kind: Kind = "image"
@@ -120,7 +120,7 @@ class ImageFiles:
     def check_headers(self) -> None:
         """Open every file without decoding it.
 
-        Raises FeatalignError naming the first that is no image or too large.
+        Raises FeatalignError, naming the first file that is no image or too large.
         """
         for path in self.paths:
             check_image_header(path)
@@ -128,11 +128,10 @@ class ImageFiles:
 
 @dataclass(frozen=True, eq=False)
 class EncodedImages:
-    """Image files that lie in a table: `values` hold their bytes, or a path relative to `folder`.
+    """Image files in a table, which are decoded when they are read.
 
-    Decoded when they are read.
-
-    `rows` says which values these are, `place` what errors name.
+    `values` hold their bytes, or a path relative to `folder`. `rows` says which of the values these
+    are, and `place` is the name in errors.
     """
 
     values: Sequence[Mapping[str, Any]] = field(repr=False)
@@ -203,7 +202,7 @@ class TextInputs:
 
     @cached_property
     def _digests(self) -> np.ndarray:
-        # surrogatepass: JSON may hold half a surrogate pair, which plain UTF-8 refuses
+        # JSON may hold half a surrogate pair, which plain UTF-8 refuses
         return as_rows(
             hashlib.sha256(b"text|" + text.encode("utf-8", "surrogatepass")).digest()
             for text in self.texts
@@ -236,13 +235,13 @@ _AnyInputs = TypeVar("_AnyInputs", bound=Inputs)
 
 
 def with_digests_of(whole: _AnyInputs, part: _AnyInputs, rows: np.ndarray) -> _AnyInputs:
-    """Hand on digests that are known already, so that nothing is decoded twice for them."""
+    """The part with the digests that the whole already knows, so that nothing is decoded twice."""
     if "_digests" in whole.__dict__:
         part.__dict__["_digests"] = whole.row_digests()[rows]
     return part
 
 
 def _in_threads(function: Callable[[_Given], _Result], given: Sequence[_Given]) -> list[_Result]:
-    """Results in order; Pillow decodes outside the interpreter lock."""
+    """The results in order, from threads, because Pillow decodes outside the interpreter lock."""
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         return list(pool.map(function, given))

@@ -1,4 +1,4 @@
-"""Labels as they came to labels of a target: checked, encoded, held-out ones as in training."""
+"""The labels of a target from the user's: checked and encoded, held-out ones as in training."""
 
 from collections.abc import Sequence
 from typing import Any

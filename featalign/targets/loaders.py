@@ -35,10 +35,10 @@ def load_target(
     subset
         How many training rows to keep, stratified by class; all by default.
     seed
-        Which subset.
+        The seed that draws the subset.
     label, text, image
-        The columns of a table, where they are not plain from their names. Several, separated by
-        commas: labels that do not exclude each other, or a pair of texts.
+        The columns of a table, where their names do not tell. Several names, separated by commas,
+        stand for labels that do not exclude each other, or for a pair of texts.
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -70,7 +70,7 @@ def load_chosen(
 
 
 def _loaded(address: str, choice: Choice) -> Target:
-    """The way of a target: it is opened, its columns are read, and a target is made of that."""
+    """The target at an address: it is opened, its columns are read, and a target is made."""
     form = _form(address, choice)
     place = form.place(address)
     try:
@@ -88,9 +88,10 @@ def _loaded(address: str, choice: Choice) -> Target:
 
 
 def _form(address: str, choice: Choice) -> Form:
-    """What an address stands for.
+    """The form of the data at an address.
 
-    Raises FeatalignError where there is nothing, or nothing that is known or has what was chosen.
+    Raises FeatalignError where there is no data, the form is not known, or it has no columns to
+    choose.
     """
     form = form_of(address)
     if not choice.is_empty and not (form and form.has_columns):
@@ -114,7 +115,7 @@ def _form(address: str, choice: Choice) -> Form:
 
 
 def _stem(path: Path) -> str:
-    """The name without the folder and the extensions that say the kind."""
+    """The name without the folder and without the endings that tell the form."""
     name = Path(os.path.abspath(path)).name
     if path.is_dir():
         return name or str(path)

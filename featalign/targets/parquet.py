@@ -11,9 +11,8 @@ from featalign.targets.table import Table, Tables
 def open_parquet(place: str) -> Tables:
     """The columns of a Parquet file.
 
-    Class names where Hugging Face's `datasets` wrote them into it.
-
-    Raises FeatalignError where pyarrow is not installed, or the file cannot be read.
+    It has class names where Hugging Face's `datasets` wrote them into it. Raises FeatalignError
+    where pyarrow is not installed, or the file cannot be read.
     """
     path = Path(place)
     try:

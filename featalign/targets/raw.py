@@ -1,4 +1,4 @@
-"""A target as it came: what every kind of target is opened to before it is made."""
+"""A target as it came, before it is checked: every form of data is opened to this."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Rows as they came: inputs that `as_inputs` takes, and a label for each.
+    """Rows as they came, with inputs that `as_inputs` takes, and a label for each row.
 
     `called` is the name of the inputs in errors.
     """
@@ -21,7 +21,7 @@ class Part:
 class Raw:
     """The training rows, the held-out rows if the data came with some, and the class names.
 
-    Class names are known where labels are places among them, or to be in their order.
+    There are class names where labels are places among them, or are to be in their order.
     """
 
     train: Part

@@ -1,4 +1,4 @@
-"""A table of any origin, or the rows of it that are meant."""
+"""A table of any origin, or some of its rows."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -10,10 +10,10 @@ from featalign.errors import FeatalignError
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Columns of equal length, and which of their rows are meant; all where `taken` is None.
+    """Columns of equal length, and which of their rows are taken; None takes all of them.
 
-    `place` is what errors name, with the `unit` and number of the row (`numbers`). Paths of images
-    are relative to `folder`. `class_names` are the names of the classes where a column holds their
+    Errors name the `place`, with the `unit` and the number of the row (`numbers`). Paths of images
+    are relative to `folder`. `class_names` are the names of the classes for columns that hold their
     places.
     """
 
@@ -27,7 +27,7 @@ class Table:
 
     @property
     def rows(self) -> Sequence[int]:
-        """Which rows of the columns are meant."""
+        """The numbers of the rows that are taken."""
         return range(len(self.numbers)) if self.taken is None else self.taken
 
     def take(self, rows: Sequence[int]) -> "Table":
@@ -35,7 +35,7 @@ class Table:
         return replace(self, taken=rows)
 
     def whole(self, column: str) -> Sequence[Any]:
-        """A column with all its rows; FeatalignError where the training rows alone have it."""
+        """A column with all its rows; raises FeatalignError where the table does not have it."""
         if column not in self.columns:
             raise FeatalignError(
                 f"{self.place}: expected a column {column!r} as in the training rows, got "
@@ -44,12 +44,12 @@ class Table:
         return self.columns[column]
 
     def values(self, column: str) -> list[Any]:
-        """The values of a column in the rows that are meant."""
+        """The values of a column in the rows that are taken."""
         whole = list(self.whole(column))
         return [whole[row] for row in self.rows]
 
     def numbered(self, column: str) -> list[tuple[int, Any]]:
-        """The values of a column with the rows of the columns that they stand in."""
+        """The values of a column in the rows that are taken, each with the number of its row."""
         return list(zip(self.rows, self.values(column), strict=True))
 
     def at(self, row: int) -> str:

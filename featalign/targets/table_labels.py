@@ -15,10 +15,11 @@ def read_labels(
 ) -> tuple[list[np.ndarray], tuple[str, ...] | None]:
     """The labels of each part, and the names of the classes where the table knows them.
 
-    One column of strings or whole numbers are classes, one of other numbers a regression target,
-    one of lists (N, K) zeros and ones for the K labels that occur in them, in sorted order. Several
-    columns of zeros and ones are such labels too, several of other numbers targets (N, K). Raises
-    FeatalignError, naming the row, for a label that is missing or of another type.
+    One column of strings or whole numbers gives classes, and one of other numbers a regression
+    target. One column of lists gives zeros and ones (N, K) for the K labels that occur in them, in
+    sorted order. Several columns of zeros and ones give such labels too, and several of other
+    numbers give targets (N, K). Raises FeatalignError, naming the row, for a label that is missing
+    or of another type.
     """
     if len(columns) > 1:
         return _stacked(parts, columns), None
@@ -38,7 +39,7 @@ def read_labels(
 def read_label(table: Table, row: int, column: str, value: Any) -> str | int | float:
     """One label.
 
-    Raises FeatalignError, naming the row, for one that is missing or of another type.
+    Raises FeatalignError, naming the row, for a label that is missing or of another type.
     """
     label = value.strip() if isinstance(value, str) else value
     if label is None or label == "" or (isinstance(label, float) and not math.isfinite(label)):
@@ -54,7 +55,7 @@ def read_label(table: Table, row: int, column: str, value: Any) -> str | int | f
 
 
 def _several(parts: Sequence[Table], column: str) -> list[np.ndarray]:
-    """Lists of labels as zeros and ones; lists that are zeros and ones already, as they are."""
+    """Lists of labels as zeros and ones; lists of zeros and ones stay as they are."""
     lists = [
         [_list(part, row, column, value) for row, value in part.numbered(column)] for part in parts
     ]
@@ -102,7 +103,7 @@ def _list(table: Table, row: int, column: str, value: Any) -> list[str | int]:
 
 
 def _holds_tokens(table: Table, row: int, column: str, count: int) -> bool:
-    """Whether another column holds a list of so many strings: then these are labels of tokens."""
+    """Whether these are labels of tokens: another column then holds a list of as many tokens."""
     if count < 1 or "tokens" not in table.columns or column == "tokens":
         return False
     tokens = table.columns["tokens"][row]
@@ -140,7 +141,7 @@ def _number(table: Table, row: int, column: str, value: Any) -> float:
 def as_array(labels: list[str | int | float]) -> np.ndarray:
     """Labels as one array: whole numbers as integers, so that 10 comes after 9.
 
-    Other numbers as floats; else as strings.
+    Other numbers become floats, and all else strings.
     """
     if all(isinstance(label, bool) for label in labels):
         return np.array(labels)

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 from featalign.errors import FeatalignError
 from featalign.targets.table import Table, Tables
 
-Row = tuple[int, dict[str, Any]]  # line number, values by column
+Row = tuple[int, dict[str, Any]]  # the number of the line, and the values by column
 
 
 def open_text_table(place: str) -> Tables:
@@ -24,9 +24,9 @@ def open_text_table(place: str) -> Tables:
 
 
 def read_rows(path: Path) -> Iterator[Row]:
-    """The rows of a table with the line each begins on.
+    """The rows of a table, each with the line on which it begins.
 
-    Raises FeatalignError, naming the line, for what cannot be read.
+    Raises FeatalignError, naming the line, where a row cannot be read.
     """
     line = 0
     try:
@@ -48,7 +48,7 @@ def read_rows(path: Path) -> Iterator[Row]:
 
 
 def _written_as(path: Path) -> str:
-    """The extension that says the format, without the compression."""
+    """The extension that tells the format, without that of the compression."""
     return Path(path.name.lower().removesuffix(".gz")).suffix
 
 

@@ -1,4 +1,4 @@
-"""From tables to labels and inputs, of the columns that hold them."""
+"""The labels and the inputs of tables, from the columns that hold them."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,12 +22,12 @@ VALIDATION_WORDS = ("val", "valid", "validation", "dev")
 def read_tables(tables: Tables, choice: Choice) -> Raw:
     """The labels and the inputs of tables, from the columns that hold them.
 
-    The columns are found by their names, or by what they hold, when that is unambiguous; the choice
-    names them otherwise. A column `split` says which rows of a single table are for training and
+    The columns are found by their names or by what they hold, when that is unambiguous; otherwise
+    the choice names them. A column `split` says which rows of a single table are for training and
     which are held out: `test`, or else `val`, `valid`, `validation` or `dev`. A pair of texts
-    becomes one text with a line break between them. Labels of several columns, or a list in each
-    row, are multi-label, but a list beside a list of as many words labels each word, which is then
-    a row of its own; numbers that are not all whole are regression targets.
+    becomes one text with a line break between them. Labels in several columns, or in a list in each
+    row, are multi-label. A list of labels beside a list of as many words labels each word, which is
+    then a row of its own. Numbers that are not all whole are regression targets.
     """
     table = tables.train
     if not len(table):
@@ -45,7 +45,7 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
-    """Whether labels and inputs are lists: a label for each word."""
+    """Whether labels and inputs are both lists, with a label for each word."""
     first = [
         table.columns[names[0]][0] for names in (columns.labels, columns.texts) if len(names) == 1
     ]

@@ -26,10 +26,11 @@ FINGERPRINT_SCHEMA = "featalign target 1"
 class Target:
     """A labelled dataset: the training rows, and the held-out rows where the data came with some.
 
-    `labels` are class indices (N,) int64 into `class_names`; without class names zeros and ones (N,
-    K) uint8 for multi-label, or float64 targets (N, K) for regression. Every class of a target that
-    was loaded or built occurs in its rows; `take` keeps the class names, so a part may miss some.
-    `held_out` has the same class names and enters neither the fingerprint nor the subsets.
+    `labels` are class indices (N,) int64 into `class_names`. Without class names they are zeros and
+    ones (N, K) uint8 for multi-label, or float64 targets (N, K) for regression. Every class of a
+    target that was loaded or built occurs in its rows; `take` keeps the class names, so a part may
+    miss some. `held_out` has the same class names and enters neither the fingerprint nor the
+    subsets.
     """
 
     name: str
@@ -60,16 +61,16 @@ class Target:
         Parameters
         ----------
         name
-            What to call it in reports.
+            The name of the target in reports.
         inputs
             Numbers (N, ...), a list of images of any sizes, or a list of strings. uint8 (N, H, W)
-            or (N, H, W, 1 | 3 | 4) are images, floats of these shapes in [0, 1] too.
+            or (N, H, W, 1 | 3 | 4) are images, and so are floats of these shapes in [0, 1].
         labels
             Integers (gaps allowed), strings or booleans (N,) for classes; zeros and ones (N, K) for
             multi-label; floats (N,) or (N, K) for regression.
         class_names
-            With integer labels, the name of each class from 0 on; with strings, the order of the
-            classes. Names without a row are dropped.
+            The name of each class from 0 on with integer labels, and the order of the classes with
+            strings. Names without a row are dropped.
         held_out
             Inputs and labels of rows kept for measuring accuracy, in the same form.
 
@@ -93,11 +94,9 @@ class Target:
     ) -> "Target":
         """A target whose rows are words, each with a label and read in its sentence.
 
-        Labels are names of things or parts of speech, for example.
-
-        `sentences` are lists of words, `labels` lists of as many labels; all else is as in
-        `from_arrays`. Folds and subsets are of words, so that words of one sentence may fall on
-        both sides.
+        Labels are names of things or parts of speech, for example. `sentences` are lists of words,
+        and `labels` are lists of as many labels; all else is as in `from_arrays`. Folds and subsets
+        are drawn from words, so that words of one sentence may fall on both sides.
 
         >>> sentences = [["Ann", "sings"], ["Call", "Bob"]]
         >>> Target.from_tokens("names", sentences, [["NAME", "O"], ["O", "NAME"]])
@@ -113,12 +112,12 @@ class Target:
 
     @property
     def num_rows(self) -> int:
-        """Number of rows, the held-out ones not counted."""
+        """The number of rows, without the held-out ones."""
         return len(self.labels)
 
     @property
     def num_classes(self) -> int:
-        """Number of class names; 0 for multi-label and regression."""
+        """The number of class names; 0 for multi-label and regression."""
         return len(self.class_names)
 
     @property
@@ -128,9 +127,9 @@ class Target:
 
     @cached_property
     def fingerprint(self) -> str:
-        """SHA-256 of what the target holds: inputs row by row, labels, class names.
+        """The SHA-256 of what the target holds: inputs row by row, labels, class names.
 
-        Never the name, a path or a time.
+        The name, a path or a time is no part of it.
         """
         digest = hashlib.sha256()
         task = [self.task] if self.task == "multilabel" else []
@@ -151,10 +150,9 @@ class Target:
     def subset(self, n: int, seed: int = 0) -> "Target":
         """So many rows, stratified by class, each class at least once, in their original order.
 
-        It is the target itself when that has no more rows.
-
-        The same seed gives the same rows in every process, and smaller subsets lie within larger
-        ones. Raises FeatalignError when n is smaller than the number of classes.
+        It is the target itself when that has no more rows. The same seed gives the same rows in
+        every process, and smaller subsets lie within larger ones. Raises FeatalignError when n is
+        smaller than the number of classes.
 
         >>> inputs = np.arange(20.0).reshape(10, 2)
         >>> target = Target.from_arrays("numbers", inputs, [0] * 8 + [5] * 2)
@@ -182,9 +180,9 @@ class Target:
 
 
 def build(name: str, raw: Raw) -> Target:
-    """A target of what it was opened to: inputs, labels, and the held-out rows beside them.
+    """A target from its data as they came: inputs, labels, and held-out rows.
 
-    Raises FeatalignError as `Target.from_arrays` says.
+    Raises FeatalignError as `Target.from_arrays` does.
     """
     train, held_out = raw.train, raw.held_out
     inputs = as_inputs(train.inputs, name=train.called)

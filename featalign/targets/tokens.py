@@ -16,7 +16,7 @@ from featalign.targets.raw import Part
 
 @dataclass(frozen=True)
 class Token:
-    """A word, and the sentence it stands in."""
+    """A word, by its place in its sentence."""
 
     words: tuple[str, ...]
     place: int
@@ -26,7 +26,7 @@ class Token:
 class TokenInputs:
     """Sentences in memory.
 
-    A row is one word, by the numbers of its sentence and its place there, `places` (N, 2).
+    A row is one word. `places` (N, 2) holds the number of its sentence and its place there.
     """
 
     sentences: tuple[tuple[str, ...], ...] = field(repr=False)
@@ -51,7 +51,7 @@ class TokenInputs:
         sentences = [
             hashlib.sha256(json.dumps(words).encode()).digest() for words in self.sentences
         ]
-        mark = b"token 1|%d|"  # the number changes with how words are cut and pooled
+        mark = b"token 1|%d|"  # raise the number when words are cut or pooled in another way
         rows = (
             hashlib.sha256(mark % place + sentences[sentence]).digest()
             for sentence, place in self.places
@@ -72,7 +72,7 @@ def word_part(sentences: Sequence[Any], labels: Sequence[Any], *, which: str = "
 def token_inputs(sentences: Sequence[Any], *, name: str = "sentences") -> TokenInputs:
     """Every word of every sentence, in order.
 
-    Raises FeatalignError for a sentence that is no list of words.
+    Raises FeatalignError for a sentence that is not a list of words.
 
     >>> token_inputs([["Ann", "sings"], ["Hush"]]).places.tolist()
     [[0, 0], [0, 1], [1, 0]]

@@ -1,1 +1,1 @@
-"""How an arm is really trained."""
+"""Real training of the arms of a source."""

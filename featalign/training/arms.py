@@ -1,6 +1,6 @@
 """The arms: ways to use a source on a target, each a function that says what is tried.
 
-Nothing here knows a framework: see `Trainer`.
+Nothing here knows a framework; see `Trainer`.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +22,7 @@ from featalign.training.runs import Finished, Tries, best_of, finished
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 TOGETHER: tuple[Arm, ...] = ("scratch", "full", "probe_then_full")  # arms that share computations
-# of a head alone on standardised features
-PROBE_RATE = 0.03
+PROBE_RATE = 0.03  # the learning rate of a head alone on standardised features
 PROBE_PENALTIES = (1e-3, 1e-2, 1e-1, 1.0)
 
 
@@ -38,10 +37,7 @@ class Request:
 
 @dataclass(frozen=True, eq=False)
 class Bench:
-    """What the arms of a source share.
-
-    That is the source, the trainer of its own weights, and the setting at each learning rate.
-    """
+    """What the arms of a source share: the source, the trainer of its weights, and the settings."""
 
     source: Source
     trainer: Trainer
@@ -56,23 +52,23 @@ class Bench:
         )
 
     def finish(self, request: Request, tries: Tries) -> Finished:
-        """The best of all that is tried, of an arm that another one needs."""
+        """The best run of an arm that another arm needs."""
         return best_of(list(finished(tries, self.name(request.arm), self.report)))
 
     def name(self, arm: Arm) -> str:
-        """What a report calls the trainings of an arm."""
+        """The name of an arm's trainings in reports."""
         return f"{self.source.name} {arm}"
 
 
 def scratch(bench: Bench, request: Request) -> Tries:
-    """All weights from fresh ones, which nothing pulls back to their random start."""
+    """Training of all weights from fresh ones, without a pull back to their random start."""
     settings = [replace(each, towards_start=0.0) for each in bench.settings(request.seed)]
     fresh = trainer_of(bench.source.random_twin(request.seed), bench.trainer.layer)
     return _tries(fresh, request.split, settings)
 
 
 def probe(bench: Bench, request: Request) -> Tries:
-    """The head alone, on standardised features, with one penalty after the other."""
+    """Training of the head alone, on standardised features, with one penalty after the other."""
     split, mean, deviation = _standardised(bench.trainer, request.split)
     plain = replace(
         bench.setting,
@@ -84,7 +80,7 @@ def probe(bench: Bench, request: Request) -> Tries:
     settings = [replace(plain, head_penalty=penalty) for penalty in PROBE_PENALTIES]
 
     def folded(trained: Trained) -> Trained:
-        """The source with this head, which then reads features as they are."""
+        """The source with this head, changed so that it reads features as they are."""
         kernel = np.asarray(trained.head["kernel"]) / deviation[:, None]
         head = {"kernel": kernel, "bias": np.asarray(trained.head["bias"]) - mean @ kernel}
         return replace(trained, parameters=bench.trainer.parameters, head=head)
@@ -93,12 +89,12 @@ def probe(bench: Bench, request: Request) -> Tries:
 
 
 def full(bench: Bench, request: Request) -> Tries:
-    """All weights from those of the source, with a head of zeros."""
+    """Training of all weights from those of the source, with a head of zeros."""
     return _tries(bench.trainer, request.split, bench.settings(request.seed))
 
 
 def probe_then_full(bench: Bench, request: Request) -> Tries:
-    """All weights from those of the source and the head of the best probe."""
+    """Training of all weights from those of the source and the head of the best probe."""
     asked = replace(request, arm="probe")
     tries = probe(bench, asked)
     head = tries.fold(bench.finish(asked, tries).trained).head
@@ -106,7 +102,7 @@ def probe_then_full(bench: Bench, request: Request) -> Tries:
 
 
 def gradual(bench: Bench, request: Request) -> Tries:
-    """Groups of parameters unfrozen from the head down, watched against what scratch reaches."""
+    """Training that unfreezes groups of parameters from the head down, compared with scratch."""
     asked = replace(request, arm="scratch")
     floor = bench.finish(asked, scratch(bench, asked)).run.validation_accuracy
     watched = Watched(request.split, bench.source.all_layers, floor)
@@ -128,8 +124,8 @@ TRIES: Mapping[Arm, Callable[[Bench, Request], Tries]] = {
 def check_arm(source: Source, arm: str, layer: str | None) -> None:
     """Raise FeatalignError for what cannot be trained.
 
-    That is an unknown arm, a layer the source does not have, or, of a source whose weights cannot
-    be trained, another arm than `probe`, which trains nothing but a head.
+    That is an unknown arm, a layer that the source does not have, or, for a source whose weights
+    cannot be trained, any arm but `probe`, which trains a head alone.
     """
     check_one_of(arm, ARMS, "arm")
     if source.trainable is None and arm != "probe":
@@ -152,9 +148,9 @@ def _tries(trainer: Trainer, split: Split, settings: Sequence[Setting], head: An
 
 
 def _standardised(trainer: Trainer, split: Split) -> tuple[Split, np.ndarray, np.ndarray]:
-    """The split with standardised features in the place of inputs.
+    """The split with standardised features in place of inputs, and their mean and deviation (D,).
 
-    Beside it are mean and deviation (D,) of the training rows, 1 for a constant feature.
+    The two are those of the training rows; the deviation of a constant feature is 1.
     """
     features = {
         name: trainer.features(getattr(split, name)) for name in ("training", "validation", "test")

@@ -1,4 +1,4 @@
-"""Which rows each step of a training sees, at which learning rate: the same for every framework."""
+"""The rows and the learning rate of each training step, which are the same for every framework."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ import numpy as np
 from featalign.records.setting import Setting
 
 PARTS = 10  # points of a curve
-WARM_UP = 10  # steps, of a training without decay
+WARM_UP = 10  # steps of warm-up in a training without decay
 
 
 @dataclass(frozen=True, eq=False)
 class Plan:
-    """What S steps take: learning rates (S,), row numbers (S, B) and shifts (S, B, 2) in [-1, 1].
+    """The plan of S steps: learning rates (S,), row numbers (S, B) and shifts (S, B, 2) in [-1, 1].
 
-    A shift moves an image by so many times an eighth of its sides.
+    A shift of 1 moves an image by an eighth of its side.
     """
 
     rates: np.ndarray
@@ -45,7 +45,7 @@ def plan_of(count: int, setting: Setting) -> Plan:
 
 
 def parts(steps: int) -> list[np.ndarray]:
-    """The steps in tenths, after each of which a training is looked at.
+    """The steps in tenths, after each of which a training is measured.
 
     >>> [len(part) for part in parts(25)]
     [3, 3, 3, 3, 3, 2, 2, 2, 2, 2]
@@ -56,8 +56,8 @@ def parts(steps: int) -> list[np.ndarray]:
 def _rates(setting: Setting) -> np.ndarray:
     """Learning rates (S,) in float32.
 
-    They are no schedule of optax: theirs end the warm-up before the cosine begins, are rounded at
-    every step, and would not serve a framework other than JAX.
+    A schedule of optax would not do. It ends the warm-up before the cosine begins, is rounded at
+    every step, and serves no framework but JAX.
     """
     steps = np.arange(setting.steps)
     warm_up = setting.steps / 10 if setting.decay else WARM_UP

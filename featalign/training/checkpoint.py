@@ -1,4 +1,4 @@
-"""Trained weights as a safetensors file, with what they are beside them."""
+"""Trained weights as a safetensors file, with the record of their result."""
 
 import json
 from pathlib import Path
@@ -14,7 +14,7 @@ NAME = "fine_tuned.safetensors"
 def check_checkpoint(path: Path) -> None:
     """Raise FeatalignError for a place where no checkpoint can be written.
 
-    It is raised before the training, not after it.
+    This is checked before the training, not after it.
     """
     file = _file(path)
     try:

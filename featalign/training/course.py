@@ -1,4 +1,4 @@
-"""The course of a training, in tenths of its steps, by whatever framework."""
+"""The course of a training, in tenths of its steps, in any framework."""
 
 from collections.abc import Sequence
 
@@ -15,8 +15,8 @@ def train(
 ) -> Trained:
     """The network and head of a job after training.
 
-    `watch(0, trained)` is called after each tenth of the steps, and has to read the weights before
-    it returns: the next step may take their memory (`Trainer.kept`).
+    `watch(0, trained)` is called after each tenth of the steps. It has to read the weights before
+    it returns, because the next step may take their memory (`Trainer.kept`).
     """
     return _train(trainer, trainer.begin([job], num_classes, together=False), [job], watch)[0]
 
@@ -28,12 +28,11 @@ def train_together(
     *,
     watch: Watch = lambda place, trained: None,
 ) -> list[Trained]:
-    """What `train` gives for each job, all of them trained at once.
+    """What `train` gives for each job, with all jobs trained at once.
 
-    It is for accelerators, which one small network leaves idle.
-
-    The jobs share steps, batch size, optimiser, augmentation and the number of rows; everything
-    else may differ. `watch(place, trained)` is called for each job after each tenth of the steps.
+    This is for accelerators, which one small network leaves idle. The jobs share steps, batch size,
+    optimiser, augmentation and the number of rows; everything else may differ. `watch(place,
+    trained)` is called for each job after each tenth of the steps.
     """
     return _train(trainer, trainer.begin(jobs, num_classes, together=True), jobs, watch)
 

@@ -1,4 +1,4 @@
-"""Arms really trained: the run that validation chooses, and what it reached on the test rows."""
+"""Real training of arms: validation chooses a run, and the test rows measure it."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -29,8 +29,8 @@ DIVERGED = "diverged: no run gives finite logits; scale the inputs or take small
 class Tuning:
     """What is tried for each arm: a setting at each of the learning rates.
 
-    `layer` is the layer that the head reads, None the default one of the source. `together` says
-    whether networks are trained at once with vmap, None that their framework says so.
+    `layer` is the layer that the head reads, or None for the source's default. `together` says
+    whether networks are trained at once with vmap; with None their framework decides.
     """
 
     setting: Setting
@@ -49,12 +49,11 @@ def run_arms(
     """Train the arms of a source; each result comes as soon as it is finished.
 
     The arms `scratch`, `full` and `probe_then_full` of equal settings are trained together with
-    vmap where the tuning says so: by default on everything but a processor, where each step of each
-    runs in a Python loop. Both give the same but for rounding. An interruption leaves what the
-    finished learning rates gave as the last result, with the reason in `stopped`, and is raised
-    again after it.
-
-    Raises FeatalignError as `check_arm` does, and for an augmentation of inputs that are no images.
+    vmap where the tuning says so. By default that is on everything but a processor, where each step
+    of each network runs in a Python loop. Both ways give the same up to rounding. An interruption
+    gives what the finished learning rates reached as the last result, with the reason in `stopped`,
+    and is then raised again. Raises FeatalignError as `check_arm` does, and for an augmentation of
+    inputs that are no images.
     """
     for request in requests:
         check_arm(source, request.arm, tuning.layer)
@@ -84,7 +83,7 @@ def binomial(accuracy: float, count: int) -> Interval:
 
 
 def _apart(bench: Bench, request: Request) -> Iterator[FineTuned]:
-    """An arm, one learning rate or penalty after the other."""
+    """The result of an arm that is trained with one learning rate or penalty after the other."""
     start = time.perf_counter()
     tries = TRIES[request.arm](bench, request)
     runs: list[Finished] = []
@@ -101,11 +100,11 @@ def _apart(bench: Bench, request: Request) -> Iterator[FineTuned]:
 
 
 def _together(bench: Bench, requests: Sequence[Request]) -> Iterator[FineTuned]:
-    """Arms whose networks are trained at once, all learning rates of all of them."""
+    """The results of arms that are trained at once, with all their learning rates."""
     start = time.perf_counter()
     tried = [TRIES[request.arm](bench, request) for request in requests]
     trainer = tried[0].trainer
-    if any(tries.trainer != trainer for tries in tried):  # more than parameters is fresh in them
+    if any(tries.trainer != trainer for tries in tried):  # fresh networks differ beyond parameters
         for request in requests:
             yield from _apart(bench, request)
         return
@@ -148,7 +147,7 @@ def _result(
     start: float,
     stopped: str | None = None,
 ) -> FineTuned:
-    """What the best run reached; `stopped` says so where all of them diverged."""
+    """What the best run reached; where all runs diverged, `stopped` says so."""
     best, split = best_of(runs), request.split
     run, count = best.run, len(split.test.labels)
     diverged = DIVERGED if run.diverged else None

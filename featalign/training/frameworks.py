@@ -1,4 +1,4 @@
-"""Which trainer trains a source: the one place that knows the frameworks."""
+"""The trainer of a source; this is the one place that knows the frameworks."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,7 +15,7 @@ def _jax(network: Any, layer: str) -> Trainer:
     return jax_trainer.of_network(network, layer)
 
 
-# framework -> trainer of a network with a head on a layer; loaded when first used
+# the trainer of a network with a head on a layer, by framework; it is loaded when first used
 TRAINERS: Mapping[str, Callable[[Any, str], Trainer]] = {JAX: _jax}
 
 

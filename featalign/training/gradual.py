@@ -1,6 +1,6 @@
-"""Gradual unfreezing, watched against training from scratch.
+"""Gradual unfreezing, compared with training from scratch.
 
-The head is trained first, then one group of parameters after the other from the head down.
+The head is trained first, and then one group of parameters after the other from the head down.
 """
 
 import math
@@ -14,14 +14,14 @@ from featalign.training.measures import accuracy
 from featalign.training.rows import Split
 from featalign.training.trainer import HEAD, Job, Trained, Trainer, Watch
 
-# how far below scratch is more than chance: the 95% quantile of the normal distribution
+# so many standard errors below scratch are more than chance: the normal distribution's 95% quantile
 DEVIATIONS = 1.6448536269514722
 EXAMPLES = 4
 
 
 @dataclass(frozen=True, eq=False)
 class Watched:
-    """What stages are judged by.
+    """What the stages are judged by.
 
     `layers` are all layers of the source from input to output, `floor` is the validation accuracy
     of training from scratch.
@@ -33,9 +33,9 @@ class Watched:
 
     @property
     def noise(self) -> float:
-        """So far below the floor is more than chance: 1.64 of its standard errors."""
+        """The distance below the floor that is more than chance: 1.64 of its standard errors."""
         count = len(self.split.validation.labels)
-        # so that a floor of 100% on few rows has a standard error too
+        # this gives a floor of 100% on few rows a standard error too
         likely = (self.floor * count + 1) / (count + 2)
         return DEVIATIONS * math.sqrt(likely * (1 - likely) / count)
 
@@ -43,13 +43,11 @@ class Watched:
 def unfreeze(
     trainer: Trainer, job: Job, watched: Watched, *, watch: Watch
 ) -> tuple[Trained, str | None]:
-    """The network of the stage with the best validation accuracy.
+    """The network of the stage with the best validation accuracy, and why training stopped early.
 
-    Beside it is why training stopped early, if it did.
-
-    Each stage has an equal part of the steps. It is the last one when it ends below the floor by
-    more than 1.64 standard errors of that accuracy, and is no better than the stage before:
-    negative transfer.
+    Each stage has an equal part of the steps. Training stops with negative transfer after a stage
+    that ends below the floor by more than 1.64 standard errors of that accuracy, and is no better
+    than the stage before. Otherwise the reason is None.
     """
     split, floor = watched.split, watched.floor
     depths, num_layers = _depths(trainer, watched)
@@ -90,7 +88,7 @@ def unfreeze(
 
 
 def _depths(trainer: Trainer, watched: Watched) -> tuple[Mapping[str, int], int]:
-    """How deep each tensor lies, and the number of layers up to the head."""
+    """The depth of each tensor, and the number of layers up to the head."""
     rows, layers = watched.split.training, watched.layers
     some = np.asarray(rows.inputs[np.arange(min(EXAMPLES, len(rows.labels)))])
     upto = layers[: layers.index(trainer.layer) + 1]

@@ -1,4 +1,4 @@
-"""Jobs on their way in JAX: one after the other, or all of them in one computation."""
+"""Jobs in training in JAX, one after the other, or all of them in one computation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +25,9 @@ from featalign.training.trainer import Job, Rows
 
 @dataclass(frozen=True, eq=False)
 class Apart:
-    """Jobs that are trained one after the other, each step called from Python.
+    """Jobs that are trained one after the other, with each step called from Python.
 
-    Convolutions inside `lax.scan` are many times slower on a processor.
+    Convolutions inside `lax.scan` would be many times slower on a processor.
     """
 
     jobs: tuple[Job, ...]
@@ -57,9 +57,9 @@ class Apart:
 
 @dataclass(frozen=True, eq=False)
 class Together:
-    """Jobs that are trained at once with vmap: trees have the jobs as first axis.
+    """Jobs that are trained at once with vmap; their trees have the jobs as first axis.
 
-    `rows` are inputs and labels, of each job or `shared` by all of them.
+    `rows` are the inputs and labels of each job, or those `shared` by all of them.
     """
 
     recipe: Recipe
@@ -94,7 +94,7 @@ def begin_apart(network: Network, jobs: Sequence[Job], num_classes: int) -> Apar
     starts = [_start(network, job, num_classes) for job in jobs]
     states = []
     for job, (weights, constants) in zip(jobs, starts, strict=True):
-        own = jax.tree.map(jnp.copy, weights)  # a step takes the memory of what it is given
+        own = jax.tree.map(jnp.copy, weights)  # a step takes over the memory of its weights
         states.append(State(own, optimiser(job.setting.optimiser, constants).init(weights)))
     recipes = tuple(_recipe(network, job.setting) for job in jobs)
     return Apart(tuple(jobs), recipes, tuple(states), tuple(each for _, each in starts))
@@ -119,7 +119,7 @@ def begin_together(network: Network, jobs: Sequence[Job], num_classes: int) -> T
 
 
 def tensor_names(tree: Any) -> Any:
-    """The name of each tensor in the place of it, as a checkpoint has them.
+    """A tree with the name of each tensor in its place, as in a checkpoint.
 
     >>> tensor_names({"network": {"first": [0.0, 1.0]}})
     {'network': {'first': ['network.first.0', 'network.first.1']}}
@@ -136,7 +136,7 @@ def layer_width(network: Network, parameters: Any, rows: Rows) -> int:
 
 
 def _start(network: Network, job: Job, num_classes: int) -> tuple[tuple[Any, Any], Constants]:
-    """What a training starts from, as arrays, and what stays the same in it."""
+    """The weights that a training starts from, as arrays, and its constants."""
     head, setting = job.head, job.setting
     if head is None:
         width = layer_width(network, job.parameters, job.rows)
@@ -157,14 +157,14 @@ def _start(network: Network, job: Job, num_classes: int) -> tuple[tuple[Any, Any
 
 
 def _moving(weights: tuple[Any, Any], named: frozenset[str] | None) -> tuple[Any, Any]:
-    """A 1 for each tensor that moves and a 0 for each other one."""
+    """Trees with a 1 for each tensor that moves and a 0 for each other one."""
     names = tensor_names({"network": weights[0], "head": weights[1]})
     found = jax.tree.map(lambda name: np.float32(named is None or name in named), names)
     return found["network"], found["head"]
 
 
 def _whole(rows: Sequence[Rows], shared: bool) -> tuple[jax.Array, jax.Array]:
-    """Inputs and labels on the device: of the first, which all share, or of each."""
+    """Inputs and labels on the device, of the first job if all share them, or of each job."""
     kept = rows[:1] if shared else rows
     inputs = [jnp.asarray(each.inputs[np.arange(len(each.labels))]) for each in kept]
     if shared:

@@ -1,4 +1,4 @@
-"""Which parameters lie how deep: groups to unfreeze from the head down."""
+"""The depths of parameters, which give the groups to unfreeze from the head down."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -11,12 +11,11 @@ import numpy as np
 def depths(
     apply: Callable[[Any, Any], Any], parameters: Any, prepared: np.ndarray, layers: Sequence[str]
 ) -> Any:
-    """For each tensor of parameters the place of the first of these layers that it acts on.
+    """The place of the first of these layers on which each tensor of parameters acts.
 
-    It is len(layers) for none. The places make a tree like the parameters.
-
-    They are found by differentiation on a few inputs, whatever the tensors are called: a tensor
-    acts on a layer where its gradient is not zero.
+    It is len(layers) for a tensor that acts on none. The places make a tree like the parameters.
+    They are found by differentiation on a few inputs, not by names: a tensor acts on a layer where
+    its gradient is not zero.
 
     >>> def apply(parameters, inputs):
     ...     low = inputs * parameters["a"]
@@ -52,7 +51,7 @@ def _weights(
 ) -> np.ndarray:
     """Fixed random weights of a layer's entries.
 
-    A plain sum has no gradient through what is normalised.
+    A plain sum would have no gradient through a normalisation.
     """
     shape = jax.eval_shape(apply, parameters, inputs)[layer].shape
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)

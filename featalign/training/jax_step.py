@@ -1,4 +1,4 @@
-"""A step of training in JAX: the network is static, the state a pytree.
+"""A step of training in JAX, whose network is static and whose state is a pytree.
 
 A step is compiled once for a recipe and the shapes that it sees.
 """
@@ -32,7 +32,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a step is compiled for."""
+    """What a step is compiled for, beside shapes."""
 
     network: Network
     optimiser: Optimiser
@@ -53,8 +53,8 @@ class State:
 class Constants:
     """What stays the same in all steps of a job, and may differ from job to job.
 
-    `anchor` are the parameters that `towards_start` pulls to, `moving` has a 0 or a 1 for each
-    tensor of (parameters, head); the rest are the numbers of a `Setting`.
+    `anchor` are the parameters to which `towards_start` pulls. `moving` has a 0 or a 1 for each
+    tensor of (parameters, head). The rest are the numbers of a `Setting`.
     """
 
     anchor: Any
@@ -70,7 +70,7 @@ class Constants:
 class Batch:
     """What one step sees: inputs (B, ...), labels (B,), shifts (B, 2) and its learning rate.
 
-    In a plan that runs inside one computation, row numbers stand in the place of the inputs.
+    In a plan that runs inside one computation, row numbers stand in place of inputs and labels.
     """
 
     inputs: Any
@@ -96,8 +96,8 @@ def update(
     changes, memory = optimiser(recipe.optimiser, constants).update(
         slopes, state.memory, state.weights
     )
-    # not `optax.apply_updates`, which rounds to half precision where the weights came so; and a
-    # factor, not a mask of optax, so that jobs that move other tensors share one computation
+    # `optax.apply_updates` would round to half precision where the weights came so; a mask of optax
+    # would keep jobs that move other tensors from sharing one computation
     weights = jax.tree.map(
         lambda now, change, moves: now - moves * batch.rate * change,
         state.weights,
@@ -108,7 +108,7 @@ def update(
 
 
 def optimiser(name: Optimiser, constants: Constants) -> optax.GradientTransformation:
-    """What turns slopes into changes, but for the learning rate.
+    """The transformation from slopes to changes, before the learning rate.
 
     The penalty of the head belongs to the loss and comes first; both pulls are apart from it.
     """
@@ -126,7 +126,7 @@ def _kernel_of_the_head(weights: Any) -> Any:
 
 
 def _pulled_towards(anchor: Any, strength: Any) -> optax.GradientTransformation:
-    """Adds `strength` times the way from the anchor to each parameter of the network (L2-SP)."""
+    """A pull by `strength` times the way from the anchor to each network parameter (L2-SP)."""
 
     def pulled(changes: Any, weights: Any) -> Any:
         network = jax.tree.map(
@@ -149,8 +149,8 @@ def steps_together(
 ) -> tuple[State, jax.Array]:
     """Some steps of J jobs, and their losses (S, J).
 
-    State and constants have the jobs as first axis, the plan steps and jobs; `rows` are inputs and
-    labels, of each job or `shared` by all of them.
+    State and constants have the jobs as first axis; the plan has steps and jobs as first axes.
+    `rows` are the inputs and labels of each job, or those `shared` by all of them.
     """
 
     def one(state: State, constants: Constants, rows: Any, planned: Batch) -> Any:
@@ -169,7 +169,7 @@ def steps_together(
 def shifted(images: jax.Array, shifts: jax.Array) -> jax.Array:
     """Images (B, H, W, C) moved by `shifts` (B, 2) times an eighth of their sides.
 
-    What comes in is the edge repeated.
+    The edge is repeated where the image moved away.
     """
     reach = np.array(images.shape[1:3]) // 8
     padded = jnp.pad(

@@ -1,4 +1,4 @@
-"""The trainer of networks in JAX: Flax modules, networks of Keras, the zoo, a head alone."""
+"""The trainer of networks in JAX: Flax modules, networks of Keras, the zoo, and a head alone."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -27,7 +27,7 @@ EVALUATION_ROWS = 250
 
 @dataclass(frozen=True)
 class JaxTrainer:
-    """What `Trainer` says, for a pure function of parameters and inputs.
+    """A `Trainer` for a pure function of parameters and inputs.
 
     >>> from featalign.training.course import train
     >>> from featalign.records.setting import Setting
@@ -71,7 +71,7 @@ class JaxTrainer:
         return state.reached(place)
 
     def kept(self, trained: Trained) -> Trained:
-        """The same as arrays of numpy: the next step takes the arrays themselves."""
+        """The same with arrays of numpy, because the next step takes over the arrays themselves."""
         parameters, head = jax.device_get((trained.parameters, trained.head))
         return replace(trained, parameters=parameters, head=head)
 
@@ -81,28 +81,28 @@ class JaxTrainer:
         return np.concatenate(list(_predicted(self.network, weights, inputs, count)))
 
     def features(self, rows: Rows) -> np.ndarray:
-        """Features (N, D): the logits of a head that changes nothing."""
+        """Features (N, D), computed as the logits of a head that changes nothing."""
         width = layer_width(self.network, self.parameters, rows)
         head = {"kernel": np.eye(width, dtype=np.float32), "bias": np.zeros(width, np.float32)}
         plain = Trained(self.parameters, head, 0, ())
         return self.logits(plain, rows.inputs, len(rows.labels))
 
     def depths(self, inputs: np.ndarray, layers: Sequence[str]) -> Mapping[str, int]:
-        """For each tensor the place of the first of these layers that it acts on."""
+        """The place of the first of these layers on which each tensor acts, by its name."""
         found = {"network": depths(self.network.apply, self.parameters, inputs, layers)}
         return dict(zip(jax.tree.leaves(tensor_names(found)), jax.tree.leaves(found), strict=True))
 
 
 def of_network(network: Differentiable, layer: str) -> JaxTrainer:
-    """The trainer of what of a source is differentiable."""
+    """The trainer of a differentiable network, with a head on this layer."""
     return JaxTrainer(Network(network.apply, layer), network.parameters)
 
 
 @cache
 def head_alone(layer: str) -> Apply:
-    """A network that is nothing: only the head is trained, on features.
+    """A network that returns its inputs, so that the head alone is trained on features.
 
-    It is the same for the same layer, so that a step is compiled once.
+    It is the same object for the same layer, so that a step is compiled once.
     """
     return lambda parameters, features: {layer: features}
 

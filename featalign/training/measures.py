@@ -1,4 +1,4 @@
-"""How a trained network does on rows: hits, losses, accuracies."""
+"""Measures of a trained network on rows: hits, losses, accuracies."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from featalign.training.trainer import Rows, Trained, Trainer
 
 
 def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """The loss of each row (N,) from its logits (N, C), in float64; as finite as these."""
+    """The loss of each row (N,) from its logits (N, C), in float64, finite where these are."""
     exact = scores.astype(np.float64)
     with np.errstate(invalid="ignore"):
         return np.logaddexp.reduce(exact, axis=1) - exact[np.arange(len(labels)), labels]
@@ -20,7 +20,7 @@ def cross_entropies(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
 def hits(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Which rows (N,) get their own class by their logits (N, C).
 
-    None by logits that are not finite, whose arg-max is the first class.
+    A row with logits that are not finite never does, although their arg-max is the first class.
 
     >>> hits(np.array([[2.0, 1.0], [np.nan, np.nan]]), np.array([0, 0]))
     array([ True, False])

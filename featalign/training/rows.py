@@ -1,6 +1,6 @@
-"""The rows of a target as training sees them.
+"""The rows of a target as training sees them: preprocessed and split in three parts.
 
-They are preprocessed, and split into training, validation and test.
+The parts are training, validation and test rows.
 """
 
 from collections.abc import Callable
@@ -19,15 +19,12 @@ from featalign.training.trainer import Rows
 
 VALIDATION_SHARE = 0.2
 TEST_SHARE = 0.2
-MEMORY = 2**31  # bytes of preprocessed inputs that are kept; above it each batch is prepared anew
+MEMORY = 2**31  # bytes of preprocessed inputs to keep; beyond them each batch is prepared anew
 
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that train, rows that choose the learning rate, and rows that measure.
-
-    The last are never looked at otherwise.
-    """
+    """Rows that train, rows that choose the learning rate, and rows that do nothing but measure."""
 
     target: str
     training: Rows
@@ -50,13 +47,12 @@ class LazyInputs:
 def split_rows(
     target: Target, reading: Reading, *, seed: int = 0, max_test: int | None = None
 ) -> Split:
-    """A stratified fifth of the rows for validation, the rest for training.
+    """The split into a stratified fifth for validation, the rest for training, and test rows.
 
-    The held-out rows for testing.
-
-    A target without held-out rows gives up a fifth of its rows for testing first, the same ones for
-    every seed. `max_test` limits the test rows to a stratified part. Raises FeatalignError where
-    the task has no classes, or where a part would be empty.
+    The held-out rows are the test rows. A target without held-out rows first gives up a fifth of
+    its rows for testing, the same ones for every seed. `max_test` limits the test rows to a
+    stratified part. Raises FeatalignError where the task has no classes, or where a part would be
+    empty.
     """
     check_trainable(target, max_test)
     target, held_out = parted(target)
@@ -84,10 +80,7 @@ def split_rows(
 
 
 def check_trainable(target: Target, max_test: int | None) -> None:
-    """Raise FeatalignError for a target without classes.
-
-    The same is raised for a limit of test rows that is none.
-    """
+    """Raise FeatalignError for a target without classes, and for an unusable `max_test`."""
     if max_test is not None:
         expected = "a whole number of at least 1, or None for all test rows"
         check_whole(max_test, "max_test", expected=expected)
@@ -99,7 +92,7 @@ def check_trainable(target: Target, max_test: int | None) -> None:
 
 
 def measured_rows(labels: np.ndarray, max_test: int | None) -> np.ndarray:
-    """Which of the held-out rows measure: all, or a stratified part, always the same."""
+    """The held-out rows that measure: all of them, or a stratified part, always the same."""
     return (
         np.arange(len(labels))
         if max_test is None or max_test >= len(labels)
@@ -108,10 +101,7 @@ def measured_rows(labels: np.ndarray, max_test: int | None) -> np.ndarray:
 
 
 def hold_out(target: Target) -> Target:
-    """The target itself where it has held-out rows.
-
-    Else with a stratified fifth of its rows held out, always the same.
-    """
+    """The target with held-out rows: its own, or else a stratified fifth, always the same."""
     if target.held_out is not None:
         return target
     kept, held_out = parted(target)
@@ -119,7 +109,7 @@ def hold_out(target: Target) -> Target:
 
 
 def parted(target: Target) -> tuple[Target, Target]:
-    """The rows to train and choose with, and the held-out ones, as `hold_out` says."""
+    """The rows to train and choose with, and the held-out rows of `hold_out`."""
     if target.held_out is not None:
         return target, target.held_out
     kept, test = cut(target.labels, TEST_SHARE, seed=0)
@@ -132,17 +122,14 @@ def parted(target: Target) -> tuple[Target, Target]:
 
 
 def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows in two parts, stratified by class: what is left, and this share."""
+    """The rows in two parts, stratified by class: the rest, and this share."""
     order = stratified_order(labels, seed)
     count = round(share * len(order))
     return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
 
 
 def prepared(inputs: Inputs, reading: Reading) -> Any:
-    """Preprocessed inputs.
-
-    They are an array where they fit, else what prepares them when they are asked for.
-    """
+    """Preprocessed inputs, as an array where memory suffices, and otherwise as `LazyInputs`."""
     first = np.asarray(reading.prepare(inputs.read(np.arange(1))))
     lazy = LazyInputs(inputs, reading.prepare)
     return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]

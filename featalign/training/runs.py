@@ -1,4 +1,4 @@
-"""The runs of an arm: what is tried, how each run went, and which one validation chooses."""
+"""The runs of an arm: what is tried, how each run goes, and which one validation chooses."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,8 +18,8 @@ Ended = tuple[Trained, str | None]  # what a job became, and why it stopped earl
 class Tries:
     """What an arm tries: one network, its rows, and a job for each learning rate or penalty.
 
-    `stages` trains a job in several stages, None does so in one. `fold` gives the network as it is
-    handed back.
+    `stages` trains a job in several stages; with None there is one. `fold` turns the trained
+    network into the one to return.
     """
 
     trainer: Trainer
@@ -29,7 +29,7 @@ class Tries:
     fold: Callable[[Trained], Trained] = lambda trained: trained
 
     def train(self, job: Job, watch: Watch) -> Ended:
-        """What a job becomes."""
+        """What a job becomes, and why it stopped early, if it did."""
         if self.stages is not None:
             return self.stages(job, watch)
         return train(self.trainer, job, self.split.num_classes, watch=watch), None
@@ -45,7 +45,7 @@ class Finished:
 
 
 def finished(tries: Tries, name: str, report: Report) -> Iterator[Finished]:
-    """One job after the other; each run comes as soon as it is finished."""
+    """The runs of one job after the other; each comes as soon as it is finished."""
     for job in tries.jobs:
         points: list[Point] = []
         told = f"{name}, {_tried(job.setting)}"
@@ -55,7 +55,7 @@ def finished(tries: Tries, name: str, report: Report) -> Iterator[Finished]:
 
 
 def note(tries: Tries, points: list[Point]) -> Watch:
-    """Adds a point of the curve to these points whenever a network is looked at."""
+    """A watch that adds a point of the curve to these points."""
 
     def noted(place: int, trained: Trained) -> None:
         del place
@@ -68,9 +68,9 @@ def note(tries: Tries, points: list[Point]) -> Watch:
 
 
 def best_of(runs: Sequence[Finished]) -> Finished:
-    """The run with the best validation accuracy, ties by validation loss.
+    """The run with the best validation accuracy, and among equals the least validation loss.
 
-    It is one that diverged only where all runs did.
+    A run that diverged is the best only where all runs did.
     """
     return min(runs, key=lambda each: each.run.validation_order)
 

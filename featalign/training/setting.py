@@ -1,4 +1,4 @@
-"""What makes a setting usable."""
+"""Checks of a setting, and the number of steps."""
 
 import math
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from featalign.records.setting import Optimiser, Setting
 
 
 def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:
-    """The steps of one training: so many epochs, and at least so many steps.
+    """The number of steps of one training: so many epochs, and at least `min_steps`.
 
     >>> training_steps(80, epochs=15, min_steps=300, batch_size=32)
     300
@@ -25,7 +25,7 @@ def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size
 def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[float, ...]:
     """The learning rates as floats.
 
-    Raises FeatalignError, naming the argument, for them or for a setting that cannot be used.
+    Raises FeatalignError, naming the argument, for rates or a setting that cannot be used.
 
     >>> check_setting(Setting(0.1), [1, 0.5])
     (1.0, 0.5)

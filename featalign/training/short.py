@@ -1,6 +1,6 @@
 """Short runs: a little real training.
 
-Each half of the rows is predicted by a network trained on the other half.
+A network trained on one half of the rows predicts the other half.
 """
 
 import hashlib
@@ -26,13 +26,12 @@ from featalign.training.setting import training_steps
 from featalign.training.trainer import Job, Rows, Trained, Trainer
 
 NUM_FOLDS = 2
-SHORT_RATE = 2e-3  # between the two rates of the study
-# to be raised whenever a short run is trained in another way: it enters the cache key
+SHORT_RATE = 2e-3  # it lies between the two rates of the study
+# raise it whenever short runs are trained in another way, because it enters the cache key
 SHORT_VERSION = 1
 ShortArm = Literal["scratch", "full"]
-MIN_STEPS, EPOCHS = 300, 15  # of one training of the study
-# not the fresh weights of trainings from scratch, of the pretraining of the zoo, or of random twins
-# in scores
+MIN_STEPS, EPOCHS = 300, 15  # those of one training of the study
+# trainings from scratch, the pretraining of the zoo, and random twins in scores have other seeds
 FIRST_TWIN = 2000
 
 
@@ -40,9 +39,9 @@ FIRST_TWIN = 2000
 class ShortRun:
     """How training went, at K points.
 
-    After so many steps it has the held-out loss (mean cross-entropy) and the accuracy over all
-    rows, each half by the other's network. `hits` (K, N) says which rows were right at each of the
-    K points.
+    For each number of steps it has the held-out loss (mean cross-entropy) and the accuracy over all
+    rows, where each half is predicted by the other half's network. `hits` (K, N) says which rows
+    were right at each of the K points.
     """
 
     steps: tuple[int, ...]
@@ -54,9 +53,8 @@ class ShortRun:
 def short_folds(target: Target) -> tuple[np.ndarray, ...]:
     """Two halves of the rows, drawn at random.
 
-    Classes fall into them as it comes, and a rare one may be in one of them alone.
-
-    Raises FeatalignError for a target without classes or with too few rows.
+    They are not stratified, so a rare class may be in one of them alone. Raises FeatalignError for
+    a target without classes or with too few rows.
     """
     if target.task != "classification":
         raise FeatalignError(
@@ -77,13 +75,12 @@ def short_source(
 ) -> Source:
     """The networks of one short run as a source.
 
-    Its layers "step S" are the logits (B, C) after S steps, every tenth of them.
-
-    It trains when it is first asked, on the rows outside the fold: all weights from the source's or
-    from fresh ones (`arm`), AdamW with a constant learning rate of 0.002 after a warm-up, so that a
-    longer run begins as a shorter one. Its revision names weights, rows, labels and budget: the
-    cache keeps what it says. Raises FeatalignError for a black box, a target without classes, or
-    steps that are no multiple of 10.
+    Its layers "step S" are the logits (B, C) after each tenth of the steps. It trains when it is
+    first asked, on the rows outside the fold. All weights start from the source's or from fresh
+    ones (`arm`). AdamW has a constant learning rate of 0.002 after a warm-up, so that a longer run
+    begins as a shorter one. Its revision names weights, rows, labels and budget, so that the cache
+    keeps its logits. Raises FeatalignError for a source that cannot be trained, a target without
+    classes, or steps that are no multiple of 10.
     """
     if source.trainable is None:
         raise FeatalignError(
@@ -148,7 +145,7 @@ def _trained(
 
 
 def short_steps(steps: int) -> tuple[int, ...]:
-    """Where a short run of so many steps is looked at.
+    """The numbers of steps after which a short run of so many steps is measured.
 
     >>> short_steps(50)
     (5, 10, 15, 20, 25, 30, 35, 40, 45, 50)
@@ -164,7 +161,7 @@ def held_out_run(
 ) -> ShortRun:
     """The run from held-out logits: `scores[fold][point]` (rows of the fold, C).
 
-    Where a network diverged its rows are wrong, and the loss is NaN.
+    Where a network diverged, its rows are wrong and the loss is NaN.
     """
     losses, right = [], []
     for point in range(PARTS):
@@ -181,7 +178,7 @@ def held_out_run(
 def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
     """The steps of a short run on so many rows.
 
-    They are a share of those of one training of the study, which does not train on a fifth of the
+    They are a share of the steps of one training of the study, which trains on four fifths of the
     rows.
 
     >>> run_steps(100, 0.3), run_steps(1600, 0.3)
@@ -195,7 +192,7 @@ def run_steps(num_rows: int, share: float, *, batch_size: int = 32) -> int:
 
 
 def part_of(whole: int, share: float) -> int:
-    """A share of so many steps that can be looked at after every tenth.
+    """A share of so many steps, rounded so that it has ten equal parts.
 
     >>> part_of(300, 0.33), part_of(8, 0.5)
     (100, 10)

@@ -1,6 +1,6 @@
-"""What training asks of a framework, and the records that pass to and fro.
+"""What training asks of a framework, and the records that pass between them.
 
-Nothing here knows a framework: `jax_trainer.py` is the one behind it.
+Nothing here knows a framework; `jax_trainer.py` is the trainer of JAX.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -19,7 +19,7 @@ HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer a
 class Rows:
     """Preprocessed inputs (N, ...) and class indices (N,).
 
-    In place of the inputs there may be what gives them for an array of row numbers.
+    `inputs` may also be an object that gives inputs when indexed by an array of row numbers.
     """
 
     inputs: Any
@@ -31,9 +31,10 @@ class Job:
     """One training: where it starts, on which rows, and how.
 
     `parameters` are weights of the trainer's network, in the form of its framework. `head` has a
-    kernel (D, C) and a bias (C,); None is zeros, so that the first steps do not tear at the
-    features. `moving` names the tensors that move, as `Trainer.depths` and `HEAD` name them; None:
-    all of them. `anchor` are the parameters that `towards_start` means; None: those it starts from.
+    kernel (D, C) and a bias (C,); None means zeros, so that the first steps do not distort the
+    features. `moving` names the tensors that move, as `Trainer.depths` and `HEAD` name them; None
+    means all. `anchor` are the parameters to which `towards_start` pulls; None means those at the
+    start.
     """
 
     parameters: Any
@@ -54,15 +55,15 @@ class Trained:
     losses: tuple[float, ...]
 
 
-Watch = Callable[[int, Trained], None]  # which of the jobs, and what it has become
+Watch = Callable[[int, Trained], None]  # it gets the job's place and what it has become
 
 
 class Trainer(Protocol):
     """A network of some framework with a new head on one of its layers, and how it is trained.
 
-    A trainer never changes: what training changes is a state, which only its framework can read,
-    and which is spent once it has been advanced. Trainers are equal where they hold the same
-    network, whatever their weights: their jobs may then be trained together.
+    A trainer never changes. Training changes a state, which only its framework can read, and which
+    must not be used again once it has been advanced. Trainers are equal where they hold the same
+    network, whatever their weights; their jobs may then be trained together.
     """
 
     @property
@@ -77,7 +78,7 @@ class Trainer(Protocol):
 
     @property
     def prefers_together(self) -> bool:
-        """Whether several small networks train faster at once than one after the other here."""
+        """Whether several small networks train faster at once than one after the other."""
         ...
 
     def on_features(self) -> "Trainer":
@@ -87,8 +88,8 @@ class Trainer(Protocol):
     def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> Any:
         """The state of these jobs before the first step.
 
-        `together` asks for all of them in one computation, where the framework has such a thing.
-        They then share steps, batch size, optimiser, augmentation and the number of rows.
+        `together` asks for all of them in one computation, where the framework can do that. They
+        then share steps, batch size, optimiser, augmentation and the number of rows.
         """
         ...
 
@@ -113,9 +114,9 @@ class Trainer(Protocol):
         ...
 
     def depths(self, inputs: np.ndarray, layers: Sequence[str]) -> Mapping[str, int]:
-        """For each tensor of the network the place of the first of these layers that it acts on.
+        """The place of the first of these layers on which each tensor of the network acts.
 
-        It is len(layers) for none. The names are those of a checkpoint, `network.NAME`; `inputs`
-        are a few preprocessed ones.
+        It is len(layers) for a tensor that acts on none. The names are those of a checkpoint,
+        `network.NAME`. `inputs` are a few preprocessed inputs.
         """
         ...

@@ -1,1 +1,1 @@
-"""Records to tables and figures."""
+"""Tables and figures of records."""

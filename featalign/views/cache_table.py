@@ -37,7 +37,7 @@ def cache_table(entries: Sequence[Entry], root: Path, *, now: float | None = Non
 
 
 def format_bytes(number: float) -> str:
-    """Bytes for people.
+    """A number of bytes as people read it.
 
     >>> format_bytes(12_345_678)
     '12.3 MB'
@@ -50,7 +50,7 @@ def format_bytes(number: float) -> str:
 
 
 def format_age(seconds: float) -> str:
-    """A span of time for people.
+    """A span of time as people read it.
 
     >>> format_age(7200)
     '2 h'

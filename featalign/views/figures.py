@@ -16,9 +16,9 @@ ENDINGS = (".png", ".svg", ".pdf", ".jpg")
 
 
 def ranking_figure(ranking: Ranking) -> Figure:
-    """All scores per source: one line a source, one column a score.
+    """All scores, with one line for each source and one column for each score.
 
-    Cells are shaded by the place within the column (dark is better).
+    Cells are shaded by their place within the column; dark is better.
     """
     every = list(ranking.rows[0].scores)
     names = [name for name in every if any(row.scores[name].ok for row in ranking.rows)] or every
@@ -30,7 +30,7 @@ def ranking_figure(ranking: Ranking) -> Figure:
         0.25 + 0.085 * max(map(len, labels)),
         0.95,
         0.4,
-    )  # inches; a layout engine would draw everything twice
+    )  # in inches; a layout engine would draw everything twice
     width, height = 0.82 * len(names), 0.34 * len(labels)
     figure = Figure(figsize=(left + width + 0.15, top + height + bottom))
     total = figure.get_size_inches()
@@ -81,9 +81,9 @@ def _two_lines(name: str) -> str:
 
 
 def _places(column: np.ndarray, name: str) -> np.ndarray:
-    """0 (last) to 1 (first) within a column.
+    """Places within a column, from 0 (last) to 1 (first).
 
-    NaN where neither direction is better or the value is missing.
+    They are NaN where neither direction is better, or the value is missing.
     """
     direction = select([name])[0].larger_is_better
     usable = np.isfinite(column)
@@ -98,7 +98,7 @@ def _places(column: np.ndarray, name: str) -> np.ndarray:
 def check_figure_path(path: Path) -> None:
     """Raise FeatalignError for a picture that could not be written.
 
-    It is asked before the work for the picture is done.
+    This is checked before the work for the picture is done.
     """
     if path.suffix.lower() not in ENDINGS:
         raise FeatalignError(f"figure: expected a name ending in {', '.join(ENDINGS)}, got {path}")
@@ -109,7 +109,7 @@ def check_figure_path(path: Path) -> None:
 
 
 def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure; the ending of the name says the format.
+    """Write a figure in the format that the ending of the name tells.
 
     Raises FeatalignError when it cannot be written.
     """

@@ -1,4 +1,4 @@
-"""The answer as a picture: both arms and the gain between them, one line a source."""
+"""The answer as a picture: both arms and the gain between them, one line for each source."""
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -15,7 +15,7 @@ TRAINED, SCRATCH = "tab:blue", "tab:orange"
 def forecast_figure(ranking: Ranking) -> Figure:
     """Expected accuracy after training and from scratch, and the gain, with their intervals.
 
-    The best source is on top; its verdict stands to the right of each.
+    The best source is on top, and the verdict of each stands to its right.
     """
     rows = [row for row in ranking.rows if row.forecast is not None]
     if len(rows) > MOST_LINES:

@@ -1,4 +1,4 @@
-"""Addresses in columns that are narrower than they."""
+"""Short forms of addresses for narrow columns."""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ WIDTH = 36
 def short_name(address: str, width: int = WIDTH) -> str:
     """An address in at most so many characters.
 
-    A revision of 40 digits is told by its first 12, and the middle is left out.
+    A revision of 40 digits keeps its first 12, and the middle of the address is left out.
 
     >>> short_name("zoo/resnet_digits")
     'zoo/resnet_digits'
@@ -24,7 +24,7 @@ def short_name(address: str, width: int = WIDTH) -> str:
 
 
 def short_names(addresses: Iterable[str], width: int = WIDTH) -> dict[str, str]:
-    """Each address with its short form; whole where another address has the same one.
+    """Each address with its short form, or whole where another address has the same short form.
 
     >>> short_names(["zoo/resnet_digits"])
     {'zoo/resnet_digits': 'zoo/resnet_digits'}

@@ -28,7 +28,7 @@ SHOWN = (
 
 
 def print_summaries(summaries: Sequence[ScoreSummary], console: Console) -> None:
-    """The means over targets with their intervals, then every target."""
+    """Print the means over targets with their intervals, and then every target."""
     console.print(_means_table(summaries))
     table = Table(title="on each target")
     for column in ("target", "score", "sources", *(name.replace("_", " ") for name in SHOWN)):
@@ -67,7 +67,7 @@ def summaries_record(summaries: Sequence[ScoreSummary]) -> list[dict[str, Any]]:
 
 
 def print_findings(findings: Findings, console: Console) -> None:
-    """Counts, gains by target and size, and the agreement of scores."""
+    """Print counts, gains by target and size, and the agreement of scores."""
     gains, losses, neither = findings.signs
     arms = ", ".join(f"{count} {name}" for name, count in findings.arms.items())
     console.print(
@@ -171,7 +171,7 @@ def save_figures(findings: Findings, folder: Path) -> list[Path]:
 def gain_figure(findings: Findings) -> Figure:
     """The gain over scratch of every source against the number of rows, one panel a target.
 
-    The mean in black.
+    The mean is in black.
     """
     targets = sorted({place.target for place in findings.places})
     columns = min(4, len(targets))

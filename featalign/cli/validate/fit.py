@@ -1,4 +1,4 @@
-"""featalign validate fit: a calibration made of really trained arms."""
+"""featalign validate fit: a calibration from really trained arms."""
 
 from pathlib import Path
 from typing import Annotated

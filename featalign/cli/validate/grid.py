@@ -1,4 +1,4 @@
-"""featalign validate run, evidence, short: what is measured of a grid, each added to a file."""
+"""featalign validate run, evidence, short: each measures the pairs of a grid and adds to a file."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +20,7 @@ def run(
 ) -> None:
     """Train every arm of a grid that has no record yet.
 
-    Stop it at any moment, run it in several processes.
+    It can be stopped at any moment, and run in several processes.
     """
     from featalign.study.grid import read_grid
     from featalign.study.run import run_study
@@ -76,7 +76,7 @@ def short(
 
 
 def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | None) -> int:
-    """How much was added of what is known of the pairs of a grid."""
+    """Gather what is known of the pairs of a grid, and return the number of new records."""
     from featalign.study.grid import read_grid
 
     keep_compiled()

@@ -30,7 +30,7 @@ def report(
 ) -> None:
     """Tables of how scores agree with measured accuracies.
 
-    For records also gains over scratch, noise and figures.
+    For records there are also gains over scratch, noise and figures.
     """
     import json
 
