@@ -80,12 +80,22 @@ def check_features(features: object, *, name: str = "features") -> np.ndarray:
         )
     if array.dtype.kind in "iub":
         return array.astype(np.float32 if array.dtype.itemsize <= 2 else np.float64)
-    if array.dtype.name not in FLOATING:
+    check_real(array, name=name)
+    return array if array.dtype.name in FLOATING else array.astype(np.float64)
+
+
+def check_real(array: np.ndarray, *, name: str) -> None:
+    """Raise FeatalignError for what holds no real numbers: complex ones, words, objects.
+
+    >>> check_real(np.zeros(2, complex), name="features")
+    Traceback (most recent call last):
+    featalign.errors.FeatalignError: features: expected numbers ..., got complex128; convert them
+    """
+    if array.dtype.kind not in "iubf" and array.dtype.name not in FLOATING:
         raise FeatalignError(
             f"{name}: expected numbers of type {', '.join(FLOATING)} or integers, got "
             f"{array.dtype.name}; convert them"
         )
-    return array
 
 
 def check_labels(labels: object, num_rows: int, *, name: str = "labels") -> Labels:

@@ -211,7 +211,7 @@ def _compute(
             layer for layer, batches_needed in needed.items() if batches_needed[start // batch_size]
         ]
         emitted = source.embed(
-            batch.inputs[: _inputs_needed(source, len(row_id), batch_size)], wanted
+            batch.inputs[: inputs_needed(source, len(row_id), batch_size)], wanted
         )
         for plan in plans:
             layer = plan.identity.layer
@@ -228,8 +228,8 @@ def _compute(
     return writers
 
 
-def _inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
-    """How many inputs of a padded batch go through the source.
+def inputs_needed(source: Source, num_rows: int, batch_size: int) -> int:
+    """How many of a padded batch's inputs go through the source.
 
     All rows do, and as much padding as fills up the last part of a known size.
     """

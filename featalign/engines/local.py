@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, failure
 from featalign.session import Session
 
 Job = TypeVar("Job")
@@ -15,10 +15,12 @@ def map_jobs(
 ) -> Iterator[Found | FeatalignError]:
     """What each job gives, in the order of the jobs.
 
-    A job that fails because of its data or its model gives the error.
+    Of a job that fails, for whatever reason, it is the failure; the other jobs go on.
     """
     for job in jobs:
         try:
-            yield function(job, session)
-        except FeatalignError as error:
-            yield error
+            found = function(job, session)
+        except Exception as error:  # a source is somebody else's code, and may raise anything
+            yield failure(error)
+        else:
+            yield found

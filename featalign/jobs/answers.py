@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from featalign.arrays import Labels
 from featalign.embeddings.answers import read_answer
+from featalign.embeddings.extract import identity_of
 from featalign.embeddings.store import Embedding
 from featalign.forecasting.source_remarks import source_remarks
 from featalign.jobs.embedded import embedded, keep_to_limit, layer_names
@@ -19,6 +20,7 @@ from featalign.jobs.examine import (
 )
 from featalign.jobs.gather_evidence import gather_evidence
 from featalign.jobs.scoring import collect, scored
+from featalign.jobs.steadiness import unsteadiness
 from featalign.jobs.tangent import tangent_evidence
 from featalign.records.answer import Answer
 from featalign.records.evidence import Evidence
@@ -42,8 +44,12 @@ def computed(
     if source.logits_layer is not None and any(
         scorer.needs & SOURCE_NEEDS for scorer in select(wanted.scorers)
     ):
-        layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # one pass gives both
+        layers = tuple(dict.fromkeys((*shown, source.logits_layer)))  # from the same pass
+    is_new = _is_new(source, target, shown[0], session)
     embeddings = embedded(source, target, layers, session)
+    steady = ()
+    if is_new:
+        steady = unsteadiness(source, target, shown[0], embeddings[shown[0]], session)
     settings, found = settings_of(source, wanted, session), []
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
@@ -51,10 +57,18 @@ def computed(
         answer = read_answer(session.store, embedding.key, settings)
         if not is_answered(answer, layer, source, wanted):
             answer = _answer(source, target, layer, embeddings, answer, wanted, session)
+            answer = replace(answer, warnings=(*answer.warnings, *steady))
             keep(session, embedding.key, settings, answer)
         keep_to_limit(session.store, [each.key for each in embeddings.values()])
         found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
     return tuple(found)
+
+
+def _is_new(source: Source, target: Target, layer: str, session: Session) -> bool:
+    """Whether the source has to run for a layer, so that its passes can be compared."""
+    if source.features_file is not None:
+        return False
+    return session.store.open(identity_of(source, target, layer)) is None
 
 
 def _answer(

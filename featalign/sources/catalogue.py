@@ -6,7 +6,7 @@ h5:PATH, npz:PATH and npy:PATH stand for features made elsewhere.
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.hf_source import load_hf_source
 from featalign.sources.keras_source import load_keras_source
 from featalign.sources.onnx_source import load_onnx_source
@@ -57,13 +57,22 @@ def expand(addresses: Iterable[str]) -> list[str]:
 def load(address: str) -> Source:
     """The source at one address.
 
-    Raises FeatalignError for a scheme or a name that does not exist.
+    Raises FeatalignError for a scheme or a name that does not exist, and for whatever keeps a
+    library from loading it.
     """
     if address.startswith(FEATURE_FILES):
         return Source.from_features(address, address.partition(":")[2])
     for scheme, loader in LOADERS.items():
         if address.startswith(scheme) and len(address) > len(scheme):
-            return loader(address[len(scheme) :])
+            try:
+                return loader(address[len(scheme) :])
+            except FeatalignError:
+                raise
+            except Exception as error:  # libraries fail on foreign files in every way there is
+                raise FeatalignError(
+                    f"{address}: it cannot be loaded ({type(error).__name__}: "
+                    f"{first_line(error)}); save it anew with its own library, or leave it out"
+                ) from error
     raise FeatalignError(
         "source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: "
         f"{', '.join((*LOADERS, *FEATURE_FILES))}), "

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from featalign.errors import FeatalignError
+from featalign.errors import FeatalignError, first_line
 from featalign.sources.capabilities import Differentiable
+from featalign.sources.evaluation_mode import calling, evaluation_arguments, not_training
 from featalign.sources.jax_networks import embedding, flat_parameters, with_network
 from featalign.sources.reading import Reading
 from featalign.sources.source import Pretraining, Source, check_layer, digest_arrays
@@ -36,7 +37,9 @@ def flax_source(
     """A source from a Flax module: an NNX module, or a Linen module with its `variables`.
 
     Called with preprocessed inputs, the module returns features (B, ...), or a dictionary of layers
-    in order from input to output. Layers with more than two axes are averaged over the middle ones.
+    in order from input to output; what has more than two axes is averaged over the middle ones.
+    Where it has an argument or field `train`, `deterministic` or the like, it is told that it does
+    not train.
 
     Parameters
     ----------
@@ -93,9 +96,17 @@ def flax_source(
         inputs = np.asarray(prepare([example]))
         # the order is noted while tracing, because a traced function sorts its results by name
         emitted: list[str] = []
-        jax.eval_shape(
-            lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
-        )
+        try:
+            jax.eval_shape(
+                lambda p, x: emitted.extend(_named(apply(p, x), default_layer)), parameters, inputs
+            )
+        except FeatalignError:
+            raise
+        except Exception as error:  # it is the user's own code
+            raise FeatalignError(
+                f"{name}: its module failed on the example with {type(error).__name__}: "
+                f"{first_line(error)}; it is called with prepared inputs and nothing else"
+            ) from error
         layers = layers or [layer for layer in emitted if layer != logits_layer]
         revision = revision or digest_arrays(
             flat_parameters(parameters) | _computation(apply, parameters, inputs)
@@ -177,7 +188,7 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
 
     if variables is not None:
         held = {key: value for key, value in variables.items() if key != "params"}
-        return variables["params"], _holding(module, held), held or None
+        return variables["params"], _holding(name, not_training(module), held), held or None
     if not isinstance(module, nnx.Module):
         raise FeatalignError(
             f"module: expected an NNX module, or a Linen module with its variables, for {name}, "
@@ -185,24 +196,28 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
             "for other callables use Source.from_function"
         )
     module.eval()
+    told = evaluation_arguments(module)
     definition, state, rest = nnx.split(module, nnx.Param, ...)
     if not jax.tree.leaves(rest):
         return (
             nnx.to_pure_dict(state),
-            _of_definition(definition, nnx.eval_shape(lambda: state)),
+            _of_definition(definition, nnx.eval_shape(lambda: state), told),
             None,
         )
 
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(state)
         nnx.replace_by_pure_dict(filled, parameters)
-        return nnx.merge(definition, filled, rest)(inputs)
+        return nnx.merge(definition, filled, rest)(inputs, **told)
 
     return nnx.to_pure_dict(state), apply, [_plain(leaf) for leaf in jax.tree.leaves(rest)]
 
 
-def _holding(module: Any, held: Any) -> Callable[[Any, Any], Any]:
-    return lambda parameters, inputs: module.apply({"params": parameters, **held}, inputs)
+def _holding(name: str, module: Any, held: Any) -> Callable[[Any, Any], Any]:
+    told = evaluation_arguments(module)
+    return lambda parameters, inputs: calling(
+        name, lambda: module.apply({"params": parameters, **held}, inputs, **told)
+    )
 
 
 @cache
@@ -215,7 +230,9 @@ def _emitting(
 _APPLIES: dict[Any, Callable[[Any, Any], Any]] = {}
 
 
-def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
+def _of_definition(
+    definition: Any, shapes: Any, told: Mapping[str, bool]
+) -> Callable[[Any, Any], Any]:
     """The pure function of a network that holds nothing but parameters.
 
     All networks of one definition and shapes share it.
@@ -225,7 +242,7 @@ def _of_definition(definition: Any, shapes: Any) -> Callable[[Any, Any], Any]:
     def apply(parameters: Any, inputs: Any) -> Any:
         filled = nnx.clone(shapes)
         nnx.replace_by_pure_dict(filled, parameters)
-        return nnx.merge(definition, filled)(inputs)
+        return nnx.merge(definition, filled)(inputs, **told)
 
     key = definition, str(shapes)
     return _APPLIES.setdefault(key, apply)

@@ -11,13 +11,12 @@ import numpy as np
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address
 from featalign.sources.extras import require
+from featalign.sources.hf_families import longest_text, without_masking
 from featalign.sources.hf_tokens import prepare_words
 from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import as_picture
 from featalign.sources.reading import Reading
 from featalign.targets.tokens import Token
-
-MAX_TOKENS = 512
 
 
 def text_reading(address: Address, folder: Path, config: Any) -> Reading:
@@ -31,7 +30,7 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
                 made = transformers.AutoTokenizer.from_pretrained(
                     folder, local_files_only=True, trust_remote_code=False
                 )
-            except (OSError, ValueError, KeyError) as error:
+            except (OSError, ValueError, KeyError, TypeError, ImportError) as error:
                 raise FeatalignError(
                     f"{address.text}: its tokenizer cannot be loaded ({first_line(error)}); save "
                     "it beside the weights with save_pretrained"
@@ -42,16 +41,7 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
 
     @cache
     def longest() -> int:
-        positions = getattr(config, "max_position_embeddings", None) or MAX_TOKENS
-        if config.model_type in (
-            "roberta",
-            "xlm-roberta",
-            "camembert",
-            "mpnet",
-            "longformer",
-        ):  # positions begin after that of the padding
-            positions -= (config.pad_token_id or 0) + 1
-        return int(min(tokenizer().model_max_length, positions, MAX_TOKENS))
+        return int(min(tokenizer().model_max_length, longest_text(config)))
 
     def prepare(texts: list[Any]) -> dict[str, np.ndarray]:
         if isinstance(texts[0], Token):
@@ -84,7 +74,7 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
     )
 
 
-def image_reading(address: Address, folder: Path) -> Reading:
+def image_reading(address: Address, folder: Path, config: Any) -> Reading:
     """The image processor of a model as a preprocessing."""
     transformers = require("transformers", extra="hf", address=address.text)
     with quiet():
@@ -98,17 +88,16 @@ def image_reading(address: Address, folder: Path) -> Reading:
                 "the image processor beside the weights"
             ) from error
 
-    def prepare(images: Any) -> dict[str, np.ndarray]:
-        return {
-            "pixel_values": np.asarray(
-                processor(images=[as_picture(image) for image in images], return_tensors="np")[
-                    "pixel_values"
-                ],
-                np.float32,
-            )
-        }
-
     described = json.loads(processor.to_json_string())
+    channels = int(getattr(config, "num_channels", None) or 3)
+    mode = "L" if channels == 1 else "RGB"
+    settings = {"do_convert_rgb": False} if channels == 1 else {}
+
+    def prepare(images: Any) -> dict[str, np.ndarray]:
+        pictures = [as_picture(image, mode) for image in images]
+        made = processor(images=pictures, return_tensors="np", **settings)
+        return {"pixel_values": np.asarray(made["pixel_values"], np.float32)}
+
     size = (
         (described.get("crop_size") if described.get("do_center_crop") else None)
         or described.get("size")
@@ -118,9 +107,14 @@ def image_reading(address: Address, folder: Path) -> Reading:
     height, width = size.get("height", side), size.get("width", side)
     return Reading(
         input_kind="image",
-        preprocessing={"kind": "image", "processor": described, "backend": "pil"},
+        preprocessing={
+            "kind": "image",
+            "processor": described,
+            "backend": "pil",
+            **without_masking(config),
+        },
         prepare=prepare,
-        form=InputForm(None if height is None or width is None else (height, width), 3),
+        form=InputForm(None if height is None or width is None else (height, width), channels),
         static_shapes=False,
     )
 

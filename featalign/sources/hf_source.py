@@ -14,7 +14,14 @@ import numpy as np
 
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
+from featalign.sources.checkpoint import check_learnt, with_missing
 from featalign.sources.extras import require
+from featalign.sources.hf_families import (
+    embedding_of,
+    has_embeddings,
+    kind_of,
+    without_masking,
+)
 from featalign.sources.hf_reading import image_reading, quiet, text_reading
 from featalign.sources.hf_tokens import PIECES, SENTENCE
 from featalign.sources.hub import model_folder
@@ -33,6 +40,7 @@ from featalign.sources.torch_models import (
 )
 
 POOLINGS = ("mean", "cls", "last")
+WHOLE = ("pooler", "projection")  # of an input as a whole, by the model's own pooling
 
 
 def load_hf_source(rest: str) -> Source:
@@ -53,12 +61,13 @@ def load_hf_source(rest: str) -> Source:
     network = Network(address, model_folder(address, extra="hf"))
     layers, default = network.layers_and_default()
     reading, where = network.reading(), device()
+    blocks = sum(name.startswith("layer_") for name in layers)
 
     def source_of(revision: str, model: Resident[Any]) -> Source:
         def embed_batch(
             prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
         ) -> dict[str, np.ndarray]:
-            return _run(address.text, model(), prepared, wanted, where, len(layers) - 1)
+            return _run(address.text, model(), prepared, wanted, where, blocks)
 
         return Source(
             address.text,
@@ -87,10 +96,22 @@ class Network:
 
     @property
     def reads_images(self) -> bool:
-        """Whether the model comes with a preprocessing of images."""
-        return (self.folder / "preprocessor_config.json").is_file() and not hasattr(
-            self.config, "vocab_size"
-        )
+        """Whether it reads images, which its configuration says."""
+        return self.kind == "image"
+
+    @property
+    def kind(self) -> str:
+        """What it reads: "image" or "text".
+
+        Raises FeatalignError for what reads anything else.
+        """
+        kind = kind_of(self.config)
+        if kind not in ("image", "text"):
+            raise FeatalignError(
+                f"{self.address.text}: a {self.config.model_type} reads {kind}, expected a model "
+                "of texts or images; wrap it with py:MODULE:FACTORY"
+            )
+        return kind
 
     @property
     def pooling(self) -> str:
@@ -123,8 +144,12 @@ class Network:
                 f"{self.address.text}: how many layers a {self.config.model_type} has is not "
                 "known; use py:MODULE:FACTORY for it"
             )
-        names = ["embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))]
-        layer, _, pooling = (self.address.layer or names[-1]).partition(".")
+        names = [f"layer_{place}" for place in range(1, blocks + 1)]
+        names = ["embeddings", *names] if has_embeddings(self.config, blocks) else names
+        default = embedding_of(self.config) or names[-1]
+        layer, _, pooling = (self.address.layer or default).partition(".")
+        if layer in WHOLE and not pooling:
+            return (*(f"{name}.{self.pooling}" for name in names), layer), layer
         if layer in POOLINGS and not pooling:
             layer, pooling = names[-1], layer
         pooling = pooling or self.pooling
@@ -136,7 +161,8 @@ class Network:
             raise FeatalignError(
                 f"layer: {self.address.name} has no layer {self.address.layer!r}; it has "
                 f"{', '.join(names)}, "
-                "each with .mean, .last or, where there is such a token, .cls"
+                "each with .mean, .last or, where there is such a token, .cls; and where the model "
+                f"has them, {' and '.join(WHOLE)}"
             )
         return tuple(f"{name}.{pooling}" for name in names), f"{layer}.{pooling}"
 
@@ -148,11 +174,16 @@ class Network:
             "trust_remote_code": False,
             "use_safetensors": True,
             "dtype": "float32",
+            "output_loading_info": True,
+            **without_masking(self.config),
         }
         with quiet():
             try:
-                return _inner(transformers.AutoModel.from_pretrained(self.folder, **options))
-            except (OSError, ValueError, KeyError, RuntimeError) as error:
+                whole, said = transformers.AutoModel.from_pretrained(self.folder, **options)
+                return with_missing(_checked(self.address, _inner(whole)), whole, said)
+            except FeatalignError:
+                raise
+            except (OSError, ValueError, KeyError, RuntimeError, TypeError) as error:
                 raise FeatalignError(
                     f"{self.address.text}: transformers cannot load it ({first_line(error)}); save "
                     "it anew with transformers"
@@ -162,7 +193,10 @@ class Network:
         """The same architecture as it is before any training."""
         transformers = require("transformers", extra="hf", address=self.address.text)
         whole = transformers.AutoConfig.from_pretrained(
-            self.folder, local_files_only=True, trust_remote_code=False
+            self.folder,
+            local_files_only=True,
+            trust_remote_code=False,
+            **without_masking(self.config),
         )
         with quiet():
             return _inner(
@@ -174,7 +208,7 @@ class Network:
     def reading(self) -> Reading:
         """The model's tokenizer or image processor as a preprocessing."""
         if self.reads_images:
-            return image_reading(self.address, self.folder)
+            return image_reading(self.address, self.folder, self.config)
         return text_reading(self.address, self.folder, self.config)
 
 
@@ -192,36 +226,72 @@ def _run(
         key: torch.from_numpy(np.ascontiguousarray(values)).to(where)
         for key, values in prepared.items()
     }
-    sentences, pieces = tensors.pop(SENTENCE, None), tensors.pop(PIECES, None)
-    deep = any(not layer.startswith(f"layer_{num_blocks}.") for layer in wanted)
+    check_learnt(
+        name,
+        model,
+        lambda: _emitted(name, model, tensors, wanted, num_blocks),
+    )
     with forward_pass(where):
-        output = model(**tensors, output_hidden_states=deep, return_dict=True)
-        emitted = {}
-        for layer in wanted:
-            block, _, pooling = layer.partition(".")
-            place = 0 if block == "embeddings" else int(block.removeprefix("layer_"))
-            if deep and len(output.hidden_states) != num_blocks + 1:
-                raise FeatalignError(
-                    f"{name}: it gives {len(output.hidden_states)} hidden states instead of "
-                    f"{num_blocks + 1}; ask for layer_{num_blocks}"
-                )
-            states = (
-                output.last_hidden_state if place == num_blocks else output.hidden_states[place]
+        emitted = _emitted(name, model, tensors, wanted, num_blocks)
+        return {layer: as_numpy(features) for layer, features in emitted.items()}
+
+
+def _emitted(
+    name: str, model: Any, tensors: Mapping[str, Any], wanted: tuple[str, ...], num_blocks: int
+) -> dict[str, Any]:
+    """The layers as torch has them."""
+    inputs = {key: value for key, value in tensors.items() if key not in (SENTENCE, PIECES)}
+    sentences, pieces = tensors.get(SENTENCE), tensors.get(PIECES)
+    last = f"layer_{num_blocks}"
+    deep = any(layer not in WHOLE and layer.partition(".")[0] != last for layer in wanted)
+    output = model(**inputs, output_hidden_states=deep, return_dict=True)
+    emitted = {}
+    for layer in wanted:
+        block, _, pooling = layer.partition(".")
+        if pieces is not None and (block in WHOLE or pooling == "cls"):
+            instead = f"{last if block in WHOLE else block}"
+            raise FeatalignError(
+                f"layer: {name} was asked for {layer!r}, which is the same for all words; "
+                f"use {instead}.mean or {instead}.last"
             )
-            if pieces is not None:
-                if pooling == "cls":
-                    raise FeatalignError(
-                        f"layer: {name} was asked for {layer!r}, which is the same for all words; "
-                        f"use {block}.mean or {block}.last"
-                    )
-                has_pieces = pieces.any(dim=1, keepdim=True)  # a word may have none
-                emitted[layer] = as_numpy(pool(states[sentences], pooling, pieces) * has_pieces)
-                continue
-            prefix = 0
-            if "pixel_values" in tensors and states.ndim == 3:
-                prefix = _num_prefix_tokens(model)
-            emitted[layer] = as_numpy(pool(states, pooling, tensors.get("attention_mask"), prefix))
+        if block in WHOLE:
+            emitted[layer] = _whole(name, model, output, block)
+            continue
+        states = output.last_hidden_state
+        if block != last:
+            states = _hidden(name, output.hidden_states, block, num_blocks)
+        if pieces is not None:
+            has_pieces = pieces.any(dim=1, keepdim=True)  # a word may have none
+            emitted[layer] = pool(states[sentences], pooling, pieces) * has_pieces
+            continue
+        prefix = _num_prefix_tokens(model) if "pixel_values" in inputs and states.ndim == 3 else 0
+        emitted[layer] = pool(states, pooling, inputs.get("attention_mask"), prefix)
     return emitted
+
+
+def _hidden(name: str, states: Any, block: str, num_blocks: int) -> Any:
+    """The states after a block, or before the first; some networks do not give the latter."""
+    place = 0 if block == "embeddings" else int(block.removeprefix("layer_"))
+    place -= num_blocks + 1 - len(states)
+    if len(states) not in (num_blocks, num_blocks + 1) or place < 0:
+        raise FeatalignError(
+            f"{name}: it gives {len(states)} hidden states instead of {num_blocks + 1}; ask for "
+            f"layer_{num_blocks}"
+        )
+    return states[place]
+
+
+def _whole(name: str, model: Any, output: Any, layer: str) -> Any:
+    """The features of an input as a whole: the model's own pooling, or its projection of that."""
+    pooled = getattr(output, "pooler_output", None)
+    projection = getattr(model, "visual_projection", None)
+    if pooled is None or (layer == "projection" and projection is None):
+        raise FeatalignError(
+            f"layer: {name} has no layer {layer!r}; leave it out for the one that is scored by "
+            "default"
+        )
+    pooled = pooled.flatten(1)
+    return pooled if layer == "pooler" or projection is None else projection(pooled)
 
 
 def _num_prefix_tokens(model: Any) -> int:
@@ -261,13 +331,35 @@ def _bytes(path: Path) -> bytes:
 def _inner(model: Any) -> Any:
     """The part of a model that runs.
 
-    It is the image part of a model that also reads texts, and the encoder of one that also writes.
+    That is the image part of one that also reads texts, with its projection, and the encoder of one
+    that also writes.
     """
     if hasattr(model, "vision_model"):
-        model = model.vision_model
+        projection, model = getattr(model, "visual_projection", None), model.vision_model
+        if projection is not None:
+            model.add_module("visual_projection", projection)
     elif getattr(model.config, "is_encoder_decoder", False):
         model = model.get_encoder()
     return model.eval().to(device())
+
+
+def _checked(address: Address, model: Any) -> Any:
+    """The model. Raises FeatalignError for one that wants more than tokens or pixels."""
+    import inspect
+
+    wanted = [
+        parameter.name
+        for parameter in inspect.signature(model.forward).parameters.values()
+        if parameter.default is parameter.empty
+        and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
+        and parameter.name not in ("input_ids", "attention_mask", "pixel_values")
+    ]
+    if wanted:
+        raise FeatalignError(
+            f"{address.text}: a {model.config.model_type} is not read: it wants "
+            f"{' and '.join(wanted)} beside its inputs; wrap it with py:MODULE:FACTORY"
+        )
+    return model
 
 
 def is_decoder_alone(config: Any) -> bool:

@@ -12,6 +12,7 @@ from featalign.sources.extras import require
 
 # weights without code, their descriptions, and vocabularies
 SAFE_FILES = ("*.safetensors", "*.safetensors.index.json", "*.json", "*.txt", "*.model", "*.jinja")
+ADAPTER = "adapter_config.json"  # as peft saves what it adds to a model
 DOCUMENTS = ("README.md", "LICENSE.txt", "data_config.json")
 
 
@@ -34,6 +35,14 @@ def model_folder(address: Address, *, extra: str) -> Path:
         raise FeatalignError(
             f"{address.text}: expected a folder as the model's library saves it, got a file; name "
             "the folder it lies in"
+        )
+    if (folder / ADAPTER).is_file():
+        base = (
+            read_json(folder / ADAPTER, address).get("base_model_name_or_path") or "another model"
+        )
+        raise FeatalignError(
+            f"{address.text}: it holds an adapter of {base}, not a model; merge it into its base "
+            "model (merge_and_unload of peft), save that, and name its folder"
         )
     if address.pickled is not None:
         from featalign.sources.pickled import without_pickle

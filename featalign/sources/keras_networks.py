@@ -1,4 +1,7 @@
-"""A Keras network on the JAX backend: layers, pure function, preprocessing and fresh weights."""
+"""A Keras network on the JAX backend.
+
+This gives its pure function, its preprocessing, and how it begins anew.
+"""
 
 import os
 import random
@@ -14,57 +17,32 @@ from featalign.sources.address import Address
 from featalign.sources.capabilities import Differentiable
 from featalign.sources.extras import require
 from featalign.sources.input_form import InputForm
+from featalign.sources.keras_graph import Graph, kept_as_preprocessing, largest_pixel
 from featalign.sources.preprocessing import resized_rgb
 from featalign.sources.reading import Reading
 
 LOGITS = "logits"
 
 
-@dataclass(frozen=True)
-class Graph:
-    """The layers of a network that can be read, the one to score, and the head, if it has one."""
+def read_graph(address: Address, model: Any) -> Graph:
+    """The graph of a network.
 
-    layers: tuple[str, ...]
-    default: str
-    head: str | None
-
-    @staticmethod
-    def of(address: Address, model: Any) -> "Graph":
-        """The layers of a network.
-
-        Raises FeatalignError for a network without a graph of layers, or with several inputs.
-        """
-        keras = keras_on_jax(address)
-        if not getattr(model, "inputs", None) or len(model.inputs) != 1:
-            raise FeatalignError(
-                f"{address.text}: expected a Functional or Sequential network with one input, got "
-                f"{type(model).__name__} with "
-                f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
-            )
-        layers = [
-            layer
-            for layer in model.layers
-            if not isinstance(layer, keras.layers.InputLayer) and _has_one_output(layer)
-        ]
-        shaping = (
-            keras.layers.Softmax
-            | keras.layers.Activation
-            | keras.layers.Flatten
-            | keras.layers.Reshape
+    Raises FeatalignError for one without a graph of layers or with several inputs.
+    """
+    keras = keras_on_jax(address)
+    if not getattr(model, "inputs", None) or len(model.inputs) != 1:
+        raise FeatalignError(
+            f"{address.text}: expected a Functional or Sequential network with one input, got "
+            f"{type(model).__name__} with "
+            f"{len(getattr(model, 'inputs', None) or ())}; use py:MODULE:FACTORY for it"
         )
-        last = next(
-            (layer for layer in reversed(layers) if not isinstance(layer, shaping)), layers[-1]
+    graph = Graph.of(keras, model)
+    if graph is None:
+        raise FeatalignError(
+            f"{address.text}: expected layers with one output for each input, it has none; use "
+            "py:MODULE:FACTORY for it"
         )
-        dense = isinstance(last, keras.layers.Dense) or (
-            isinstance(last, keras.layers.Conv2D) and tuple(last.output.shape[1:3]) == (1, 1)
-        )
-        if not dense or len(layers) < 2 or last is layers[0]:
-            return Graph(tuple(layer.name for layer in layers), layers[-1].name, None)
-        before = layers[: layers.index(last)]
-        reads = [layer.name for layer in before if layer.output is last.input]
-        return Graph(
-            tuple(layer.name for layer in before), reads[0] if reads else before[-1].name, last.name
-        )
+    return graph
 
 
 @dataclass(frozen=True)
@@ -82,7 +60,7 @@ class Loaded:
         """The network with its functions."""
         import jax
 
-        keras, graph = keras_on_jax(address), Graph.of(address, model)
+        keras, graph = keras_on_jax(address), read_graph(address, model)
         emit = _emitting(keras, model, graph)
 
         def parts_of(made: Any) -> Differentiable:
@@ -119,12 +97,11 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
     """The pure function of (parameters, held, prepared) to all layers, and to a head's logits."""
     import jax.numpy as jnp
 
-    names = (*graph.layers, *((graph.head,) if graph.head else ()))
-    tapped = keras.Model(model.inputs[0], [model.get_layer(name).output for name in names])
+    places = (*graph.places, *((graph.head,) if graph.head else ()))
+    tapped = keras.Model(model.inputs[0], [place.gives for place in places])
     trained, kept = _places(model.trainable_variables), _places(model.non_trainable_variables)
     softmax = (
-        graph.head is not None
-        and getattr(model.get_layer(graph.head).activation, "__name__", "") == "softmax"
+        graph.head is not None and getattr(graph.head.layer.activation, "__name__", "") == "softmax"
     )
 
     def emit(parameters: Any, held: Any, prepared: Any) -> dict[str, Any]:
@@ -132,13 +109,13 @@ def _emitting(keras: Any, model: Any, graph: Graph) -> Callable[[Any, Any, Any],
         others = [held[kept[id(variable)]] for variable in tapped.non_trainable_variables]
         outputs, _ = tapped.stateless_call(values, others, prepared, training=False)
         emitted = {
-            name: _pooled(output)
-            for name, output in zip(
-                names, outputs if isinstance(outputs, list) else [outputs], strict=True
+            place.name: _pooled(output)
+            for place, output in zip(
+                places, outputs if isinstance(outputs, list) else [outputs], strict=True
             )
         }
         if graph.head is not None:
-            head = emitted.pop(graph.head)
+            head = emitted.pop(graph.head.name)
             emitted[LOGITS] = (
                 jnp.log(jnp.maximum(head, jnp.finfo(head.dtype).tiny)) if softmax else head
             )
@@ -168,13 +145,14 @@ def read_inputs(address: Address, model: Any) -> Reading:
         isinstance(layer, keras.layers.Rescaling | keras.layers.Normalization)
         for layer in model.layers[:4]
     )
+    said = None if function is not None else largest_pixel(keras, model, size, shape[2])
     assumed = None
-    if function is None and not own:
+    if function is None and not own and said is None:
         assumed = (
             "the network declares no range of pixels: they are given as 0 to 1; put a Rescaling "
             "layer first if it was trained on others"
         )
-    whole = np.float32(255 if function is not None or own else 1)
+    whole = np.float32(said or (255 if function is not None or own else 1))
 
     def prepare(images: Any) -> np.ndarray:
         pixels = np.stack([resized_rgb(np.asarray(image), size) for image in images]) * whole
@@ -211,9 +189,7 @@ def drawn_anew(keras: Any, model: Any, seed: int) -> Any:
         made = keras.models.clone_model(model)
     finally:
         random.setstate(before)
-    for layer, own in zip(made.layers, model.layers, strict=True):
-        if isinstance(own, keras.layers.Normalization):
-            layer.set_weights(own.get_weights())
+    kept_as_preprocessing(keras, made, model)
     return made
 
 
@@ -249,19 +225,6 @@ def keras_on_jax(address: Address) -> Any:
 def _preprocess_input(keras: Any, name: str) -> Callable[[Any], Any]:
     module = sys.modules[getattr(keras.applications, name).__module__]
     return module.preprocess_input
-
-
-def _has_one_output(layer: Any) -> bool:
-    try:
-        output = layer.output
-    except (AttributeError, ValueError):  # the layer is used more than once, or never
-        return False
-    return (
-        not isinstance(output, list | tuple | dict)
-        and len(output.shape) >= 2
-        and output.shape[0] is None
-        and bool(output.shape[-1])
-    )
 
 
 def _pooled(values: Any) -> Any:

@@ -84,7 +84,12 @@ def _file(address: Address, keras: Any) -> Callable[[], Any]:
     def build() -> Any:
         try:
             return keras.saving.load_model(str(path), compile=False, safe_mode=True)
-        except Exception as error:  # a foreign archive fails in many ways
+        except Exception as error:  # a foreign archive fails in every way there is
+            if "could not be loaded" in str(error):  # it ends with a list of the layers
+                raise FeatalignError(
+                    f"{address.text}: weights are missing from it, or of another shape, for "
+                    f"{str(error).strip().splitlines()[-1][:200]}; save the network anew"
+                ) from error
             raise FeatalignError(
                 f"{address.text}: Keras cannot load it in safe mode ({first_line(error)}); "
                 "files with code of their own are not run, use py:MODULE:FACTORY for them"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,42 +13,30 @@ from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases, require
 from featalign.sources.hub import read_json
 from featalign.sources.input_form import InputForm
+from featalign.sources.onnx_graph import Tensors, by_rank
 from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import resized_rgb
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
 
-SIDECAR = "preprocessor_config.json"  # exporters of transformers write it beside the graph
-SKIPPED = frozenset(
-    {
-        "Constant",
-        "Shape",
-        "Identity",
-        "Dropout",
-        "Reshape",
-        "Flatten",
-        "Unsqueeze",
-        "Squeeze",
-        "Cast",
-        "Gather",
-        "Concat",
-        "Slice",
-    }
-)
+SIDECAR = "preprocessor_config.json"  # as exporters of transformers write it beside the graph
 AT_ONCE = 32
 
 
 def load_onnx_source(rest: str) -> Source:
     """An ONNX graph with one input of floats as a source.
 
-    `#TENSOR` names the tensor to score, which may be the output of any node of the graph. Layers
-    are the tensors of floats whose first axis is that of the batch and whose shape the graph
-    states; (B, C, H, W) is averaged over places, (B, T, D) over tokens. The default layer is the
-    input of the last matrix product, the features before the head. Images are resized to the
-    graph's input. Mean, deviation and scale come from a preprocessor_config.json beside the graph;
-    without that file pixels lie in [0, 1], and the ranking says so. Raises FeatalignError for a
-    file without a graph, a tensor that the graph does not have, or inputs that it cannot be given.
+    `#TENSOR` names the tensor to score, any that a node of the graph gives.
+
+    Layers are the tensors of floats whose first axis is the batch's and whose shape the graph says;
+    what has more than two axes is averaged over all but that of its channels, which the operations
+    around it tell. The default is what the head, a last product with weights, reads: features, the
+    token that is chosen, a flattened map; without a head it is what the graph gives. Images are
+    resized to the graph's input; mean, deviation and scale come from a preprocessor_config.json
+    beside the graph, and where there is none pixels lie in [0, 1] and the ranking says so. Raises
+    FeatalignError for a file that is no graph, a tensor it does not have, or inputs it cannot be
+    given.
     """
     address = parse("onnx:", rest)
     onnx = require("onnx", extra="onnx", address=address.text)
@@ -67,8 +55,10 @@ def load_onnx_source(rest: str) -> Source:
         raise FeatalignError(
             f"{address.text}: it is no valid ONNX graph ({first_line(error)}); export it anew"
         ) from error
-    tensors = _tensors(inferred.graph)
-    default = address.layer or _before_the_head(inferred.graph, tensors)
+    known = Tensors(inferred.graph)
+    tensors, default = dict(known.tapped), address.layer or known.embedding
+    if known.embedding not in tensors:
+        tensors[known.embedding] = known.shapes.get(known.embedding, ())
     if default not in tensors:
         shown = ", ".join(list(tensors)[:30]) + (
             f" and {len(tensors) - 30} more" if len(tensors) > 30 else ""
@@ -76,14 +66,19 @@ def load_onnx_source(rest: str) -> Source:
         raise FeatalignError(
             f"layer: {address.name} has no tensor {default!r} with a batch axis; it has {shown}"
         )
-    batch = _batch_axis(inferred.graph)
+    batch = known.batch
     if isinstance(batch, int) and batch > 1:
         raise FeatalignError(
             f"{address.text}: it takes exactly {batch} inputs at a time; export it with a batch "
             "axis of any size"
         )
-    feed, reading = _input(inferred.graph).name, _reading(address, path, inferred.graph)
-    # it holds at most one session, for the tensors that were asked for last
+    feed, reading = known.input.name, _reading(address, path, inferred.graph)
+    axes = {name: known.axis(name) for name, shape in tensors.items() if len(shape) > 2}
+    # those that were once told by the rank alone stay out of the key
+    told = {name: axis for name, axis in axes.items() if axis != by_rank(len(tensors[name]))}
+    if told:
+        reading = replace(reading, preprocessing={**reading.preprocessing, "channels": told})
+    # at most one: of the tensors that were asked for last
     sessions: Resident[dict[tuple[str, ...], Any]] = Resident(dict)
 
     def embed_batch(prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
@@ -95,7 +90,7 @@ def load_onnx_source(rest: str) -> Source:
             held[wanted] = session
         emitted = session.run(list(wanted), {feed: prepared})
         return {
-            layer: _pooled(np.asarray(values))
+            layer: _pooled(np.asarray(values), axes.get(layer, -1))
             for layer, values in zip(wanted, emitted, strict=True)
         }
 
@@ -134,49 +129,6 @@ def _digest(address: Address, path: Path, graph: Any) -> str:
         with file.open("rb") as content:
             digest.update(hashlib.file_digest(content, "sha256").digest())
     return digest.hexdigest()
-
-
-def _tensors(graph: Any) -> dict[str, tuple[Any, ...]]:
-    """The shape of every tensor of floats that a node gives for a batch, by name.
-
-    They come in the order of the nodes.
-    """
-    known = {value.name: value.type.tensor_type for value in (*graph.value_info, *graph.output)}
-    batch, given = _batch_axis(graph), {value.name for value in graph.output}
-    found: dict[str, tuple[Any, ...]] = {}
-    for node in graph.node:
-        for name in node.output:
-            kind = known.get(name)
-            if (
-                kind is None
-                or kind.elem_type not in (1, 10, 11)
-                or (node.op_type in SKIPPED and name not in given)
-            ):
-                continue
-            shape = tuple(dim.dim_param or dim.dim_value for dim in kind.shape.dim)
-            if len(shape) in (2, 3, 4) and shape[0] == batch:
-                found[name] = shape
-    return found
-
-
-def _batch_axis(graph: Any) -> Any:
-    dim = _input(graph).type.tensor_type.shape.dim[0]
-    return dim.dim_param or dim.dim_value
-
-
-def _input(graph: Any) -> Any:
-    constants = {tensor.name for tensor in graph.initializer}
-    return next(value for value in graph.input if value.name not in constants)
-
-
-def _before_the_head(graph: Any, tensors: Mapping[str, Any]) -> str:
-    """The input of the last matrix product if it is a known tensor, or else the graph's output."""
-    products = [node for node in graph.node if node.op_type in ("Gemm", "MatMul")]
-    places = {name: place for place, node in enumerate(graph.node) for name in node.output}
-    name = products[-1].input[0] if products else graph.output[0].name
-    while name in places and name not in tensors and graph.node[places[name]].op_type in SKIPPED:
-        name = graph.node[places[name]].input[0]  # the input of a flattening stands for its output
-    return name if name in tensors else graph.output[0].name
 
 
 def _session(address: Address, path: Path, tensors: tuple[str, ...]) -> Any:
@@ -288,15 +240,12 @@ def _image_reading(address: Address, path: Path, shape: tuple[int, ...], dtype: 
     )
 
 
-def _pooled(values: np.ndarray) -> np.ndarray:
-    """(B, C, H, W) averaged over places, (B, T, D) over tokens."""
-    return (
-        values.mean(axis=(2, 3))
-        if values.ndim == 4
-        else values.mean(axis=1)
-        if values.ndim == 3
-        else values
-    )
+def _pooled(values: np.ndarray, axis: int) -> np.ndarray:
+    """Averaged over all axes but the batch's and that of the channels."""
+    if values.ndim < 3:
+        return values
+    axis = axis if 0 < axis < values.ndim else values.ndim - 1
+    return values.mean(axis=tuple(place for place in range(1, values.ndim) if place != axis))
 
 
 def _shown(shape: tuple[int, ...]) -> str:

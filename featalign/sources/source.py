@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from featalign.arrays import FLOATING, check_real
 from featalign.errors import FeatalignError
 from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Trainable
-from featalign.sources.input_form import misfits
+from featalign.sources.input_form import InputForm, misfits
 from featalign.sources.parts import AtOnce, in_parts
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
@@ -127,6 +128,11 @@ class Source:
         return self.reading.preprocessing
 
     @property
+    def input_form(self) -> InputForm:
+        """What the inputs should be like."""
+        return self.reading.form
+
+    @property
     def is_differentiable(self) -> bool:
         """Whether the source has parameters and gradients in JAX; this loads nothing."""
         return self.trainable is not None and self.trainable.framework == JAX
@@ -202,9 +208,8 @@ class Source:
                 f"{self.name}: expected features of shape ({num_rows}, D) from layer {layer!r}, "
                 f"got {features.shape}; pool or flatten them"
             )
-        if features.dtype.name not in ("float16", "bfloat16", "float32", "float64"):
-            features = features.astype(np.float32)
-        return features
+        check_real(features, name=f"{self.name}, layer {layer!r}")
+        return features if features.dtype.name in FLOATING else features.astype(np.float32)
 
 
 def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:

@@ -4,6 +4,7 @@ Weights must be safetensors, and no remote code runs.
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ import numpy as np
 
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
+from featalign.sources.checkpoint import check_learnt, lacking, with_missing, without_missing
 from featalign.sources.extras import require
+from featalign.sources.hf_families import kind_of
 from featalign.sources.hf_reading import quiet, text_reading
 from featalign.sources.hf_source import Network
 from featalign.sources.hub import model_folder, read_json
@@ -59,7 +62,7 @@ def load_st_source(rest: str) -> Source:
         return Source(
             address.text,
             revision,
-            lambda prepared, wanted: _run(model(), prepared, wanted),
+            lambda prepared, wanted: _run(address.text, model(), prepared, wanted),
             layers,
             default,
             reading=replace(reading, prepare=lambda texts: _prepared(model(), texts)),
@@ -89,8 +92,11 @@ class Encoder:
         )
 
     def layers(self) -> tuple[str, ...]:
-        """The hidden layers, averaged over tokens, and then the sentence embedding."""
-        blocks = 0 if self.network is None else getattr(self.network.config, "num_hidden_layers", 0)
+        """Hidden layers, averaged over tokens, then the sentence embedding."""
+        network = self.network
+        blocks = 0
+        if network is not None and kind_of(network.config) == "text":
+            blocks = getattr(network.config, "num_hidden_layers", 0)
         hidden = (
             ("embeddings", *(f"layer_{place}" for place in range(1, blocks + 1))) if blocks else ()
         )
@@ -104,13 +110,17 @@ class Encoder:
         )
         with quiet():
             try:
-                return library.SentenceTransformer(
+                model = library.SentenceTransformer(
                     str(self.folder),
                     device=device(),
                     trust_remote_code=False,
                     local_files_only=True,
                     model_kwargs=options,
                 ).eval()
+                if (network := self.network) is not None:
+                    inner = model[0].model
+                    with_missing(model, inner, lacking(inner, network.folder))
+                return model
             except (OSError, ValueError, KeyError, ImportError, RuntimeError) as error:
                 raise FeatalignError(
                     f"{self.address.text}: sentence-transformers cannot load it "
@@ -120,13 +130,14 @@ class Encoder:
     def fresh(self, seed: int) -> Any:
         """The same modules with fresh weights.
 
-        The transformer is built from its configuration, and other modules in their own way.
+        The transformer begins anew from its configuration, others by their own way. Raises
+        FeatalignError for a module that knows none.
         """
 
         def build() -> Any:
             model = self.pretrained()
             if (network := self.network) is not None:
-                model[0].model.load_state_dict(network.fresh(seed).state_dict())
+                drawn_anew(model[0].model, seed)
             for module in (
                 inner
                 for outer in list(model)[1 if network is not None else 0 :]
@@ -134,7 +145,12 @@ class Encoder:
             ):
                 if callable(getattr(module, "reset_parameters", None)):
                     module.reset_parameters()
-            return model
+                elif any(True for _ in module.parameters(recurse=False)):
+                    raise FeatalignError(
+                        f"{self.address.text}: its {type(module).__name__} does not say how its "
+                        "weights begin anew, so that it has no random twin"
+                    )
+            return without_missing(model)
 
         return with_fresh_weights(build, seed)
 
@@ -142,10 +158,20 @@ class Encoder:
         """The inputs that it takes; the model itself prepares texts, once it is in memory."""
         return Reading(
             input_kind="text",
-            preprocessing={"kind": "text", "tokenizer": "in the revision"},
+            preprocessing={
+                "kind": "text",
+                "tokenizer": "in the revision",
+                **({"truncate_dim": self.width} if self.width else {}),
+            },
             form=self._form(),
             static_shapes=False,
         )
+
+    @property
+    def width(self) -> int | None:
+        """To how many numbers it cuts its embeddings; None where it does not."""
+        own = self.folder / "config_sentence_transformers.json"
+        return read_json(own, self.address).get("truncate_dim") if own.is_file() else None
 
     def _form(self) -> InputForm:
         if (network := self.network) is None:
@@ -162,7 +188,18 @@ def _prepared(model: Any, texts: list[str]) -> Mapping[str, Any]:
     return model.preprocess(list(texts), prompt=prompt)
 
 
-def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
+def drawn_anew(network: Any, seed: int) -> None:
+    """Draw a transformer's weights anew, as its own class begins with its own configuration."""
+    options = {"dtype": "float32"}
+    fresh = with_fresh_weights(
+        lambda: type(network)._from_config(deepcopy(network.config), **options), seed
+    )
+    network.load_state_dict(fresh.state_dict())
+
+
+def _run(
+    name: str, model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]
+) -> dict[str, np.ndarray]:
     import torch
 
     where = device()
@@ -170,23 +207,28 @@ def _run(model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]) -> di
         key: value.to(where) if isinstance(value, torch.Tensor) else value
         for key, value in prepared.items()
     }
-    hidden = [layer for layer in wanted if layer != FEATURES]
+    check_learnt(name, model, lambda: _emitted(model, tensors, wanted))
     with forward_pass(where):
-        emitted = {}
+        emitted = _emitted(model, tensors, wanted)
+        return {layer: as_numpy(features) for layer, features in emitted.items()}
+
+
+def _emitted(model: Any, tensors: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The layers as torch has them."""
+    hidden, emitted = [layer for layer in wanted if layer != FEATURES], {}
+    if hidden:
+        model[0].model.config.output_hidden_states = True
+    try:
+        output = model(dict(tensors))
+    finally:
         if hidden:
-            model[0].model.config.output_hidden_states = True
-        try:
-            output = model(dict(tensors))
-        finally:
-            if hidden:
-                model[0].model.config.output_hidden_states = False
-        for layer in wanted:
-            if layer == FEATURES:
-                emitted[layer] = as_numpy(output["sentence_embedding"])
-            else:
-                name = layer.partition(".")[0]
-                states = output["all_layer_embeddings"][
-                    0 if name == "embeddings" else int(name.removeprefix("layer_"))
-                ]
-                emitted[layer] = as_numpy(pool(states, "mean", tensors["attention_mask"]))
+            model[0].model.config.output_hidden_states = False
+    for layer in wanted:
+        if layer == FEATURES:
+            emitted[layer] = output["sentence_embedding"][:, : model.truncate_dim]
+            continue
+        name = layer.partition(".")[0]
+        place = 0 if name == "embeddings" else int(name.removeprefix("layer_"))
+        states = output["all_layer_embeddings"][place]
+        emitted[layer] = pool(states, "mean", tensors["attention_mask"])
     return emitted

@@ -123,7 +123,7 @@ class Network:
             return timm.create_model(f"local-dir:{self.folder}", pretrained=pretrained).eval()
         except (RuntimeError, OSError, ValueError, KeyError, TypeError) as error:
             raise FeatalignError(
-                f"{self.address.text}: timm cannot build it ({first_line(error)}); save it anew "
+                f"{self.address.text}: timm cannot build it ({_reason(error)}); save it anew "
                 "with timm"
             ) from error
 
@@ -151,6 +151,12 @@ class Network:
             NotImplementedError,
         ):  # some compute with numbers while they are built
             return self._built(pretrained=False)
+
+
+def _reason(error: Exception) -> str:
+    """What an error says; of weights that a checkpoint lacks it is their names."""
+    lines = (line.strip() for line in str(error).splitlines())
+    return next((line for line in lines if line.startswith("Missing key")), first_line(error))[:200]
 
 
 def _layers(model: Any) -> tuple[str, ...]:

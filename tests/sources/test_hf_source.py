@@ -227,7 +227,7 @@ def test_layer_and_pooling_of_an_address(folder):
         "cls": "layer_2.cls",
         "last": "layer_2.last",
     }
-    for wrong in ("layer_9", "layer_1.most", "pooler"):
+    for wrong in ("layer_9", "layer_1.most", "pooler.mean"):
         with pytest.raises(
             FeatalignError,
             match=r"has no layer .* it has embeddings, layer_1, layer_2, each with \.mean",

@@ -128,3 +128,25 @@ def test_names_that_do_not_exist(folder):
         fa.load_source("timm/resnet18.nothing")
     with pytest.raises(FeatalignError, match=r"has no layer 'deep'; it has layer_1, .*, features"):
         fa.load_source(f"timm/{folder / 'resnet10t'}#deep")
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "named"),
+    [
+        ("resnet10t", lambda all: {f"encoder.{key}": all[key] for key in all}, "conv1"),
+        (
+            "vit_tiny_patch16_224",
+            lambda all: {key: all[key] for key in all if "blocks.1." not in key},
+            r"blocks\.1\.",
+        ),
+    ],
+)
+def test_missing_weights_are_named(folder, tmp_path, name, change, named):
+    import shutil
+
+    from safetensors.torch import load_file, save_file
+
+    copy = shutil.copytree(folder / name, tmp_path / name)
+    save_file(change(load_file(copy / "model.safetensors")), copy / "model.safetensors")
+    with pytest.raises(FeatalignError, match=rf"timm cannot build it .*{named}"):
+        fa.load_source(f"timm/{copy}").embed(images(2).inputs.read(np.arange(2)))
