@@ -138,7 +138,3 @@ def worse_probability(
         2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1)
     )
     return float(norm.cdf((other.accuracy.value - row.accuracy.value) / max(deviation, 1e-9)))
-
-
-def _row(ranking: Ranking, name: str) -> RankingRow:
-    return next(row for row in ranking.rows if row.source == name)

@@ -1,6 +1,6 @@
 """All scorers, in the order in which they are shown."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from featalign.arrays import choose
 from featalign.scorers.alpha_req import ALPHA_REQ
@@ -79,14 +79,16 @@ if len({scorer.name for scorer in SCORERS}) != len(SCORERS):
     raise RuntimeError("two scorers in featalign/scorers/registry.py have the same name")
 
 
+_UNITS: Mapping[str, Unit] = {scorer.name: scorer.unit for scorer in SCORERS}
+
+
 def unit_of(name: str) -> Unit:
     """How people are shown a score of this name; a number where it is no scorer's.
 
     >>> unit_of("knn"), unit_of("tangent_gain"), unit_of("logme")
     ('percent', 'points', 'number')
     """
-    units: dict[str, Unit] = {scorer.name: scorer.unit for scorer in SCORERS}
-    return units.get(name, "number")
+    return _UNITS.get(name, "number")
 
 
 def select(names: Iterable[str] | None = None) -> tuple[Scorer, ...]:
