@@ -108,7 +108,7 @@ def test_what_is_asked_for_is_what_is_trained():
     assert result.seconds > 0
 
 
-def test_the_budget_is_40_epochs_and_at_least_300_steps(monkeypatch):
+def test_the_budget_is_15_epochs_and_at_least_300_steps(monkeypatch):
     budgets: list[int] = []
     monkeypatch.setattr(
         "featalign.jobs.train.run_arms",
@@ -116,7 +116,7 @@ def test_the_budget_is_40_epochs_and_at_least_300_steps(monkeypatch):
     )
     for count, batch_size in ((100, 16), (100, 8), (1000, 32), (1000, 30)):
         assert tuned(target=target_of(count), steps=None, batch_size=batch_size) == "done"
-    assert budgets == [300, 400, 1000, 1067]
+    assert budgets == [300, 300, 375, 400]
 
 
 def test_each_option_reaches_the_training():
