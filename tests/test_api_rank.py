@@ -68,7 +68,8 @@ def test_the_logits_of_a_source_are_embedded_in_the_same_pass_and_not_shown(tmp_
     ranking = fa.rank(headed, TARGET, cache=tmp_path, scorers=["leep", "nce", "energy"])
     assert [row.layer for row in ranking.rows] == ["features"]
     compared = layers_asked.pop()  # some rows pass once more, to see whether they come out alike
-    assert set(layers_asked) == {("features", "head")} and compared == ("features",)
+    assert set(layers_asked) == {("features", "head")}
+    assert compared == ("features",)
     direct = fa.score(
         INPUTS, LABELS, ["leep", "nce", "energy"], source_logits=INPUTS_TO_LAYERS["head"](INPUTS)
     )
