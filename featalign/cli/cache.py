@@ -7,12 +7,13 @@ import typer
 
 from featalign.cli.context import console, store_at
 from featalign.cli.options import AsJson, Cache
+from featalign.cli.verb import Verb
 from featalign.errors import FeatalignError
 
 cache_app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True)
 
 
-@cache_app.command("ls")
+@cache_app.command("ls", cls=Verb)
 def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
     """List the embeddings with their sizes, ages, and what they belong to."""
     import dataclasses
@@ -31,10 +32,11 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
         return
     from featalign.views.cache_table import cache_table
 
-    console().print(cache_table(found, store_at(cache).root))
+    screen = console()
+    screen.print(cache_table(found, store_at(cache).root, width=screen.width))
 
 
-@cache_app.command("verify")
+@cache_app.command("verify", cls=Verb)
 def cache_verify(
     key: Annotated[str | None, typer.Argument(help="Beginning of a key; default: all.")] = None,
     cache: Cache = None,
@@ -66,7 +68,7 @@ def cache_verify(
         raise typer.Exit(1)
 
 
-@cache_app.command("gc")
+@cache_app.command("gc", cls=Verb)
 def cache_gc(
     cache: Cache = None,
     max_size: Annotated[
@@ -92,7 +94,7 @@ def cache_gc(
         )
 
 
-@cache_app.command("rm")
+@cache_app.command("rm", cls=Verb)
 def cache_rm(
     key: Annotated[str | None, typer.Argument(help="Beginning of a key.")] = None,
     source: Annotated[str | None, typer.Option(help="Of this source; * and ? allowed.")] = None,
@@ -109,7 +111,7 @@ def cache_rm(
     )
 
 
-@cache_app.command("export")
+@cache_app.command("export", cls=Verb)
 def cache_export(
     key: Annotated[str, typer.Argument(help="Beginning of a key; see `featalign cache ls`.")],
     path: Annotated[Path, typer.Argument(help="The HDF5 file to write.")],
@@ -134,7 +136,7 @@ def cache_export(
     print(f"written to {written}")
 
 
-@cache_app.command("import")
+@cache_app.command("import", cls=Verb)
 def cache_import(
     path: Annotated[
         Path, typer.Argument(help="An export, or any .h5, .npz or .npy with features (N, D).")

@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import keep_compiled
+from featalign.cli.context import prepare
 from featalign.cli.options import (
     AsJson,
     Cache,
@@ -36,7 +36,7 @@ def screen(
     """Which sources are worth training: at most --keep of them, and why the others are not."""
     from featalign import api
 
-    keep_compiled()
+    prepare(cache)
     data = load_and_tell(target, choice, subset=subset, seed=seed)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:

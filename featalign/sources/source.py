@@ -10,6 +10,7 @@ import numpy as np
 
 from featalign.arrays import FLOATING, check_real
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Trainable
 from featalign.sources.input_form import InputForm, misfits
 from featalign.sources.parts import AtOnce, in_parts
@@ -215,7 +216,10 @@ class Source:
 def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:
     """Raise FeatalignError for a layer that does not exist."""
     if layer not in layers:
-        raise FeatalignError(f"layer: {name} has no layer {layer!r}; it has {', '.join(layers)}")
+        raise FeatalignError(
+            f"layer: {name} has no layer {layer!r}; {did_you_mean(layer, layers)}it has "
+            f"{', '.join(layers)}"
+        )
 
 
 def _refuse(name: str, inputs: Any, layers: tuple[str, ...]) -> Mapping[str, np.ndarray]:
