@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -46,7 +46,8 @@ class Source:
     Users call `embed`, which prepares inputs, checks the features and takes `at_once` inputs at a
     time. A large `model` is in memory only while it is needed; a session lets it go when another
     source is embedded. Weights can be trained where there is `trainable`, and drawn anew where
-    there are `fresh_weights`.
+    there are `fresh_weights`. `load_differentiable` and `load_twin` are short for those of JAX that
+    nothing else is known of.
     """
 
     name: str
@@ -62,6 +63,18 @@ class Source:
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
     model: Resident[Any] | None = field(default=None, repr=False, compare=False)
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
+    load_differentiable: InitVar[Callable[[], Differentiable] | None] = None
+    load_twin: InitVar["Callable[[int], Source] | None"] = None
+
+    def __post_init__(
+        self,
+        load_differentiable: Callable[[], Differentiable] | None,
+        load_twin: "Callable[[int], Source] | None",
+    ) -> None:
+        if load_differentiable is not None:
+            object.__setattr__(self, "trainable", Trainable(JAX, load_differentiable))
+        if load_twin is not None:
+            object.__setattr__(self, "fresh_weights", FreshWeights(load_twin))
 
     @staticmethod
     def from_function(
