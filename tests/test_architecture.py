@@ -41,7 +41,7 @@ ALLOWED = {
     "training": FLOOR | {"targets", "sources", "progress"},
     "session": {"embeddings", "progress"},
     "jobs": FLOOR | set(NUMBERS) | set(WORLD) | {"session", "progress"},
-    "engines": {"checks", "errors", "session"},
+    "engines": {"checks", "errors", "log", "session"},
     "screening": {"forecasting", "records"},
     "api": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "engines", "screening", "progress"},
     "study": FLOOR | set(NUMBERS) | set(WORLD) | {"jobs", "api", "progress"},

@@ -17,7 +17,7 @@ from featalign.cli.score import score
 from featalign.cli.scorers import scorers
 from featalign.cli.screen import screen
 from featalign.cli.validate import validate_app
-from featalign.cli.verb import Verb
+from featalign.cli.verb import as_verb
 from featalign.errors import FeatalignError
 
 app = typer.Typer(
@@ -27,7 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for verb in (rank, score, scorers, embed, fine_tune, screen, demo):
-    app.command(cls=Verb)(verb)
+    app.command()(as_verb(verb))
 app.add_typer(cache_app, name="cache")
 app.add_typer(validate_app, name="validate")
 

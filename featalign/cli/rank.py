@@ -77,8 +77,8 @@ def rank(
     if wanted:
         from featalign.views.figures import check_figure_path
 
-        for path in wanted.values():
-            check_figure_path(path)
+        for name, path in wanted.items():
+            check_figure_path(path, name=name)
     data = load_chosen(target, choice, subset=subset, seed=seed)
     ranking = api.rank(
         source,

@@ -1,52 +1,61 @@
-"""A verb of the shell: how much it says, and its errors in the words of the shell."""
+"""What is common to all verbs: how much they say, and their errors in the words of the shell."""
 
+import inspect
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TextIO
+from functools import wraps
+from typing import Annotated, Any, TextIO
 
-import click
-from typer.core import TyperCommand, TyperOption
+import typer
 
-from featalign.cli.wording import spoken
+from featalign.cli.wording import flags_of, speaking, spoken
 from featalign.errors import FeatalignError
 from featalign.log import LOGGER
 
+Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Say on standard error what is done.")
+]
+Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Say nothing but errors on standard error.")
+]
+COMMON = {"context": typer.Context, "verbose": Verbose, "quiet": Quiet}
 
-class Verb(TyperCommand):
-    """A command with --verbose and --quiet, whose errors name flags and not arguments."""
 
-    def __init__(self, *arguments: Any, params: list[click.Parameter], **options: Any) -> None:
-        super().__init__(*arguments, params=[*params, *_volume()], **options)
+def as_verb(function: Callable[..., None]) -> Callable[..., None]:
+    """A verb with --verbose and --quiet, whose errors name flags and not arguments.
 
-    def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb, with as much on standard error as was asked for."""
-        verbose, quiet = ctx.params.pop("verbose", False), ctx.params.pop("quiet", False)
+    >>> list(inspect.signature(as_verb(lambda source: None)).parameters)
+    ['source', 'context', 'verbose', 'quiet']
+    """
+
+    @wraps(function)
+    def verb(**given: Any) -> None:
+        context, verbose, quiet = (given.pop(name) for name in COMMON)
         if verbose and quiet:
-            raise click.UsageError("--verbose, --quiet: expected one of the two, got both", ctx)
-        with telling(verbose=verbose, quiet=quiet):
+            raise typer.BadParameter("--verbose, --quiet: expected one of the two, got both")
+        with speaking(flags_of(context.command)), telling(verbose=verbose, quiet=quiet):
             try:
-                return super().invoke(ctx)
+                function(**given)
             except FeatalignError as error:
                 raise FeatalignError(spoken(str(error))) from error
 
-
-def _volume() -> list[click.Parameter]:
-    return [
-        TyperOption(
-            param_decls=["--verbose", "-v"],
-            is_flag=True,
-            default=False,
-            help="Say on standard error what is done.",
-        ),
-        TyperOption(
-            param_decls=["--quiet", "-q"],
-            is_flag=True,
-            default=False,
-            help="Say nothing but errors on standard error.",
-        ),
+    signature = inspect.signature(function)
+    kind = inspect.Parameter.KEYWORD_ONLY
+    common = [
+        inspect.Parameter(
+            name,
+            kind,
+            annotation=annotation,
+            default=inspect.Parameter.empty if name == "context" else False,
+        )
+        for name, annotation in COMMON.items()
     ]
+    verb.__signature__ = signature.replace(  # type: ignore[attr-defined]
+        parameters=[*signature.parameters.values(), *common]
+    )
+    return verb
 
 
 @contextmanager
@@ -58,7 +67,7 @@ def telling(*, verbose: bool = False, quiet: bool = False) -> Iterator[None]:
     usual = logging.WARNING if sys.stderr.isatty() else logging.INFO
     level = logging.ERROR if quiet else logging.DEBUG if verbose else usual
     handler = _ToStandardError()
-    handler.setFormatter(_InFlags("%(message)s"))
+    handler.setFormatter(_InFlags())
     before = LOGGER.level, LOGGER.propagate
     LOGGER.setLevel(level)
     LOGGER.propagate = False

@@ -1,11 +1,11 @@
 """Messages in the words of the shell: the flag where Python names the argument."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING
-
-import click
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featalign.records.ranking import Ranking
@@ -16,17 +16,19 @@ ALIASES = {
     "layer": "layers",
     "layers": "layer",
     "learning_rates": "learning_rate",
+    "path": "features",
 }
+FLAGS: ContextVar[Mapping[str, str]] = ContextVar("flags of the verb that runs", default={})  # noqa: B039
 HEAD = re.compile(r"(?:(?<=^)|(?<=: )|(?<=; ))([a-z]+(?:_[a-z]+)*(?:, [a-z]+(?:_[a-z]+)*)*)(?=: )")
 GIVEN = re.compile(r"(?<![\w.-])([a-z]+(?:_[a-z]+)*)=('[^']*'|\"[^\"]*\"|[^\s,;:.)…]*…?)")
 
 
-def flags_of(command: click.Command | None) -> dict[str, str]:
-    """The flag of each argument of Python that a command has an option for."""
+def flags_of(command: Any) -> dict[str, str]:
+    """What a command of the shell calls each argument of Python: its flag, or its name by place."""
     found: dict[str, str] = {}
-    for option in command.params if command is not None else ():
-        if isinstance(option, click.Option) and option.name:
-            found[option.name] = max(option.opts, key=len)
+    for option in command.params:
+        is_flag = option.opts[0].startswith("-")
+        found[option.name] = max(option.opts, key=len) if is_flag else option.name
     for name, other in ALIASES.items():
         if name not in found and other in found:
             found[name] = found[other]
@@ -58,10 +60,19 @@ def in_flags(message: str, flags: Mapping[str, str]) -> str:
     return GIVEN.sub(given, HEAD.sub(head, message))
 
 
+@contextmanager
+def speaking(flags: Mapping[str, str]) -> Iterator[None]:
+    """A context in which `spoken` names these flags."""
+    token = FLAGS.set(flags)
+    try:
+        yield
+    finally:
+        FLAGS.reset(token)
+
+
 def spoken(message: str) -> str:
     """A message in the words of the verb that runs, or as it is where none does."""
-    context = click.get_current_context(silent=True)
-    return in_flags(message, flags_of(context.command if context is not None else None))
+    return in_flags(message, FLAGS.get())
 
 
 def spoken_ranking(ranking: "Ranking") -> "Ranking":

@@ -50,8 +50,8 @@ def expand(addresses: Iterable[str]) -> list[str]:
         if not matches:
             raise FeatalignError(
                 f"source: nothing matches {address!r}; "
-                f"{did_you_mean(pattern, NAMES[scheme]())}{scheme} has "
-                f"{', '.join(NAMES[scheme]())}"
+                f"{did_you_mean(pattern.replace('*', ''), NAMES[scheme](), alike=0.5)}"
+                f"{scheme} has {', '.join(NAMES[scheme]())}"
             )
         expanded += matches
     return list(dict.fromkeys(expanded))

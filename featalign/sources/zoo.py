@@ -42,8 +42,9 @@ def read_card(name: str) -> dict[str, Any]:
     """
     if name not in zoo_names():
         raise FeatalignError(
-            f"source: there is no zoo/{name}; {did_you_mean(name, zoo_names())}the zoo has "
-            f"{', '.join(zoo_names())}"
+            f"source: there is no zoo/{name}; "
+            f"{did_you_mean(f'zoo/{name}', [f'zoo/{known}' for known in zoo_names()])}"
+            f"the zoo has {', '.join(zoo_names())}"
         )
     return json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
 
