@@ -29,17 +29,21 @@ def worse_probability(
     return NormalDist().cdf(difference / max(deviation, 1e-9))
 
 
-def tied(rows: Sequence[RankingRow], calibration: Calibration, num_rows: int) -> tuple[str, ...]:
-    """The sources at the top that the forecast cannot tell apart, the first one among them.
+def ties_of(
+    rows: Sequence[RankingRow], calibration: Calibration, num_rows: int
+) -> tuple[tuple[str, ...], ...]:
+    """The groups of sources that the forecast cannot tell apart; a source of its own is in none.
 
-    A source is tied with the first one where the probability that it is worse is below 0.8. Without
-    such a source there are none. `rows` are best first.
+    `rows` are best first. A group begins with the best source that is in none yet. Those that
+    follow belong to it as long as the probability that they are worse than it is below 0.8.
     """
-    told = [row for row in rows if row.accuracy is not None]
-    if not told:
-        return ()
-    first, *others = told
-    same = [
-        row.source for row in others if worse_probability(row, first, calibration, num_rows) < SURE
-    ]
-    return (first.source, *same) if same else ()
+    groups: list[list[RankingRow]] = []
+    for row in rows:
+        if row.accuracy is None:
+            continue
+        best = groups[-1][0] if groups else None
+        if best is not None and worse_probability(row, best, calibration, num_rows) < SURE:
+            groups[-1].append(row)
+        else:
+            groups.append([row])
+    return tuple(tuple(row.source for row in group) for group in groups if len(group) > 1)

@@ -8,7 +8,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
-from featalign.forecasting.comparison import tied
+from featalign.forecasting.comparison import ties_of
 from featalign.forecasting.remarks import target_remarks
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
@@ -109,9 +109,9 @@ def ranked(
             *target.remarks,
             *(_remarks(target, calibration) if request.forecast else ()),
         ),
-        tied=()
+        ties=()
         if calibration is None or ordered_by != "forecast"
-        else tied(ordered, calibration, target.num_rows),
+        else ties_of(ordered, calibration, target.num_rows),
     )
 
 

@@ -97,8 +97,8 @@ class Ranking(Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
-    could not be scored to the reason. `target_warnings` are about the target. `tied` are the first
-    source and those that the forecast cannot tell from it, or none.
+    could not be scored to the reason. `target_warnings` are about the target. `ties` are groups
+    of sources that the forecast cannot tell apart.
     """
 
     target: str
@@ -109,7 +109,7 @@ class Ranking(Plain):
     rows: tuple[RankingRow, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
     target_warnings: tuple[str, ...] = ()
-    tied: tuple[str, ...] = ()
+    ties: tuple[tuple[str, ...], ...] = ()
 
     @property
     def best(self) -> RankingRow:

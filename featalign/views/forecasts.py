@@ -77,7 +77,8 @@ def forecast_table(ranking: Ranking, *, width: int = 120) -> Table:
 
 def _lines(place: int, row: RankingRow, ranking: Ranking) -> list[dict[str, str]]:
     """The cells of a row by column, a line for each of its forecasts."""
-    head = {"": f"{place}=" if row.source in ranking.tied else str(place), "source": row.source}
+    is_tied = any(row.source in group for group in ranking.ties)
+    head = {"": f"{place}=" if is_tied else str(place), "source": row.source}
     if not row.forecasts:
         return [{**head, **dict.fromkeys((*COLUMNS, "verdict"), "-"), "seconds": ""}]
     lines = []
@@ -129,12 +130,9 @@ def print_forecasts(ranking: Ranking, console: Console, *, reasons: int = 1) -> 
     """The table, its rule, ties, the reasons of the first verdicts, and warnings on the target."""
     console.print(forecast_table(ranking, width=console.width))
     say(console, RULE, style="dim", is_plain=True)
-    if ranking.tied:
-        say(
-            console,
-            f"tied (=): the forecast cannot tell {', '.join(ranking.tied)} apart",
-            is_plain=True,
-        )
+    for group in ranking.ties:
+        told = f"tied (=): the forecast cannot tell {', '.join(group)} apart"
+        say(console, told, is_plain=True)
     for row in [row for row in ranking.rows if row.judgement][:reasons]:
         say(console, f"{row.source}: {row.verdict}, because", is_plain=True)
         for reason in row.reasons:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from featalign.forecasting.calibration import shipped_calibration
-from featalign.forecasting.comparison import tied, worse_probability
+from featalign.forecasting.comparison import ties_of, worse_probability
 from featalign.forecasting.remedies import what_would_tell
 from featalign.forecasting.verdict import judge
 from featalign.records.interval import Interval
@@ -76,8 +76,9 @@ def test_sources_of_nearly_the_same_forecast_are_tied():
     )
     assert 0.5 < worse_probability(near, best, calibration, 200) < 0.8
     assert worse_probability(far, best, calibration, 200) > 0.95
-    unknown = row("unknown")
-    assert tied([best, near, far, unknown], calibration, 200) == ("best", "near")
-    assert tied([best, far], calibration, 200) == ()
-    assert tied([unknown], calibration, 200) == ()
-    assert tied([], calibration, 200) == ()
+    unknown, last = row("unknown"), row("last", forecast_of(0.19, 0.1))
+    rows = [best, near, far, last, unknown]
+    assert ties_of(rows, calibration, 200) == (("best", "near"), ("far", "last"))
+    assert ties_of([best, far], calibration, 200) == ()
+    assert ties_of([unknown], calibration, 200) == ()
+    assert ties_of([], calibration, 200) == ()

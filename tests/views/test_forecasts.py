@@ -202,7 +202,7 @@ def test_names_with_brackets_are_shown_whole():
 
 def test_ties_and_the_rule_are_said():
     rows = [row(name, forecast(0.6, 0.1)) for name in ("a", "b", "c")]
-    found = replace(ranking(*rows), tied=("a", "b"))
+    found = replace(ranking(*rows), ties=(("a", "b"),))
     assert [line[0] for line in cells(found)] == ["1=", "2=", "3"]
     text = printed(found)
     assert "tied (=): the forecast cannot tell a, b apart" in text
