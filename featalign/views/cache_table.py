@@ -4,6 +4,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -22,7 +23,8 @@ def cache_table(
     """
     now = time.time() if now is None else now
     total = sum(entry.num_bytes for entry in entries)
-    table = Table(title=f"{root}: {len(entries)} embeddings, {format_bytes(total)}")
+    title = f"{len(entries)} embeddings, {format_bytes(total)}"
+    table = Table(title=title, caption=escape(str(root)))
     (_whole if width >= WHOLE else _narrow)(table, entries, now)
     return table
 
