@@ -15,6 +15,7 @@ from featalign.cli.options import (
     with_choice,
 )
 from featalign.cli.target import load_and_tell
+from featalign.cli.wording import spoken
 from featalign.targets.choice import NO_CHOICE, Choice
 
 
@@ -42,4 +43,4 @@ def screen(
     if as_json:
         print(found.to_json())
     else:
-        print(found)
+        print("\n".join(map(spoken, str(found).splitlines())))
