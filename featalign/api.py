@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from featalign.arrays import check_features, check_labels
 from featalign.checks import check_number, check_whole
+from featalign.embeddings.location import ready_cache
 from featalign.embeddings.store import Embedding
 from featalign.engines.catalogue import map_jobs_of
 from featalign.errors import FeatalignError
@@ -26,6 +27,7 @@ from featalign.jobs.given import (
     unique_sources,
 )
 from featalign.jobs.ranking import is_forecast_wanted, ranked
+from featalign.log import LOGGER
 from featalign.progress import progress_bar
 from featalign.records.ranking import Ranking
 from featalign.records.request import Request
@@ -126,10 +128,13 @@ def embed(
     for a layer that does not exist, or when source and target do not fit; what was computed before
     an error is in the cache.
     """
+    ready_cache(cache)
     loaded, data = source_of(source), target_of(target)
     with progress_bar(show=progress) as report:
         with session_at(cache, batch_size=batch_size, report=report) as session:
-            return embedded(loaded, data, layers, session, dtype=dtype)
+            found = embedded(loaded, data, layers, session, dtype=dtype)
+    LOGGER.info("%s: done, %d rows of %s", loaded.name, len(data), data.name)
+    return found
 
 
 def rank(
@@ -180,6 +185,7 @@ def rank(
     could be scored.
     """
     map_jobs = map_jobs_of(engine)
+    ready_cache(cache)
     given, data = unique_sources(sources), target_of(target)
     short = effort == "short"
     request = Request(
@@ -234,6 +240,7 @@ def screen(
     if budget is not None:
         expected = "a number of trainings above 0, or None"
         budget = check_number(budget, "budget", expected, lambda number: 0 < number < math.inf)
+    ready_cache(cache)
     given, data = unique_sources(sources), target_of(target)
     candidates = {name_of(each): each for each in given}
     if len(candidates) < len(given):
@@ -364,4 +371,6 @@ def fine_tune(
     )
     with progress_bar(show=progress) as report:
         with session_at(cache, report=report) as session:
-            return train(job, session)
+            trained = train(job, session)
+    LOGGER.info("%s: %s trained in %.1f s", job.source.name, trained.arm, trained.seconds)
+    return trained

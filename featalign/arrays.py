@@ -7,6 +7,7 @@ from typing import Literal, TypeVar
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 
 FLOATING = ("float16", "bfloat16", "float32", "float64")
 Task = Literal["classification", "multilabel", "regression"]
@@ -59,8 +60,8 @@ def choose(known: Mapping[str, Named], names: Iterable[str], what: str) -> tuple
     for name in wanted:
         if name not in known:
             raise FeatalignError(
-                f"{what}: there is no {what.removesuffix('s')} {name!r}; choose from "
-                f"{', '.join(known)}"
+                f"{what}: there is no {what.removesuffix('s')} {name!r}; "
+                f"{did_you_mean(name, known)}choose from {', '.join(known)}"
             )
     return tuple(known[name] for name in dict.fromkeys(wanted))
 

@@ -8,6 +8,7 @@ from numbers import Integral
 from typing import Any
 
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 
 
 def is_whole(value: object, least: int = 1) -> bool:
@@ -62,7 +63,9 @@ def check_one_of(
     featalign.errors.FeatalignError: letter: expected one of a, b, got 'c'
     """
     if value not in known:
-        raise _unfit(name, expected or f"one of {', '.join(known)}", value, remedy)
+        suggested = did_you_mean(value, [each for each in known if isinstance(each, str)])
+        remedy = f"{suggested}{remedy}" or remedy
+        raise _unfit(name, expected or f"one of {', '.join(known)}", value, remedy.rstrip())
 
 
 def _unfit(name: str, expected: str, value: Any, remedy: str) -> FeatalignError:

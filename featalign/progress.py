@@ -5,6 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
+from featalign.log import is_quiet
+
 
 class Report(Protocol):
     """A function that long work calls to report its progress."""
@@ -23,9 +25,9 @@ def progress_bar(*, show: bool | None = None) -> Iterator[Report]:
     """A context whose report draws one bar for each piece of work.
 
     A bar shows the rows found in the cache and the rows done. With `show` None, bars are drawn
-    where standard error is a terminal.
+    where standard error is a terminal, unless the logger `featalign` is turned down to errors.
     """
-    if not (sys.stderr.isatty() if show is None else show):
+    if not (sys.stderr.isatty() and not is_quiet() if show is None else show):
         yield silent
         return
     from rich.console import Console

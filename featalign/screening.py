@@ -7,8 +7,8 @@ import math
 from collections.abc import Callable, Sequence
 
 from featalign.forecasting.calibration import Calibration
-from featalign.forecasting.predictors import size_of
-from featalign.records.ranking import Ranking, RankingRow
+from featalign.forecasting.comparison import worse_probability
+from featalign.records.ranking import Ranking
 from featalign.records.screening import Dropped, Screening
 
 # a source is dropped when it is worse than the last one to keep with at least this probability
@@ -119,22 +119,3 @@ def undominated(
         else:
             left.append(row.source)
     return left, gone
-
-
-def worse_probability(
-    row: RankingRow, other: RankingRow, calibration: Calibration, num_rows: int
-) -> float:
-    """The probability that a source ends below another one on the same target.
-
-    It is Φ(difference of the forecasts / deviation of the difference of their errors).
-    """
-    from scipy.stats import norm
-
-    if row.accuracy is None or other.accuracy is None or row.forecast is None:
-        return 0.5
-    lines = calibration.lines_of(row.forecast.capability)
-    residuals = lines.order.residuals
-    deviation = lines.order.scale(size_of(num_rows)) * math.sqrt(
-        2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1)
-    )
-    return float(norm.cdf((other.accuracy.value - row.accuracy.value) / max(deviation, 1e-9)))

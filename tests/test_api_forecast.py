@@ -195,7 +195,8 @@ def test_tables_show_the_forecast(ranking):
     assert frame["accuracy_low"].tolist() == [row.accuracy.low for row in ranking.rows]
     assert frame["verdict"].tolist() == [row.verdict for row in ranking.rows]
     text = str(ranking)
-    assert f"{ranking.best.accuracy.value:.1%}" in text
+    assert ranking.best.accuracy.in_percent(0) in text
+    assert ranking.best.gain.in_points() in text
     assert ranking.best.verdict in text
 
 

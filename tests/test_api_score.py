@@ -54,7 +54,8 @@ def test_a_scorer_alone_gives_what_it_gives_among_others():
 
 
 def test_an_unknown_name_is_answered_with_those_that_exist():
-    with pytest.raises(FeatalignError, match=r"there is no scorer 'logmee'; choose from .*logme"):
+    meant = r"there is no scorer 'logmee'; did you mean 'logme'\? choose from .*logme"
+    with pytest.raises(FeatalignError, match=meant):
         featalign.score(*tall(0), ["logmee"])
 
 

@@ -82,6 +82,7 @@ def test_rank_shows_a_table_and_draws_a_picture(run, pictures):
         "stage_1,features",
         "--figure",
         pictures / "ranking.png",
+        "--quiet",
     )
     assert status == 0
     assert "ordered by linear_probe" in out
@@ -339,7 +340,7 @@ def features(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     pictures = ("--gain-figure", tmp_path / "gain.png", "--forecast-figure", tmp_path / "both.png")
-    status, out, err = run("rank", *features, *pictures)
+    status, out, err = run("rank", *features, *pictures, "--quiet")
     assert (status, err) == (0, "")
     good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
     assert any(
@@ -378,7 +379,7 @@ def test_rank_goes_by_a_calibration_of_ones_own(run, features, tmp_path):
 
 
 def test_screen_in_words_and_as_json(run, features):
-    status, out, err = run("screen", *features, "--keep", 1)
+    status, out, err = run("screen", *features, "--keep", 1, "--quiet")
     assert (status, err) == (0, "")
     keep, drop = (
         next(line for line in out.splitlines() if line.strip().startswith(word))
@@ -413,12 +414,12 @@ def test_screen_in_words_and_as_json(run, features):
         (
             "rank",
             ("--scorers", "knn", "--gain-figure", "gain.png"),
-            "gain_figure: expected a forecast, there is none",
+            "--gain-figure: expected a forecast, there is none",
         ),
         (
             "rank",
             ("--scorers", "knn", "--forecast-figure", "both.png"),
-            "forecast_figure: expected a forecast, there is none",
+            "--forecast-figure: expected a forecast, there is none",
         ),
         ("screen", ("--keep", "0"), "keep: expected a whole number of at least 1, got 0"),
         (
@@ -432,7 +433,7 @@ def test_screen_in_words_and_as_json(run, features):
 def test_what_cannot_be_forecast_is_one_sentence(
     run, features, tmp_path, command, arguments, words
 ):
-    status, out, err = run(command, *features, *arguments)
+    status, out, err = run(command, *features, *arguments, "--quiet")
     assert (status, out) == (1, "")
     assert words in err
     assert err.startswith("featalign: ")

@@ -17,17 +17,17 @@ from featalign.cli.score import score
 from featalign.cli.scorers import scorers
 from featalign.cli.screen import screen
 from featalign.cli.validate import validate_app
+from featalign.cli.verb import as_verb
 from featalign.errors import FeatalignError
 
 app = typer.Typer(
     help="Will this pretrained model help on my data, by how much, and would training from scratch "
     "be better?",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for verb in (rank, score, scorers, embed, fine_tune, screen, demo):
-    app.command()(verb)
+    app.command()(as_verb(verb))
 app.add_typer(cache_app, name="cache")
 app.add_typer(validate_app, name="validate")
 

@@ -7,12 +7,15 @@ import typer
 
 from featalign.cli.context import console, store_at
 from featalign.cli.options import AsJson, Cache
+from featalign.cli.verb import as_verb
 from featalign.errors import FeatalignError
+from featalign.log import LOGGER
 
 cache_app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_help=True)
 
 
 @cache_app.command("ls")
+@as_verb
 def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
     """List the embeddings with their sizes, ages, and what they belong to."""
     import dataclasses
@@ -20,7 +23,12 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
 
     from featalign.embeddings.maintenance import entries
 
-    found = entries(store_at(cache))
+    store = store_at(cache)
+    if not store.root.is_dir():
+        LOGGER.warning(
+            "there is no folder %s yet; `featalign embed` and `rank` make it", store.root
+        )
+    found = entries(store)
     if as_json:
         print(
             json.dumps(
@@ -31,10 +39,12 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
         return
     from featalign.views.cache_table import cache_table
 
-    console().print(cache_table(found, store_at(cache).root))
+    screen = console()
+    screen.print(cache_table(found, store.root, width=screen.width))
 
 
 @cache_app.command("verify")
+@as_verb
 def cache_verify(
     key: Annotated[str | None, typer.Argument(help="Beginning of a key; default: all.")] = None,
     cache: Cache = None,
@@ -47,6 +57,11 @@ def cache_verify(
 
     store = store_at(cache)
     surveys = verify(store, key=key)
+    if key and not surveys:
+        raise FeatalignError(
+            f"key: expected the beginning of a key, but none begins with {key!r}; see "
+            "`featalign cache ls`"
+        )
     damaged = {
         name: survey
         for name, survey in surveys.items()
@@ -67,6 +82,7 @@ def cache_verify(
 
 
 @cache_app.command("gc")
+@as_verb
 def cache_gc(
     cache: Cache = None,
     max_size: Annotated[
@@ -77,15 +93,15 @@ def cache_gc(
     ] = None,
 ) -> None:
     """Remove leftovers: damaged files, old temporary files, folders without a manifest."""
+    from featalign.embeddings.location import parse_size
     from featalign.embeddings.maintenance import collect_garbage, limit_size
 
     store = store_at(cache)
+    limit = None if max_size is None else parse_size(max_size)
     collected = collect_garbage(store)
     print(f"{len(collected.paths)} leftovers removed, {collected.num_bytes / 1e6:.1f} MB")
-    if max_size is not None:
-        from featalign.embeddings.location import parse_size
-
-        evicted = limit_size(store, parse_size(max_size))
+    if limit is not None:
+        evicted = limit_size(store, limit)
         print(
             f"{len(evicted)} embeddings evicted, "
             f"{sum(entry.num_bytes for entry in evicted) / 1e6:.1f} MB"
@@ -93,6 +109,7 @@ def cache_gc(
 
 
 @cache_app.command("rm")
+@as_verb
 def cache_rm(
     key: Annotated[str | None, typer.Argument(help="Beginning of a key.")] = None,
     source: Annotated[str | None, typer.Option(help="Of this source; * and ? allowed.")] = None,
@@ -110,6 +127,7 @@ def cache_rm(
 
 
 @cache_app.command("export")
+@as_verb
 def cache_export(
     key: Annotated[str, typer.Argument(help="Beginning of a key; see `featalign cache ls`.")],
     path: Annotated[Path, typer.Argument(help="The HDF5 file to write.")],
@@ -135,6 +153,7 @@ def cache_export(
 
 
 @cache_app.command("import")
+@as_verb
 def cache_import(
     path: Annotated[
         Path, typer.Argument(help="An export, or any .h5, .npz or .npy with features (N, D).")

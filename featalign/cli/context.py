@@ -22,11 +22,19 @@ def console() -> "Console":
     """Standard output, with a fixed width where it is no terminal."""
     from rich.console import Console
 
-    return Console(width=None if sys.stdout.isatty() else 120)
+    from featalign.views.text import width_of
+
+    return Console(width=width_of(sys.stdout))
 
 
-def keep_compiled() -> None:
-    """Keep what JAX compiles between runs of the shell, also for training and gradients."""
+def prepare(cache: Path | None = None, *, needs_cache: bool = True) -> None:
+    """What comes before work: a cache that cannot be made is said, and compiled code is kept.
+
+    What JAX compiles is kept between runs of the shell, also for training and gradients.
+    """
+    from featalign.embeddings.location import ready_cache
     from featalign.jobs import compiled
 
+    if needs_cache:
+        ready_cache(cache)
     compiled.keep_compiled()

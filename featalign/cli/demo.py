@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featalign.cli.context import console, keep_compiled
+from featalign.cli.context import console, prepare
 from featalign.cli.options import Cache
 from featalign.errors import FeatalignError
 
@@ -45,7 +45,7 @@ def demo(
     from featalign.training.rows import hold_out
     from featalign.views.tables import print_ranking
 
-    keep_compiled()
+    prepare(cache)
     try:
         output.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from featalign.cli.context import keep_compiled
+from featalign.cli.context import prepare
 from featalign.cli.options import (
     AsJson,
     BatchSize,
@@ -42,7 +42,7 @@ def embed(
     from featalign import api
     from featalign.sources.catalogue import expand
 
-    keep_compiled()
+    prepare(cache)
     data = load_and_tell(target, choice, subset=subset, seed=seed)
     records: list[dict[str, Any]] = []
     for address in expand(source):

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from featalign.cli.context import console, keep_compiled
+from featalign.cli.context import console, prepare
 from featalign.cli.options import (
     AsJson,
     BatchSize,
@@ -80,7 +80,7 @@ def fine_tune(
     from featalign.records.setting import Optimiser
     from featalign.training.arms import check_arm
 
-    keep_compiled()
+    prepare(cache, needs_cache=cache is not None)
     data = load_and_tell(target, choice, subset=subset, seed=seed)
     loaded = api.load_source(source)
     arms = list(

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from featalign.cli.completion import scorer_names, source_names
 from featalign.targets.choice import Choice, Task
 
 Sources = Annotated[
@@ -16,6 +17,7 @@ Sources = Annotated[
         "--source",
         "-s",
         help="Address of a source, with wildcards; repeat for several. Example: 'zoo/*'.",
+        autocompletion=source_names,
     ),
 ]
 TargetAddress = Annotated[
@@ -32,7 +34,10 @@ Layers = Annotated[
     str | None,
     typer.Option(help="Layers, separated by commas, or 'all'; default: each source's own."),
 ]
-Scorers = Annotated[str | None, typer.Option(help="Scorers, separated by commas; default: all.")]
+Scorers = Annotated[
+    str | None,
+    typer.Option(help="Scorers, separated by commas; default: all.", autocompletion=scorer_names),
+]
 Cache = Annotated[
     Path | None,
     typer.Option(

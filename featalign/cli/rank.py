@@ -1,13 +1,12 @@
 """featalign rank: sources on a target, the most promising first."""
 
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featalign.cli.context import console, keep_compiled
+from featalign.cli.context import console, prepare
 from featalign.cli.options import (
     AsJson,
     Cache,
@@ -22,7 +21,9 @@ from featalign.cli.options import (
     names,
     with_choice,
 )
+from featalign.cli.wording import spoken_ranking
 from featalign.errors import FeatalignError
+from featalign.log import LOGGER
 from featalign.targets.choice import NO_CHOICE, Choice
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ def rank(
     from featalign import api
     from featalign.targets.loaders import load_chosen
 
-    keep_compiled()
+    prepare(cache)
     pictures = {"figure": figure, "forecast_figure": forecast_figure, "gain_figure": gain_figure}
     wanted = {name: path for name, path in pictures.items() if path is not None}
     if wanted:
         from featalign.views.figures import check_figure_path
 
-        for path in wanted.values():
-            check_figure_path(path)
+        for name, path in wanted.items():
+            check_figure_path(path, name=name)
     data = load_chosen(target, choice, subset=subset, seed=seed)
     ranking = api.rank(
         source,
@@ -98,11 +99,11 @@ def rank(
     else:
         from featalign.views.tables import print_ranking
 
-        print_ranking(ranking, console())
+        print_ranking(spoken_ranking(ranking), console())
     if ranking.failures:
         if as_json:
             for name, reason in ranking.failures.items():
-                print(f"featalign: {name}: {reason}", file=sys.stderr)
+                LOGGER.error("%s: %s", name, reason)
         raise typer.Exit(1)
 
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import console, keep_compiled
+from featalign.cli.context import console, prepare
 from featalign.cli.options import AsJson, Intervals, Scorers, Seed, names
 from featalign.errors import FeatalignError
 
@@ -25,7 +25,7 @@ def score(
     from featalign import api
     from featalign.embeddings.foreign import open_foreign
 
-    keep_compiled()
+    prepare(needs_cache=False)
     with open_foreign(features) as foreign:
         if foreign.labels is None:
             raise FeatalignError(

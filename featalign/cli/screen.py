@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import keep_compiled
+from featalign.cli.context import prepare
 from featalign.cli.options import (
     AsJson,
     Cache,
@@ -15,6 +15,7 @@ from featalign.cli.options import (
     with_choice,
 )
 from featalign.cli.target import load_and_tell
+from featalign.cli.wording import spoken
 from featalign.targets.choice import NO_CHOICE, Choice
 
 
@@ -36,10 +37,10 @@ def screen(
     """Which sources are worth training: at most --keep of them, and why the others are not."""
     from featalign import api
 
-    keep_compiled()
+    prepare(cache)
     data = load_and_tell(target, choice, subset=subset, seed=seed)
     found = api.screen(source, data, keep=keep, budget=budget, cache=cache, seed=seed)
     if as_json:
         print(found.to_json())
     else:
-        print(found)
+        print("\n".join(map(spoken, str(found).splitlines())))

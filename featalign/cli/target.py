@@ -1,8 +1,8 @@
 """The target of a verb that does not show a ranking: what is remarked on it goes to stderr."""
 
-import sys
 from typing import TYPE_CHECKING
 
+from featalign.log import LOGGER
 from featalign.targets.choice import Choice
 
 if TYPE_CHECKING:
@@ -15,5 +15,5 @@ def load_and_tell(address: str, choice: Choice, *, subset: int | None, seed: int
 
     target = load_chosen(address, choice, subset=subset, seed=seed)
     for remark in target.remarks:
-        print(f"featalign: {target.name}: {remark}", file=sys.stderr)
+        LOGGER.warning("%s: %s", target.name, remark)
     return target

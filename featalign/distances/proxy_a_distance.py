@@ -3,9 +3,6 @@
 import warnings
 
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
-from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from featalign.distances.distance import Distance, DistanceResult
 from featalign.errors import FeatalignError
@@ -23,6 +20,10 @@ def proxy_a_distance(reference: np.ndarray, other: np.ndarray, seed: int) -> Dis
     with fewer rows. Raises FeatalignError where a fit does not end. Ben-David et al., "Analysis of
     representations for domain adaptation", 2006.
     """
+    from sklearn.exceptions import ConvergenceWarning
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
+
     rows = np.concatenate([reference, other])
     labels = np.repeat([0, 1], [len(reference), len(other)])
     deviations = rows.std(axis=0)

@@ -1,7 +1,6 @@
 """Wasserstein distance of each feature, and of random directions."""
 
 import numpy as np
-from scipy.stats import wasserstein_distance
 
 from featalign.distances.distance import Distance, DistanceResult
 
@@ -37,6 +36,8 @@ def sliced_wasserstein(reference: np.ndarray, other: np.ndarray, seed: int) -> D
 
 
 def _scaled(first: np.ndarray, second: np.ndarray) -> float:
+    from scipy.stats import wasserstein_distance  # half a second that nothing else needs
+
     deviation = first.std() if first.min() < first.max() else np.concatenate([first, second]).std()
     distance = float(wasserstein_distance(first, second))
     return distance / float(deviation) if distance > 0 and deviation > 0 else 0.0

@@ -17,6 +17,7 @@ from featalign.embeddings.manifest import Manifest, rows_per_shard
 from featalign.embeddings.store import Embedding, Store, Survey
 from featalign.embeddings.writer import Committer, Counts, ShardWriter
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.progress import Report, silent
 from featalign.sources.source import Source
 from featalign.targets.batches import batches, read_ahead
@@ -291,9 +292,14 @@ def _checked_layers(source: Source, layers: Sequence[str] | None) -> tuple[str, 
     if unknown or not names:
         raise FeatalignError(
             f"layers: expected some of {', '.join(source.all_layers)} of {source.name}, got "
-            f"{', '.join(unknown) or 'none'}"
+            f"{', '.join(unknown) or 'none'}{_meant(unknown, source)}"
         )
     return names
+
+
+def _meant(unknown: Sequence[str], source: Source) -> str:
+    found = "".join(did_you_mean(name, source.all_layers) for name in unknown)
+    return f"; {found.rstrip()}" if found else ""
 
 
 def _checked_rows(target: Target, subset: np.ndarray | None) -> np.ndarray:

@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from featalign.embeddings.durable import make_folder
 from featalign.errors import FeatalignError
 
 UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
@@ -34,6 +35,34 @@ def default_cache(
     import platformdirs  # needed only when nothing else names a place
 
     return Path(platformdirs.user_cache_dir("featalign"))
+
+
+def ready_cache(named: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of the cache, the default one where none is named; it is made if need be.
+
+    Raises FeatalignError for a folder that cannot be made, before anything is computed.
+    """
+    root = Path(named).expanduser() if named else default_cache()
+    if root.is_dir():
+        return root
+    remedy = "choose another place with cache= or FEATALIGN_CACHE"
+    if os.path.lexists(root):
+        raise FeatalignError(f"cache: expected a folder at {root}, got something else; {remedy}")
+    try:
+        make_folder(root)
+    except FeatalignError as error:
+        told = f"cache: no folder can be made at {root} ({_reason(root)}); {remedy}"
+        raise FeatalignError(told) from error
+    return root
+
+
+def _reason(root: Path) -> str:
+    """Why a folder cannot be made, as the system says it."""
+    try:
+        root.mkdir(parents=True)
+    except OSError as error:
+        return os.strerror(error.errno) if error.errno else str(error)
+    return "try again"
 
 
 def size_limit(*, environment: Mapping[str, str] | None = None) -> int | None:

@@ -112,14 +112,14 @@ def remove(
     """
     if not (key or source or target):
         raise FeatalignError(
-            "remove: expected a key, a source or a target that says what to remove, got none of "
-            "them; give * as the source for all"
+            "key, source, target: expected one that says what to remove, got none of them; give * "
+            "as the source for all"
         )
     wanted = chosen(store, key=key, source=source, target=target)
     if not wanted:
         raise FeatalignError(
-            f"remove: nothing in {store.root} has key {key or '*'}, source {source or '*'} and "
-            f"target {target or '*'}; "
+            f"key, source, target: nothing in {store.root} has key {key or '*'}, "
+            f"source {source or '*'} and target {target or '*'}; "
             "`featalign cache ls` shows what is there"
         )
     for entry in wanted:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
 from featalign.errors import FeatalignError, failure
+from featalign.log import LOGGER
 from featalign.session import Session
 
 Job = TypeVar("Job")
@@ -21,6 +22,8 @@ def map_jobs(
         try:
             found = function(job, session)
         except Exception as error:  # a source is somebody else's code, and may raise anything
+            if not isinstance(error, FeatalignError):
+                LOGGER.debug("unforeseen", exc_info=error)  # the only place that shows a traceback
             yield failure(error)
         else:
             yield found

@@ -1,12 +1,12 @@
 """The verdict: what to do with a source, and the numbers behind it."""
 
 from featalign.forecasting.predictors import ADVANTAGE
+from featalign.forecasting.remedies import SURE, what_would_tell
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Decision, Forecast, Verdict
 from featalign.records.interval import Interval, percent, points
 from featalign.scorers.registry import unit_of
 
-SURE = 0.8  # a verdict needs a gain, or a loss, with at least this probability
 # a probe that is expected to lose less than a point against fine-tuning everything is worth its
 # price
 AS_GOOD = 0.01
@@ -22,13 +22,14 @@ NAMES = {
 }
 
 
-def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
+def judge(forecast: Forecast, evidence: Evidence, num_rows: int | None = None) -> Verdict:
     """The verdict of a forecast.
 
     It is *train from scratch* where a loss has a probability of at least 0.8, and *cannot tell*
     where neither a loss nor a gain has. Otherwise it is *probe only* where the probe is expected
     within a point of fine-tuning everything, *probe then fine-tune* where that is expected to add
-    half a point, and *fine-tune* elsewhere.
+    half a point, and *fine-tune* elsewhere. Where nothing can be told the reasons say what would
+    tell; `num_rows` is the number of rows that there are.
     """
     loss = forecast.negative_transfer_probability
     reasons = [
@@ -41,6 +42,7 @@ def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
     elif 1 - loss < SURE:
         decision = "cannot tell"
         reasons.append(f"neither a gain nor a loss has a chance of {SURE:.0%}")
+        reasons += what_would_tell(forecast, num_rows)
     else:
         probe, gradual = forecast.arms.get("probe"), forecast.arms.get("probe_then_full")
         if probe is not None and probe > -AS_GOOD:
@@ -65,6 +67,8 @@ def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
                     "everything"
                 ]
             )
+    if decision != "cannot tell":
+        reasons.append(_rule(forecast))
     if forecast.catches_up is not None:
         reasons.append(
             f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows"
@@ -76,6 +80,18 @@ def judge(forecast: Forecast, evidence: Evidence) -> Verdict:
     if forecast.capability == "features":
         reasons.append("features alone, nothing to compare with: the interval is wide")
     return Verdict(decision=decision, reasons=tuple(reasons))
+
+
+def _rule(forecast: Forecast) -> str:
+    """The rule that a verdict follows, and why an interval across zero does not contradict it."""
+    loss, gain = forecast.negative_transfer_probability, forecast.gain
+    what, chance = ("loss", loss) if loss >= SURE else ("gain", 1 - loss)
+    across = (
+        f"; the {gain.level:.0%} interval reaches across zero because it asks for more"
+        if gain.low < 0 < gain.high
+        else ""
+    )
+    return f"the rule is a {what} with a chance of at least {SURE:.0%}, here {chance:.0%}{across}"
 
 
 def _points(gain: Interval) -> str:

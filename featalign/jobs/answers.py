@@ -8,6 +8,7 @@ from featalign.embeddings.answers import read_answer
 from featalign.embeddings.extract import identity_of
 from featalign.embeddings.store import Embedding
 from featalign.forecasting.source_remarks import source_remarks
+from featalign.jobs.broken import broken
 from featalign.jobs.embedded import embedded, keep_to_limit, layer_names
 from featalign.jobs.examine import (
     EVIDENCE_SCORERS,
@@ -57,7 +58,11 @@ def computed(
         answer = read_answer(session.store, embedding.key, settings)
         if not is_answered(answer, layer, source, wanted):
             answer = _answer(source, target, layer, embeddings, answer, wanted, session)
-            answer = replace(answer, warnings=(*answer.warnings, *steady))
+            said = steady
+            if not steady and not wanted.study and layer == source.default_layer:
+                said = broken(source, target, layer, embedding, answer, session)
+            said = tuple(each for each in said if each not in answer.warnings)
+            answer = replace(answer, warnings=(*answer.warnings, *said))
             keep(session, embedding.key, settings, answer)
         keep_to_limit(session.store, [each.key for each in embeddings.values()])
         found.append(kept_as(source, layer, embedding.num_features, answer, wanted))

@@ -20,6 +20,11 @@ def layer_names(source: Source, layers: Sequence[str] | str | None) -> tuple[str
     """The layers that are meant: names, "all", or None for the source's default."""
     if layers is None:
         return (source.default_layer,)
+    if not layers:
+        raise FeatalignError(
+            f"layers: expected at least one layer, got none; {source.name} has "
+            f"{', '.join(source.all_layers)}"
+        )
     return (
         source.layers
         if layers == "all"

@@ -11,6 +11,7 @@ from featalign.embeddings.answers import Settings, keep_answer, read_answer
 from featalign.embeddings.extract import identity_of
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import check_kind, keep_to_limit, layer_names
+from featalign.log import LOGGER
 from featalign.records.answer import Answer
 from featalign.session import Session
 from featalign.sources.source import Source
@@ -80,7 +81,11 @@ def examine(
     if kept is None:
         from featalign.jobs.answers import computed
 
+        LOGGER.debug(
+            "%s: computed as far as the cache %s lacks it", source.name, session.store.root
+        )
         return computed(source, target, wanted, session)
+    LOGGER.debug("%s: read from the cache %s", source.name, session.store.root)
     return kept
 
 

@@ -69,7 +69,7 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
             warnings=(*row.warnings, *found.answer.remarks),
             evidence=evidence,
             forecasts=tuple(forecasts),
-            judgement=judge(forecasts[-1], evidence),
+            judgement=judge(forecasts[-1], evidence, job.target.num_rows),
             seconds=seconds,
         )
         held.append(row)

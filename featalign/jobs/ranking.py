@@ -1,5 +1,6 @@
 """A ranking from a request: one job for each source, and the order of their rows."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
@@ -7,10 +8,12 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
+from featalign.forecasting.comparison import ties_of
 from featalign.forecasting.remarks import target_remarks
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
 from featalign.jobs.rank_source import RankSource, rank_source
+from featalign.log import LOGGER
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
@@ -74,9 +77,16 @@ def ranked(
     ]
     rows: list[RankingRow] = []
     failures: dict[str, str] = {}
-    for job, found in zip(jobs, map_jobs(rank_source, jobs, session), strict=True):
-        if isinstance(found, FeatalignError):
-            failures[name_of(job.source)] = str(found)
+    start = time.perf_counter()
+    found_by_job = zip(jobs, map_jobs(rank_source, jobs, session), strict=True)
+    for place, (job, found) in enumerate(found_by_job, 1):
+        name, failed = name_of(job.source), isinstance(found, FeatalignError)
+        end = time.perf_counter()
+        state = "failed" if failed else "done"
+        LOGGER.info("%s: %s, %.1f s (%d of %d)", name, state, end - start, place, len(jobs))
+        start = end
+        if failed:
+            failures[name] = str(found)
         else:
             rows.extend(found)
     if not rows:
@@ -99,6 +109,9 @@ def ranked(
             *target.remarks,
             *(_remarks(target, calibration) if request.forecast else ()),
         ),
+        ties=()
+        if calibration is None or ordered_by != "forecast"
+        else ties_of(ordered, calibration, target.num_rows),
     )
 
 

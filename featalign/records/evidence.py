@@ -49,6 +49,15 @@ class Evidence(Plain):
     compared_with: ComparedWith = "its own architecture"
     advantage: float | None = None
 
+    def items(self) -> tuple[tuple[str, float], ...]:
+        """Every number with its name, those of twins with "twin " before it.
+
+        >>> Evidence(capability="twins", own={"knn": 0.9}, twins={"knn": 0.5}).items()
+        (('knn', 0.9), ('twin knn', 0.5))
+        """
+        twins = ((f"twin {name}", value) for name, value in self.twins.items())
+        return (*self.own.items(), *twins)
+
     def difference(self, name: str) -> float:
         """The score of the source less that of its twins; NaN where one of them has no value."""
         return self.own.get(name, math.nan) - self.twins.get(name, math.nan)

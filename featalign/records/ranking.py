@@ -9,7 +9,7 @@ from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
 from featalign.records.plain import Plain, json_schema, to_json, to_plain
-from featalign.records.score import ScoreResult, Status
+from featalign.records.score import ScoreResult
 
 if TYPE_CHECKING:
     import pandas
@@ -97,7 +97,8 @@ class Ranking(Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
-    could not be scored to the reason. `target_warnings` are about the target.
+    could not be scored to the reason. `target_warnings` are about the target. `ties` are groups
+    of sources that the forecast cannot tell apart.
     """
 
     target: str
@@ -108,6 +109,7 @@ class Ranking(Plain):
     rows: tuple[RankingRow, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
     target_warnings: tuple[str, ...] = ()
+    ties: tuple[tuple[str, ...], ...] = ()
 
     @property
     def best(self) -> RankingRow:
@@ -164,45 +166,9 @@ class Ranking(Plain):
         )
 
     def __str__(self) -> str:
-        every = list(self.rows[0].scores) if self.rows else []
-        forecast = any(row.forecasts for row in self.rows)
-        names = [
-            name
-            for name in dict.fromkeys((self.ordered_by, "tangent_gain", *every))
-            if name in every
-        ][: 2 if forecast else 6]
-        cells = [
-            ["", "source", "layer", *(["accuracy", "gain", "verdict"] if forecast else []), *names]
-        ]
-        for place, row in enumerate(self.rows, 1):
-            values = [_shown(row.scores[name]) for name in names]
-            expected = (
-                [
-                    row.accuracy.in_percent() if row.accuracy else "-",
-                    row.gain.in_points() if row.gain else "-",
-                    row.verdict or "-",
-                ]
-                if forecast
-                else []
-            )
-            cells.append([str(place), row.source, row.layer, *expected, *values])
-        widths = [max(len(line[column]) for line in cells) for column in range(len(cells[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-            for line in cells
-        ]
-        notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}"]
-        if len(self.rows) > len(self.best_layers):
-            notes.append(
-                "the best layer of each source: "
-                + ", ".join(f"{row.source} {row.layer}" for row in self.best_layers.values())
-            )
-        notes += self.target_warnings
-        notes += [f"{source}: {warning}" for source, warning in self.warnings]
-        notes += [
-            f"{source} could not be scored: {reason}" for source, reason in self.failures.items()
-        ]
-        return "\n".join([*lines, *notes])
+        from featalign.views.text import ranking_text  # a record shows itself as the shell shows it
+
+        return ranking_text(self)
 
 
 def shown_in_json(result: ScoreResult) -> dict[str, Any]:
@@ -212,14 +178,6 @@ def shown_in_json(result: ScoreResult) -> dict[str, Any]:
     'not defined for this input'
     """
     return {**to_plain(result), "explanation": result.status.explanation}
-
-
-def _shown(result: ScoreResult) -> str:
-    if not result.ok:
-        return "black box" if result.status is Status.BLACK_BOX else "-"
-    return f"{result.value:.3f}" + (
-        f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else ""
-    )
 
 
 def _columns(row: RankingRow) -> dict[str, Any]:

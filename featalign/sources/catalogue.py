@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
 
 from featalign.errors import FeatalignError, first_line
+from featalign.nearest import did_you_mean
 from featalign.sources.hf_source import load_hf_source
 from featalign.sources.keras_source import load_keras_source
 from featalign.sources.onnx_source import load_onnx_source
@@ -48,7 +49,9 @@ def expand(addresses: Iterable[str]) -> list[str]:
         matches = [f"{scheme}/{name}" for name in NAMES[scheme]() if fnmatchcase(name, pattern)]
         if not matches:
             raise FeatalignError(
-                f"source: nothing matches {address!r}; {scheme} has {', '.join(NAMES[scheme]())}"
+                f"source: nothing matches {address!r}; "
+                f"{did_you_mean(pattern.replace('*', ''), NAMES[scheme](), alike=0.5)}"
+                f"{scheme} has {', '.join(NAMES[scheme]())}"
             )
         expanded += matches
     return list(dict.fromkeys(expanded))
@@ -76,5 +79,15 @@ def load(address: str) -> Source:
     raise FeatalignError(
         "source: expected an address such as zoo/resnet_cifar10 or h5:features.h5 (schemes: "
         f"{', '.join((*LOADERS, *FEATURE_FILES))}), "
-        f"got {address!r}"
+        f"got {address!r}{_meant(address)}"
     )
+
+
+def _meant(address: str) -> str:
+    """A remedy for an address without a scheme that is known."""
+    named = [f"{scheme}/{name}" for scheme, names in NAMES.items() for name in names()]
+    bare = {name.partition("/")[2]: name for name in named}
+    if address in bare:
+        return f"; did you mean {bare[address]!r}?"
+    found = did_you_mean(address, named) or did_you_mean(address, LOADERS)
+    return f"; {found.rstrip()}" if found else ""

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError, first_line
+from featalign.nearest import did_you_mean
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import releases
 from featalign.sources.jax_networks import with_network
@@ -107,7 +108,8 @@ def _application(address: Address, keras: Any) -> Callable[[], Any]:
                 "network again as .keras"
             )
         raise FeatalignError(
-            f"{address.text}: keras.applications has no {address.name}; it has {', '.join(names)}, "
+            f"{address.text}: keras.applications has no {address.name}; "
+            f"{did_you_mean(address.name, names)}it has {', '.join(names)}, "
             "or name a .keras file"
         )
     function = getattr(keras.applications, address.name)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from functools import partial
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from featalign.arrays import FLOATING, check_real
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Trainable
 from featalign.sources.input_form import InputForm, misfits
 from featalign.sources.parts import AtOnce, in_parts
@@ -45,7 +46,8 @@ class Source:
     Users call `embed`, which prepares inputs, checks the features and takes `at_once` inputs at a
     time. A large `model` is in memory only while it is needed; a session lets it go when another
     source is embedded. Weights can be trained where there is `trainable`, and drawn anew where
-    there are `fresh_weights`.
+    there are `fresh_weights`. `load_differentiable` and `load_twin` are short for those of JAX that
+    nothing else is known of.
     """
 
     name: str
@@ -61,6 +63,18 @@ class Source:
     features_file: str | None = None  # features made elsewhere, in the order of the target's rows
     model: Resident[Any] | None = field(default=None, repr=False, compare=False)
     at_once: AtOnce = field(default_factory=AtOnce, repr=False, compare=False)
+    load_differentiable: InitVar[Callable[[], Differentiable] | None] = None
+    load_twin: InitVar["Callable[[int], Source] | None"] = None
+
+    def __post_init__(
+        self,
+        load_differentiable: Callable[[], Differentiable] | None,
+        load_twin: "Callable[[int], Source] | None",
+    ) -> None:
+        if load_differentiable is not None:
+            object.__setattr__(self, "trainable", Trainable(JAX, load_differentiable))
+        if load_twin is not None:
+            object.__setattr__(self, "fresh_weights", FreshWeights(load_twin))
 
     @staticmethod
     def from_function(
@@ -215,7 +229,10 @@ class Source:
 def check_layer(layer: str, layers: Sequence[str], *, name: str) -> None:
     """Raise FeatalignError for a layer that does not exist."""
     if layer not in layers:
-        raise FeatalignError(f"layer: {name} has no layer {layer!r}; it has {', '.join(layers)}")
+        raise FeatalignError(
+            f"layer: {name} has no layer {layer!r}; {did_you_mean(layer, layers)}it has "
+            f"{', '.join(layers)}"
+        )
 
 
 def _refuse(name: str, inputs: Any, layers: tuple[str, ...]) -> Mapping[str, np.ndarray]:

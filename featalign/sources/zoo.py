@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.sources.capabilities import Differentiable
 from featalign.sources.input_form import InputForm
 from featalign.sources.jax_networks import embedding, with_network
@@ -41,7 +42,9 @@ def read_card(name: str) -> dict[str, Any]:
     """
     if name not in zoo_names():
         raise FeatalignError(
-            f"source: there is no zoo/{name}; the zoo has {', '.join(zoo_names())}"
+            f"source: there is no zoo/{name}; "
+            f"{did_you_mean(f'zoo/{name}', [f'zoo/{known}' for known in zoo_names()])}"
+            f"the zoo has {', '.join(zoo_names())}"
         )
     return json.loads((WEIGHTS / f"{name}.json").read_text(encoding="utf-8"))
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from featalign.errors import FeatalignError
 from featalign.study.accuracies import AccuracyTable, Reliability, reliability
@@ -217,9 +217,7 @@ def _noises(group: Sequence[_Measured]) -> list[float]:
         freedom = (
             total**2 / sum(variance**2 / count for variance, count in parts) if parts else math.inf
         )
-        noises.append(
-            float(student.ppf((1 + LEVEL) / 2, freedom)) * math.sqrt(total) if parts else 0.0
-        )
+        noises.append(float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(total) if parts else 0.0)
     return noises
 
 

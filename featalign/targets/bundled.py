@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.targets.raw import Part, Raw
 
 NAMES = ("digits", "iris", "wine", "breast_cancer", "diabetes", "linnerud")
@@ -24,7 +25,8 @@ def open_bundled(address: str) -> Raw:
     name = address.removeprefix("sklearn:")
     if name not in NAMES:
         raise FeatalignError(
-            f"{address}: scikit-learn has no bundled set {name!r}; there are "
+            f"{address}: scikit-learn has no bundled set {name!r}; {did_you_mean(name, NAMES)}"
+            "there are "
             f"{', '.join(f'sklearn:{known}' for known in NAMES)}"
         )
     if name == "digits" and (table := _digits_table()) is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.targets.choice import Choice
 from featalign.targets.images import EXTENSIONS, HEIF
 from featalign.targets.splits import TRAIN, named
@@ -180,7 +181,8 @@ def _asked(table: Table, asked: str | None, role: str) -> tuple[str, ...]:
     for name in names:
         if name not in table.columns:
             raise FeatalignError(
-                f"{role}: {table.place} has no column {name!r}; its columns are {_shown(table)}"
+                f"{role}: {table.place} has no column {name!r}; "
+                f"{did_you_mean(name, table.columns)}its columns are {_shown(table)}"
             )
     return names
 

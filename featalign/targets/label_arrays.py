@@ -160,7 +160,7 @@ def _classes(part: np.ndarray, place: int, meaning: Meaning) -> np.ndarray:
         raise FeatalignError(
             f"{which}: expected classes, since the task is classification, got "
             f"{part[broken[0]]:g} in row {broken[0]}; give whole numbers or strings, or say "
-            "task='regression' (--task regression)"
+            "task='regression'"
         )
     return part.astype(np.int64)
 
@@ -178,7 +178,7 @@ def _seems(array: np.ndarray, meaning: Meaning) -> tuple[str, ...]:
     if array.ndim == 2 and _is_one_hot(array):
         raise FeatalignError(
             f"{called}: every row has exactly one 1 of {array.shape[1]}, which makes them classes; "
-            "pass their argmax, or say task='classification' (--task classification), or "
+            "pass their argmax, or say task='classification', or "
             "'multilabel' or 'regression' where they are that"
         )
     if array.dtype.kind == "f":
@@ -186,14 +186,14 @@ def _seems(array: np.ndarray, meaning: Meaning) -> tuple[str, ...]:
         if array.ndim == 2 and np.isin(distinct, (0, 1)).all():
             return (
                 f"{called}: zeros and ones as floats are taken as numbers to predict; say "
-                "task='multilabel' (--task multilabel) where they are labels",
+                "task='multilabel' where they are labels",
             )
         whole = np.isfinite(distinct).all() and (distinct == np.round(distinct)).all()
         if array.ndim == 1 and whole and len(distinct) <= min(FEW_VALUES, len(array) / 2):
             return (
                 f"{called}: whole numbers as floats, {len(distinct)} different ones in "
                 f"{len(array)} rows, are taken as numbers to predict; say task='classification' "
-                "(--task classification) where they are classes",
+                "where they are classes",
             )
         return ()
     if array.ndim == 1 and not meaning.is_sure:

@@ -15,7 +15,7 @@ from featalign.targets.written_numbers import looks_like_date, read_numbers
 MANY, NEARLY_ALL = 20, 0.9  # rows from which on labels that occur once are no classes
 DATES = (
     "write it as a number, such as days since a first day, or name another column; where dates "
-    "are classes, say task='classification' (--task classification)"
+    "are classes, say task='classification'"
 )
 
 
@@ -51,18 +51,15 @@ def check_classes(
     if separator is not None:
         label = next(text for text in texts if len(split_labels(text, separator)) > 1)
         remedy = (
-            f"say separator={separator!r} (--separator '{separator}') to have several labels a "
-            "row, or task='classification' (--task classification) where these are classes"
+            f"say separator={separator!r} to have several labels a "
+            "row, or task='classification' where these are classes"
         )
         raise refuse(*first[label], "one label", f"several in {label!r:.40}", remedy)
     numbers = [label for label in first if read_numbers([str(label)]) is not None]
     stray = sorted(set(first) - set(numbers), key=lambda label: first[label])
     many = sum(counts[label] for label in numbers)
     if stray and many > total / 2 and are_fractions(as_numbers(numbers) or []):
-        remedy = (
-            f"{many} of {total} labels are numbers: mend the row, or say "
-            "task='classification' (--task classification)"
-        )
+        remedy = f"{many} of {total} labels are numbers: mend the row, or say task='classification'"
         raise refuse(*first[stray[0]], "a number", repr(stray[0])[:40], remedy)
     check_repeats(array, many > total / 2, meaning)
 
@@ -73,19 +70,19 @@ def check_repeats(array: np.ndarray, are_numbers: bool, meaning: Meaning) -> Non
     >>> check_repeats(np.arange(30), True, Meaning())
     Traceback (most recent call last):
     featalign.errors.FeatalignError: labels: 30 of 30 labels occur once: they look like numbers; \
-say task='regression' (--task regression), or task='classification' (--task classification)
+say task='regression', or task='classification'
     """
     once = sum(1 for count in Counter(array.tolist()).values() if count == 1)
     if len(array) < MANY or once < NEARLY_ALL * len(array):
         return
     seems = "no classes; name another column of labels"
     if are_numbers:
-        seems = "numbers; say task='regression' (--task regression)"
+        seems = "numbers; say task='regression'"
     elif sum(map(_has_unit, array.tolist())) > len(array) / 2:
         seems = "numbers with a unit; write them without it and say task='regression'"
     raise FeatalignError(
         f"{meaning.called}: {once} of {len(array)} labels occur once: they look like {seems}, "
-        "or task='classification' (--task classification)"
+        "or task='classification'"
     )
 
 

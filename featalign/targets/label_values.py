@@ -62,7 +62,7 @@ def read_values(parts: Sequence[Sequence[Any]], meaning: Meaning, refuse: Refuse
     if meaning.task == "multilabel":
         raise FeatalignError(
             f"{meaning.called}: expected several labels in a row, got {everything[0]!r:.40}; name "
-            "the sign between them, as separator='|' (--separator '|'), or several columns"
+            "the sign between them, as separator='|', or several columns"
         )
     array, task, remarks = _as_array(everything, meaning)
     if task == "classification" and not meaning.is_sure:
@@ -122,7 +122,7 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
         if not named:
             raise refuse(part, row, "a label", "none", "drop the row or fill it in")
         word = label.lower() in WORDS_OF_CLASSES
-        hint = "; where it is a class, say task='classification' (--task classification)"
+        hint = "; where it is a class, say task='classification'"
         raise refuse(
             *(part, row, "a label", f"{label!r}, which stands for none"),
             f"drop the row or fill it in{hint if word else ''}",

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from featalign.arrays import Task
 from featalign.errors import FeatalignError
+from featalign.nearest import did_you_mean
 from featalign.targets.archives import CONTENTS
 from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
 from featalign.targets.choice import Choice
@@ -72,7 +73,10 @@ def load_chosen(
         )
     target = _loaded(os.fspath(address), choice)
     if subset is not None:
-        target = target.subset(subset, seed)
+        whole, target = target, target.subset(subset, seed)
+        if subset > whole.num_rows:
+            told = f"subset: {subset} rows were asked for, there are {whole.num_rows}: all are used"
+            target = replace(target, remarks=(*target.remarks, told))
     for part in (target, target.held_out):
         if part is not None and isinstance(part.inputs, ImageFiles):
             part.inputs.check_headers()
@@ -115,7 +119,8 @@ def _form(address: str, choice: Choice) -> Form:
     path = Path(address).expanduser()
     if not path.exists() and not (form and form.scheme):
         raise FeatalignError(
-            f"{address}: expected {ADDRESSES}, got a path that does not exist; check it"
+            f"{address}: expected {ADDRESSES}, got a path that does not exist; "
+            f"{_beside(path)}check it"
         )
     if form is not None:
         return form
@@ -125,6 +130,15 @@ def _form(address: str, choice: Choice) -> Form:
             f"an .npz with {CONTENTS}"
         )
     raise FeatalignError(f"{address}: expected {ADDRESSES}, got a file of another kind; convert it")
+
+
+def _beside(path: Path) -> str:
+    """The beginning of a remedy that names what lies in the same folder and is most alike."""
+    try:
+        names = sorted(each.name for each in path.absolute().parent.iterdir())
+    except OSError:
+        return ""
+    return did_you_mean(path.name, names)
 
 
 def _stem(path: Path) -> str:

@@ -95,16 +95,16 @@ def _places(column: np.ndarray, name: str) -> np.ndarray:
     return places
 
 
-def check_figure_path(path: Path) -> None:
+def check_figure_path(path: Path, *, name: str = "figure") -> None:
     """Raise FeatalignError for a picture that could not be written.
 
     This is checked before the work for the picture is done.
     """
     if path.suffix.lower() not in ENDINGS:
-        raise FeatalignError(f"figure: expected a name ending in {', '.join(ENDINGS)}, got {path}")
+        raise FeatalignError(f"{name}: expected a name ending in {', '.join(ENDINGS)}, got {path}")
     if not path.parent.is_dir():
         raise FeatalignError(
-            f"figure: expected a folder at {path.parent}, there is none; make it first"
+            f"{name}: expected a folder at {path.parent}, there is none; make it first"
         )
 
 

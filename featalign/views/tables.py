@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from featalign.records.interval import percent, points
@@ -13,6 +14,7 @@ from featalign.scorers.registry import unit_of
 from featalign.scorers.scorer import Scorer
 from featalign.views.forecasts import print_forecasts, print_target_warnings
 from featalign.views.names import short_name, short_names
+from featalign.views.text import say
 
 if TYPE_CHECKING:
     from featalign.records.fine_tuned import FineTuned
@@ -28,6 +30,7 @@ NARROW = (
     "active_fraction",
 )
 WIDTH = 15  # of a column
+LEAST_NAME = 17  # characters that the name of a source keeps
 
 
 def format_score(name: str, result: ScoreResult) -> str:
@@ -74,20 +77,26 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
-    room = max(1, (width - 34 - (12 if len(layers) > 1 else 0)) // WIDTH)
-    first = [name for name in dict.fromkeys((ranking.ordered_by, *NARROW)) if name in names]
+    longest = max(len(row.source) for row in ranking.rows)
+    name = min(longest, max(LEAST_NAME, width // 4))
+    beside = name + 10 + (3 + max(map(len, layers)) if len(layers) > 1 else 0)
+    room = max(1, (width - beside) // WIDTH)
+    first = [each for each in dict.fromkeys((ranking.ordered_by, *NARROW)) if each in names]
     shown = names if len(names) <= room else first[:room]
     table.add_column("", justify="right")
     table.add_column("source", no_wrap=True)
     if len(layers) > 1:
         table.add_column("layer", no_wrap=True)
-    for name in shown:
-        table.add_column(name.replace("_", " "), justify="right")
-    addresses = short_names(row.source for row in ranking.rows)
+    for score in shown:
+        table.add_column(score.replace("_", " "), justify="right")
+    addresses = short_names((row.source for row in ranking.rows), name)
     for place, row in enumerate(ranking.rows, 1):
-        cells = [_with_interval(name, row.scores[name]) for name in shown]
+        cells = [_with_interval(score, row.scores[score]) for score in shown]
         table.add_row(
-            str(place), addresses[row.source], *([row.layer] if len(layers) > 1 else []), *cells
+            str(place),
+            escape(addresses[row.source]),
+            *([row.layer] if len(layers) > 1 else []),
+            *cells,
         )
     return table
 
@@ -112,12 +121,12 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         print_target_warnings(ranking, console)
     console.print(ranking_table(ranking, width=console.width))
     for source, reason in ranking.failures.items():
-        console.print(f"{source} could not be scored: {reason}", style="red", markup=False)
+        say(console, f"{source} could not be scored: {reason}", style="red")
     if len(ranking.rows) > len(ranking.best_layers):
         best = ", ".join(f"{row.source} {row.layer}" for row in ranking.best_layers.values())
-        console.print(f"the best layer of each source: {best}", markup=False, highlight=False)
+        say(console, f"the best layer of each source: {best}", is_plain=True)
     for (source, warning), layers in ranking.warnings.items():
-        console.print(f"{source} {', '.join(layers)}: {warning}", style="yellow", markup=False)
+        say(console, f"{source} {', '.join(layers)}: {warning}", style="yellow")
     statuses = {
         (name, result.status.explanation)
         for row in ranking.rows
@@ -125,7 +134,7 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
         if not result.ok
     }
     for name, explanation in sorted(statuses):
-        console.print(f"{name}: {explanation}", style="dim", markup=False)
+        say(console, f"{name}: {explanation}", style="dim")
 
 
 def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
@@ -140,7 +149,8 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
     )
     table = Table(title=f"{short_name(first.source)} on {first.target}: {rows}")
     for column in ("arm", "accuracy", "90% interval", "learning rate", "steps", "seconds"):
-        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=True)
+        no_wrap = column != "learning rate"
+        table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=no_wrap)
     table.add_column("")
     for result in results:
         accuracy = result.accuracy

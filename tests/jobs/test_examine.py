@@ -206,7 +206,17 @@ def test_a_source_without_gradients_lacks_tangent_scores_and_is_embedded_once(tm
 
 def test_all_code_that_makes_an_answer_is_in_its_key():
     """Files that the listed ones import, but for those that say who asks, where and how fast."""
-    aside = ("errors", "checks", "progress", "session", "embeddings", "targets", "training")
+    aside = (
+        "errors",
+        "checks",
+        "nearest",
+        "log",
+        "progress",
+        "session",
+        "embeddings",
+        "targets",
+        "training",
+    )
     aside += ("forecasting", "engines")
     records = ("plain", "interval", "forecast", "ranking", "request", "setting", "fine_tuned")
     aside += tuple(f"records.{name}" for name in records)

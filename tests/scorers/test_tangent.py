@@ -15,6 +15,7 @@ from flax import nnx
 
 import featalign as fa
 from featalign.arrays import Labels, check_labels
+from featalign.records.interval import points
 from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
@@ -458,4 +459,5 @@ def test_rank_shows_the_gain_of_differentiable_sources_and_says_what_others_lack
     again = fa.rank(["zoo/resnet_digits", pixels], target, cache=tmp_path, scorers=names)
     assert again.to_json() == ranking.to_json()
     assert "black box" in str(ranking)
-    assert f"{gain.value:.3f} ({gain.interval[0]:.3f} to {gain.interval[1]:.3f})" in str(ranking)
+    assert f"{points(gain.value)} points" in str(ranking)
+    assert " to ".join(map(points, gain.interval)) in str(ranking)

@@ -1,6 +1,7 @@
 """Forecasts as a table and as a picture, from rankings made by hand."""
 
 import io
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from rich.console import Console
 from featalign.records.forecast import Decision, Forecast, Tier, Verdict
 from featalign.records.interval import Interval
 from featalign.records.ranking import Ranking, RankingRow
+from featalign.records.score import ScoreResult
 from featalign.views.figures import save_figure
 from featalign.views.forecasts import forecast_table, print_forecasts
 from featalign.views.gain_figure import MOST_LINES, gain_figure
@@ -153,3 +155,65 @@ def test_of_many_sources_the_best_and_the_last_are_drawn():
         if axes.get_visible()
     ]
     assert len(whole) == MOST_LINES
+
+
+LONG = "hf/google/vit-base-patch16-224@0123456789abcdef0123456789abcdef01234567"
+
+
+def lines_of(table, width):
+    console = Console(width=width, file=io.StringIO())
+    console.print(table)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue().splitlines()
+
+
+@pytest.mark.parametrize("names", [("zoo/resnet_digits", LONG), ("a", "st/all-MiniLM-L6-v2")])
+@pytest.mark.parametrize("both", [False, True])
+def test_at_80_columns_bounds_and_verdict_survive(names, both):
+    tiers = [forecast(0.62, 0.08)] + ([forecast(0.7, 0.09, tier="short")] if both else [])
+    found = ranking(
+        row(names[0], *tiers),
+        row(names[1], forecast(0.5, -0.2), verdict="train from scratch"),
+    )
+    lines = lines_of(forecast_table(found, width=80), 80)
+    assert max(map(len, lines)) <= 80
+    text = "\n".join(lines)
+    for bounds in ("62% (52 to 72)", "+8.0 (-2.0 to +18.0)", "-20.0 (-30.0 to -10.0)"):
+        assert bounds in text
+    assert "fine-tune" in text
+    assert "train from" in text
+    assert "scratch │" not in text.splitlines()[2]
+    if names[1] == LONG or both:
+        head = next(line for line in lines if "verdict" in line)
+        assert "scratch" not in head
+        assert "hurts" not in head
+
+
+def test_wide_enough_nothing_is_given_up():
+    found = ranking(row("zoo/a", forecast(0.62, 0.08), forecast(0.7, 0.1, tier="short")))
+    head = next(line for line in lines_of(forecast_table(found), 120) if "verdict" in line)
+    for column in ("made", "seconds", "accuracy", "scratch", "gain (points)", "hurts"):
+        assert column in head
+
+
+def test_names_with_brackets_are_shown_whole():
+    assert cells(ranking(row("onnx:a.onnx#[x]", forecast(0.6, 0.1))))[0][1] == "onnx:a.onnx#[x]"
+
+
+def test_ties_and_the_rule_are_said():
+    rows = [row(name, forecast(0.6, 0.1)) for name in ("a", "b", "c")]
+    found = replace(ranking(*rows), ties=(("a", "b"),))
+    assert [line[0] for line in cells(found)] == ["1=", "2=", "3"]
+    text = printed(found)
+    assert "tied (=): the forecast cannot tell a, b apart" in text
+    assert "a verdict needs a gain or a loss with a chance of 80%" in text
+    assert "tied" not in printed(ranking(*rows))
+
+
+def test_a_string_is_as_wide_as_a_file(monkeypatch):
+    monkeypatch.setenv("COLUMNS", "40")
+    scored = replace(row("a", forecast(0.6, 0.1)), scores={"knn": ScoreResult(0.5)})
+    lines = str(ranking(scored, warnings=("a sentence of many words " * 8,))).splitlines()
+    table = [line for line in lines if line.startswith(("│", "┏"))]
+    assert 80 < max(map(len, table)) <= 120
+    assert sum("a sentence" in line for line in lines) == 1  # prose is not broken in a file

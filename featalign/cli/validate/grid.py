@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import keep_compiled
+from featalign.cli.context import prepare
 from featalign.cli.options import Cache, GridFile
 from featalign.progress import progress_bar
 
@@ -25,7 +25,7 @@ def run(
     from featalign.study.grid import read_grid
     from featalign.study.run import run_study
 
-    keep_compiled()
+    prepare(needs_cache=False)
     stated, path = read_grid(grid), records or grid.with_name("records.jsonl")
     with progress_bar() as report:
 
@@ -79,7 +79,7 @@ def _gathered(gather: Callable[..., int], grid: Path, into: Path, cache: Path | 
     """Gather what is known of the pairs of a grid, and return the number of new records."""
     from featalign.study.grid import read_grid
 
-    keep_compiled()
+    prepare(cache)
     stated = read_grid(grid)
     with progress_bar() as report:
         return gather(stated, into, cache=cache, report=report)
