@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Sequence
 
 from featalign.forecasting.calibration import Calibration
-from featalign.forecasting.predictors import size_of
+from featalign.forecasting.situation import size_of
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.screening import Dropped, Screening
 

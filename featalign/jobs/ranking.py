@@ -68,7 +68,8 @@ def ranked(
             target=target,
             wanted=wanted,
             calibration=calibration,
-            share=request.share if request.forecast and request.effort == "short" else None,
+            effort=request.effort,
+            share=request.share,
         )
         for each in sources
     ]

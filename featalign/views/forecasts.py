@@ -14,7 +14,11 @@ from featalign.views.names import short_name, short_names
 if TYPE_CHECKING:
     from featalign.study.check import Checked
 
-TIERS = {"cache": "from the cache", "short": "with short runs"}
+TIERS = {
+    "cache": "from the cache",
+    "anchor": "with scratch trained",
+    "short": "with short runs",
+}
 
 
 def forecast_table(ranking: Ranking) -> Table:
