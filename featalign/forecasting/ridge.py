@@ -56,7 +56,7 @@ def fit_line(
         weights=tuple(map(float, weights)),
         means=tuple(map(float, means)),
         intercept=float(intercept),
-        precision=tuple(tuple(map(float, row)) for row in precision),
+        precision=tuple(tuple(map(_short, row)) for row in precision),
     )
     farthest = max((line.distance(row) for row in predictors), default=0.0)
     line = replace(line, farthest=farthest)
@@ -75,11 +75,16 @@ def with_residuals(
     steps = _in_steps(found / np.exp(start + slope * places), groups)
     return replace(
         line,
-        residuals=tuple(float(f"{value:.4g}") for value in steps),
+        residuals=tuple(map(_short, steps)),
         num_groups=len(set(groups)),
         scale_start=start,
         scale_slope=slope,
     )
+
+
+def _short(value: float) -> float:
+    """The value to four digits, which a file holds."""
+    return float(f"{value:.4g}")
 
 
 def _in_steps(values: np.ndarray, groups: Sequence[str]) -> np.ndarray:
