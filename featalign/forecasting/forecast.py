@@ -18,7 +18,7 @@ from featalign.forecasting.situation import Anchor, Short, Situation
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier
 from featalign.records.interval import Interval
-from featalign.wilson import wilson
+from featalign.wilson import NORMAL
 
 CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
 FURTHEST = CURVE[-1]
@@ -56,8 +56,9 @@ def make_forecast(
     In log-odds z, z(accuracy) = line(scores of the source, log n) and z(accuracy) - z(scratch) =
     line(differences to the random twins, log n); the gain is the difference of the two accuracies.
     So both lie between 0 and 1, and a gain leaves what there is to gain. With an `anchor` scratch
-    is what was measured, and the second line also knows how far the first one is from that.
-    Intervals are conformal: that of the gain is one of the difference in log-odds.
+    is what was measured, as far as it had many test rows, and the second line also knows how far
+    the first one is from that. Intervals are conformal: that of the gain is one of the difference
+    in log-odds.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> own = {"linear_probe": 0.9, "lda": 0.7, "tangent_probe": 0.9}
@@ -75,11 +76,15 @@ def make_forecast(
     lines = calibration.lines_of(capability, tier=tier, share=share, known=known)
     levels = accuracy_predictors(evidence, situation, used)
     foretold = accuracy_base(evidence, situation) + lines.level.predict(levels)
-    start = None if anchor is None else float(logit(anchor.accuracy))
-    lead = None if start is None else foretold - start
+    start = lead = None
+    if anchor is not None:
+        plain = calibration.lines_of(capability, known=known)
+        without = foretold - plain.gain.predict(gain_predictors(evidence, situation, capability))
+        start = _anchored(anchor, without, plain.scratch.scale(situation.size))
+        lead = foretold - start.value
     predictors = gain_predictors(evidence, situation, capability, used, lead)
     added = lines.gain.predict(predictors)
-    expected = Expected(foretold - added if start is None else start, added)
+    expected = Expected(foretold - added if start is None else start.value, added)
     size, wider = situation.size, lines.gain.widening(predictors)
     apart = max(wider, lines.level.widening(levels))
     half = lines.gain.half_width(size) * wider
@@ -90,8 +95,8 @@ def make_forecast(
         accuracy=_share(lines.accuracy.interval(expected.scratch + added, size, widening=apart)),
         scratch_accuracy=(
             _share(lines.scratch.interval(expected.scratch, size, widening=apart))
-            if anchor is None
-            else _measured(anchor)
+            if start is None
+            else _share(start)
         ),
         gain=_gain(expected, half),
         negative_transfer_probability=lines.gain.probability_below(
@@ -167,10 +172,18 @@ def _share(log_odds: Interval) -> Interval:
     return Interval(value=value, low=low, high=high, level=log_odds.level)
 
 
-def _measured(anchor: Anchor) -> Interval:
-    """The measured accuracy, with what the drawing of the test rows leaves open."""
-    low, high = wilson(anchor.accuracy, anchor.num_test)
-    return Interval(value=anchor.accuracy, low=low, high=high, level=LEVEL)
+def _anchored(anchor: Anchor, foretold: float, deviation: float) -> Interval:
+    """The log-odds of a trained scratch, given what was foretold and how far that is usually off.
+
+    The two are weighed by their variances. A share p of m test rows has 1 / (m p (1 - p)).
+    """
+    measured = float(logit(anchor.accuracy, anchor.num_test))
+    share = float(share_of(measured))
+    drawn = 1 / (anchor.num_test * share * (1 - share))
+    weight = deviation**2 / (deviation**2 + drawn)
+    value = foretold + weight * (measured - foretold)
+    half = NORMAL * math.sqrt(weight * drawn)
+    return Interval(value=value, low=value - half, high=value + half, level=LEVEL)
 
 
 def _relative(distance: float, farthest: float) -> float:

@@ -25,8 +25,8 @@ def anchor_of(source: Source, target: Target, session: Session) -> Anchor:
     """
     model = source if _is_trained_itself(source) else catalogue.load(REFERENCE)
     fresh = model.fresh_weights
-    drawn = fresh.draw(session.seed).revision if fresh is not None else model.revision
-    name = f"anchor {drawn} {target.fingerprint}"
+    architecture = (fresh and fresh.architecture) or model.revision
+    name = f"anchor {architecture} {target.fingerprint}"
     return session.once(name, lambda: _trained(model, target, session))
 
 

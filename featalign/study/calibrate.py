@@ -315,25 +315,29 @@ def forecasts_without(
     """Forecasts of some examples from others; a source that is among these is a known one."""
     known = advantages(others)
     short = others[0].short if tier == "short" else None
-    lines: dict[bool, Lines] = {}
+    plain: Tier = "cache"
+    tiers = dict.fromkeys((plain, tier))  # an anchor is weighed against the forecast without it
+    fitted: dict[bool, tuple[Fitted, ...]] = {}
     for each in held:
         advantage = known.get(each.revision)
         is_known = advantage is not None
-        if is_known not in lines:
-            lines[is_known] = _lines(others, capability, tier, is_known)
-        fitted = Fitted(
-            capability=capability,
-            tier=tier,
-            share=None if short is None else short.share,
-            lines=lines[is_known],
-        )
+        if is_known not in fitted:
+            fitted[is_known] = tuple(
+                Fitted(
+                    capability=capability,
+                    tier=each_tier,
+                    share=short.share if short is not None and each_tier == "short" else None,
+                    lines=_lines(others, capability, each_tier, is_known),
+                )
+                for each_tier in tiers
+            )
         seen = with_advantage(each, advantage) if advantage is not None else each
         yield (
             each,
             make_forecast(
                 seen.evidence,
                 each.situation,
-                Calibration(fitted=(fitted,)),
+                Calibration(fitted=fitted[is_known]),
                 short=each.short if tier == "short" else None,
                 anchor=each.anchor if tier == "anchor" else None,
             ),
