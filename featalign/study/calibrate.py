@@ -295,15 +295,18 @@ def left_out_both(
     tier: Tier = "cache",
     *,
     family: Fold = lambda each: each.source,
+    held: Sequence[Example] | None = None,
 ) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every example from others that share neither its data set nor its source.
 
-    `family` says which sources are left out together.
+    `family` says which sources are left out together. `held` are those to forecast, where they are
+    not all.
     """
-    for name, dataset in dict.fromkeys((family(each), each.dataset) for each in examples):
-        held = [each for each in examples if (family(each), each.dataset) == (name, dataset)]
+    wanted = examples if held is None else held
+    for name, dataset in dict.fromkeys((family(each), each.dataset) for each in wanted):
+        some = [each for each in wanted if (family(each), each.dataset) == (name, dataset)]
         others = [each for each in examples if family(each) != name and each.dataset != dataset]
-        yield from forecasts_without(held, others, capability, tier)
+        yield from forecasts_without(some, others, capability, tier)
 
 
 def forecasts_without(

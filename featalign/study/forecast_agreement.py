@@ -14,6 +14,9 @@ from featalign.study.agreement import interval_agreement, ranking_agreement, sig
 from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
 
 RESAMPLES = 200
+COMPARED = ("auroc", "brier", "error", "weighted_tau", "regret")
+Groups = Sequence[list[int]]
+Measure = Callable[[Groups], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,9 +72,46 @@ def judge_guesses(
     examples: Sequence[Example], guesses: Sequence[Guess], *, num_resamples: int = RESAMPLES
 ) -> Judged:
     """All measures of guesses about examples, NaN where the guesses say nothing of it."""
-    by_dataset: dict[str, list[int]] = {}
+    groups = list(_by_dataset(examples).values())
+    found = {
+        name: bootstrap_interval(groups, measure, num_resamples=num_resamples)
+        for name, measure in _measures(examples, guesses).items()
+    }
+    return Judged(**found)
+
+
+def compare_guesses(
+    examples: Sequence[Example],
+    guesses: Sequence[Guess],
+    others: Sequence[Guess],
+    names: Sequence[str] = COMPARED,
+    *,
+    num_resamples: int = RESAMPLES,
+) -> dict[str, BootstrapInterval]:
+    """What measures of guesses are less those of others, on the same data sets drawn again.
+
+    A difference whose interval does not hold 0 is one that other data sets should show too.
+    """
+    groups = list(_by_dataset(examples).values())
+    ours, theirs = _measures(examples, guesses), _measures(examples, others)
+
+    def less(name: str) -> Measure:
+        return lambda some: ours[name](some) - theirs[name](some)
+
+    return {
+        name: bootstrap_interval(groups, less(name), num_resamples=num_resamples) for name in names
+    }
+
+
+def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for place, each in enumerate(examples):
-        by_dataset.setdefault(each.dataset, []).append(place)
+        found.setdefault(each.dataset, []).append(place)
+    return found
+
+
+def _measures(examples: Sequence[Example], guesses: Sequence[Guess]) -> dict[str, Measure]:
+    """A function of groups of places, those of some data sets, for each field of `Judged`."""
     noise = np.array([each.noise for each in examples])
     truths = {
         name: np.array([getattr(each, name) for each in examples])
@@ -79,61 +119,63 @@ def judge_guesses(
     }
     probability = np.array([each.probability for each in guesses])
     order = np.array([each.order for each in guesses])
-    orders = [_order(examples, order, places) for places in by_dataset.values()]
     chances = not np.isnan(probability).any()
+    told = probability if chances else order
+    orders = {
+        places[0]: _order(examples, order, places) for places in _by_dataset(examples).values()
+    }
 
-    def over(statistic: Callable[[list[int]], float]) -> BootstrapInterval:
-        def pooled(groups: Sequence[list[int]]) -> float:
-            return statistic([place for group in groups for place in group])
+    def sign(name: str) -> Measure:
+        def measured(groups: Groups) -> float:
+            some = _joined(groups)
+            gains = truths["gain"][some]
+            found = sign_agreement(told[some], gains, noise[some], probabilities=chances)
+            return getattr(found, name)
 
-        return bootstrap_interval(list(by_dataset.values()), pooled, num_resamples=num_resamples)
+        return measured
 
-    def mean_of(name: str, scale: float = 1.0) -> BootstrapInterval:
-        values = [scale * found for each in orders if not math.isnan(found := each[name])]
-        return bootstrap_interval(
-            values, lambda some: math.fsum(some) / len(some), num_resamples=num_resamples
-        )
+    def interval(name: str, measure: str, scale: float = 100.0) -> Measure:
+        stated = [getattr(each, name) for each in guesses]
+        if None in stated:
+            return lambda groups: math.nan
+        ends = np.array([(each.value, each.low, each.high) for each in stated])
 
-    def sign(name: str) -> BootstrapInterval:
-        told = probability if chances else order
-        return over(
-            lambda some: getattr(
-                sign_agreement(
-                    told[some], truths["gain"][some], noise[some], probabilities=chances
-                ),
-                name,
-            )
-        )
-
-    def interval(name: str, measure: str, scale: float = 100.0) -> BootstrapInterval:
-        told = [getattr(each, name) for each in guesses]
-        if None in told:
-            return over(lambda some: math.nan)
-        ends = np.array([(each.value, each.low, each.high) for each in told])
-
-        def measured(some: list[int]) -> float:
+        def measured(groups: Groups) -> float:
+            some = _joined(groups)
             value, low, high = ends[some].T
             return scale * getattr(
                 interval_agreement(value, low, high, truths[name][some]), measure
             )
 
-        return over(measured)
+        return measured
 
-    return Judged(
-        auroc=sign("auroc"),
-        balanced_accuracy=sign("balanced_accuracy"),
-        brier=sign("brier"),
-        error=interval("gain", "mean_absolute_error"),
-        coverage=interval("gain", "coverage", 1.0),
-        width=interval("gain", "mean_width"),
-        accuracy_error=interval("accuracy", "mean_absolute_error"),
-        accuracy_coverage=interval("accuracy", "coverage", 1.0),
-        scratch_error=interval("scratch", "mean_absolute_error"),
-        scratch_coverage=interval("scratch", "coverage", 1.0),
-        weighted_tau=mean_of("weighted_tau"),
-        kendall_tau=mean_of("kendall_tau"),
-        regret=mean_of("regret", 100.0),
-    )
+    def mean_of(name: str, scale: float = 1.0) -> Measure:
+        def measured(groups: Groups) -> float:
+            values = [scale * orders[places[0]][name] for places in groups]
+            finite = [value for value in values if not math.isnan(value)]
+            return math.fsum(finite) / len(finite) if finite else math.nan
+
+        return measured
+
+    return {
+        "auroc": sign("auroc"),
+        "balanced_accuracy": sign("balanced_accuracy"),
+        "brier": sign("brier"),
+        "error": interval("gain", "mean_absolute_error"),
+        "coverage": interval("gain", "coverage", 1.0),
+        "width": interval("gain", "mean_width"),
+        "accuracy_error": interval("accuracy", "mean_absolute_error"),
+        "accuracy_coverage": interval("accuracy", "coverage", 1.0),
+        "scratch_error": interval("scratch", "mean_absolute_error"),
+        "scratch_coverage": interval("scratch", "coverage", 1.0),
+        "weighted_tau": mean_of("weighted_tau"),
+        "kendall_tau": mean_of("kendall_tau"),
+        "regret": mean_of("regret", 100.0),
+    }
+
+
+def _joined(groups: Groups) -> list[int]:
+    return [place for group in groups for place in group]
 
 
 def _order(
