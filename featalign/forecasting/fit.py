@@ -117,7 +117,7 @@ def fit_lines(examples: Sequence[Example], capability: Capability, tier: Tier = 
     )
     shorts = [each.short if tier == "short" else None for each in examples]
     seen = [(each.evidence, each.situation) for each in examples]
-    bases = np.array([accuracy_base(*each) for each in seen])
+    bases = np.array([accuracy_base(*each) + each[1].shift for each in seen])
     level, corrections = fit_line(
         [accuracy_predictors(*each, short) for each, short in zip(seen, shorts, strict=True)],
         (accuracies - bases).tolist(),

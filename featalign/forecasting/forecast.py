@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from featalign.forecasting.calibration import Calibration, Lines
-from featalign.forecasting.line import LEVEL
+from featalign.forecasting.line import LEVEL, Line
 from featalign.forecasting.logits import logit, share_of
 from featalign.forecasting.predictors import (
     accuracy_base,
@@ -57,8 +57,9 @@ def make_forecast(
     line(differences to the random twins, log n); the gain is the difference of the two accuracies.
     So both lie between 0 and 1, and a gain leaves what there is to gain. With an `anchor` scratch
     is what was measured, as far as it had many test rows, and the second line also knows how far
-    the first one is from that. Intervals are conformal: that of the gain is one of the difference
-    in log-odds.
+    the first one is from that. Where held-out rows are of another kind, both accuracies move by the
+    shift, and their intervals are wider by as much. Intervals are conformal: that of the gain is
+    one of the difference in log-odds.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
     >>> own = {"linear_probe": 0.9, "lda": 0.7, "tangent_probe": 0.9}
@@ -75,7 +76,7 @@ def make_forecast(
     share = used.share if used is not None and tier == "short" else None
     lines = calibration.lines_of(capability, tier=tier, share=share, known=known)
     levels = accuracy_predictors(evidence, situation, used)
-    foretold = accuracy_base(evidence, situation) + lines.level.predict(levels)
+    foretold = accuracy_base(evidence, situation) + lines.level.predict(levels) + situation.shift
     start = lead = None
     if anchor is not None:
         plain = calibration.lines_of(capability, known=known)
@@ -92,9 +93,9 @@ def make_forecast(
     return Forecast(
         tier=tier,
         capability=capability,
-        accuracy=_share(lines.accuracy.interval(expected.scratch + added, size, widening=apart)),
+        accuracy=_arm(lines.accuracy, expected.scratch + added, situation, apart),
         scratch_accuracy=(
-            _share(lines.scratch.interval(expected.scratch, size, widening=apart))
+            _arm(lines.scratch, expected.scratch, situation, apart)
             if start is None
             else _share(start)
         ),
@@ -163,6 +164,12 @@ def _catches_up(lines: Lines, situation: Situation, expected: Expected) -> int |
 def _gain(expected: Expected, half: float) -> Interval:
     low, high = (expected.gain_of(expected.added + side * half) for side in (-1, 1))
     return Interval(value=expected.gain, low=low, high=high, level=LEVEL)
+
+
+def _arm(line: Line, value: float, situation: Situation, widening: float) -> Interval:
+    """An accuracy with its interval, which a shift makes as much wider to both sides."""
+    half = line.half_width(situation.size) * widening + abs(situation.shift)
+    return _share(Interval(value=value, low=value - half, high=value + half, level=LEVEL))
 
 
 def _share(log_odds: Interval) -> Interval:

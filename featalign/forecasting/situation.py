@@ -14,10 +14,11 @@ def size_of(num_rows: float) -> float:
 
 @dataclass(frozen=True)
 class Situation:
-    """The target: its rows and classes."""
+    """The target: its rows and classes, and the clear shift of its held-out rows in log-odds."""
 
     num_rows: int
     num_classes: int
+    shift: float = 0.0
 
     @property
     def size(self) -> float:

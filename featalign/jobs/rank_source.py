@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.remarks import layer_remark
+from featalign.forecasting.shift import Shift
 from featalign.forecasting.situation import Short, Situation
 from featalign.forecasting.verdict import judge
 from featalign.jobs.examine import Wanted, examine
@@ -25,7 +26,7 @@ class RankSource:
     """A job: the rows of a source, given as itself or by its address, on a target.
 
     `calibration` is None where no forecast is wanted. `effort` says what may be trained for it, and
-    `share` how long short runs are as a part of one training.
+    `share` how long short runs are as a part of one training. `shift` is that of the held-out rows.
     """
 
     source: Source | str
@@ -34,6 +35,7 @@ class RankSource:
     calibration: Calibration | None = None
     effort: Effort = "cache"
     share: float = 0.0
+    shift: Shift | None = None
 
 
 def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
@@ -89,7 +91,8 @@ def _forecasts(
     session: Session,
 ) -> Iterator[tuple[Tier, Forecast]]:
     """The forecast from the cache, and then one with what is trained for it, where that can be."""
-    situation = Situation(job.target.num_rows, job.target.num_classes)
+    shift = 0.0 if job.shift is None else job.shift.clear
+    situation = Situation(job.target.num_rows, job.target.num_classes, shift)
     yield "cache", make_forecast(evidence, situation, calibration)
     if job.effort == "anchor":
         from featalign.jobs.anchor import anchor_of, can_be_anchored

@@ -8,9 +8,11 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
 from featalign.forecasting.remarks import target_remarks
+from featalign.forecasting.shift import Shift
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
 from featalign.jobs.rank_source import RankSource, rank_source
+from featalign.jobs.shift import shift_of
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
@@ -62,6 +64,7 @@ def ranked(
         intervals=request.intervals,
         evidence=request.forecast,
     )
+    shift = shift_of(target, session) if request.forecast else None
     jobs = [
         RankSource(
             source=each,
@@ -70,6 +73,7 @@ def ranked(
             calibration=calibration,
             effort=request.effort,
             share=request.share,
+            shift=shift,
         )
         for each in sources
     ]
@@ -98,16 +102,20 @@ def ranked(
         failures=failures,
         target_warnings=(
             *target.remarks,
-            *(_remarks(target, calibration) if request.forecast else ()),
+            *(_remarks(target, calibration, shift) if request.forecast else ()),
         ),
     )
 
 
-def _remarks(target: Target, calibration: Calibration | None) -> tuple[str, ...]:
+def _remarks(
+    target: Target, calibration: Calibration | None, shift: Shift | None
+) -> tuple[str, ...]:
     numbers = np.bincount(target.labels).tolist()
     counts = dict(zip(target.class_names, numbers, strict=False))
     shipped = calibration is shipped_calibration()
-    return target_remarks(counts, target.kind, shipped=shipped)
+    told = target_remarks(counts, target.kind, shipped=shipped)
+    shifted = None if shift is None else shift.remark()
+    return told if shifted is None else (shifted, *told)
 
 
 def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, ...], str]:

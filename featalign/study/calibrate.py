@@ -27,7 +27,7 @@ from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast, Tier
 from featalign.study.findings import of_the_same_rows
 from featalign.study.ground_truth import ground_truth
-from featalign.study.records import evidence_in
+from featalign.study.records import evidence_in, shift_in
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # lengths of short runs, as parts of one training
@@ -72,7 +72,7 @@ def examples_of(
                 source=pair.source,
                 target=pair.target,
                 dataset=trained.datasets.get(pair.target, pair.target),
-                situation=Situation(pair.size, pair.num_classes),
+                situation=Situation(pair.size, pair.num_classes, shift_in(stated)),
                 evidence=known,
                 accuracy=pair.accuracy,
                 scratch=pair.scratch,

@@ -3,12 +3,14 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.gather_evidence import REFERENCE
 from featalign.jobs.given import session_at
+from featalign.jobs.shift import shift_of
 from featalign.jobs.short import short_evidence
 from featalign.progress import Report, silent
 from featalign.records.plain import to_plain
@@ -54,6 +56,7 @@ def run_evidence(
                 continue
             start = time.perf_counter()
             (found,) = examine(source, part, wanted, session)
+            shift = shift_of(part, session)
             key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
             of = {
                 "version": EVIDENCE_VERSION,
@@ -65,6 +68,7 @@ def run_evidence(
                 **of,
                 "seconds": round(time.perf_counter() - start, 2),
                 "evidence": to_plain(found.answer.evidence),
+                "shift": None if shift is None else asdict(shift),
             }
 
     wanted_seeds = _with_reference(grid)
