@@ -174,8 +174,10 @@ def rank(
         under the source and two random twins. A file made by `featalign validate fit`; None: the
         shipped one.
     effort, share
-        "short" adds short runs of each differentiable source and from scratch, `share` of the steps
-        of one training long, and a second forecast with them.
+        What is trained for a second forecast. "anchor" really trains from scratch, once for each
+        architecture (two learning rates; for sources that cannot be trained a small reference
+        network). "short" adds short runs of each differentiable source and from scratch, `share` of
+        the steps of one training long.
     seed, batch_size, progress, engine
         Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so
         far.
@@ -187,7 +189,7 @@ def rank(
     map_jobs = map_jobs_of(engine)
     ready_cache(cache)
     given, data = unique_sources(sources), target_of(target)
-    short = effort == "short"
+    trains = effort != "cache"
     request = Request(
         sources=tuple(map(name_of, given)),
         target=data.name,
@@ -196,13 +198,13 @@ def rank(
         effort=cast("Effort", effort),
         share=share,
         intervals=intervals,
-        forecast=is_forecast_wanted(data, short or forecast, scorers is None),
+        forecast=is_forecast_wanted(data, trains or forecast, scorers is None),
         seed=check_seed(seed),
         batch_size=batch_size,
     )
     known = calibration_at(calibration) if request.forecast else None
-    if known is not None and short:  # refused before anything is trained
-        known.lines_of("gradients", share=share)
+    if known is not None:  # refused before anything is trained
+        known.lines_of("gradients", tier=request.effort, share=share)
     with progress_bar(show=progress) as report:
         with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:
             return ranked(request, given, data, known, session, map_jobs)

@@ -10,7 +10,7 @@ import featalign as fa
 from experiments.performance.timing import RESULTS, seconds
 from featalign.forecasting.calibration import shipped_calibration
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import Situation
+from featalign.forecasting.situation import Situation
 from featalign.forecasting.verdict import judge
 
 SOURCE, ROWS = "zoo/resnet_aerial", 400

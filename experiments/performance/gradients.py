@@ -15,7 +15,6 @@ from featalign.jobs.given import session_at
 from featalign.jobs.tangent import tangent_evidence
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
-from featalign.scorers.tangent import tangent_curve
 from featalign.sources.gradients import gradient_source
 from featalign.statistics.gather import gather
 from featalign.statistics.tangent import Tangent
@@ -57,7 +56,7 @@ def extraction(address: str) -> Line:
 def comparison(address: str) -> Line:
     """What scores from gradients cost against one fine-tuning.
 
-    That is gradients and activations of the source and two twins at n = 1000, scores and curve,
+    That is gradients and activations of the source and two twins at n = 1000, and scores,
     from an empty cache.
     """
     source = fa.load_source(address)
@@ -75,7 +74,6 @@ def comparison(address: str) -> Line:
             statistics = gather(np.ones((COUNT, 1)), tangent.labels, needs, given=[tangent])
             for scorer in select(["tangent_probe", "tangent_gain"]):
                 evaluate(scorer, statistics)
-            tangent_curve(statistics)
 
     def theirs() -> None:
         fa.fine_tune(source, with_test, progress=False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from experiments.study import forecasts, screening
+from experiments.study import screening
 from featalign.study.bootstrap import BootstrapInterval
 from featalign.study.findings import BASELINES, Finding, Findings, collect_findings
 from featalign.study.gathering import EVIDENCE_KEY
@@ -34,7 +34,7 @@ def main() -> None:
         _sources(findings),
         _agreement(findings),
     ]
-    parts += [forecasts.section(records, evidence, short)]
+    parts.append("How good forecasts are: [forecasts](../forecasts/README.md).")
     parts += [screening.section(records, evidence, short, HERE)] if short else []
     text = "\n\n".join(parts)
     conclusion = HERE / "conclusion.md"

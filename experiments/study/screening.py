@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from featalign.forecasting.fit import Example
 from featalign.records.forecast import Forecast
 from featalign.screening import FOLDS, RUNGS
-from featalign.study.calibrate import examples_of, left_out
+from featalign.study.calibrate import examples_of, left_out, of_dataset
 
 Records = Sequence[Mapping[str, Any]]
 Place = tuple[str, int]
@@ -54,10 +54,10 @@ def replay(records: Records, evidence: Records, short: Records) -> dict[str, Cur
     plain = {share: examples_of(records, evidence, short, share=share) for share in RUNGS}
     cache = [each.__class__(**{**vars(each), "short": None}) for each in plain[RUNGS[0]]]
     forecasts: dict[float, dict[tuple[str, Place], Forecast]] = {
-        0.0: _by_pair(left_out(cache, lambda each: each.target, "gradients"))
+        0.0: _by_pair(left_out(cache, of_dataset, "gradients"))
     }
     for share in RUNGS:
-        forecasts[share] = _by_pair(left_out(plain[share], lambda each: each.target, "gradients"))
+        forecasts[share] = _by_pair(left_out(plain[share], of_dataset, "gradients", "short"))
     validated = {
         (each["source"], (each["target"], each["size"])): max(
             run["validation_accuracy"] for run in each["runs"]

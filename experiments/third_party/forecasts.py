@@ -3,31 +3,27 @@
 This makes a section of the page, and a figure.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from experiments.study.forecasts import HEAD, ITS_ARM, SINGLES, judged, number_of, row, verdicts
+from experiments.forecasts.evidence import STRANGERS as PREFIX
+from experiments.forecasts.evidence import family
+from experiments.forecasts.simple import SINGLES, number_of
+from experiments.forecasts.tables import HEAD, ITS_ARM, RULE, judged, row, verdicts
 from featalign.forecasting.fit import Example
 from featalign.forecasting.verdict import judge
 from featalign.records.evidence import Capability
 from featalign.records.forecast import Forecast
 from featalign.study import shipped
-from featalign.study.calibrate import (
-    examples_of,
-    forecasts_without,
-    left_out_outside,
-    outside_of,
-    seen_as,
-)
+from featalign.study.calibrate import examples_of, forecasts_without, left_out_both, seen_as
 from featalign.study.forecast_agreement import always_helps, guesses_by, judge_guesses
 from featalign.study.gathering import EVIDENCE_KEY
 from featalign.study.records import read_records
 
 HERE = Path(__file__).parent
 RECORDS, EVIDENCE, FIGURE = HERE / "records.jsonl", HERE / "evidence.jsonl", HERE / "forecasts.png"
-PREFIX = "py:experiments.third_party.sources:"
 Found = list[tuple[Example, Forecast]]
 
 
@@ -36,7 +32,7 @@ def section() -> str:
     if not RECORDS.exists():
         return ""
     zoo, own = examples()
-    found = list(left_out_outside(zoo, own, family))
+    found = forecasts_of(own, zoo, "gradients")
     draw(found).savefig(FIGURE, dpi=110)
     return "\n\n".join(
         [
@@ -51,33 +47,31 @@ def section() -> str:
 
 
 def examples() -> tuple[list[Example], list[Example]]:
-    """Pairs of the zoo, and those of the networks that others made.
+    """Pairs of the zoo, and those of the networks that others made."""
+    records = [*read_records(shipped.RECORDS), *read_records(RECORDS)]
+    files = shipped.EVIDENCE, EVIDENCE
+    evidence = [each for path in files for each in read_records(path, key=EVIDENCE_KEY)]
+    found = examples_of(records, evidence)
+    own = [each for each in found if each.source.startswith(PREFIX)]
+    return [each for each in found if not each.source.startswith(PREFIX)], own
 
-    The shipped calibration was made from the former.
-    """
-    zoo, evidence = read_records(shipped.RECORDS), read_records(shipped.EVIDENCE, key=EVIDENCE_KEY)
-    own = outside_of(zoo, evidence, read_records(RECORDS), read_records(EVIDENCE, key=EVIDENCE_KEY))
-    return examples_of(zoo, evidence), own
 
-
-def without_target(
-    own: Sequence[Example],
-    zoo: Sequence[Example],
-    capability: Capability,
-    more: Callable[[str], list[Example]] = lambda family: [],
+def forecasts_of(
+    own: Sequence[Example], others: Sequence[Example], capability: Capability
 ) -> Found:
-    """Forecasts of networks from pairs of the zoo on other targets.
+    """Forecasts of networks from pairs of others, on other data sets, and of other families."""
+    every = [*own, *others]
+    found = left_out_both(every, capability, family=family, held=own)
+    return list(found)
 
-    `more` adds pairs that are known when a family is forecast.
-    """
-    groups: dict[tuple[str, str], list[Example]] = {}
-    for each in own:
-        groups.setdefault((each.target, family(each)), []).append(each)
+
+def by_the_zoo(own: Sequence[Example], zoo: Sequence[Example], capability: Capability) -> Found:
+    """Forecasts of networks from pairs of the zoo alone, on other data sets."""
     found: Found = []
-    for (target, name), held in groups.items():
-        found += forecasts_without(
-            held, [each for each in (*zoo, *more(name)) if each.target != target], capability
-        )
+    for dataset in dict.fromkeys(each.dataset for each in own):
+        held = [each for each in own if each.dataset == dataset]
+        known = [each for each in zoo if each.dataset != dataset]
+        found += forecasts_without(held, known, capability)
     return found
 
 
@@ -89,34 +83,16 @@ def _introduction(own: Sequence[Example]) -> str:
 
 {len(sources)} of them really trained, from their own and from fresh weights, on {len(targets)} \
 targets at n = {sizes} with the budget of the study:
-{len(own)} pairs, {gains} gains and {losses} losses beyond noise. Every forecast is fitted on the \
-zoo alone, without the target: it has seen neither
-network nor data. With the errors that it makes on targets of the zoo, its 90% intervals are too \
-narrow for strangers; so what ships has intervals
-made of the errors on these networks, and here each network gets those of the other families, on \
-other targets. This is what a user may expect."""
+{len(own)} pairs, {gains} gains and {losses} losses beyond noise. Every forecast is fitted on \
+the zoo and on networks of other families, without the data set: it has seen neither network nor \
+data. This is what a user may expect."""
 
 
 def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
-    lines = [HEAD, "|---" * 9 + "|", row("**forecast from the cache**", judged(found))]
-    lines.append(
-        row(
-            "the same, intervals of the zoo alone",
-            judged(without_target(own, zoo, "gradients")),
-        )
-    )
-    lines.append(
-        row(
-            "intervals of the zoo alone, which has the target",
-            judged(forecasts_without(own, zoo, "gradients")),
-        )
-    )
-    with_others = without_target(
-        own, zoo, "gradients", lambda name: [each for each in own if family(each) != name]
-    )
-    lines.append(row("fitted on the zoo and the other families", judged(with_others)))
-    alone = without_target(seen_as(own, "features"), seen_as(zoo, "features"), "features")
-    lines.append(row("features alone, intervals of the zoo alone", judged(alone)))
+    lines = [HEAD, RULE, row("**forecast from the cache**", judged(found))]
+    lines.append(row("fitted on the zoo alone", judged(by_the_zoo(own, zoo, "gradients"))))
+    alone = forecasts_of(seen_as(own, "features"), seen_as(zoo, "features"), "features")
+    lines.append(row("features alone", judged(alone)))
     lines.append(row("always helps", judge_guesses(own, always_helps(own))))
     lines.append(
         row(
@@ -128,17 +104,10 @@ def _table(own: Sequence[Example], zoo: Sequence[Example], found: Found) -> str:
         guesses = guesses_by(own, lambda each, name=name: number_of(each, name), known=zoo)
         lines.append(row(name.replace("_", " "), judge_guesses(own, guesses)))
     text = """
-The forecast is as shipped for sources that are not in the study. Single scores are lines fitted \
-on the zoo's other targets. AUROC and Brier score
-are on gains and losses beyond noise, the rest on all pairs; gains and regret are in points; \
-brackets hold 90% intervals, targets drawn again. A
-family is what shares an architecture (`cvx_*`)."""
+Single scores are lines fitted on the zoo's other data sets. AUROC and Brier score are on gains \
+and losses beyond noise, the rest on all pairs; gains and regret are in points; brackets hold 90% \
+intervals, data sets drawn again. A family is what shares an architecture (`cvx_*`)."""
     return "\n".join([*lines, text])
-
-
-def family(example: Example) -> str:
-    """What shares an architecture."""
-    return example.source.removeprefix(PREFIX).split("_")[0]
 
 
 def _sources(found: Found) -> str:

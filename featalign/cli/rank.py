@@ -42,7 +42,10 @@ def rank(
     choice: Choice = NO_CHOICE,
     intervals: Intervals = False,
     effort: Annotated[
-        str, typer.Option(help="cache, or short: a little real training beside it.")
+        str,
+        typer.Option(
+            help="cache; anchor: one real training from scratch beside it; short: short runs."
+        ),
     ] = "cache",
     share: Annotated[
         float | None, typer.Option(help="Length of short runs as a part of one training.")

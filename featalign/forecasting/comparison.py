@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from statistics import NormalDist
 
 from featalign.forecasting.calibration import Calibration
-from featalign.forecasting.predictors import size_of
 from featalign.forecasting.remedies import SURE
+from featalign.forecasting.situation import size_of
 from featalign.records.ranking import RankingRow
 
 
@@ -20,7 +20,7 @@ def worse_probability(
     """
     if row.accuracy is None or other.accuracy is None or row.forecast is None:
         return 0.5
-    lines = calibration.lines_of(row.forecast.capability)
+    lines = calibration.lines_of(row.forecast.capability, tier=row.forecast.tier)
     residuals = lines.order.residuals
     deviation = lines.order.scale(size_of(num_rows)) * math.sqrt(
         2 * math.fsum(value * value for value in residuals) / max(len(residuals), 1)

@@ -1,42 +1,69 @@
 """The forecast from evidence: both arms, the gain between them, and the gain at other n."""
 
 import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-from featalign.forecasting.calibration import LEVEL, Calibration, Line
+from featalign.forecasting.calibration import Calibration, Lines
+from featalign.forecasting.line import LEVEL, Line
+from featalign.forecasting.logits import logit, share_of
 from featalign.forecasting.predictors import (
-    Short,
-    Situation,
+    accuracy_base,
+    accuracy_predictors,
     arm_predictors,
-    drift_predictors,
     gain_predictors,
-    scratch_base,
-    scratch_predictors,
+    growth_predictors,
 )
+from featalign.forecasting.situation import Anchor, Short, Situation
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier
 from featalign.records.interval import Interval
+from featalign.wilson import NORMAL
 
 CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
 FURTHEST = CURVE[-1]
+Predict = Callable[[Mapping[str, float]], float]
 BOTH_SIDES = 0.6  # the level of an interval whose lower end is exceeded in 80% of cases
+
+
+@dataclass(frozen=True)
+class Expected:
+    """Both arms in log-odds: scratch, and how much the source adds to it."""
+
+    scratch: float
+    added: float
+
+    @property
+    def gain(self) -> float:
+        """The gain in accuracy."""
+        return self.gain_of(self.added)
+
+    def gain_of(self, added: float) -> float:
+        """The gain in accuracy of something else that is added to scratch."""
+        return float(share_of(self.scratch + added) - share_of(self.scratch))
 
 
 def make_forecast(
     evidence: Evidence,
     situation: Situation,
     calibration: Calibration,
+    *,
     short: Short | None = None,
+    anchor: Anchor | None = None,
 ) -> Forecast:
-    """The forecast from evidence, and from short runs where there are some; see `Forecast`.
+    """The forecast from evidence, and from what was trained where there is some; see `Forecast`.
 
-    gain = line(differences to the random twins, times 1 and log n); scratch = what twins reach +
-    line(log n); accuracy = scratch + gain. Intervals are conformal. For sources of the study, they
-    held 90% of the targets that were left out of the calibration. For other sources, they held 90%
-    of the pairs of networks made elsewhere, where the calibration was fitted with such pairs.
+    In log-odds z, z(accuracy) = line(scores of the source, log n) and z(accuracy) - z(scratch) =
+    line(differences to the random twins, log n); the gain is the difference of the two accuracies.
+    So both lie between 0 and 1, and a gain leaves what there is to gain. With an `anchor` scratch
+    is what was measured, as far as it had many test rows, and the second line also knows how far
+    the first one is from that. Where held-out rows are of another kind, both accuracies move by the
+    shift, and their intervals are wider by as much. Intervals are conformal: that of the gain is
+    one of the difference in log-odds.
 
     >>> from featalign.forecasting.calibration import shipped_calibration
-    >>> own = {"linear_probe": 0.9, "logme": 0.2, "lda": 0.7, "tangent_probe": 0.9}
-    >>> twins = {"linear_probe": 0.5, "logme": -0.1, "lda": 0.3, "tangent_probe": 0.6}
+    >>> own = {"linear_probe": 0.9, "lda": 0.7, "tangent_probe": 0.9}
+    >>> twins = {"linear_probe": 0.5, "lda": 0.3, "tangent_probe": 0.6}
     >>> evidence = Evidence(capability="gradients", own=own, twins=twins)
     >>> found = make_forecast(evidence, Situation(300, 10), shipped_calibration())
     >>> found.gain.value > 0 and found.negative_transfer_probability < 0.5
@@ -44,106 +71,127 @@ def make_forecast(
     """
     capability = evidence.capability
     used = short if capability == "gradients" else None
-    tier: Tier = "cache" if used is None else "short"
+    tier: Tier = "anchor" if anchor is not None else "cache" if used is None else "short"
     known = evidence.advantage is not None and not math.isnan(evidence.advantage)
-    share = None if used is None else used.share
-    lines = calibration.lines_of(capability, share=share, known=known)
-    predictors = gain_predictors(evidence, situation, capability, used)
-    value, size = lines.gain.predict(predictors), situation.size
-    scratch = _share(
-        scratch_base(evidence, capability, used)
-        + lines.scratch.predict(scratch_predictors(evidence, situation, capability))
-    )
-    value = within_headroom(value, scratch)
-    accuracy = _share(scratch + value)
-    gain = lines.gain.interval(value, size)
-    by_size = {
-        round(times * situation.num_rows): _at(lines.drift, evidence, situation, gain, times)
-        for times in CURVE
-    }
+    share = used.share if used is not None and tier == "short" else None
+    lines = calibration.lines_of(capability, tier=tier, share=share, known=known)
+    levels = accuracy_predictors(evidence, situation, used)
+    foretold = accuracy_base(evidence, situation) + lines.level.predict(levels) + situation.shift
+    start = lead = None
+    if anchor is not None:
+        plain = calibration.lines_of(capability, known=known)
+        without = foretold - plain.gain.predict(gain_predictors(evidence, situation, capability))
+        start = _anchored(anchor, without, plain.scratch.scale(situation.size))
+        lead = foretold - start.value
+    predictors = gain_predictors(evidence, situation, capability, used, lead)
+    added = lines.gain.predict(predictors)
+    expected = Expected(foretold - added if start is None else start.value, added)
+    size, wider = situation.size, lines.gain.widening(predictors)
+    apart = max(wider, lines.level.widening(levels))
+    half = lines.gain.half_width(size) * wider
     weighed = arm_predictors(evidence, situation, capability)
-    arms = {
-        arm: line.interval(line.predict(weighed), size, level=BOTH_SIDES).low
-        for arm, line in lines.arms.items()
-    }
     return Forecast(
         tier=tier,
         capability=capability,
-        accuracy=_within(lines.accuracy.interval(accuracy, size), 0.0, 1.0),
-        scratch_accuracy=_within(lines.scratch.interval(scratch, size), 0.0, 1.0),
-        gain=_within(gain, -1.0, 1.0),
-        negative_transfer_probability=lines.gain.probability_below(value, 0.0, size),
-        gain_by_size=by_size,
-        catches_up=_catches_up(lines.drift, evidence, situation, value),
+        accuracy=_arm(lines.accuracy, expected.scratch + added, situation, apart),
+        scratch_accuracy=(
+            _arm(lines.scratch, expected.scratch, situation, apart)
+            if start is None
+            else _share(start)
+        ),
+        gain=_gain(expected, half),
+        negative_transfer_probability=lines.gain.probability_below(
+            added, 0.0, size, widening=wider
+        ),
+        gain_by_size={
+            round(times * situation.num_rows): _gain_at(lines, situation, expected, half, times)
+            for times in CURVE
+        },
+        catches_up=_catches_up(lines, situation, expected),
         parts=dict(lines.gain.parts(predictors)),
-        arms=arms,
+        arms={
+            arm: line.interval(line.predict(weighed), size, level=BOTH_SIDES).low
+            for arm, line in lines.arms.items()
+        },
+        num_data_sets=lines.gain.num_groups,
+        distance=max(
+            _relative(lines.gain.distance(predictors), lines.gain.farthest),
+            _relative(lines.level.distance(levels), lines.level.farthest),
+        ),
     )
 
 
-def within_headroom(gain: float, scratch: float) -> float:
-    """A gain that leaves accuracy between 0 and 1.
-
-    Let h be half of what scratch leaves to gain. A gain up to h stays as it is, and a larger one
-    becomes 2 h - h exp(1 - gain / h). A loss is at most what scratch reaches.
-
-    >>> within_headroom(0.05, 0.5), round(within_headroom(0.5, 0.9), 3), within_headroom(-0.1, 0.9)
-    (0.05, 0.1, -0.1)
-    """
-    half = (1 - scratch) / 2
-    if gain <= half:
-        return max(gain, -scratch)
-    return half - half * math.expm1(1 - gain / half) if half > 0 else 0.0
+def expected_at(lines: Lines, situation: Situation, expected: Expected, size: float) -> Expected:
+    """Both arms at another number of rows."""
+    scratch, added = expected.scratch, expected.added
+    return Expected(
+        scratch + _change(lines.growth.predict, situation, size, scratch),
+        added + _change(lines.drift.predict, situation, size, added),
+    )
 
 
-def gain_at(
-    line: Line, evidence: Evidence, situation: Situation, gain: float, size: float
-) -> float:
-    """The gain expected at another number of rows."""
-    here = line.predict(drift_predictors(evidence, situation, gain, situation.num_rows))
-    return gain + line.predict(drift_predictors(evidence, situation, gain, size)) - here
+def _change(predict: Predict, situation: Situation, size: float, level: float) -> float:
+    here = predict(growth_predictors(situation, situation.num_rows, level))
+    return predict(growth_predictors(situation, size, level)) - here
 
 
-def _at(
-    line: Line, evidence: Evidence, situation: Situation, gain: Interval, share: float
+def _gain_at(
+    lines: Lines, situation: Situation, expected: Expected, half: float, times: float
 ) -> Interval:
     """The gain at a multiple of n, with an interval no narrower than that at n."""
-    value = gain_at(line, evidence, situation, gain.value, share * situation.num_rows)
-    half = max(
-        (gain.high - gain.low) / 2,
-        (found := line.interval(0.0, abs(math.log(share)))).high - found.value,
-    )
-    around = Interval(value=value, low=value - half, high=value + half, level=LEVEL)
-    return _within(around, -1.0, 1.0)
+    there = expected_at(lines, situation, expected, times * situation.num_rows)
+    return _gain(there, max(half, lines.drift.half_width(abs(math.log(times)))))
 
 
-def _catches_up(line: Line, evidence: Evidence, situation: Situation, gain: float) -> int | None:
+def _catches_up(lines: Lines, situation: Situation, expected: Expected) -> int | None:
     """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
 
     It is None where there is no such n', and where there is no gain to lose.
     """
-    if gain <= 0:
-        return None
+
+    def added(log_size: float) -> float:
+        return expected_at(lines, situation, expected, math.exp(log_size)).added
+
     low, high = math.log(situation.num_rows), math.log(FURTHEST * situation.num_rows)
-    if gain_at(line, evidence, situation, gain, math.exp(high)) > 0:
+    if expected.added <= 0 or added(high) > 0:
         return None
     while high - low > 0.01:
         middle = (low + high) / 2
-        low, high = (
-            (middle, high)
-            if gain_at(line, evidence, situation, gain, math.exp(middle)) > 0
-            else (low, middle)
-        )
+        low, high = (middle, high) if added(middle) > 0 else (low, middle)
     return round(math.exp(high))
 
 
-def _share(value: float) -> float:
-    return min(max(value, 0.0), 1.0)
+def _gain(expected: Expected, half: float) -> Interval:
+    low, high = (expected.gain_of(expected.added + side * half) for side in (-1, 1))
+    return Interval(value=expected.gain, low=low, high=high, level=LEVEL)
 
 
-def _within(interval: Interval, low: float, high: float) -> Interval:
-    return Interval(
-        value=min(max(interval.value, low), high),
-        low=min(max(interval.low, low), high),
-        high=min(max(interval.high, low), high),
-        level=interval.level,
+def _arm(line: Line, value: float, situation: Situation, widening: float) -> Interval:
+    """An accuracy with its interval, which a shift makes as much wider to both sides."""
+    half = line.half_width(situation.size) * widening + abs(situation.shift)
+    return _share(Interval(value=value, low=value - half, high=value + half, level=LEVEL))
+
+
+def _share(log_odds: Interval) -> Interval:
+    value, low, high = (
+        float(share_of(each)) for each in (log_odds.value, log_odds.low, log_odds.high)
     )
+    return Interval(value=value, low=low, high=high, level=log_odds.level)
+
+
+def _anchored(anchor: Anchor, foretold: float, deviation: float) -> Interval:
+    """The log-odds of a trained scratch, given what was foretold and how far that is usually off.
+
+    The two are weighed by their variances. A share p of m test rows has 1 / (m p (1 - p)).
+    """
+    measured = float(logit(anchor.accuracy, anchor.num_test))
+    share = float(share_of(measured))
+    drawn = 1 / (anchor.num_test * share * (1 - share))
+    weight = deviation**2 / (deviation**2 + drawn)
+    value = foretold + weight * (measured - foretold)
+    half = NORMAL * math.sqrt(weight * drawn)
+    return Interval(value=value, low=value - half, high=value + half, level=LEVEL)
+
+
+def _relative(distance: float, farthest: float) -> float:
+    return distance / farthest if farthest > 0 else 0.0

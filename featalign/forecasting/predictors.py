@@ -1,202 +1,123 @@
-"""The predictors: the few numbers that a forecast is made of, from evidence."""
+"""The predictors: the few numbers that a forecast is made of, from evidence.
+
+Shares of rows, such as accuracies, come as log-odds: a point is worth more near 0 and 1, and both
+arms keep between them whatever is added.
+"""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
 
-from featalign.forecasting.learning_curve import fit_learning_curve
+from featalign.forecasting.logits import logit
+from featalign.forecasting.situation import Short, Situation
 from featalign.records.evidence import Capability, Evidence
 
 CAPABILITIES: tuple[Capability, ...] = ("gradients", "twins", "features")
-REFERENCE_ROWS = 200  # log n is counted from here, so that the weights of its multiples stay small
 LEAST_LOSS = 1e-6  # smaller losses count as this one, because the logarithm has no bound at 0
 # scores whose difference between source and random twins predicts the gain; the difference is 0
 # where pretraining gave nothing
 DIFFERENCES: dict[Capability, tuple[str, ...]] = {
-    "gradients": ("linear_probe", "lda", "tangent_probe"),
-    "twins": ("linear_probe", "lda", "logme"),
+    "gradients": ("tangent_probe", "linear_probe", "lda"),
+    "twins": ("linear_probe", "lda"),
     "features": (),
 }
+LEVELS = ("linear_probe", "lda")  # these say how hard the target is for the source
 ADVANTAGE = "known advantage"  # the predictor that stands for `Evidence.advantage`
-LEVELS = (
-    "linear_probe",
-    "knn",
-    "lda",
-    "logme",
-    "label_overlap",
-    "cka",
-)  # these scores serve as they are where there are no twins
-
-
-def size_of(num_rows: int) -> float:
-    """log(n / 200)."""
-    return math.log(num_rows / REFERENCE_ROWS)
-
-
-@dataclass(frozen=True)
-class Situation:
-    """The target: its rows and classes."""
-
-    num_rows: int
-    num_classes: int
-
-    @property
-    def size(self) -> float:
-        """log(n / 200)."""
-        return size_of(self.num_rows)
-
-    @property
-    def chance(self) -> float:
-        """The accuracy of guessing among equal classes."""
-        return 1 / self.num_classes
-
-
-Points = tuple[Sequence[float], Sequence[float]]  # accuracies and losses
-
-
-@dataclass(frozen=True)
-class Short:
-    """Short runs from the source and from scratch.
-
-    It holds the held-out accuracy and loss of each after `share` of the steps of one training.
-    """
-
-    share: float
-    accuracy: float
-    loss: float
-    scratch_accuracy: float
-    scratch_loss: float
-
-    @staticmethod
-    def of(share: float, source: Points, scratch: Points) -> "Short":
-        """The short runs with these accuracies and losses at points up to that share.
-
-        Each has the last accuracy, and the lowest loss on the way.
-        """
-        (accuracies, losses), (scratch_accuracies, scratch_losses) = source, scratch
-        lowest, scratch_lowest = _lowest(losses), _lowest(scratch_losses)
-        return Short(share, accuracies[-1], lowest, scratch_accuracies[-1], scratch_lowest)
-
-
-def _lowest(losses: Sequence[float]) -> float:
-    """The lowest loss before training diverged; NaN where it diverged at once."""
-    return min(filter(math.isfinite, losses), default=math.nan)
+LEAD = "expected less scratch"  # the accuracy that the cache foretells less a trained scratch
 
 
 def gain_predictors(
-    evidence: Evidence, situation: Situation, capability: Capability, short: Short | None = None
+    evidence: Evidence,
+    situation: Situation,
+    capability: Capability,
+    short: Short | None = None,
+    lead: float | None = None,
 ) -> dict[str, float]:
-    """What the gain over training from scratch depends on; NaN where evidence has no value.
+    """What the gain in log-odds depends on; NaN where evidence has no value.
 
-    Predictors are the differences to the random twins and between short runs. Each also comes times
-    log(n / 200), because its meaning depends on n. Without twins the scores serve as they are.
+    Predictors are the differences to the random twins and between short runs, and log n. Without
+    twins the scores serve as they are. `lead` is the accuracy that the cache foretells less that of
+    a trained scratch, in log-odds.
     """
-    plain = {name: evidence.difference(name) for name in DIFFERENCES[capability]}
     if capability == "features":
-        plain = _levels(evidence) | {"chance": situation.chance}
+        plain = _levels(evidence, situation) | {"chance": _chance(situation)}
+    else:
+        plain = {
+            name: _own(evidence, name, situation) - _twin(evidence, name, situation)
+            for name in DIFFERENCES[capability]
+        }
     if short is not None:
         losses = [max(loss, LEAST_LOSS) for loss in (short.scratch_loss, short.loss)]
-        plain["short accuracy"] = short.accuracy - short.scratch_accuracy
-        plain["short loss"] = math.log(losses[0] / losses[1])
+        ends = short.accuracy, short.scratch_accuracy
+        own, scratch = (_log_odds(end, situation) for end in ends)
+        plain |= {"short accuracy": own - scratch, "short loss": math.log(losses[0] / losses[1])}
     known = {} if evidence.advantage is None else {ADVANTAGE: evidence.advantage}
-    return {
-        **plain,
-        **{f"{name} x size": value * situation.size for name, value in plain.items()},
-        "size": situation.size,
-        **known,
-    }
+    anchored = {} if lead is None else {LEAD: lead}
+    return {**plain, "size": situation.size, **anchored, **known}
 
 
-def scratch_base(evidence: Evidence, capability: Capability, short: Short | None = None) -> float:
-    """The accuracy from scratch before a correction.
+def accuracy_base(evidence: Evidence, situation: Situation) -> float:
+    """The log-odds of the accuracy before a correction.
 
-    It is what the tangent probe reaches from fresh weights of the reference network, or, where
-    there is none, of the source. Architectures differ less after training from scratch than their
-    tangent probes do, so the difference between the two is left to the correction. With features
-    alone it is the linear probe. With short runs it is the mean of the tangent probe's and their
-    accuracy from scratch.
+    It is what the tangent probe reaches from fresh weights of the reference network, and where
+    there is none, what the source's linear probe reaches.
     """
-    if capability == "features":
-        return _own(evidence, "linear_probe")
-    twins = evidence.twins.get("tangent_probe", math.nan)
-    plain = twins if evidence.reference is None else evidence.reference
-    return plain if short is None else (short.scratch_accuracy + plain) / 2
+    if evidence.reference is None:
+        return _own(evidence, "linear_probe", situation)
+    return _log_odds(evidence.reference, situation)
 
 
-def scratch_predictors(
-    evidence: Evidence, situation: Situation, capability: Capability
+def accuracy_predictors(
+    evidence: Evidence, situation: Situation, short: Short | None = None
 ) -> dict[str, float]:
-    """What the correction of the accuracy from scratch depends on.
+    """What the correction of the accuracy depends on, in log-odds.
 
-    That is log n, and how the source's own twins differ from the reference network. With features
-    alone it is the scores, chance, and log n.
+    That is how the scores of the source differ from the base, log n, and with short runs how their
+    accuracy differs from the base.
     """
-    if capability == "features":
-        return {**_levels(evidence), "chance": situation.chance, "size": situation.size}
-    apart = 0.0
-    if evidence.reference is not None:
-        apart = evidence.twins.get("tangent_probe", math.nan) - evidence.reference
-    return {"size": situation.size, "own twins": apart}
+    base = accuracy_base(evidence, situation)
+    levels = {name: value - base for name, value in _levels(evidence, situation).items()}
+    if short is not None:
+        levels["short level"] = _log_odds(short.accuracy, situation) - base
+    return {**levels, "size": situation.size}
 
 
-def drift_predictors(
-    evidence: Evidence, situation: Situation, gain: float, size: float
-) -> dict[str, float]:
-    """What the change of the gain from n to another number of rows depends on.
+def growth_predictors(situation: Situation, size: float, level: float) -> dict[str, float]:
+    """What a change in log-odds from n to another number of rows depends on.
 
-    Predictors are log(size / n), alone and times the gain and the source's accuracy, and the change
-    of the difference between the two extrapolated learning curves. All of them are 0 at n itself.
+    Predictors are log(size / n), alone and times the level of what changes. Both are 0 at n itself.
     """
     ratio = math.log(size / situation.num_rows)
-    level = _own(evidence, "linear_probe")
-    return {
-        "ratio": ratio,
-        "ratio x gain": ratio * gain,
-        "ratio x level": ratio * level,
-        "curves": _curve_drift(evidence, situation, size),
-    }
-
-
-def _curve_drift(evidence: Evidence, situation: Situation, size: float) -> float:
-    curves = evidence.curves
-    if curves is None or not curves.sizes:
-        return math.nan
-    own = [value for value in curves.source if value is not None]
-    twin = [value for value in curves.twin if value is not None]
-    if not len(own) == len(twin) == len(curves.sizes):
-        return math.nan
-    if size == situation.num_rows:
-        return 0.0
-    shares = [size * curves.sizes[-1] / situation.num_rows, curves.sizes[-1]]
-    (own_then, own_now), (twin_then, twin_now) = (
-        [fit_learning_curve(curves.sizes, curve).accuracy(n) for n in shares]
-        for curve in (own, twin)
-    )
-    return (own_then - own_now) - (twin_then - twin_now)
+    return {"ratio": ratio, "ratio x level": ratio * level}
 
 
 def arm_predictors(
     evidence: Evidence, situation: Situation, capability: Capability
 ) -> dict[str, float]:
     """What the lead of one arm over another depends on: accuracies of the source, and n."""
-    names = (
-        "linear_probe",
-        "knn",
-        "lda",
-        *(("tangent_probe",) if capability == "gradients" else ()),
-    )
-    levels = {name: _own(evidence, name) for name in names}
+    names = ("linear_probe", "knn", "lda", *(("tangent_probe",) * (capability == "gradients")))
+    levels = {name: evidence.own.get(name, math.nan) for name in names}
     tangent = (
         {"tangent less probe": levels["tangent_probe"] - levels["linear_probe"]}
         if capability == "gradients"
         else {}
     )
-    return {**levels, **tangent, "chance": situation.chance, "size": situation.size}
+    return {**levels, **tangent, "chance": 1 / situation.num_classes, "size": situation.size}
 
 
-def _levels(evidence: Evidence) -> dict[str, float]:
-    return {name: _own(evidence, name) for name in LEVELS}
+def _levels(evidence: Evidence, situation: Situation) -> dict[str, float]:
+    return {name: _own(evidence, name, situation) for name in LEVELS}
 
 
-def _own(evidence: Evidence, name: str) -> float:
-    return evidence.own.get(name, math.nan)
+def _chance(situation: Situation) -> float:
+    return _log_odds(1 / situation.num_classes, situation)
+
+
+def _own(evidence: Evidence, name: str, situation: Situation) -> float:
+    return _log_odds(evidence.own.get(name, math.nan), situation)
+
+
+def _twin(evidence: Evidence, name: str, situation: Situation) -> float:
+    return _log_odds(evidence.twins.get(name, math.nan), situation)
+
+
+def _log_odds(share: float, situation: Situation) -> float:
+    return float(logit(share, situation.num_rows))

@@ -12,13 +12,13 @@ from featalign.scorers.registry import unit_of
 AS_GOOD = 0.01
 BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
 TOLD = 2  # predictors named in the reasons
+NOTABLE = 0.04  # log-odds that are worth a reason: a point at an accuracy of a half
 
 # predictors as people call them, and whether they are shares
 NAMES = {
     "linear_probe": "linear probe",
     "tangent_probe": "tangent probe",
     "lda": "discriminant posterior",
-    "logme": "LogME",
 }
 
 
@@ -73,6 +73,11 @@ def judge(forecast: Forecast, evidence: Evidence, num_rows: int | None = None) -
         reasons.append(
             f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows"
         )
+    if forecast.distance > 1:
+        reasons.append(
+            f"the evidence is unlike that of all {forecast.num_data_sets} data sets of the study: "
+            "the intervals are wider"
+        )
     if forecast.capability == "twins":
         own = evidence.compared_with == "its own architecture"
         compared = f"{evidence.compared_with}{'' if own else ', not its own'}"
@@ -101,17 +106,14 @@ def _points(gain: Interval) -> str:
 
 def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
     """The predictors that moved the gain most, with the numbers of the source and its twins."""
-    moved: dict[str, float] = {}
-    for name, part in forecast.parts.items():
-        plain = name.removesuffix(" x size")
-        moved[plain] = moved.get(plain, 0.0) + part
+    moved = forecast.parts
     known = [
         name
         for name in sorted(moved, key=lambda name: -abs(moved[name]))
         if name in NAMES and name in evidence.own and name in evidence.twins
     ]
     told = []
-    if evidence.advantage is not None and abs(moved.get(ADVANTAGE, 0.0)) >= 0.01:
+    if evidence.advantage is not None and abs(moved.get(ADVANTAGE, 0.0)) >= NOTABLE:
         told.append(
             f"in the study this source gained {points(evidence.advantage)} points against the "
             "mean of all sources"

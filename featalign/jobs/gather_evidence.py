@@ -13,10 +13,10 @@ from featalign.embeddings.store import Embedding
 from featalign.jobs.embedded import extracted
 from featalign.jobs.scoring import collect, scored
 from featalign.jobs.tangent import FIRST_TWIN, TANGENT_TWINS, tangent_evidence
-from featalign.records.evidence import ComparedWith, Curves, Evidence, capability_of
+from featalign.records.evidence import ComparedWith, Evidence, capability_of
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
-from featalign.scorers.tangent import tangent_curve, twins_accuracy
+from featalign.scorers.tangent import twins_accuracy
 from featalign.session import Session
 from featalign.sources import catalogue
 from featalign.sources.source import Source
@@ -65,13 +65,12 @@ def gather_evidence(
     own = _known({name: result.value for name, result in scores.items() if result.ok})
     names = STUDY_TWIN_SCORERS if study else TWIN_SCORERS
     reference = _reference(target, session) if target.kind == "image" else None
-    curves, twins = None, {}
+    twins: dict[str, float] = {}
     own_twins, compared = True, OWN
     if tangent is not None and tangent.drawn.twins:
         gain = scores.get("tangent_gain")
         if gain is not None and gain.ok:
             twins = _known({"tangent_probe": scores["tangent_probe"].value - gain.value})
-        curves = _curves(statistics)
         if study:
             own |= _of_parts(tangent, (tangent.drawn.source,))
             twins |= _of_parts(tangent, tangent.drawn.twins)
@@ -90,17 +89,8 @@ def gather_evidence(
         own=own,
         twins=twins,
         reference=reference,
-        curves=curves,
         compared_with=compared,
     )
-
-
-def _curves(statistics: Statistics) -> Curves | None:
-    curve = tangent_curve(statistics)
-    if not curve:
-        return None
-    own, twin = zip(*curve.values(), strict=True)
-    return Curves(sizes=tuple(curve), source=tuple(map(number, own)), twin=tuple(map(number, twin)))
 
 
 def _of_parts(tangent: Tangent, groups: Sequence[Sequence[Draw]]) -> dict[str, float]:

@@ -6,14 +6,16 @@ from dataclasses import dataclass, replace
 
 from featalign.forecasting.calibration import Calibration
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import Short, Situation
 from featalign.forecasting.remarks import layer_remark
+from featalign.forecasting.shift import Shift
+from featalign.forecasting.situation import Short, Situation
 from featalign.forecasting.verdict import judge
 from featalign.jobs.examine import Wanted, examine
 from featalign.jobs.given import source_of
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier
 from featalign.records.ranking import RankingRow
+from featalign.records.request import Effort
 from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
@@ -23,15 +25,17 @@ from featalign.targets.target import Target
 class RankSource:
     """A job: the rows of a source, given as itself or by its address, on a target.
 
-    `calibration` is None where no forecast is wanted. `share` is the length of short runs as a part
-    of one training, or None without short runs.
+    `calibration` is None where no forecast is wanted. `effort` says what may be trained for it, and
+    `share` how long short runs are as a part of one training. `shift` is that of the held-out rows.
     """
 
     source: Source | str
     target: Target
     wanted: Wanted
     calibration: Calibration | None = None
-    share: float | None = None
+    effort: Effort = "cache"
+    share: float = 0.0
+    shift: Shift | None = None
 
 
 def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
@@ -86,12 +90,20 @@ def _forecasts(
     job: RankSource,
     session: Session,
 ) -> Iterator[tuple[Tier, Forecast]]:
-    """The forecast from the cache, and then one with short runs where these are possible."""
-    situation = Situation(job.target.num_rows, job.target.num_classes)
+    """The forecast from the cache, and then one with what is trained for it, where that can be."""
+    shift = 0.0 if job.shift is None else job.shift.clear
+    situation = Situation(job.target.num_rows, job.target.num_classes, shift)
     yield "cache", make_forecast(evidence, situation, calibration)
-    if job.share and evidence.capability == "gradients" and source.can_be_reinitialised:
+    if job.effort == "anchor":
+        from featalign.jobs.anchor import anchor_of, can_be_anchored
+
+        if can_be_anchored(source, job.target):
+            anchor = anchor_of(source, job.target, session)
+            yield "anchor", make_forecast(evidence, situation, calibration, anchor=anchor)
+    gradients = evidence.capability == "gradients" and source.can_be_reinitialised
+    if job.effort == "short" and gradients:
         short = _short(source, job.target, job.share, session)
-        yield "short", make_forecast(evidence, situation, calibration, short)
+        yield "short", make_forecast(evidence, situation, calibration, short=short)
 
 
 def _short(source: Source, target: Target, share: float, session: Session) -> Short:

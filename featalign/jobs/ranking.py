@@ -10,9 +10,11 @@ from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
 from featalign.forecasting.comparison import ties_of
 from featalign.forecasting.remarks import target_remarks
+from featalign.forecasting.shift import Shift
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
 from featalign.jobs.rank_source import RankSource, rank_source
+from featalign.jobs.shift import shift_of
 from featalign.log import LOGGER
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
@@ -65,13 +67,16 @@ def ranked(
         intervals=request.intervals,
         evidence=request.forecast,
     )
+    shift = shift_of(target, session) if request.forecast else None
     jobs = [
         RankSource(
             source=each,
             target=target,
             wanted=wanted,
             calibration=calibration,
-            share=request.share if request.forecast and request.effort == "short" else None,
+            effort=request.effort,
+            share=request.share,
+            shift=shift,
         )
         for each in sources
     ]
@@ -107,7 +112,7 @@ def ranked(
         failures=failures,
         target_warnings=(
             *target.remarks,
-            *(_remarks(target, calibration) if request.forecast else ()),
+            *(_remarks(target, calibration, shift) if request.forecast else ()),
         ),
         ties=()
         if calibration is None or ordered_by != "forecast"
@@ -115,11 +120,15 @@ def ranked(
     )
 
 
-def _remarks(target: Target, calibration: Calibration | None) -> tuple[str, ...]:
+def _remarks(
+    target: Target, calibration: Calibration | None, shift: Shift | None
+) -> tuple[str, ...]:
     numbers = np.bincount(target.labels).tolist()
     counts = dict(zip(target.class_names, numbers, strict=False))
     shipped = calibration is shipped_calibration()
-    return target_remarks(counts, target.kind, shipped=shipped)
+    told = target_remarks(counts, target.kind, shipped=shipped)
+    shifted = None if shift is None else shift.remark()
+    return told if shifted is None else (shifted, *told)
 
 
 def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, ...], str]:

@@ -12,19 +12,6 @@ ComparedWith = Literal["its own architecture", "a reference architecture"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Curves:
-    """Accuracies of the tangent probe on nested subsets of the rows.
-
-    `sizes` are their numbers of rows. `source` and `twin` are the accuracies of the source and of
-    its random twins, None where there is none.
-    """
-
-    sizes: tuple[int, ...]
-    source: tuple[float | None, ...]
-    twin: tuple[float | None, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Evidence(Plain):
     """Numbers of a source on a target, from the cache alone; a number without a value is left out.
 
@@ -33,7 +20,7 @@ class Evidence(Plain):
     (nothing to compare with). `own` are scores of the source by name, and `twins` are means of the
     same scores over two random twins. The study also asks for `tangent_activations` and
     `tangent_gradients`, the tangent probe on one of its two parts. `reference` is what the tangent
-    probe reaches from fresh weights of a small reference network. `curves` go with gradients.
+    probe reaches from fresh weights of a small reference network.
     `compared_with` says which network the twins are of. Only a source of the study has an
     `advantage`: its mean gain less that of all sources on the same targets and sizes.
 
@@ -45,7 +32,6 @@ class Evidence(Plain):
     own: Mapping[str, float] = field(default_factory=dict)
     twins: Mapping[str, float] = field(default_factory=dict)
     reference: float | None = None
-    curves: Curves | None = None
     compared_with: ComparedWith = "its own architecture"
     advantage: float | None = None
 

@@ -8,7 +8,7 @@ from featalign.records.evidence import Capability
 from featalign.records.interval import Interval
 from featalign.records.plain import Plain
 
-Tier = Literal["cache", "short"]
+Tier = Literal["cache", "anchor", "short"]
 Decision = Literal[
     "fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"
 ]
@@ -22,8 +22,10 @@ class Forecast(Plain):
     `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
     numbers of rows. `catches_up` is the number of rows at which scratch should catch up, or None
     where it does not between n and 16 n. `parts` say what each predictor adds to the mean gain of
-    the calibration. `arms` are bounds that the accuracy of other arms less that of `full` should
-    exceed in 80% of cases.
+    the calibration, in log-odds. `arms` are bounds that the accuracy of other arms less that of
+    `full` should exceed in 80% of cases. `num_data_sets` is the number of data sets that the
+    intervals were made of. `distance` says how far the evidence is from theirs: beyond 1 it is
+    farther than any of them, and the intervals are wider for it.
     """
 
     tier: Tier
@@ -36,6 +38,8 @@ class Forecast(Plain):
     catches_up: int | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     arms: Mapping[str, float] = field(default_factory=dict)
+    num_data_sets: int = 0
+    distance: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

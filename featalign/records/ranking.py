@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 class RankingRow:
     """One source and layer: its scores, its forecasts, and the verdict.
 
-    The first of the `forecasts` is from the cache, the second with short runs. `accuracy`,
+    The first of the `forecasts` is from the cache, the second with what was trained. `accuracy`,
     `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last forecast,
     the best informed one, or None without a forecast. `evidence` are the numbers that forecasts
     were made of. `seconds` say how long each tier took on this machine; they do not make rows

@@ -1,13 +1,13 @@
 """The request for a ranking."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from featalign.checks import check_number, check_one_of
 from featalign.records.plain import Plain
 
-Effort = Literal["cache", "short"]
-EFFORTS: tuple[Effort, ...] = ("cache", "short")
+Effort = Literal["cache", "anchor", "short"]
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,8 @@ class Request(Plain):
             value = getattr(self, name)
             if not isinstance(value, str | tuple | None):
                 object.__setattr__(self, name, tuple(value))
-        either, remedy = '"cache" or "short"', '"short" trains a little'
+        either = '"cache", "anchor" or "short"'
+        remedy = '"anchor" trains once from scratch, "short" each source a little'
         check_one_of(self.effort, EFFORTS, "effort", expected=either, remedy=remedy)
         part = "a part of one training, above 0 and at most 1"
         check_number(self.share, "share", part, lambda share: 0 < share <= 1)

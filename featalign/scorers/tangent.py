@@ -4,7 +4,6 @@ They come from ridge regression on activations and gradients.
 """
 
 import math
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import stdtrit
@@ -14,10 +13,8 @@ from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
 from featalign.statistics.collected import Statistics
 from featalign.statistics.folds import NUM_FOLDS, stratified_folds
-from featalign.statistics.kernel_ridge import decompose, held_out_hits
-from featalign.statistics.tangent import Draw, Tangent
+from featalign.statistics.tangent import Tangent
 
-SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
 LEVEL = 0.9
 
 
@@ -93,49 +90,6 @@ def twins_accuracy(tangent: Tangent) -> float:
     return float(tangent.twins_hits().mean())
 
 
-def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
-    """The accuracy of the source and the mean accuracy of its twins by number of training rows.
-
-    The numbers are n/8, n/4, n/2 and n, where n rows are outside a fold. Subsets are nested and
-    stratified by class, and use one Gram matrix for each draw. The last point is that of the scores
-    and costs nothing beside them. The twins' accuracy is NaN without twins, and the curve is empty
-    where `tangent_probe` has no value.
-
-    >>> from featalign.statistics.gather import gather
-    >>> from featalign.statistics.tangent import Draws
-    >>> random = np.random.default_rng(0)
-    >>> labels = Labels(np.arange(80) % 2, ("0", "1"))
-    >>> features = random.normal(size=(80, 4)) + 2 * labels.values[:, None]
-    >>> draw = Draw(features, random.normal(size=(80, 6)))
-    >>> tangent = Tangent(labels, Draws(np.arange(80), np.arange(80) // 16, (draw,), ()))
-    >>> statistics = gather(features, labels, frozenset({Tangent}), given=[tangent])
-    >>> curve = tangent_curve(statistics)
-    >>> list(curve), curve[64][0] > 0.9
-    ([8, 16, 32, 64], True)
-    """
-    tangent = statistics.given(Tangent)
-    if tangent is None or _unfit(tangent) is not None:
-        return {}
-    drawn, groups = tangent.drawn, _groups(tangent.labels)
-    most = len(groups) - len(groups) // NUM_FOLDS
-    curve = {}
-    for share in SHARES[:-1]:
-
-        def keep(rows, share=share):
-            order = _stratified_order(groups[rows], statistics.seed)
-            return rows[order[: max(2, round(share * len(rows)))]]
-
-        def accuracy(draws: Sequence[Draw], keep=keep) -> float:
-            parts = (decompose(draw.gram(), drawn.folds, keep) for draw in draws)
-            return float(np.mean([held_out_hits(each, tangent.labels) for each in parts]))
-
-        twins = [accuracy(twin) for twin in drawn.twins]
-        mean = float(np.mean(twins)) if twins else math.nan
-        curve[round(share * most)] = accuracy(drawn.source), mean
-    twins = float(tangent.twins_hits().mean()) if drawn.twins else math.nan
-    return curve | {most: (float(tangent.source_hits().mean()), twins)}
-
-
 def _sample_note(tangent: Tangent, statistics: Statistics) -> str:
     count = len(tangent.labels.values)
     return f"on a stratified sample of {count} rows" if count < statistics.num_rows else ""
@@ -162,15 +116,6 @@ def tangent_folds(labels: Labels, seed: int) -> np.ndarray:
 
 def _groups(labels: Labels) -> np.ndarray:
     return labels.values if labels.num_classes else np.zeros(len(labels.values), np.int64)
-
-
-def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
-    """An order in which every beginning holds the classes in proportion."""
-    shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
-    by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
-    sizes = np.bincount(groups)
-    places = np.arange(len(groups)) - (np.cumsum(sizes) - sizes)[groups[by_class]]
-    return by_class[np.argsort((places + 0.5) / sizes[groups[by_class]], kind="stable")]
 
 
 TANGENT_PROBE = Scorer(

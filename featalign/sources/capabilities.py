@@ -41,8 +41,10 @@ class FreshWeights:
 
     `draw(seed)` is the source with the weights it had before any training; its revision names what
     was drawn. `drawn_by` names all that the weights depend on except the seed (code, releases).
-    Where it is known, a random twin is found in the cache without being drawn.
+    Where it is known, a random twin is found in the cache without being drawn. Sources that name
+    the same `architecture` start alike, so that one training from scratch stands for all of them.
     """
 
     draw: "Callable[[int], Source]"
     drawn_by: str | None = None
+    architecture: str | None = None

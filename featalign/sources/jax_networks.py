@@ -29,13 +29,15 @@ def with_network(
     initialise: Callable[[int], Differentiable] | None,
     *,
     drawn_by: str | None = None,
+    architecture: str | None = None,
 ) -> Source:
     """The source with what its network can do: be trained, and start anew.
 
     `initialise(seed)` makes the network with fresh parameters of the same shapes; without it there
     are no random twins. Where the network holds more than parameters, that is fresh as well, and
     its `apply` is another one. The arrays of a fresh network name it in its revision. Where
-    `drawn_by` does so instead, the network is drawn when it first has to compute.
+    `drawn_by` does so instead, the network is drawn when it first has to compute. `architecture` is
+    that of `FreshWeights`.
     """
     trained = replace(source, trainable=Trainable(JAX, load))
     if initialise is None:
@@ -52,7 +54,7 @@ def with_network(
             fresh_weights=fresh_weights,
         )
 
-    fresh_weights = FreshWeights(draw, drawn_by)
+    fresh_weights = FreshWeights(draw, drawn_by, architecture)
     return replace(trained, fresh_weights=fresh_weights)
 
 

@@ -104,6 +104,7 @@ def source_of_card(
         load,
         lambda seed: network(partial(_drawn, seed=seed)),
         drawn_by=_initialiser() if architectures is None else None,
+        architecture=f"{card['architecture']} of {preprocessing.size} pixels",
     )
 
 

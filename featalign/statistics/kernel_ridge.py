@@ -1,6 +1,6 @@
 """Kernel ridge regression, fold by fold, from one Gram matrix."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,16 +28,9 @@ class Part:
     crossed: np.ndarray  # (H, T)
 
 
-def decompose(
-    gram: np.ndarray,
-    folds: np.ndarray,
-    keep: Callable[[np.ndarray], np.ndarray] = lambda rows: rows,
-) -> list[Part]:
-    """The parts of a Gram matrix (M, M) by fold (M,).
-
-    A part trains on the rows outside its fold, or on those of them that `keep` returns.
-    """
-    rows = [keep(np.flatnonzero(folds != fold)) for fold in range(NUM_FOLDS)]
+def decompose(gram: np.ndarray, folds: np.ndarray) -> list[Part]:
+    """The parts of a Gram matrix (M, M) by fold (M,), each trained on the rows outside its fold."""
+    rows = [np.flatnonzero(folds != fold) for fold in range(NUM_FOLDS)]
     grams = [gram[np.ix_(training, training)] for training in rows]
     means = [own.mean(axis=0) for own in grams]
     centred = [

@@ -190,7 +190,7 @@ def sign_agreement(
 
 
 @dataclass(frozen=True)
-class GainAgreement:
+class IntervalAgreement:
     """How well predicted gains and their intervals fit measured gains; NaN where there are none."""
 
     num_pairs: int
@@ -199,15 +199,15 @@ class GainAgreement:
     mean_absolute_error: float
 
 
-def gain_agreement(
+def interval_agreement(
     predicted: ArrayLike, low: ArrayLike, high: ArrayLike, gains: ArrayLike
-) -> GainAgreement:
+) -> IntervalAgreement:
     """Agreement of predicted gains (P,) in intervals [low, high] with measured gains (P,).
 
     `coverage` is the share of measured gains, with their noise, that lie in their intervals.
 
-    >>> gain_agreement([0.5, 0.0], [0.0, -0.5], [1.0, 0.5], [0.75, 1.0])
-    GainAgreement(num_pairs=2, coverage=0.5, mean_width=1.0, mean_absolute_error=0.625)
+    >>> interval_agreement([0.5, 0.0], [0.0, -0.5], [1.0, 0.5], [0.75, 1.0])
+    IntervalAgreement(num_pairs=2, coverage=0.5, mean_width=1.0, mean_absolute_error=0.625)
     """
     predicted, low, high, gains = _same_length(
         {"predicted": predicted, "low": low, "high": high, "gains": gains}
@@ -218,9 +218,9 @@ def gain_agreement(
             "the order of the arguments"
         )
     if len(gains) == 0:
-        return GainAgreement(0, math.nan, math.nan, math.nan)
+        return IntervalAgreement(0, math.nan, math.nan, math.nan)
     within = (low <= gains) & (gains <= high)
-    return GainAgreement(
+    return IntervalAgreement(
         len(gains),
         float(within.mean()),
         float((high - low).mean()),

@@ -1,35 +1,37 @@
 """A calibration from records, evidence and short runs, and forecasts of left-out pairs."""
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import MIN_GROUPS, Calibration, Fitted, Lines
+from featalign.forecasting.calibration import Calibration, Fitted, Lines
 from featalign.forecasting.fit import (
     Example,
     advantages,
     fit_lines,
     with_advantage,
     with_advantages,
-    with_residuals_of,
     without_gradients,
 )
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import CAPABILITIES, Short, Situation
+from featalign.forecasting.predictors import CAPABILITIES
+from featalign.forecasting.ridge import MIN_GROUPS
+from featalign.forecasting.situation import Anchor, Short, Situation
 from featalign.jobs.gather_evidence import REFERENCE
 from featalign.records.evidence import Capability
-from featalign.records.forecast import Forecast
+from featalign.records.forecast import Forecast, Tier
 from featalign.study.findings import of_the_same_rows
 from featalign.study.ground_truth import ground_truth
-from featalign.study.records import evidence_in
+from featalign.study.records import evidence_in, shift_in
 
 Records = Sequence[Mapping[str, Any]]
 SHARES = (0.1, 0.2, 0.3, 0.5)  # lengths of short runs, as parts of one training
-WIDENED = ("gain", "scratch", "accuracy", "order")
+TRANSFER = ("probe", "full")  # the better of these is what a forecast is of
 Fold = Callable[[Example], str]
 
 
@@ -43,60 +45,103 @@ def examples_of(
 ) -> list[Example]:
     """Pairs that were trained, with the evidence on the same rows.
 
-    Where there are several seeds, the evidence is that of the first. Pairs without a probe, or
-    without tangent scores, are left out. `share` asks for the short runs of this part of a
-    training; pairs without them are left out too.
+    "best" is the better of probe and full fine-tuning by validation. Where there are several seeds,
+    the evidence and the anchor are those of the first. Pairs without a probe, or without tangent
+    scores, are left out. `share` asks for the short runs of this part of a training; pairs without
+    them are left out too. A record without a "dataset" is of one by the name of its target.
     """
     first: dict[tuple[str, str, int], Mapping[str, Any]] = {}
     for each in sorted(of_the_same_rows(evidence, records), key=lambda each: each["seed"]):
         first.setdefault((each["source"], each["target"], each["size"]), each)
-    known_of = {key: evidence_in(each) for key, each in first.items()}
-    references = {
-        (target, size): known.twins.get("tangent_probe")
-        for (source, target, size), known in known_of.items()
-        if source == REFERENCE
-    }
-    scratch_of = {
-        (each["source"], each["target"]): each["scratch"]
-        for each in records
-        if each["arm"] != "scratch"
-    }
-    runs = {
-        (each["source"], each["target"], each["size"], each["seed"], each["arm"]): each
-        for each in short
-    }
+    trained = _Trained.of(records, short)
+    wanted = (*TRANSFER, "scratch") if arm == "best" else (arm, "scratch")
     examples = []
-    for pair in ground_truth(records, arm=arm):
-        key = pair.source, pair.target, pair.size
-        known = known_of.get(key)
-        if known is None or known.capability != "gradients":
+    for pair in ground_truth([each for each in records if each["arm"] in wanted], arm=arm):
+        place = pair.target, pair.size
+        stated = first.get((pair.source, *place))
+        if stated is None:
             continue
-        known = replace(known, reference=references.get((pair.target, pair.size)))
-        found = None
-        if share is not None:
-            where = pair.target, pair.size, first[key]["seed"]
-            own = runs.get((pair.source, *where, "full"))
-            other = runs.get((scratch_of[pair.source, pair.target], *where, "scratch"))
-            if own is None or other is None:
-                continue
-            found = short_of(own, other, share)
-        situation = Situation(pair.size, pair.num_classes)
-        revision = str(first[key].get("revision", pair.source))
+        known, seed = evidence_in(stated), stated["seed"]
+        if known.capability != "gradients":
+            continue
+        runs = None if share is None else trained.short(pair.source, *place, seed, share)
+        if share is not None and runs is None:
+            continue
         examples.append(
             Example(
-                pair.source,
-                pair.target,
-                situation,
-                known,
-                pair.accuracy,
-                pair.scratch,
-                pair.noise,
-                pair.arms,
-                found,
-                revision,
+                source=pair.source,
+                target=pair.target,
+                dataset=trained.datasets.get(pair.target, pair.target),
+                situation=Situation(pair.size, pair.num_classes, shift_in(stated)),
+                evidence=known,
+                accuracy=pair.accuracy,
+                scratch=pair.scratch,
+                noise=pair.noise,
+                arms=trained.arms(pair.source, *place),
+                short=runs,
+                anchor=trained.anchor(trained.scratch_of[pair.source, pair.target], *place, seed),
+                reference_anchor=trained.anchor(trained.reference, *place, seed),
+                revision=str(stated.get("revision", pair.source)),
             )
         )
     return examples
+
+
+Key = tuple[str, str, int, int, str]  # source, target, size, seed, arm
+
+
+@dataclass(frozen=True)
+class _Trained:
+    """Records and short runs by their keys, with the data set of each target."""
+
+    records: Mapping[Key, Mapping[str, Any]]
+    runs: Mapping[Key, Mapping[str, Any]]
+    scratch_of: Mapping[tuple[str, str], str]
+    datasets: Mapping[str, str]
+    of_pair: Mapping[tuple[str, str, int], Mapping[str, list[float]]]
+
+    @classmethod
+    def of(cls, records: Records, short: Records) -> "_Trained":
+        """Everything that is looked up for an example."""
+        of_pair: dict[tuple[str, str, int], dict[str, list[float]]] = defaultdict(dict)
+        for each in records:
+            if each["arm"] != "scratch":
+                by_arm = of_pair[each["source"], each["target"], each["size"]]
+                by_arm.setdefault(each["arm"], []).append(each["accuracy"]["value"])
+        return cls(
+            {_key(each): each for each in records},
+            {_key(each): each for each in short},
+            {(e["source"], e["target"]): e["scratch"] for e in records if e["arm"] != "scratch"},
+            {each["target"]: each.get("dataset") or each["target"] for each in records},
+            of_pair,
+        )
+
+    def arms(self, source: str, target: str, size: int) -> dict[str, float]:
+        """The mean accuracy of each arm over its seeds."""
+        by_arm = self.of_pair[source, target, size]
+        return {name: float(np.mean(values)) for name, values in sorted(by_arm.items())}
+
+    @property
+    def reference(self) -> str:
+        """The source that stands for training the reference network from scratch."""
+        of_reference = (to for (source, _), to in self.scratch_of.items() if source == REFERENCE)
+        return next(of_reference, REFERENCE)
+
+    def anchor(self, scratch: str, target: str, size: int, seed: int) -> Anchor | None:
+        """The training from scratch of one seed."""
+        found = self.records.get((scratch, target, size, seed, "scratch"))
+        return None if found is None else Anchor(found["accuracy"]["value"], found["num_test"])
+
+    def short(self, source: str, target: str, size: int, seed: int, share: float) -> Short | None:
+        """The short runs of one seed, up to a share of a training."""
+        scratch = self.scratch_of[source, target]
+        own = self.runs.get((source, target, size, seed, "full"))
+        other = self.runs.get((scratch, target, size, seed, "scratch"))
+        return None if own is None or other is None else short_of(own, other, share)
+
+
+def _key(record: Mapping[str, Any]) -> Key:
+    return record["source"], record["target"], record["size"], record["seed"], record["arm"]
 
 
 def short_of(own: Mapping[str, Any], scratch: Mapping[str, Any], share: float) -> Short:
@@ -137,133 +182,52 @@ def calibrate(
     examples: Sequence[Example],
     provenance: Mapping[str, Any],
     with_short: Mapping[float, Sequence[Example]],
-    outside: Sequence[Example] = (),
 ) -> Calibration:
-    """Lines for every capability, and with short runs of each share.
+    """Lines for every capability, with an anchor, and with short runs of each share.
 
-    There are no lines where there are fewer than three targets to fit them on. `outside` are pairs
-    of sources outside the study. No line is fitted on them, but the intervals for sources that are
-    not in the study hold their errors. These pairs have no short runs, so the intervals with short
-    runs are widened by as much.
+    There are no lines where there are fewer than three data sets to fit them on.
     """
-    parts: list[tuple[Capability, float | None, Sequence[Example]]] = [
-        (capability, None, seen_as(examples, capability)) for capability in CAPABILITIES
-    ]
+    plain: Tier = "cache"
+    parts: list[tuple[Capability, Tier, float | None, Sequence[Example]]] = []
+    for capability in CAPABILITIES:
+        seen = seen_as(examples, capability)
+        parts.append((capability, plain, None, seen))
+        parts.append((capability, "anchor", None, anchored(seen)))
     for share, some in with_short.items():
-        parts.append(("gradients", share, some))
-    fitted = [
+        parts.append(("gradients", "short", share, some))
+    fitted = tuple(
         Fitted(
             capability=capability,
+            tier=tier,
             share=share,
             known=known,
-            lines=_lines(some, capability, known),
+            lines=_lines(some, capability, tier, known),
         )
         for known in (False, True)
-        for capability, share, some in parts
-        if len({each.target for each in some}) >= MIN_GROUPS
-    ]
-    if outside:
-        fitted = _for_sources_outside(fitted, examples, outside)
-    return Calibration(fitted=tuple(fitted), provenance=provenance, advantages=advantages(examples))
-
-
-def _for_sources_outside(
-    fitted: Sequence[Fitted], examples: Sequence[Example], outside: Sequence[Example]
-) -> list[Fitted]:
-    """The lines, where those for sources outside the study get the errors of such sources."""
-    found, wider = [], dict.fromkeys(WIDENED, 1.0)
-    for each in fitted:  # lines without short runs come first
-        lines = each.lines
-        if not each.known and each.share is None:
-            lines = with_errors_of(each.lines, examples, outside, each.capability)
-            if each.capability == "gradients":
-                wider = {name: max(1.0, _widening(lines, each.lines, name)) for name in WIDENED}
-        elif not each.known:
-            widened = {name: getattr(lines, name).widened(wider[name]) for name in WIDENED}
-            lines = replace(lines, **widened)
-        found.append(replace(each, lines=lines))
-    return found
-
-
-def _widening(lines: Lines, before: Lines, name: str) -> float:
-    return getattr(lines, name).half_width() / getattr(before, name).half_width()
-
-
-def with_errors_of(
-    lines: Lines,
-    examples: Sequence[Example],
-    outside: Sequence[Example],
-    capability: Capability,
-) -> Lines:
-    """The lines with residuals on sources outside the study.
-
-    The models that forecast them had seen neither these sources nor, where there are enough others,
-    their targets.
-    """
-    names = {each.source for each in outside}
-    seen = seen_as([*examples, *outside], capability)
-    found: list[tuple[Example, Forecast]] = []
-    for target in dict.fromkeys(each.target for each in seen if each.source in names):
-        held = [each for each in seen if each.source in names and each.target == target]
-        study = [each for each in seen if each.source not in names]
-        without = [each for each in study if each.target != target]
-        enough = len({each.target for each in without}) >= MIN_GROUPS
-        found += forecasts_without(held, without if enough else study, capability)
-    return with_residuals_of(lines, found) if found else lines
-
-
-def left_out_outside(
-    examples: Sequence[Example], outside: Sequence[Example], family: Fold
-) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every source outside the study.
-
-    Its calibration knows neither its target nor its family. Other sources outside give the
-    intervals.
-    """
-    for name, target in dict.fromkeys((family(each), each.target) for each in outside):
-        others = [each for each in outside if family(each) != name and each.target != target]
-        known = [each for each in examples if each.target != target]
-        lines = with_errors_of(_lines(known, "gradients", False), known, others, "gradients")
-        calibration = Calibration(fitted=(Fitted(capability="gradients", lines=lines),))
-        for each in outside:
-            if (family(each), each.target) == (name, target):
-                yield each, make_forecast(each.evidence, each.situation, calibration)
-
-
-def _lines(examples: Sequence[Example], capability: Capability, known: bool) -> Lines:
-    return fit_lines(with_advantages(examples) if known else examples, capability)
-
-
-def outside_of(
-    records: Records, evidence: Records, others: Records, others_evidence: Records
-) -> list[Example]:
-    """Pairs of sources that are not among those of a study.
-
-    They are read beside the evidence of the study, whose reference networks serve them too. Their
-    scatter over seeds is taken from the study's sources on the same rows. Raises FeatalignError
-    where no such pair has evidence.
-    """
-    known = {(each["source"], each["revision"]) for each in records}
-    arms = {each["arm"] for each in others}
-    strange = [each for each in others if (each["source"], each["revision"]) not in known]
-    beside = [each for each in records if each["arm"] in arms]  # this keeps the arms that both have
-    names = {each["source"] for each in strange}
-    found = (
-        [
-            each
-            for each in examples_of([*beside, *strange], [*evidence, *others_evidence])
-            if each.source in names
-        ]
-        if strange
-        else []
+        for capability, tier, share, some in parts
+        if len({each.dataset for each in some}) >= MIN_GROUPS
     )
-    if not found:
-        raise FeatalignError(
-            "outside: expected trained pairs, with evidence, of sources that are not in the "
-            "records, got none; "
-            "give records of other sources and what `featalign validate evidence` says of them"
-        )
+    return Calibration(fitted=fitted, provenance=provenance, advantages=advantages(examples))
+
+
+def anchored(examples: Sequence[Example]) -> list[Example]:
+    """The examples with a training from scratch.
+
+    A source without gradients is compared with the reference network from scratch, because its own
+    architecture cannot be trained.
+    """
+    found = []
+    for each in examples:
+        if each.evidence.capability == "gradients":
+            found += [each] if each.anchor is not None else []
+        elif each.reference_anchor is not None:
+            reference = each.reference_anchor
+            found.append(replace(each, anchor=reference, scratch=reference.accuracy))
     return found
+
+
+def _lines(examples: Sequence[Example], capability: Capability, tier: Tier, known: bool) -> Lines:
+    return fit_lines(with_advantages(examples) if known else examples, capability, tier)
 
 
 def calibrate_on(
@@ -272,30 +236,28 @@ def calibrate_on(
     short: Records = (),
     *,
     shares: Sequence[float] = SHARES,
-    outside: tuple[Records, Records] = ((), ()),
 ) -> Calibration:
     """A calibration from records of trained arms and evidence, with what it was made from.
 
-    Short runs go into it where there are some. `outside` are records and evidence of other sources,
-    whose errors make the intervals for sources that are not in the study. Raises FeatalignError for
-    fewer than three targets with both records and evidence.
+    Short runs go into it where there are some. Raises FeatalignError for fewer than three data sets
+    with both records and evidence.
     """
     examples = examples_of(records, evidence)
-    if len({each.target for each in examples}) < MIN_GROUPS:
-        found = ", ".join(sorted({each.target for each in examples})) or "none"
+    datasets = sorted({each.dataset for each in examples})
+    if len(datasets) < MIN_GROUPS:
         raise FeatalignError(
             f"records, evidence: expected trained pairs with evidence on at least {MIN_GROUPS} "
-            f"targets, got {found}; train on more"
+            f"data sets, got {', '.join(datasets) or 'none'}; train on more"
         )
     with_short = {
         share: examples_of(records, evidence, short, share=share)
         for share in (shares if short else ())
     }
-    others = outside_of(records, evidence, *outside) if outside[0] or outside[1] else []
     provenance = {
         "records": len(records),
         "pairs": len(examples),
         "pairs with short runs": {f"{share:g}": len(some) for share, some in with_short.items()},
+        "data sets": datasets,
         "targets": sorted({each.target for each in examples}),
         "sources": sorted({each.source for each in examples}),
         "sizes": sorted({each.situation.num_rows for each in examples}),
@@ -306,49 +268,80 @@ def calibrate_on(
             }
         ),
     }
-    if others:
-        provenance["intervals for other sources"] = (
-            f"{len(others)} pairs of {', '.join(sorted({each.source for each in others}))}"
-        )
-    return calibrate(examples, provenance, with_short, others)
+    return calibrate(examples, provenance, with_short)
+
+
+def of_dataset(example: Example) -> str:
+    """The fold that leaves out whole data sets."""
+    return example.dataset
 
 
 def left_out(
-    examples: Sequence[Example], fold: Fold, capability: Capability
+    examples: Sequence[Example], fold: Fold, capability: Capability, tier: Tier = "cache"
 ) -> Iterator[tuple[Example, Forecast]]:
     """A forecast for every example from a calibration that saw no example of its fold.
 
-    A fold is a target, or a source.
+    A fold is a data set, or a source.
     """
     for name in dict.fromkeys(map(fold, examples)):
         held = [each for each in examples if fold(each) == name]
         others = [each for each in examples if fold(each) != name]
-        yield from forecasts_without(held, others, capability)
+        yield from forecasts_without(held, others, capability, tier)
 
 
 def left_out_both(
-    examples: Sequence[Example], capability: Capability
+    examples: Sequence[Example],
+    capability: Capability,
+    tier: Tier = "cache",
+    *,
+    family: Fold = lambda each: each.source,
+    held: Sequence[Example] | None = None,
 ) -> Iterator[tuple[Example, Forecast]]:
-    """A forecast for every example from others that share neither its target nor its source."""
-    for source, target in dict.fromkeys((each.source, each.target) for each in examples):
-        held = [each for each in examples if (each.source, each.target) == (source, target)]
-        others = [each for each in examples if each.source != source and each.target != target]
-        yield from forecasts_without(held, others, capability)
+    """A forecast for every example from others that share neither its data set nor its source.
+
+    `family` says which sources are left out together. `held` are those to forecast, where they are
+    not all.
+    """
+    wanted = examples if held is None else held
+    for name, dataset in dict.fromkeys((family(each), each.dataset) for each in wanted):
+        some = [each for each in wanted if (family(each), each.dataset) == (name, dataset)]
+        others = [each for each in examples if family(each) != name and each.dataset != dataset]
+        yield from forecasts_without(some, others, capability, tier)
 
 
 def forecasts_without(
-    held: Iterable[Example], others: Sequence[Example], capability: Capability
+    held: Iterable[Example],
+    others: Sequence[Example],
+    capability: Capability,
+    tier: Tier = "cache",
 ) -> Iterator[tuple[Example, Forecast]]:
     """Forecasts of some examples from others; a source that is among these is a known one."""
-    short, known = others[0].short, advantages(others)
-    share = None if short is None else short.share
-    lines: dict[bool, Lines] = {}
+    known = advantages(others)
+    short = others[0].short if tier == "short" else None
+    plain: Tier = "cache"
+    tiers = dict.fromkeys((plain, tier))  # an anchor is weighed against the forecast without it
+    fitted: dict[bool, tuple[Fitted, ...]] = {}
     for each in held:
         advantage = known.get(each.revision)
         is_known = advantage is not None
-        if is_known not in lines:
-            lines[is_known] = _lines(others, capability, is_known)
-        fitted = Fitted(capability=capability, share=share, lines=lines[is_known])
+        if is_known not in fitted:
+            fitted[is_known] = tuple(
+                Fitted(
+                    capability=capability,
+                    tier=each_tier,
+                    share=short.share if short is not None and each_tier == "short" else None,
+                    lines=_lines(others, capability, each_tier, is_known),
+                )
+                for each_tier in tiers
+            )
         seen = with_advantage(each, advantage) if advantage is not None else each
-        calibration = Calibration(fitted=(fitted,))
-        yield each, make_forecast(seen.evidence, each.situation, calibration, each.short)
+        yield (
+            each,
+            make_forecast(
+                seen.evidence,
+                each.situation,
+                Calibration(fitted=fitted[is_known]),
+                short=each.short if tier == "short" else None,
+                anchor=each.anchor if tier == "anchor" else None,
+            ),
+        )

@@ -2,38 +2,44 @@
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 
-from featalign.forecasting.calibration import fit_line
 from featalign.forecasting.fit import Example
+from featalign.forecasting.ridge import fit_line
 from featalign.records.forecast import Forecast
-from featalign.study.agreement import gain_agreement, ranking_agreement, sign_agreement
+from featalign.records.interval import Interval
+from featalign.study.agreement import interval_agreement, ranking_agreement, sign_agreement
 from featalign.study.bootstrap import BootstrapInterval, bootstrap_interval
 
 RESAMPLES = 200
+COMPARED = ("auroc", "brier", "error", "weighted_tau", "regret")
+Groups = Sequence[list[int]]
+Measure = Callable[[Groups], float]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Guess:
     """A guess about a pair before training.
 
-    It has a place in an order of sources, a probability of a gain, and a gain with its interval.
+    It has a place in an order of sources, a probability of a gain, and a gain, an accuracy and an
+    accuracy from scratch with their intervals, as far as it says anything of them.
     """
 
     order: float
     probability: float = math.nan
-    gain: float = math.nan
-    low: float = math.nan
-    high: float = math.nan
+    gain: Interval | None = None
+    accuracy: Interval | None = None
+    scratch: Interval | None = None
 
 
 @dataclass(frozen=True)
 class Judged:
-    """Agreement over all pairs, with intervals that draw targets.
+    """Agreement over all pairs, with intervals that draw data sets.
 
-    Signs are those beyond noise; gains and regret are in percentage points.
+    Signs are those beyond noise; errors, widths and regret are in percentage points. `error`,
+    `coverage` and `width` are of the gain.
     """
 
     auroc: BootstrapInterval
@@ -42,6 +48,10 @@ class Judged:
     error: BootstrapInterval
     coverage: BootstrapInterval
     width: BootstrapInterval
+    accuracy_error: BootstrapInterval
+    accuracy_coverage: BootstrapInterval
+    scratch_error: BootstrapInterval
+    scratch_coverage: BootstrapInterval
     weighted_tau: BootstrapInterval
     kendall_tau: BootstrapInterval
     regret: BootstrapInterval
@@ -49,13 +59,12 @@ class Judged:
 
 def guess_of(forecast: Forecast) -> Guess:
     """The guess of a forecast, which orders sources by the expected accuracy."""
-    gain = forecast.gain
     return Guess(
-        forecast.accuracy.value,
-        1 - forecast.negative_transfer_probability,
-        gain.value,
-        gain.low,
-        gain.high,
+        order=forecast.accuracy.value,
+        probability=1 - forecast.negative_transfer_probability,
+        gain=forecast.gain,
+        accuracy=forecast.accuracy,
+        scratch=forecast.scratch_accuracy,
     )
 
 
@@ -63,79 +72,123 @@ def judge_guesses(
     examples: Sequence[Example], guesses: Sequence[Guess], *, num_resamples: int = RESAMPLES
 ) -> Judged:
     """All measures of guesses about examples, NaN where the guesses say nothing of it."""
-    by_target: dict[str, list[int]] = {}
+    groups = list(_by_dataset(examples).values())
+    found = {
+        name: bootstrap_interval(groups, measure, num_resamples=num_resamples)
+        for name, measure in _measures(examples, guesses).items()
+    }
+    return Judged(**found)
+
+
+def compare_guesses(
+    examples: Sequence[Example],
+    guesses: Sequence[Guess],
+    others: Sequence[Guess],
+    names: Sequence[str] = COMPARED,
+    *,
+    num_resamples: int = RESAMPLES,
+) -> dict[str, BootstrapInterval]:
+    """What measures of guesses are less those of others, on the same data sets drawn again.
+
+    A difference whose interval does not hold 0 is one that other data sets should show too.
+    """
+    groups = list(_by_dataset(examples).values())
+    ours, theirs = _measures(examples, guesses), _measures(examples, others)
+
+    def less(name: str) -> Measure:
+        return lambda some: ours[name](some) - theirs[name](some)
+
+    return {
+        name: bootstrap_interval(groups, less(name), num_resamples=num_resamples) for name in names
+    }
+
+
+def _by_dataset(examples: Sequence[Example]) -> dict[str, list[int]]:
+    found: dict[str, list[int]] = {}
     for place, each in enumerate(examples):
-        by_target.setdefault(each.target, []).append(place)
-    gains, noise = (
-        np.array([each.gain for each in examples]),
-        np.array([each.noise for each in examples]),
-    )
-    table = {
-        field.name: np.array([getattr(guess, field.name) for guess in guesses])
-        for field in fields(Guess)
+        found.setdefault(each.dataset, []).append(place)
+    return found
+
+
+def _measures(examples: Sequence[Example], guesses: Sequence[Guess]) -> dict[str, Measure]:
+    """A function of groups of places, those of some data sets, for each field of `Judged`."""
+    noise = np.array([each.noise for each in examples])
+    truths = {
+        name: np.array([getattr(each, name) for each in examples])
+        for name in ("gain", "accuracy", "scratch")
     }
+    probability = np.array([each.probability for each in guesses])
+    order = np.array([each.order for each in guesses])
+    chances = not np.isnan(probability).any()
+    told = probability if chances else order
     orders = {
-        target: _order(examples, table["order"], places) for target, places in by_target.items()
+        places[0]: _order(examples, order, places) for places in _by_dataset(examples).values()
     }
 
-    def over(statistic: Callable[[list[int]], float]) -> BootstrapInterval:
-        def pooled(groups: Sequence[list[int]]) -> float:
-            return statistic([place for group in groups for place in group])
+    def sign(name: str) -> Measure:
+        def measured(groups: Groups) -> float:
+            some = _joined(groups)
+            gains = truths["gain"][some]
+            found = sign_agreement(told[some], gains, noise[some], probabilities=chances)
+            return getattr(found, name)
 
-        return bootstrap_interval(list(by_target.values()), pooled, num_resamples=num_resamples)
+        return measured
 
-    def mean_of(name: str, scale: float = 1.0) -> BootstrapInterval:
-        values = [
-            scale * found for order in orders.values() if not math.isnan(found := order[name])
-        ]
-        return bootstrap_interval(
-            values, lambda some: math.fsum(some) / len(some), num_resamples=num_resamples
-        )
+    def interval(name: str, measure: str, scale: float = 100.0) -> Measure:
+        stated = [getattr(each, name) for each in guesses]
+        if None in stated:
+            return lambda groups: math.nan
+        ends = np.array([(each.value, each.low, each.high) for each in stated])
 
-    chances = not np.isnan(table["probability"]).any()
-    evidence = table["probability"] if chances else table["order"]
-
-    def sign(name: str) -> Callable[[list[int]], float]:
-        return lambda some: getattr(
-            sign_agreement(evidence[some], gains[some], noise[some], probabilities=chances), name
-        )
-
-    def gain(name: str, scale: float = 100.0) -> Callable[[list[int]], float]:
-        def measured(some: list[int]) -> float:
-            if np.isnan(table["low"][some]).any():
-                return math.nan
+        def measured(groups: Groups) -> float:
+            some = _joined(groups)
+            value, low, high = ends[some].T
             return scale * getattr(
-                gain_agreement(
-                    table["gain"][some], table["low"][some], table["high"][some], gains[some]
-                ),
-                name,
+                interval_agreement(value, low, high, truths[name][some]), measure
             )
 
         return measured
 
-    return Judged(
-        over(sign("auroc")),
-        over(sign("balanced_accuracy")),
-        over(sign("brier")),
-        over(gain("mean_absolute_error")),
-        over(gain("coverage", 1.0)),
-        over(gain("mean_width")),
-        mean_of("weighted_tau"),
-        mean_of("kendall_tau"),
-        mean_of("regret", 100.0),
-    )
+    def mean_of(name: str, scale: float = 1.0) -> Measure:
+        def measured(groups: Groups) -> float:
+            values = [scale * orders[places[0]][name] for places in groups]
+            finite = [value for value in values if not math.isnan(value)]
+            return math.fsum(finite) / len(finite) if finite else math.nan
+
+        return measured
+
+    return {
+        "auroc": sign("auroc"),
+        "balanced_accuracy": sign("balanced_accuracy"),
+        "brier": sign("brier"),
+        "error": interval("gain", "mean_absolute_error"),
+        "coverage": interval("gain", "coverage", 1.0),
+        "width": interval("gain", "mean_width"),
+        "accuracy_error": interval("accuracy", "mean_absolute_error"),
+        "accuracy_coverage": interval("accuracy", "coverage", 1.0),
+        "scratch_error": interval("scratch", "mean_absolute_error"),
+        "scratch_coverage": interval("scratch", "coverage", 1.0),
+        "weighted_tau": mean_of("weighted_tau"),
+        "kendall_tau": mean_of("kendall_tau"),
+        "regret": mean_of("regret", 100.0),
+    }
+
+
+def _joined(groups: Groups) -> list[int]:
+    return [place for group in groups for place in group]
 
 
 def _order(
     examples: Sequence[Example], order: np.ndarray, places: Sequence[int]
 ) -> Mapping[str, float]:
-    """The mean measures of the order over the sizes of one target."""
-    sizes: dict[int, list[int]] = {}
+    """The mean measures of the order over the targets and sizes of one data set."""
+    groups: dict[tuple[str, int], list[int]] = {}
     for place in places:
-        sizes.setdefault(examples[place].situation.num_rows, []).append(place)
+        each = examples[place]
+        groups.setdefault((each.target, each.situation.num_rows), []).append(place)
     found = [
         ranking_agreement(order[some], [examples[place].accuracy for place in some])
-        for some in sizes.values()
+        for some in groups.values()
         if len(some) > 2
     ]
     means = {}
@@ -155,31 +208,32 @@ def guesses_by(
     *,
     known: Sequence[Example] | None = None,
 ) -> list[Guess]:
-    """The guesses of a line on a single number, fitted on the other targets.
+    """The guesses of a line on a single number, fitted on the other data sets.
 
     Sources are ordered by the number itself, or by another one. The line is fitted on these
     examples, or on others that are `known`. NaN counts as the mean of the others.
     """
-    found = [Guess(math.nan)] * len(examples)
-    for target in dict.fromkeys(each.target for each in examples):
-        others = [each for each in (examples if known is None else known) if each.target != target]
+    found = [Guess(order=math.nan)] * len(examples)
+    for dataset in dict.fromkeys(each.dataset for each in examples):
+        beside = examples if known is None else known
+        others = [each for each in beside if each.dataset != dataset]
         line, _ = fit_line(
             [{"number": predictor(each)} for each in others],
             [each.gain for each in others],
             [each.situation.size for each in others],
-            [each.target for each in others],
+            [each.dataset for each in others],
         )
         for place, each in enumerate(examples):
-            if each.target == target:
+            if each.dataset == dataset:
                 value, size = line.predict({"number": predictor(each)}), each.situation.size
-                interval = line.interval(value, size)
-                chance = 1 - line.probability_below(value, 0.0, size)
                 found[place] = Guess(
-                    (order or predictor)(each), chance, value, interval.low, interval.high
+                    order=(order or predictor)(each),
+                    probability=1 - line.probability_below(value, 0.0, size),
+                    gain=line.interval(value, size),
                 )
     return found
 
 
 def always_helps(examples: Sequence[Example]) -> list[Guess]:
     """The guess that transfer always helps: a gain is certain, and all sources are alike."""
-    return [Guess(0.0, 1.0) for _ in examples]
+    return [Guess(order=0.0, probability=1.0) for _ in examples]

@@ -3,11 +3,14 @@
 import math
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from featalign.jobs.examine import Wanted, examine
+from featalign.jobs.gather_evidence import REFERENCE
 from featalign.jobs.given import session_at
+from featalign.jobs.shift import shift_of
 from featalign.jobs.short import short_evidence
 from featalign.progress import Report, silent
 from featalign.records.plain import to_plain
@@ -30,7 +33,7 @@ def run_evidence(
     cache: Path | None = None,
     report: Report = silent,
 ) -> int:
-    """Add the evidence of each source on each part that is trained on.
+    """Add the evidence of each source, and of the reference network, on each part of a grid.
 
     Returns the number of records that were added. It can be stopped and run by several processes at
     once, as `run_study` can.
@@ -46,13 +49,14 @@ def run_evidence(
             tuple(record[name] for name in EVIDENCE_KEY): record
             for record in read_records(path, key=EVIDENCE_KEY)
         }
-        for seed in grid.seeds_of(unit):
+        for seed in wanted_seeds[unit]:
             source, part = grid_source(unit.source), grid_part(grid, unit, seed)
             record = known.get((unit.source, unit.target, unit.size, seed))
             if record is not None and is_of(record, EVIDENCE_VERSION, source, part):
                 continue
             start = time.perf_counter()
             (found,) = examine(source, part, wanted, session)
+            shift = shift_of(part, session)
             key = dict(zip(EVIDENCE_KEY, (unit.source, unit.target, unit.size, seed), strict=True))
             of = {
                 "version": EVIDENCE_VERSION,
@@ -64,9 +68,24 @@ def run_evidence(
                 **of,
                 "seconds": round(time.perf_counter() - start, 2),
                 "evidence": to_plain(found.answer.evidence),
+                "shift": None if shift is None else asdict(shift),
             }
 
-    return run_units(list(fitting(grid)), path, look, report)
+    wanted_seeds = _with_reference(grid)
+    return run_units(list(wanted_seeds), path, look, report)
+
+
+def _with_reference(grid: Grid) -> dict[Unit, tuple[int, ...]]:
+    """The units with their seeds, and the reference network on every part of a target of images.
+
+    Its twins stand beside sources that are seen as black boxes.
+    """
+    found = {unit: grid.seeds_of(unit) for unit in fitting(grid)}
+    for unit, seeds in list(found.items()):
+        reference = Unit(REFERENCE, unit.target, unit.size)
+        if grid_part(grid, unit, seeds[0]).kind == "image":
+            found.setdefault(reference, seeds)
+    return found
 
 
 def run_short(

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from featalign.errors import FeatalignError
+from featalign.forecasting.shift import Shift
 from featalign.records.evidence import Evidence
 from featalign.records.plain import from_plain
 
@@ -131,3 +132,9 @@ def evidence_in(record: Mapping[str, Any]) -> Evidence:
     Raises FeatalignError for evidence of another form.
     """
     return from_plain(Evidence, record["evidence"])
+
+
+def shift_in(record: Mapping[str, Any]) -> float:
+    """The clear shift of held-out rows, in log-odds, that a line of `validate evidence` holds."""
+    stated = record.get("shift")
+    return 0.0 if stated is None else Shift(**stated).clear

@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from featalign.forecasting.calibration import LEVEL
+from featalign.forecasting.line import LEVEL
 from featalign.forecasting.remedies import SURE
 from featalign.records.forecast import Forecast
 from featalign.records.interval import percent, points
@@ -19,7 +19,11 @@ from featalign.views.text import say
 if TYPE_CHECKING:
     from featalign.study.check import Checked
 
-TIERS = {"cache": "from the cache", "short": "with short runs"}
+TIERS = {
+    "cache": "from the cache",
+    "anchor": "with scratch trained",
+    "short": "with short runs",
+}
 RULE = (
     f"a verdict needs a gain or a loss with a chance of {SURE:.0%}; intervals are of {LEVEL:.0%}, "
     "and may reach across zero beside it"

@@ -5,10 +5,6 @@ from itertools import product
 
 import numpy as np
 import pytest
-from scipy.optimize import minimize
-
-from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import STEEPEST, fit_line, with_residuals
 from featalign.forecasting.learning_curve import (
     EXPONENT,
     EXPONENTS,
@@ -16,6 +12,10 @@ from featalign.forecasting.learning_curve import (
     TOLERANCE,
     fit_learning_curve,
 )
+from scipy.optimize import minimize
+
+from featalign.errors import FeatalignError
+from featalign.forecasting.calibration import STEEPEST, fit_line, with_residuals
 from featalign.forecasting.predictors import Short, Situation, gain_predictors
 from featalign.records.evidence import Evidence
 from tests.forecasting.examples import made_line

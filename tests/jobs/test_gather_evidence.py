@@ -51,9 +51,6 @@ def test_tangent_numbers_are_those_of_the_scores(small):
     probe, gain = (row.scores[name].value for name in ("tangent_probe", "tangent_gain"))
     assert evidence.capability == "gradients"
     assert evidence.twins["tangent_probe"] == pytest.approx(probe - gain, abs=1e-6)
-    assert evidence.curves.sizes == (9, 18, 36, 72)
-    assert evidence.curves.source[-1] == pytest.approx(probe, abs=1e-6)
-    assert evidence.curves.twin[-1] == pytest.approx(probe - gain, abs=1e-6)
     assert evidence.reference is None  # the reference network reads images
 
 
@@ -63,7 +60,7 @@ def test_a_function_of_arrays_has_nothing_to_compare_with(folder):
         CLOUDS,
         folder,
     )
-    assert (evidence.twins, evidence.reference, evidence.curves) == ({}, None, None)
+    assert (evidence.twins, evidence.reference) == ({}, None)
     assert row.forecasts[0].capability == evidence.capability == "features"
 
 

@@ -17,7 +17,7 @@ from featalign.errors import FeatalignError
 from featalign.study.accuracies import AccuracyTable, read_accuracies
 from featalign.study.agreement import (
     MEASURES,
-    gain_agreement,
+    interval_agreement,
     ranking_agreement,
     sign_agreement,
 )
@@ -361,7 +361,7 @@ def test_a_gain_within_its_noise_is_neither():
 def test_gain_measures():
     rng = np.random.default_rng(2)
     predicted, gains, width = rng.normal(size=30), rng.normal(size=30), rng.uniform(0, 3, size=30)
-    agreement = gain_agreement(predicted, predicted - width, predicted + 2 * width, gains)
+    agreement = interval_agreement(predicted, predicted - width, predicted + 2 * width, gains)
     assert (
         agreement.coverage
         == sum(p - w <= g <= p + 2 * w for p, w, g in zip(predicted, width, gains, strict=True))
@@ -372,8 +372,8 @@ def test_gain_measures():
     assert agreement.mean_absolute_error == pytest.approx(
         sum(abs(p - g) for p, g in zip(predicted, gains, strict=True)) / 30
     )
-    assert gain_agreement([0.0], [-1.0], [1.0], [1.0]).coverage == 1
-    assert math.isnan(gain_agreement([], [], [], []).coverage)
+    assert interval_agreement([0.0], [-1.0], [1.0], [1.0]).coverage == 1
+    assert math.isnan(interval_agreement([], [], [], []).coverage)
 
 
 def test_pairs_without_evidence_count_half_against_every_other():
@@ -414,7 +414,7 @@ def test_pairs_without_evidence_count_half_against_every_other():
         (lambda: sign_agreement([1], [1], [-0.1]), "noise: expected half-widths of at least 0"),
         (lambda: sign_agreement([1.2], [1], [0], probabilities=True), "probabilities from 0 to 1"),
         (
-            lambda: gain_agreement([0, 0], [-1, 1], [1, -1], [0, 0]),
+            lambda: interval_agreement([0, 0], [-1, 1], [1, -1], [0, 0]),
             "low: expected no more than high, got more in row 1",
         ),
         (

@@ -10,7 +10,7 @@ from dataclasses import fields, replace
 import numpy as np
 import pytest
 
-from featalign.study.agreement import gain_agreement, ranking_agreement, sign_agreement
+from featalign.study.agreement import interval_agreement, ranking_agreement, sign_agreement
 from featalign.study.calibrate import left_out
 from featalign.study.forecast_agreement import (
     Guess,
@@ -112,7 +112,7 @@ def test_measures_are_those_of_the_agreement():
         probabilities=True,
     )
     assert (found["auroc"], found["brier"]) == pytest.approx((sign.auroc, sign.brier))
-    of_gain = gain_agreement(
+    of_gain = interval_agreement(
         [guess.gain for guess in guesses],
         [guess.low for guess in guesses],
         [guess.high for guess in guesses],

@@ -5,48 +5,37 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.options import Evidence
 from featalign.errors import FeatalignError
 
 
 def fit(
-    records: Annotated[Path, typer.Argument(help="Records (.jsonl) of `validate run`.")],
-    evidence: Evidence,
+    records: Annotated[list[Path], typer.Argument(help="Records (.jsonl) of `validate run`.")],
+    evidence: Annotated[
+        list[Path], typer.Option(help="Evidence (.jsonl) of `validate evidence`; once a file.")
+    ],
     short: Annotated[
-        Path | None, typer.Option(help="Short runs (.jsonl) of `validate short`.")
-    ] = None,
-    outside: Annotated[
-        tuple[Path, Path] | None,
-        typer.Option(
-            help="Records and evidence of sources outside the study: by their errors are made the "
-            "intervals for sources not in RECORDS."
-        ),
+        list[Path] | None, typer.Option(help="Short runs (.jsonl) of `validate short`.")
     ] = None,
     output: Annotated[
         Path, typer.Option(help="The calibration to write, in JSON: data, never code.")
     ] = Path("calibration.json"),
 ) -> None:
     """Calibrate forecasts on really trained arms, for `rank --calibration`."""
-    from featalign.forecasting.calibration import MIN_GROUPS
-    from featalign.study.calibrate import calibrate_on, examples_of, left_out
+    from featalign.forecasting.ridge import MIN_GROUPS
+    from featalign.study.calibrate import calibrate_on, examples_of, left_out, of_dataset
     from featalign.study.forecast_agreement import guess_of, judge_guesses
     from featalign.study.gathering import EVIDENCE_KEY
     from featalign.study.records import read_records
 
-    for path in (records, evidence, *([] if short is None else [short]), *(outside or ())):
+    runs = short or []
+    for path in (*records, *evidence, *runs):
         if not path.exists():
             raise FeatalignError(
                 f"{path}: expected records in .jsonl, got a path that does not exist; check it"
             )
-    trained, known = read_records(records), read_records(evidence, key=EVIDENCE_KEY)
-    others = (
-        (read_records(outside[0]), read_records(outside[1], key=EVIDENCE_KEY))
-        if outside is not None
-        else ((), ())
-    )
-    found = calibrate_on(
-        trained, known, read_records(short) if short is not None else [], outside=others
-    )
+    trained = [each for path in records for each in read_records(path)]
+    known = [each for path in evidence for each in read_records(path, key=EVIDENCE_KEY)]
+    found = calibrate_on(trained, known, [each for path in runs for each in read_records(path)])
     try:
         output.write_text(found.to_json() + "\n", encoding="utf-8")
     except OSError as error:
@@ -56,15 +45,15 @@ def fit(
     about, examples = found.provenance, examples_of(trained, known)
     print(
         f"{about['pairs']} pairs of {len(about['sources'])} sources on {len(about['targets'])} "
-        f"targets, calibration in {output}"
+        f"targets of {len(about['data sets'])} data sets, calibration in {output}"
     )
-    if len(about["targets"]) > MIN_GROUPS:
-        pairs = list(left_out(examples, lambda each: each.target, "gradients"))
+    if len(about["data sets"]) > MIN_GROUPS:
+        pairs = list(left_out(examples, of_dataset, "gradients"))
         judged = judge_guesses(
             [example for example, _ in pairs], [guess_of(forecast) for _, forecast in pairs]
         )
         print(
-            f"leaving one target out: gains off by {judged.error.value:.1f} points, "
+            f"leaving one data set out: gains off by {judged.error.value:.1f} points, "
             f"{judged.coverage.value:.0%} within their 90% interval, "
             f"{judged.width.value:.1f} points wide; AUROC of clear signs {judged.auroc.value:.2f}, "
             f"weighted tau {judged.weighted_tau.value:.2f}"

@@ -1,0 +1,1 @@
+"""The question whether forecasts hold on data sets that nobody has seen."""

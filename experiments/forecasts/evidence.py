@@ -1,0 +1,50 @@
+"""All that was really trained, with its evidence: the shipped study, the design, and the others."""
+
+from pathlib import Path
+from typing import Any
+
+from featalign.forecasting.fit import Example
+from featalign.study import shipped
+from featalign.study.calibrate import examples_of
+from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.records import read_records
+
+STUDY, THIRD_PARTY = (Path(__file__).parents[1] / name for name in ("study", "third_party"))
+RECORDS = (shipped.RECORDS, THIRD_PARTY / "records.jsonl", STUDY / "records_design.jsonl")
+EVIDENCE = (shipped.EVIDENCE, THIRD_PARTY / "evidence.jsonl", STUDY / "evidence_design.jsonl")
+STRANGERS = "py:experiments.third_party.sources:"  # networks that other people made
+PLANTED = ("noise", "random_labels", "shuffled_pixels")  # sources of the zoo made to harm
+
+
+def records() -> list[dict[str, Any]]:
+    """Every record of a trained arm."""
+    return [each for path in RECORDS for each in read_records(path)]
+
+
+def evidence() -> list[dict[str, Any]]:
+    """Every record of evidence."""
+    return [each for path in EVIDENCE for each in read_records(path, key=EVIDENCE_KEY)]
+
+
+def examples(share: float | None = None) -> list[Example]:
+    """Every trained pair with its evidence, or those with short runs of a share of a training."""
+    short = [] if share is None else read_records(shipped.SHORT)
+    return examples_of(records(), evidence(), short, share=share)
+
+
+def is_stranger(example: Example) -> bool:
+    """Whether other people made the network."""
+    return example.source.startswith(STRANGERS)
+
+
+def is_ordinary(example: Example) -> bool:
+    """Whether the source was not made to harm."""
+    name = example.source.removeprefix("zoo/")
+    return not any(name.endswith(planted) for planted in PLANTED)
+
+
+def family(example: Example) -> str:
+    """What shares an architecture among the networks of others; every other source is its own."""
+    if not is_stranger(example):
+        return example.source
+    return example.source.removeprefix(STRANGERS).split("_")[0]
