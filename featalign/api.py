@@ -6,6 +6,7 @@ A target is loaded by `load_target` of `targets/loaders.py`.
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -32,6 +33,7 @@ from featalign.records.request import Request
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
 from featalign.sources.source import Source
+from featalign.targets.groups import read_groups
 from featalign.targets.loaders import load_target as load_target
 from featalign.targets.target import Target
 
@@ -53,17 +55,20 @@ def score(
     seed: int = 0,
     source_logits: Any = None,
     intervals: bool = False,
+    groups: Any = None,
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
     Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row,
     floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants run.
     `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
-    use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90%
-    interval. Degenerate input gives a status, not an exception. Scorers that compare the labels
-    with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
-    logits (N, Z), whose softmax the probabilities are; pass one of the two. Raises FeatalignError
-    for shapes that do not fit, an unknown scorer, or rows that are no probabilities.
+    use. `groups` (N,) say which rows belong together, such as those of a patient: they come into
+    one fold, and are no neighbours. `intervals` adds to each score its zero (what it is under
+    permuted labels) and a 90% interval. Degenerate input gives a status, not an exception. Scorers
+    that compare the labels with the source's own classes need its class probabilities (N, Z), whose
+    rows sum to 1, or its logits (N, Z), whose softmax the probabilities are; pass one of the two.
+    Raises FeatalignError for shapes that do not fit, an unknown scorer, bad groups, or rows that
+    are no probabilities.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -86,10 +91,11 @@ def score(
         outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
     elif source_logits is not None:
         outputs = SourceOutputs.from_logits(source_logits, len(rows))
-    chosen = select(scorers)
+    chosen, checked = select(scorers), check_labels(labels, len(rows))
+    own = None if groups is None else read_groups([groups], [len(rows)])[0]
     statistics = collect(
         rows,
-        check_labels(labels, len(rows)),
+        replace(checked, groups=own and own.values),
         chosen,
         seed=seed,
         given=() if outputs is None else (outputs,),

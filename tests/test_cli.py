@@ -522,7 +522,15 @@ def commands(group, path=()):
 
 def test_an_option_says_the_same_wherever_it_is():
     """Declared once; those that mean another thing to each verb are named here."""
-    of_their_verb = {"--source", "--target", "--layer", "--arm", "--output", "--evidence", "--budget"}
+    of_their_verb = {
+        "--source",
+        "--target",
+        "--layer",
+        "--arm",
+        "--output",
+        "--evidence",
+        "--budget",
+    }
     found: dict[str, dict[str | None, list[str]]] = {}
     verbs = dict(commands(typer.main.get_command(app)))
     assert {"rank", "fine-tune", "cache import", "validate fit"} <= set(verbs)

@@ -67,6 +67,13 @@ CHOICE = {
     "separator": Annotated[
         str | None, typer.Option(help="The sign between several labels in one string, such as '|'.")
     ],
+    "groups": Annotated[
+        str | None,
+        typer.Option(
+            help="The column of a table whose equal values (patient, video, page) stay in one fold "
+            "and one split."
+        ),
+    ],
 }
 
 # the options of `featalign validate`
@@ -92,7 +99,7 @@ def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb with the options of `CHOICE` in place of its parameter `choice`.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
-    ['source', 'label', 'text', 'image', 'task', 'separator']
+    ['source', 'label', 'text', 'image', 'task', 'separator', 'groups']
     """
 
     @wraps(verb)

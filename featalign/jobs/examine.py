@@ -84,8 +84,10 @@ def examine(
     return kept
 
 
-def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
-    """All that numbers depend on beside the features: code, settings, and what the source can do.
+def settings_of(source: Source, target: Target, wanted: Wanted, session: Session) -> Settings:
+    """All that numbers depend on beside the features.
+
+    That is the code, settings, groups of rows, and what the source can do.
 
     The revision does not tell whether a source has gradients, fresh weights and logits, because the
     same weights may come without them.
@@ -97,7 +99,9 @@ def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
         fresh.drawn_by if fresh else None,
         source.logits_layer,
     )
+    grouped = target.groups_digest
     return {
+        **({} if grouped is None else {"groups": grouped}),
         "code": _code(),
         "abilities": " ".join(map(str, abilities)),
         "seed": int(session.seed),
@@ -139,7 +143,7 @@ def _kept(
     if source.features_file is not None:
         return None  # the content of a file is known only when it is read
     check_kind(source, target)
-    settings = settings_of(source, wanted, session)
+    settings = settings_of(source, target, wanted, session)
     keys, found = [], []
     for layer in layer_names(source, wanted.layers):
         embedding = session.store.open(identity_of(source, target, layer))

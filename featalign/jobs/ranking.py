@@ -15,6 +15,7 @@ from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
 from featalign.sources.source import Source
+from featalign.statistics.folds import check_enough_groups
 from featalign.targets.target import Target
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # they order where there is no forecast
@@ -53,6 +54,7 @@ def ranked(
     `calibration` is None where no forecast is wanted. Raises FeatalignError when no source could be
     scored.
     """
+    check_enough_groups(target.in_folds)
     order = order_of(target)
     needed = (order, *(EVIDENCE_SCORERS if request.forecast else ()))
     missing = [name for name in needed if name not in request.scorers]

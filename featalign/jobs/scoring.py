@@ -13,6 +13,7 @@ from featalign.records.score import ScoreResult
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.scorer import Scorer, evaluate
 from featalign.statistics.collected import Statistics
+from featalign.statistics.folds import check_enough_groups
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.statistic import Statistic
@@ -32,8 +33,9 @@ def collect(
     """The statistics that scorers need, from one pass over the features.
 
     `given` are statistics that do not come from the features: source outputs, draws of gradients.
-    Raises FeatalignError where no label varies.
+    Raises FeatalignError where no label varies, and for fewer groups than folds.
     """
+    check_enough_groups(labels)
     if labels.task == "multilabel":  # nobody can err on a label that all rows or none have
         varying = np.ptp(labels.values, axis=0) > 0
         if not varying.any():
@@ -41,9 +43,9 @@ def collect(
                 "labels: expected a label that some rows have and others have not, there is none; "
                 "add rows"
             )
-        labels = Labels(labels.values[:, varying], ())
+        labels = replace(labels, values=labels.values[:, varying])
         given = [
-            replace(each, labels=Labels(each.labels.values[:, varying], ()))
+            replace(each, labels=replace(each.labels, values=each.labels.values[:, varying]))
             if isinstance(each, Tangent)
             else each
             for each in given

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from featalign.records.score import ScoreResult, Zero
 from featalign.scorers.scorer import (
@@ -27,6 +28,7 @@ from featalign.statistics.rows import Rows
 from featalign.statistics.spectrum import Spectrum
 from featalign.wilson import NORMAL, wilson
 
+LEVEL_ENDS = 0.95  # an interval of 90% has so much below its upper end
 STUDENT_GROUPS, STUDENT_PAIRS = (
     1.729132811521367,
     2.015048373333024,
@@ -41,7 +43,8 @@ def evaluate_with_intervals(
     The zero is the mean and the deviation over 20 orders of the labels. The interval is
 
     - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter,
-      Wilson's for shares of hits;
+      Wilson's for shares of hits; with groups from the scatter of the sums over groups, since rows
+      of one group err together;
     - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of
       rows. It is about right for N > 3 D; near N = D it is up to half too narrow for scores of fit
       (LogME, H-score, label overlap, spectral alignment);
@@ -68,7 +71,10 @@ def evaluate_with_intervals(
     results = {}
     for scorer in scorers:
         found = answers[scorer.name]
-        interval = _interval(found, errors.get(scorer.name))
+        groups = statistics.labels.groups
+        if groups is not None and Rows in scorer.needs:
+            groups = restricted(scorer, statistics)[Rows].held.groups
+        interval = _interval(found, errors.get(scorer.name), groups)
         missing = [
             what
             for what, absent in (
@@ -160,18 +166,25 @@ def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
     return STUDENT_GROUPS * float(values.std() * math.sqrt(NUM_GROUPS - 1))
 
 
-def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
+def _interval(
+    found: Answer, error: float | None, groups: np.ndarray | None
+) -> tuple[float, float] | None:
     value = found.result.value
     if found.result.interval is not None:
         return found.result.interval
     match found.rows:
+        case RowMean(values=values) if groups is not None and len(groups) == len(values):
+            error = _grouped_error(values, groups)
         case RowMean(values=values, hits=hits) if len(values) > 1:
             if hits:
                 return wilson(value, len(values))
             error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
         case Influenced() as influenced:
             influences = influenced.influences()
-            error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
+            if groups is not None and len(groups) == len(influences):
+                error = _grouped_error(influences, groups)
+            else:
+                error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
     if (
         not found.result.ok
         or error is None
@@ -180,3 +193,16 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     ):
         return None
     return value - error, value + error
+
+
+def _grouped_error(values: np.ndarray, groups: np.ndarray) -> float:
+    """Student's t times √(G/(G - 1) Σ_g (Σ_{i in g} (x_i - x̄))²) / N, with G - 1 degrees.
+
+    That is the error of a mean of N values whose G groups are independent.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    sums = np.bincount(numbers, weights=values - values.mean())
+    if len(sums) < 2:
+        return math.nan
+    spread = math.sqrt(len(sums) / (len(sums) - 1) * float((sums**2).sum())) / len(values)
+    return float(stdtrit(len(sums) - 1, LEVEL_ENDS)) * spread

@@ -12,7 +12,7 @@ from featalign.records.score import Status
 from featalign.scorers.logistic import GAP, MAX_STEPS, Fit, clean_start, minimise, with_intercept
 from featalign.scorers.scorer import RowMean, Scorer
 from featalign.statistics.collected import Statistics
-from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.folds import NUM_FOLDS, folds_of
 from featalign.statistics.rows import Rows
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -32,6 +32,8 @@ class Validated:
 
 def compute(statistics: Statistics) -> RowMean | Status:
     """Accuracy of l2-regularised multinomial logistic regression over 5 stratified seeded folds.
+
+    With groups every group is in one fold.
 
     L-BFGS minimises mean cross-entropy + penalty/2 |W|² on standardised features, with a free
     intercept, for penalties 1e-4 ... 1 from the strongest to the weakest, all folds side by side.
@@ -61,7 +63,7 @@ def compute(statistics: Statistics) -> RowMean | Status:
 def validated(statistics: Statistics) -> Validated:
     """The fits, in float32 where they are large and converge in it, and in float64 otherwise."""
     held, labels = statistics[Rows].held, statistics[Rows].labels
-    folds = _folds(labels, statistics.seed)
+    folds = _folds(labels, held.groups, statistics.seed)
     products = min(held.features.shape) * len(labels) * max(statistics.num_classes, 1)
     for double in (False, True) if products > MANY_PRODUCTS else (True,):
         rows = held.standardised(double=double)
@@ -91,8 +93,12 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     first, labels = relabelled[0], [order[Rows].labels for order in relabelled]
     if len(labels[0]) < NUM_FOLDS:
         return [float("nan")] * len(relabelled)
-    folds = [_folds(each, order.seed) for each, order in zip(labels, relabelled, strict=True)]
-    rows = first[Rows].held.standardised(double=False)
+    held = first[Rows].held
+    folds = [
+        _folds(each, held.groups, order.seed)
+        for each, order in zip(labels, relabelled, strict=True)
+    ]
+    rows = held.standardised(double=False)
     with jax.enable_x64(False):
         given = jnp.asarray(_as_given(np.stack(labels)))
         hits = _strongest(
@@ -101,14 +107,14 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     return (np.asarray(hits, np.float64) / len(labels[0]) / _columns(labels[0])).tolist()
 
 
-def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Folds stratified by class, or by the combination of labels."""
+def _folds(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """Folds stratified by class, or by the combination of labels, each with whole groups."""
     combinations = (
         labels
         if labels.ndim == 1
         else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     )
-    return stratified_folds(combinations, NUM_FOLDS, seed=seed)
+    return folds_of(combinations, groups, seed=seed)
 
 
 def _columns(labels: np.ndarray) -> int:

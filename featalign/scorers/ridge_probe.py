@@ -4,9 +4,12 @@ from typing import Any
 
 import numpy as np
 
+from featalign.arrays import Labels
 from featalign.records.score import Status
+from featalign.scorers.leave_group_out import leave_group_out
 from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
 from featalign.statistics.collected import Statistics, label_columns
+from featalign.statistics.gather import gather
 from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
 from featalign.statistics.rows import Rows
@@ -15,6 +18,7 @@ from featalign.statistics.spectrum import Spectrum
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-4, 3.5, 0.5))
 COLUMNS = 64  # the least columns of a product, because one label column does not keep BLAS busy
 ROUNDING = 1e-12
+NEEDS = frozenset({Spectrum, Rows, PrincipalRows})
 
 
 def compute(statistics: Statistics) -> RowMean | Influenced | Status:
@@ -26,7 +30,8 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), where h is the diagonal of
     the hat matrix with a free intercept. One eigendecomposition therefore serves all rows and
     penalties exactly. The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the
-    smallest sum of squared leave-one-out residuals. Allen, "The relationship between variable
+    smallest sum of squared leave-one-out residuals. With groups, a row's whole group is left out
+    with it (`leave_group_out`). Allen, "The relationship between variable
     selection and data augmentation and a method for prediction", 1974.
     """
     if statistics.num_rows < 3:
@@ -34,12 +39,7 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     spectrum, labels = statistics[Spectrum], statistics[Rows].labels
     if spectrum.is_constant:
         return Status.CONSTANT
-    targets = label_columns(labels, statistics.num_classes)
-    rows = statistics[PrincipalRows].rotated()
-    sampled = len(targets) < statistics.num_rows
-    with np.errstate(over="ignore", invalid="ignore"):  # squares of targets may overflow
-        found = _leave_one_out(spectrum, rows, targets, sampled=sampled)
-    predictions = np.asarray(found)
+    predictions = held_out_predictions(statistics)
     if not np.isfinite(predictions).all():  # no penalty has a finite error
         return Status.UNDEFINED
     if statistics.task == "classification":
@@ -48,6 +48,24 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     if statistics.task == "multilabel":
         return RowMean(((predictions > 0.5) == labels).mean(axis=1))
     return explained(labels, predictions)
+
+
+def held_out_predictions(statistics: Statistics) -> np.ndarray:
+    """Predictions of all label columns (M, K), each row by the fit without it or its group."""
+    held = statistics[Rows].held
+    if held.groups is not None and held.sampled:
+        # rows of a group that are not in the sample would stay in the fit
+        classes = statistics.labels.classes
+        labels = Labels(statistics[Rows].labels, classes, held.groups)
+        statistics = gather(held.features, labels, NEEDS, seed=statistics.seed)
+    spectrum, rows = statistics[Spectrum], statistics[PrincipalRows].rotated()
+    targets = label_columns(statistics[Rows].labels, statistics.num_classes)
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of targets may overflow
+        if held.groups is not None:
+            rotated = np.asarray(rows)
+            return leave_group_out(spectrum, rotated, targets, held.groups, RELATIVE_PENALTIES)
+        sampled = len(targets) < statistics.num_rows
+        return np.asarray(_leave_one_out(spectrum, rows, targets, sampled=sampled))
 
 
 def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Status:
@@ -117,7 +135,7 @@ def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sample
 RIDGE_PROBE = Scorer(
     "ridge_probe",
     compute,
-    frozenset({Spectrum, Rows, PrincipalRows}),
+    NEEDS,
     "leave-one-out accuracy (or R²) of ridge regression",
     True,
     tasks=ALL_TASKS,

@@ -13,7 +13,7 @@ from featalign.arrays import Labels
 from featalign.records.score import ScoreResult, Status
 from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
 from featalign.statistics.collected import Statistics
-from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.folds import NUM_FOLDS, folds_of
 from featalign.statistics.kernel_ridge import decompose, held_out_hits
 from featalign.statistics.tangent import Draw, Tangent
 
@@ -28,11 +28,11 @@ def compute(statistics: Statistics) -> RowMean | Status:
     square 1 per row. Gradients are those of random read-outs of the features with respect to all
     parameters. K therefore approximates what a new head and gradient descent near the source's
     weights can fit (the tangent kernel: Jacot, Gabriel and Hongler, NeurIPS 2018). Labels are
-    one-hot, in 5 stratified seeded folds. The penalty, 1e-5 ... 100 times the mean eigenvalue, is
-    chosen within the training folds by its leave-one-out error. For several labels a row the value
-    is the mean share that is right; for float targets it is 1 - mean squared error / variance. It
-    is averaged over draws of the read-outs. It is at most 1; larger is better. It exists only for
-    differentiable sources.
+    one-hot, in 5 stratified seeded folds, each with whole groups. The penalty, 1e-5 ... 100 times
+    the mean eigenvalue, is chosen within the training folds by its leave-one-out error. For several
+    labels a row the value is the mean share that is right; for float targets it is 1 - mean squared
+    error / variance. It is averaged over draws of the read-outs. It is at most 1; larger is better.
+    It exists only for differentiable sources.
     """
     tangent = statistics.given(Tangent)
     if tangent is None:
@@ -71,6 +71,8 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     differences = own - others.reshape(-1, *own.shape)  # (T, R, M)
     # by row, by twin, and by draw
     parts = [differences.mean(axis=axes) for axes in ((0, 1), (1, 2), (0, 2))]
+    if tangent.labels.groups is not None:  # rows of a group err together
+        parts[0] = _of_groups(parts[0], tangent.labels.groups)
     spreads = [
         (float(part.var(ddof=1)) / len(part), len(part) - 1) for part in parts if len(part) > 1
     ]
@@ -116,13 +118,13 @@ def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
     tangent = statistics.given(Tangent)
     if tangent is None or _unfit(tangent) is not None:
         return {}
-    drawn, groups = tangent.drawn, _groups(tangent.labels)
-    most = len(groups) - len(groups) // NUM_FOLDS
+    drawn, classes = tangent.drawn, _classes(tangent.labels)
+    most = len(classes) - len(classes) // NUM_FOLDS
     curve = {}
     for share in SHARES[:-1]:
 
         def keep(rows, share=share):
-            order = _stratified_order(groups[rows], statistics.seed)
+            order = _stratified_order(classes[rows], statistics.seed)
             return rows[order[: max(2, round(share * len(rows)))]]
 
         def accuracy(draws: Sequence[Draw], keep=keep) -> float:
@@ -134,6 +136,14 @@ def tangent_curve(statistics: Statistics) -> dict[int, tuple[float, float]]:
         curve[round(share * most)] = accuracy(drawn.source), mean
     twins = float(tangent.twins_hits().mean()) if drawn.twins else math.nan
     return curve | {most: (float(tangent.source_hits().mean()), twins)}
+
+
+def _of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """A value for each group (G,) such that the mean and its scatter are those over groups."""
+    numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    mean = values.mean()
+    sums = np.bincount(numbers, weights=values - mean)
+    return mean + sums * len(sums) / len(values)
 
 
 def _sample_note(tangent: Tangent, statistics: Statistics) -> str:
@@ -156,21 +166,21 @@ def _unfit(tangent: Tangent) -> Status | None:
 
 
 def tangent_folds(labels: Labels, seed: int) -> np.ndarray:
-    """The folds (M,) of tangent scores, stratified by class."""
-    return stratified_folds(_groups(labels), NUM_FOLDS, seed=seed)
+    """The folds (M,) of tangent scores, stratified by class; a group is in one fold."""
+    return folds_of(_classes(labels), labels.groups, seed=seed)
 
 
-def _groups(labels: Labels) -> np.ndarray:
+def _classes(labels: Labels) -> np.ndarray:
     return labels.values if labels.num_classes else np.zeros(len(labels.values), np.int64)
 
 
-def _stratified_order(groups: np.ndarray, seed: int) -> np.ndarray:
+def _stratified_order(classes: np.ndarray, seed: int) -> np.ndarray:
     """An order in which every beginning holds the classes in proportion."""
-    shuffled = np.random.default_rng([seed, 4]).permutation(len(groups))
-    by_class = shuffled[np.argsort(groups[shuffled], kind="stable")]
-    sizes = np.bincount(groups)
-    places = np.arange(len(groups)) - (np.cumsum(sizes) - sizes)[groups[by_class]]
-    return by_class[np.argsort((places + 0.5) / sizes[groups[by_class]], kind="stable")]
+    shuffled = np.random.default_rng([seed, 4]).permutation(len(classes))
+    by_class = shuffled[np.argsort(classes[shuffled], kind="stable")]
+    sizes = np.bincount(classes)
+    places = np.arange(len(classes)) - (np.cumsum(sizes) - sizes)[classes[by_class]]
+    return by_class[np.argsort((places + 0.5) / sizes[classes[by_class]], kind="stable")]
 
 
 TANGENT_PROBE = Scorer(

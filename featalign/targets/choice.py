@@ -13,7 +13,8 @@ TASKS: tuple[Task, ...] = get_args(Task)
 class Choice:
     """The columns of a table to read, by name, or None where the table itself tells.
 
-    `label` and `text` may name several, separated by commas. `task` is what there is to predict,
+    `label` and `text` may name several, separated by commas. `groups` names the column of the
+    group of each row. `task` is what there is to predict,
     None to tell it from the labels, and `separator` stands between several labels in a string;
     these two are for every form of data. One thing more to choose is a field
     here, an argument of `load_target`, and a line of `CHOICE` in `cli/options.py`.
@@ -24,6 +25,7 @@ class Choice:
     image: str | None = None
     task: Task | None = None
     separator: str | None = None
+    groups: str | None = None
 
     def __post_init__(self) -> None:
         if self.task is not None and self.task not in TASKS:
@@ -45,7 +47,8 @@ class Choice:
     @property
     def names_columns(self) -> bool:
         """Whether columns were named."""
-        return any(value is not None for value in (self.label, self.text, self.image))
+        columns = (self.label, self.text, self.image, self.groups)
+        return any(value is not None for value in columns)
 
 
 NO_CHOICE = Choice()

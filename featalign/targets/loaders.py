@@ -25,6 +25,7 @@ def load_target(
     image: str | None = None,
     task: Task | None = None,
     separator: str | None = None,
+    groups: str | None = None,
 ) -> Target:
     """Load a labelled dataset.
 
@@ -49,6 +50,9 @@ def load_target(
         what cannot be told is asked for.
     separator
         What stands between several labels in one string, such as "|".
+    groups
+        The column of a table that says which rows belong together: patients, videos, pages. Such
+        rows stay together in folds and splits. Other data get theirs by `Target.with_groups`.
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -56,7 +60,9 @@ def load_target(
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
-    choice = Choice(label=label, text=text, image=image, task=task, separator=separator)
+    choice = Choice(
+        label=label, text=text, image=image, task=task, separator=separator, groups=groups
+    )
     return load_chosen(address, choice, subset=subset, seed=seed)
 
 
@@ -108,9 +114,10 @@ def _form(address: str, choice: Choice) -> Form:
     """
     form = form_of(address)
     if choice.names_columns and not (form and form.has_columns):
+        remedy = ", or use Target.with_groups in Python" if choice.groups is not None else ""
         raise FeatalignError(
-            f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
-            f"{address} is none; leave them out"
+            f"label, text, image, groups: they name columns of a table ({', '.join(TABLES)}), and "
+            f"{address} is none; leave them out{remedy}"
         )
     path = Path(address).expanduser()
     if not path.exists() and not (form and form.scheme):
