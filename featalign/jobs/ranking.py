@@ -10,12 +10,14 @@ from featalign.forecasting.calibration import Calibration, shipped_calibration
 from featalign.forecasting.remarks import target_remarks
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
+from featalign.jobs.near_copies import near_copy_remarks
 from featalign.jobs.rank_source import RankSource, rank_source
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.statistics.folds import check_enough_groups
+from featalign.targets.leaks import leak_remarks
 from featalign.targets.target import Target
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # they order where there is no forecast
@@ -76,11 +78,13 @@ def ranked(
     ]
     rows: list[RankingRow] = []
     failures: dict[str, str] = {}
+    origins: dict[str, Source | str] = {}
     for job, found in zip(jobs, map_jobs(rank_source, jobs, session), strict=True):
         if isinstance(found, FeatalignError):
             failures[name_of(job.source)] = str(found)
         else:
             rows.extend(found)
+            origins |= {row.source: job.source for row in found}
     if not rows:
         raise FeatalignError(
             "; ".join(
@@ -99,6 +103,8 @@ def ranked(
         failures=failures,
         target_warnings=(
             *target.remarks,
+            *leak_remarks(target),
+            *near_copy_remarks(origins[ordered[0].source], ordered[0].layer, target, session),
             *(_remarks(target, calibration) if request.forecast else ()),
         ),
     )
