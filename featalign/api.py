@@ -38,6 +38,7 @@ from featalign.targets.loaders import load_target as load_target
 from featalign.targets.target import Target
 
 if TYPE_CHECKING:
+    from featalign.metrics import MetricName
     from featalign.records.fine_tuned import Arm, FineTuned
     from featalign.records.request import Effort
     from featalign.records.screening import Screening
@@ -56,6 +57,7 @@ def score(
     source_logits: Any = None,
     intervals: bool = False,
     groups: Any = None,
+    metric: "MetricName | None" = None,
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
@@ -63,7 +65,9 @@ def score(
     floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants run.
     `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
     use. `groups` (N,) say which rows belong together, such as those of a patient: they come into
-    one fold, and are no neighbours. `intervals` adds to each score its zero (what it is under
+    one fold, and are no neighbours. `metric` judges the probes: "accuracy", "balanced_accuracy",
+    "macro_f1", "average_precision", "r2" or "spearman"; by default accuracy, or r2 for numbers.
+    `intervals` adds to each score its zero (what it is under
     permuted labels) and a 90% interval. Degenerate input gives a status, not an exception. Scorers
     that compare the labels with the source's own classes need its class probabilities (N, Z), whose
     rows sum to 1, or its logits (N, Z), whose softmax the probabilities are; pass one of the two.
@@ -100,6 +104,7 @@ def score(
         seed=seed,
         given=() if outputs is None else (outputs,),
         intervals=intervals,
+        metric=metric,
     )
     return scored(statistics, chosen, intervals=intervals)
 
@@ -154,6 +159,7 @@ def rank(
     forecast: bool | None = None,
     share: float = SHARE,
     calibration: str | os.PathLike[str] | None = None,
+    metric: "MetricName | None" = None,
 ) -> Ranking:
     """Candidate sources ranked on a target, best first.
 
@@ -181,6 +187,11 @@ def rank(
         Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so
         far.
 
+    metric
+        What the probes are judged by: "accuracy", "balanced_accuracy", "macro_f1" or
+        "average_precision" for classes, "r2" or "spearman" for numbers. Forecasts are of accuracy,
+        and are left out under another metric.
+
     A source that cannot be scored is listed in `failures` with the reason and does not stop the
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
@@ -196,9 +207,10 @@ def rank(
         effort=cast("Effort", effort),
         share=share,
         intervals=intervals,
-        forecast=is_forecast_wanted(data, short or forecast, scorers is None),
+        forecast=is_forecast_wanted(data, short or forecast, scorers is None, metric),
         seed=check_seed(seed),
         batch_size=batch_size,
+        metric=metric,
     )
     known = calibration_at(calibration) if request.forecast else None
     if known is not None and short:  # refused before anything is trained

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from featalign.metrics import MetricName
 from featalign.targets.choice import Choice, Task
 
 Sources = Annotated[
@@ -47,6 +48,11 @@ Intervals = Annotated[
         "--intervals", help="Also the zero (labels permuted) and a 90% interval of each score."
     ),
 ]
+METRIC = typer.Option(
+    "--metric",
+    help="accuracy, balanced_accuracy, macro_f1, average_precision; for numbers r2, spearman.",
+)
+MetricIfAny = Annotated[MetricName | None, METRIC]
 BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
 
 # there is one option for each field of `Choice`

@@ -13,6 +13,7 @@ from featalign.cli.options import (
     Cache,
     Intervals,
     Layers,
+    MetricIfAny,
     Scorers,
     Seed,
     Sources,
@@ -49,6 +50,7 @@ def rank(
     calibration: Annotated[
         Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")
     ] = None,
+    metric: MetricIfAny = None,
     as_json: AsJson = False,
     figure: Annotated[
         Path | None,
@@ -90,6 +92,7 @@ def rank(
         effort=effort,
         share=api.SHARE if share is None else share,
         calibration=calibration,
+        metric=metric,
     )
     if wanted:
         _save_pictures(ranking, wanted)

@@ -97,6 +97,7 @@ def _answer(
         seed=session.seed,
         given=[each for each in (outputs, tangent) if each is not None],
         intervals=wanted.intervals,
+        metric=wanted.metric,
     )
     scores = scored(statistics, scorers, intervals=wanted.intervals)
     warnings = _counted(embeddings[layer])

@@ -28,6 +28,7 @@ NUMBERS = (
     "records/evidence.py",
     "records/score.py",
     "arrays.py",
+    "metrics.py",
     "strata.py",
     "wilson.py",
 )
@@ -50,7 +51,8 @@ class Wanted:
 
     `scorers` are names. `layers` are names, "all", or None for the source's default. `intervals`
     asks for the zero and the interval of each score, and `evidence` for the evidence of the default
-    layer. `study` adds to the evidence what only the study compares.
+    layer. `study` adds to the evidence what only the study compares. `metric` judges the probes in
+    place of the default of the task; there is no evidence under another.
     """
 
     scorers: tuple[str, ...]
@@ -58,6 +60,7 @@ class Wanted:
     intervals: bool = False
     evidence: bool = False
     study: bool = False
+    metric: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,6 +105,7 @@ def settings_of(source: Source, target: Target, wanted: Wanted, session: Session
     grouped = target.groups_digest
     return {
         **({} if grouped is None else {"groups": grouped}),
+        **({} if wanted.metric is None else {"metric": wanted.metric}),
         "code": _code(),
         "abilities": " ".join(map(str, abilities)),
         "seed": int(session.seed),

@@ -7,11 +7,12 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
-from featalign.forecasting.remarks import target_remarks
+from featalign.forecasting.remarks import balance_remarks, metric_remarks, target_remarks
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
 from featalign.jobs.near_copies import near_copy_remarks
 from featalign.jobs.rank_source import RankSource, rank_source
+from featalign.metrics import ACCURACY, default_metric, metric_for
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
@@ -29,11 +30,21 @@ def order_of(target: Target) -> str:
     return REGRESSION_ORDER if target.task == "regression" else ORDER
 
 
-def is_forecast_wanted(target: Target, asked: bool | None, by_default: bool) -> bool:
+def is_forecast_wanted(
+    target: Target, asked: bool | None, by_default: bool, metric: str | None = None
+) -> bool:
     """Whether there will be a forecast.
 
-    Raises FeatalignError where one is asked for and the target has no classes to tell apart.
+    Raises FeatalignError where one is asked for and the target has no classes to tell apart, or the
+    metric is not accuracy, of which alone there is a calibration.
     """
+    if metric_for(target.task, metric).name != ACCURACY and target.task == "classification":
+        if asked:
+            raise FeatalignError(
+                f"metric: expected 'accuracy' beside a forecast, got {metric!r}; forecasts are of "
+                "accuracy alone, so leave effort and forecast out, or metric"
+            )
+        return False
     classes = target.task == "classification" and len(np.unique(target.labels)) > 1
     if asked and not classes:
         raise FeatalignError(
@@ -57,6 +68,7 @@ def ranked(
     scored.
     """
     check_enough_groups(target.in_folds)
+    judge = metric_for(target.task, request.metric)
     order = order_of(target)
     needed = (order, *(EVIDENCE_SCORERS if request.forecast else ()))
     missing = [name for name in needed if name not in request.scorers]
@@ -65,6 +77,7 @@ def ranked(
         layers=request.layers,
         intervals=request.intervals,
         evidence=request.forecast,
+        metric=None if judge.name == default_metric(target.task) else judge.name,
     )
     jobs = [
         RankSource(
@@ -105,16 +118,25 @@ def ranked(
             *target.remarks,
             *leak_remarks(target),
             *near_copy_remarks(origins[ordered[0].source], ordered[0].layer, target, session),
+            *balance_remarks(_counts(target)),
             *(_remarks(target, calibration) if request.forecast else ()),
+            *metric_remarks(judge.name, default_metric(target.task)),
         ),
+        metric=judge.name,
     )
 
 
+def _counts(target: Target) -> dict[str, int]:
+    """The number of rows of each class by its name; empty without classes."""
+    if not target.class_names:
+        return {}
+    return dict(zip(target.class_names, np.bincount(target.labels).tolist(), strict=False))
+
+
 def _remarks(target: Target, calibration: Calibration | None) -> tuple[str, ...]:
-    numbers = np.bincount(target.labels).tolist()
-    counts = dict(zip(target.class_names, numbers, strict=False))
     shipped = calibration is shipped_calibration()
-    return target_remarks(counts, target.kind, shipped=shipped)
+    kind = "grouped token" if target.kind == "token" and target.groups else target.kind
+    return target_remarks(_counts(target), kind, shipped=shipped)
 
 
 def in_order(rows: Sequence[RankingRow], order: str) -> tuple[tuple[RankingRow, ...], str]:

@@ -9,6 +9,7 @@ import numpy as np
 from featalign.arrays import Labels
 from featalign.errors import FeatalignError
 from featalign.jobs.compiled import compiled_code_kept
+from featalign.metrics import default_metric, metric_for
 from featalign.records.score import ScoreResult
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.scorer import Scorer, evaluate
@@ -29,12 +30,16 @@ def collect(
     seed: int = 0,
     given: Iterable[Statistic] = (),
     intervals: bool = False,
+    metric: str | None = None,
 ) -> Statistics:
     """The statistics that scorers need, from one pass over the features.
 
     `given` are statistics that do not come from the features: source outputs, draws of gradients.
-    Raises FeatalignError where no label varies, and for fewer groups than folds.
+    `metric` judges the predictions of probes in place of the default of the task. Raises
+    FeatalignError where no label varies, for fewer groups than folds, and for a metric that is not
+    defined for the task.
     """
+    judge = metric_for(labels.task, metric)
     check_enough_groups(labels)
     if labels.task == "multilabel":  # nobody can err on a label that all rows or none have
         varying = np.ptp(labels.values, axis=0) > 0
@@ -55,7 +60,7 @@ def collect(
     first = list(islice(blocks, 1))
     width = first[0].shape[-1] if first else 0
     with compiled_code_kept, threads_for(len(labels.values), width):
-        return gather(
+        found = gather(
             chain(first, blocks),
             labels,
             needs,
@@ -63,6 +68,7 @@ def collect(
             given=given,
             for_intervals=intervals,
         )
+    return found if judge.name == default_metric(labels.task) else replace(found, metric=judge)
 
 
 def scored(

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featalign.arrays import Task
+from featalign.metrics import MetricName
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
@@ -97,7 +98,8 @@ class Ranking(Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
-    could not be scored to the reason. `target_warnings` are about the target.
+    could not be scored to the reason. `target_warnings` are about the target. `metric` is what the
+    probes are judged by.
     """
 
     target: str
@@ -108,6 +110,7 @@ class Ranking(Plain):
     rows: tuple[RankingRow, ...]
     failures: Mapping[str, str] = field(default_factory=dict)
     target_warnings: tuple[str, ...] = ()
+    metric: MetricName = "accuracy"
 
     @property
     def best(self) -> RankingRow:
@@ -191,7 +194,8 @@ class Ranking(Plain):
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in cells
         ]
-        notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}"]
+        judged = "" if self.metric in ("accuracy", "r2") else f" ({self.metric})"
+        notes = [f"{self.target}: {self.num_rows} rows, ordered by {self.ordered_by}{judged}"]
         if len(self.rows) > len(self.best_layers):
             notes.append(
                 "the best layer of each source: "

@@ -14,6 +14,7 @@ from featalign.records.score import ScoreResult, Zero
 from featalign.scorers.scorer import (
     Answer,
     Influenced,
+    Judged,
     RowMean,
     Scorer,
     answer,
@@ -45,6 +46,7 @@ def evaluate_with_intervals(
     - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter,
       Wilson's for shares of hits; with groups from the scatter of the sums over groups, since rows
       of one group err together;
+    - of another metric than the default: by the jackknife over blocks of rows (`metrics.bounds`);
     - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of
       rows. It is about right for N > 3 D; near N = D it is up to half too narrow for scores of fit
       (LogME, H-score, label overlap, spectral alignment);
@@ -107,7 +109,7 @@ def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]
     orders = list(relabelled(statistics))
     zeros = {}
     for scorer in labelled:
-        if scorer.permuted is not None:
+        if scorer.permuted is not None and statistics.metric is None:  # it counts hits
             values = np.array(scorer.permuted([restricted(scorer, order) for order in orders]))
         else:
             values = np.array([evaluate(scorer, order).value for order in orders])
@@ -172,6 +174,8 @@ def _interval(
     value = found.result.value
     if found.result.interval is not None:
         return found.result.interval
+    if isinstance(found.rows, Judged):
+        return found.rows.bounds() if found.result.ok else None
     match found.rows:
         case RowMean(values=values) if groups is not None and len(groups) == len(values):
             error = _grouped_error(values, groups)

@@ -11,17 +11,22 @@ from scipy.special import stdtrit
 
 from featalign.arrays import Labels
 from featalign.records.score import ScoreResult, Status
-from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
+from featalign.scorers.scorer import ALL_TASKS, Judged, RowMean, Scorer
 from featalign.statistics.collected import Statistics
 from featalign.statistics.folds import NUM_FOLDS, folds_of
-from featalign.statistics.kernel_ridge import decompose, held_out_hits
+from featalign.statistics.kernel_ridge import (
+    Part,
+    decompose,
+    held_out_hits,
+    held_out_predictions,
+)
 from featalign.statistics.tangent import Draw, Tangent
 
 SHARES = (1 / 8, 1 / 4, 1 / 2, 1)
 LEVEL = 0.9
 
 
-def compute(statistics: Statistics) -> RowMean | Status:
+def compute(statistics: Statistics) -> RowMean | Judged | Status:
     """Cross-validated accuracy of kernel ridge regression on activations and gradients.
 
     The kernel K adds the Gram matrices of activations and of gradients, each centred with mean
@@ -32,7 +37,8 @@ def compute(statistics: Statistics) -> RowMean | Status:
     the mean eigenvalue, is chosen within the training folds by its leave-one-out error. For several
     labels a row the value is the mean share that is right; for float targets it is 1 - mean squared
     error / variance. It is averaged over draws of the read-outs. It is at most 1; larger is better.
-    It exists only for differentiable sources.
+    It exists only for differentiable sources. Another metric judges the held-out predictions of all
+    folds together.
     """
     tangent = statistics.given(Tangent)
     if tangent is None:
@@ -40,6 +46,8 @@ def compute(statistics: Statistics) -> RowMean | Status:
     status = _unfit(tangent)
     if status is not None:
         return status
+    if statistics.metric is not None:
+        return _judged(tangent, statistics, tangent.drawn.source_parts())
     hits = tangent.source_hits()
     return RowMean(
         hits.mean(axis=0),
@@ -66,6 +74,8 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
         return status
     if not tangent.drawn.twins:
         return Status.BLACK_BOX
+    if statistics.metric is not None:
+        return _judged_gain(tangent, statistics)
     # (R, M) and (T R, M), twin after twin
     own, others = tangent.source_hits(), tangent.twins_hits()
     differences = own - others.reshape(-1, *own.shape)  # (T, R, M)
@@ -83,6 +93,25 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     freedom = square**2 / sum(variance**2 / count for variance, count in spreads)
     half = float(stdtrit(freedom, (1 + LEVEL) / 2)) * math.sqrt(square)
     return ScoreResult(value, interval=(value - half, value + half), note=note)
+
+
+def _judged(tangent: Tangent, statistics: Statistics, parts: Sequence[Sequence[Part]]) -> Judged:
+    metric, labels = statistics.metric, tangent.labels
+    assert metric is not None
+    zero = 0.5 * (labels.task == "multilabel" and not metric.ranks)  # above it means yes
+    scores = [held_out_predictions(each, labels, centred=metric.ranks) - zero for each in parts]
+    note = _sample_note(tangent, statistics)
+    return Judged(metric, labels.values, np.stack(scores), labels.groups, note)
+
+
+def _judged_gain(tangent: Tangent, statistics: Statistics) -> ScoreResult:
+    """The value of the source less that of the twins, without an interval."""
+    drawn = tangent.drawn
+    own, twins = (
+        _judged(tangent, statistics, parts).value
+        for parts in (drawn.source_parts(), drawn.twins_parts())
+    )
+    return ScoreResult(own - twins, note=_sample_note(tangent, statistics))
 
 
 def twins_accuracy(tangent: Tangent) -> float:

@@ -87,12 +87,13 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
     if len(grouped) > 1:
         raise FeatalignError(f"groups: expected one column, got {', '.join(grouped)}")
     found = _labels_and_inputs(table, choice, grouped)
-    if set(grouped) & found.all:
+    both = next((column for column in grouped if column in found.all), None)
+    if both is not None:
         raise FeatalignError(
-            f"groups: expected a column beside those of labels and inputs, got {grouped[0]!r}, "
-            "which is one of them; name another"
+            f"groups: expected a column beside those of labels and inputs, got {both!r}, which is "
+            "one of them; name another"
         )
-    return replace(found, groups=grouped[0] if grouped else None)
+    return replace(found, groups=next(iter(grouped), None))
 
 
 def _labels_and_inputs(table: Table, choice: Choice, grouped: tuple[str, ...]) -> Columns:

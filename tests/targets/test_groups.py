@@ -22,6 +22,12 @@ def animals(num_groups=12, rows=5):
     return inputs, np.arange(count) % 2, [f"herd {number % num_groups}" for number in order]
 
 
+def groups_of(target):
+    assert target is not None
+    assert target.groups is not None
+    return target.groups
+
+
 def grouped_target(**options):
     inputs, labels, groups = animals(**options)
     return fa.Target.from_arrays("animals", inputs, labels, groups=groups)
@@ -83,14 +89,14 @@ def test_arms_and_short_runs_keep_groups_together():
         for part in (split.training, split.validation, split.test)
     ]
     assert sorted(np.concatenate(numbers).tolist()) == list(range(60))
-    own = [set(target.groups.values[some].tolist()) for some in numbers]
+    own = [set(groups_of(target).values[some].tolist()) for some in numbers]
     assert not own[0] & own[1]
     assert not own[0] & own[2]
     assert not own[1] & own[2]
-    one, other = (set(target.groups.values[rows].tolist()) for rows in short_folds(target))
+    one, other = (set(groups_of(target).values[rows].tolist()) for rows in short_folds(target))
     assert not one & other
     kept = hold_out(target)
-    assert not set(kept.groups.values.tolist()) & set(kept.held_out.groups.values.tolist())
+    assert not set(groups_of(kept).values.tolist()) & set(groups_of(kept.held_out).values.tolist())
 
 
 def test_groups_change_no_features_but_the_keys_of_what_depends_on_folds():
@@ -99,7 +105,7 @@ def test_groups_change_no_features_but_the_keys_of_what_depends_on_folds():
     assert plain.groups_digest is None
     assert target.groups_digest != grouped_target(num_groups=6, rows=10).groups_digest
     part = target.take(np.array([3, 1, 7]))
-    names = [part.groups.names[value] for value in part.groups.values]
+    names = [groups_of(part).names[value] for value in groups_of(part).values]
     assert names == [animals()[2][row] for row in (3, 1, 7)]
     assert target.subset(20, seed=2).groups.values.shape == (20,)
 
@@ -108,7 +114,7 @@ def test_rows_that_do_not_count_take_their_groups_with_them():
     labels = [0, 1, -100, 0, 1, 0]
     inputs = np.arange(6, dtype=np.float32)[:, None]
     target = fa.Target.from_arrays("marked", inputs, labels, groups=list("aabbcc"))
-    assert [target.groups.names[value] for value in target.groups.values] == list("aabcc")
+    assert [groups_of(target).names[value] for value in groups_of(target).values] == list("aabcc")
 
 
 def write(path, lines):
@@ -122,8 +128,8 @@ SPEAKERS = [f"utterance {row},{'hi' if row % 2 else 'bye'},s{row % 7}" for row i
 def test_a_column_of_a_table_names_the_groups(tmp_path):
     path = write(tmp_path / "talk.csv", ["text,label,speaker", *SPEAKERS])
     target = load_target(path, groups="speaker")
-    assert target.groups.count == 7
-    assert target.groups.names[target.groups.values[9]] == "s2"
+    assert groups_of(target).count == 7
+    assert groups_of(target).names[groups_of(target).values[9]] == "s2"
     assert load_target(path, text="text").groups is None
 
 
@@ -131,8 +137,8 @@ def test_parts_of_a_table_share_the_names_of_groups(tmp_path):
     rows = [f"{line},{'test' if row > 20 else 'train'}" for row, line in enumerate(SPEAKERS)]
     path = write(tmp_path / "talk.csv", ["text,label,speaker,split", *rows])
     target = load_target(path, groups="speaker")
-    both = set(target.groups.values.tolist()) & set(target.held_out.groups.values.tolist())
-    assert {target.groups.names[value] for value in both} == {f"s{place}" for place in range(7)}
+    both = set(groups_of(target).values.tolist()) & set(groups_of(target.held_out).values.tolist())
+    assert {groups_of(target).names[value] for value in both} == {f"s{place}" for place in range(7)}
 
 
 def test_words_have_the_group_of_their_sentence(tmp_path):
@@ -141,10 +147,10 @@ def test_words_have_the_group_of_their_sentence(tmp_path):
         for page in range(6)
     ]
     target = load_target(write(tmp_path / "words.jsonl", lines), groups="page")
-    assert target.groups.values.tolist() == [0] * 4 + [1] * 4 + [2] * 4
+    assert groups_of(target).values.tolist() == [0] * 4 + [1] * 4 + [2] * 4
     sentences, labels = [["Ann", "sings"], ["Bob"]], [["N", "O"], ["N"]]
     own = fa.Target.from_tokens("names", sentences, labels, groups=[4, 5])
-    assert own.groups.values.tolist() == [0, 0, 1]
+    assert groups_of(own).values.tolist() == [0, 0, 1]
 
 
 BAD = [
