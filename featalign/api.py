@@ -16,6 +16,7 @@ from featalign.embeddings.store import Embedding
 from featalign.engines.catalogue import map_jobs_of
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import calibration_at
+from featalign.jobs.draws import averaged, few_shot_draws
 from featalign.jobs.embedded import embedded
 from featalign.jobs.examine import EVIDENCE_SCORERS
 from featalign.jobs.given import (
@@ -160,6 +161,8 @@ def rank(
     share: float = SHARE,
     calibration: str | os.PathLike[str] | None = None,
     metric: "MetricName | None" = None,
+    per_class: int | None = None,
+    draws: int = 1,
 ) -> Ranking:
     """Candidate sources ranked on a target, best first.
 
@@ -188,17 +191,22 @@ def rank(
         far.
 
     metric
-        What the probes are judged by: "accuracy", "balanced_accuracy", "macro_f1" or
-        "average_precision" for classes, "r2" or "spearman" for numbers. Forecasts are of accuracy,
-        and are left out under another metric.
+        What the probes are judged by (see `score`). Forecasts are of accuracy alone, and left out
+        under another metric.
+    per_class, draws
+        Exactly so many training rows of each class (few-shot), drawn so often with the seeds from
+        `seed` on. Scores are then means of the draws, without a forecast.
 
     A source that cannot be scored is listed in `failures` with the reason and does not stop the
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
     map_jobs = map_jobs_of(engine)
-    given, data = unique_sources(sources), target_of(target)
-    short = effort == "short"
+    given, short = unique_sources(sources), effort == "short"
+    drawn = few_shot_draws(
+        target_of(target), per_class, draws, seed, forecast=short or bool(forecast)
+    )
+    data, by_default = drawn[0], scorers is None and len(drawn) == 1
     request = Request(
         sources=tuple(map(name_of, given)),
         target=data.name,
@@ -207,7 +215,7 @@ def rank(
         effort=cast("Effort", effort),
         share=share,
         intervals=intervals,
-        forecast=is_forecast_wanted(data, short or forecast, scorers is None, metric),
+        forecast=is_forecast_wanted(data, short or forecast, by_default, metric),
         seed=check_seed(seed),
         batch_size=batch_size,
         metric=metric,
@@ -217,7 +225,8 @@ def rank(
         known.lines_of("gradients", share=share)
     with progress_bar(show=progress) as report:
         with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:
-            return ranked(request, given, data, known, session, map_jobs)
+            found = [ranked(request, given, each, known, session, map_jobs) for each in drawn]
+    return found[0] if per_class is None or len(found) == 1 else averaged(found, per_class)
 
 
 def screen(
@@ -299,6 +308,7 @@ def fine_tune(
     checkpoint: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
+    metric: "MetricName | None" = None,
 ) -> "FineTuned":
     """Really train an arm of a source on a target.
 
@@ -339,6 +349,9 @@ def fine_tune(
     cache
         The folder from which the features of a source without gradients, such as a model of
         transformers, are read, as `rank` reads them. Only a probe of such a source can be trained.
+    metric
+        "accuracy" by default, or "balanced_accuracy", "macro_f1" or "average_precision". It chooses
+        by the validation rows, and `measured` has its value on the test rows.
 
     An interruption (Ctrl-C) raises KeyboardInterrupt; its attribute `finished` holds what the
     finished learning rates gave, if any has. Raises FeatalignError for another arm than "probe" of
@@ -379,6 +392,7 @@ def fine_tune(
         max_test=max_test,
         together=together,
         checkpoint=None if checkpoint is None else Path(checkpoint),
+        metric=metric,
     )
     with progress_bar(show=progress) as report:
         with session_at(cache, report=report) as session:

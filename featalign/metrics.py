@@ -14,7 +14,7 @@ MetricName = Literal[
 ]
 METRIC_NAMES: tuple[MetricName, ...] = get_args(MetricName)
 ACCURACY: MetricName = "accuracy"
-BLOCKS, LEVEL_ENDS = 50, 0.95
+BLOCKS, LEVEL, LEVEL_ENDS = 50, 0.9, 0.95
 Judge = Callable[[np.ndarray, np.ndarray], float]
 
 

@@ -80,6 +80,10 @@ CHOICE = {
             "and one split."
         ),
     ],
+    "per_class": Annotated[
+        int | None,
+        typer.Option(help="Take exactly so many training rows of each class (few-shot)."),
+    ],
 }
 
 # the options of `featalign validate`
@@ -105,7 +109,7 @@ def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb with the options of `CHOICE` in place of its parameter `choice`.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
-    ['source', 'label', 'text', 'image', 'task', 'separator', 'groups']
+    ['source', 'label', 'text', 'image', 'task', 'separator', 'groups', 'per_class']
     """
 
     @wraps(verb)

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -51,6 +52,10 @@ def rank(
         Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")
     ] = None,
     metric: MetricIfAny = None,
+    draws: Annotated[
+        int,
+        typer.Option(help="Draw the rows of --per-class so often, and show means and deviations."),
+    ] = 1,
     as_json: AsJson = False,
     figure: Annotated[
         Path | None,
@@ -80,7 +85,8 @@ def rank(
 
         for path in wanted.values():
             check_figure_path(path)
-    data = load_chosen(target, choice, subset=subset, seed=seed)
+    whole = replace(choice, per_class=None) if draws > 1 else choice
+    data = load_chosen(target, whole, subset=subset, seed=seed)
     ranking = api.rank(
         source,
         data,
@@ -93,6 +99,8 @@ def rank(
         share=api.SHARE if share is None else share,
         calibration=calibration,
         metric=metric,
+        per_class=choice.per_class if draws > 1 else None,
+        draws=draws,
     )
     if wanted:
         _save_pictures(ranking, wanted)

@@ -221,6 +221,8 @@ def shown_in_json(result: ScoreResult) -> dict[str, Any]:
 def _shown(result: ScoreResult) -> str:
     if not result.ok:
         return "black box" if result.status is Status.BLACK_BOX else "-"
+    if result.spread is not None:
+        return f"{result.value:.3f} ± {result.spread:.3f}"
     return f"{result.value:.3f}" + (
         f" ({result.interval[0]:.3f} to {result.interval[1]:.3f})" if result.interval else ""
     )
@@ -241,6 +243,8 @@ def _columns(row: RankingRow) -> dict[str, Any]:
         }
     for name, result in row.scores.items():
         columns[name] = result.value
+        if result.spread is not None:
+            columns[f"{name}_spread"] = result.spread
         if result.interval:
             columns |= {f"{name}_low": result.interval[0], f"{name}_high": result.interval[1]}
         if result.zero:

@@ -9,6 +9,7 @@ from featalign.errors import FeatalignError
 from featalign.targets.archives import CONTENTS
 from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
 from featalign.targets.choice import Choice
+from featalign.targets.few_shot import few_shot
 from featalign.targets.inputs import ImageFiles
 from featalign.targets.table import Tables
 from featalign.targets.tables import read_tables
@@ -26,6 +27,7 @@ def load_target(
     task: Task | None = None,
     separator: str | None = None,
     groups: str | None = None,
+    per_class: int | None = None,
 ) -> Target:
     """Load a labelled dataset.
 
@@ -41,7 +43,7 @@ def load_target(
     subset
         How many training rows to keep, stratified by class; all by default.
     seed
-        The seed that draws the subset.
+        The seed that draws the subset, or the rows of each class.
     label, text, image
         The columns of a table, where they are not plain from their names. Several, separated by
         commas: labels that do not exclude each other, or a pair of texts.
@@ -53,6 +55,9 @@ def load_target(
     groups
         The column of a table that says which rows belong together: patients, videos, pages. Such
         rows stay together in folds and splits. Other data get theirs by `Target.with_groups`.
+    per_class
+        How many training rows of each class to keep, exactly, in place of a subset (few-shot).
+        Where there are no held-out rows, a stratified fifth is held out first.
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -61,7 +66,13 @@ def load_target(
     Target('sklearn:digits', 100 images, 10 classes)
     """
     choice = Choice(
-        label=label, text=text, image=image, task=task, separator=separator, groups=groups
+        label=label,
+        text=text,
+        image=image,
+        task=task,
+        separator=separator,
+        groups=groups,
+        per_class=per_class,
     )
     return load_chosen(address, choice, subset=subset, seed=seed)
 
@@ -77,8 +88,15 @@ def load_chosen(
             "Target.from_arrays"
         )
     target = _loaded(os.fspath(address), choice)
+    if subset is not None and choice.per_class is not None:
+        raise FeatalignError(
+            f"subset, per_class: expected one of the two, got {subset} and {choice.per_class}; "
+            "leave one out"
+        )
     if subset is not None:
         target = target.subset(subset, seed)
+    if choice.per_class is not None:
+        target = few_shot(target, choice.per_class, seed)
     for part in (target, target.held_out):
         if part is not None and isinstance(part.inputs, ImageFiles):
             part.inputs.check_headers()

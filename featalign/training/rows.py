@@ -11,6 +11,7 @@ import numpy as np
 
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.metrics import Metric, default_metric, metric_for
 from featalign.sources.reading import Reading
 from featalign.strata import cut, stratified_order
 from featalign.targets.inputs import Inputs
@@ -24,13 +25,19 @@ MEMORY = 2**31  # bytes of preprocessed inputs to keep; beyond them each batch i
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that train, rows that choose the learning rate, and rows that do nothing but measure."""
+    """Rows that train, rows that choose the learning rate, and rows that do nothing but measure.
+
+    `metric` judges validation and test rows where it is not accuracy; `test_groups` are the groups
+    of the test rows, if any.
+    """
 
     target: str
     training: Rows
     validation: Rows
     test: Rows
     num_classes: int
+    metric: Metric | None = None
+    test_groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +52,12 @@ class LazyInputs:
 
 
 def split_rows(
-    target: Target, reading: Reading, *, seed: int = 0, max_test: int | None = None
+    target: Target,
+    reading: Reading,
+    *,
+    seed: int = 0,
+    max_test: int | None = None,
+    metric: str | None = None,
 ) -> Split:
     """The split into a stratified fifth for validation, the rest for training, and test rows.
 
@@ -55,6 +67,7 @@ def split_rows(
     no classes, or where a part would be empty.
     """
     check_trainable(target, max_test)
+    judge = metric_for(target.task, metric)
     target, held_out = parted(target)
     some = measured_rows(held_out.labels, max_test)
     measured, test_labels = held_out.inputs.take(some), held_out.labels[some]
@@ -74,6 +87,8 @@ def split_rows(
         ),
         Rows(prepared(measured, reading), test_labels.astype(np.int32)),
         target.num_classes,
+        None if judge.name == default_metric(target.task) else judge,
+        None if held_out.groups is None else held_out.groups.values[some],
     )
 
 
