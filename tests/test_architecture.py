@@ -47,7 +47,10 @@ ALLOWED = {
     "views": FLOOR | set(NUMBERS) | {"embeddings", "study"},
 }
 # the shell opens onto everything, but for what its verbs share
-SHARED_BY_VERBS = {"cli/options.py": {"metrics", "targets"}, "cli/context.py": {"embeddings", "jobs"}}
+SHARED_BY_VERBS = {
+    "cli/options.py": {"metrics", "targets"},
+    "cli/context.py": {"embeddings", "jobs"},
+}
 # outside packages that only these rooms or files may import
 OUTSIDE = {
     "h5py": ("embeddings/",),

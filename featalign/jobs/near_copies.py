@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from featalign.embeddings.answers import Settings, read_answer
+from featalign.embeddings.extract import identity_of
 from featalign.errors import failure
 from featalign.jobs.embedded import embedded, extracted
 from featalign.jobs.examine import keep
@@ -33,7 +34,6 @@ def near_copy_remarks(
     the remark says why.
     """
     source = source_of(given)
-    embedding = embedded(source, target, [layer], session)[layer]
     held_out = None if source.features_file is not None else target.held_out
     settings: Settings = {
         "about": "near copies",
@@ -41,9 +41,13 @@ def near_copy_remarks(
         "held_out": "" if held_out is None else held_out.fingerprint,
         "groups": target.groups_digest or "",
     }
-    kept = read_answer(session.store, embedding.key, settings)
+    known = None
+    if source.features_file is None:
+        known = session.store.open(identity_of(source, target, layer))
+    kept = Answer() if known is None else read_answer(session.store, known.key, settings)
     if kept.warnings:
         return kept.warnings[1:]
+    embedding = embedded(source, target, [layer], session)[layer]
     some = _some(target, MOST_ROWS)
     features = embedding.read_all()[some]
     found = list(_within(features, target.take(some), source.name))

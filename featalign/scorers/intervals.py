@@ -52,7 +52,8 @@ def evaluate_with_intervals(
       (LogME, H-score, label overlap, spectral alignment);
     - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
 
-    There is none below 40 rows where neither rows nor halves give one, and where the rows show no
+    Groups are heeded only where a score is a mean over rows, R² or another metric. There is no
+    interval below 40 rows where neither rows nor halves give one, and where the rows show no
     spread (a value at its bound). It is about the value that another sample of as many rows would
     give, not about a bias of the score.
     """

@@ -257,7 +257,8 @@ class Target:
     def __repr__(self) -> str:
         classes = f"{self.num_classes} classes" if self.class_names else self.task
         held_out = f", {self.held_out.num_rows} held out" if self.held_out else ""
-        return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{held_out})"
+        grouped = f", {self.groups.count} groups" if self.groups else ""
+        return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{grouped}{held_out})"
 
 
 def build(name: str, raw: Raw) -> Target:

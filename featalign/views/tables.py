@@ -68,9 +68,10 @@ def _number(name: str, value: float) -> str:
 def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     """The ranking with as many scores as the width allows; all of them are in the JSON."""
     classes = f"{ranking.num_classes} classes" if ranking.num_classes else ranking.task
+    judged = "" if ranking.metric in ("accuracy", "r2") else f" ({ranking.metric})"
     table = Table(
         title=f"{ranking.target}: {ranking.num_rows} rows, {classes}",
-        caption=f"scores, ordered by {ranking.ordered_by}",
+        caption=f"scores, ordered by {ranking.ordered_by}{judged}",
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)

@@ -10,6 +10,9 @@ from featalign.records.fine_tuned import Run
 from featalign.training.measures import probabilities
 from tests.training.examples import clouds, small_source
 
+pytestmark = pytest.mark.slow
+SMALL = small_source()
+
 
 def unbalanced():
     points, labels = clouds(200, 0, shares=(0.8, 0.15, 0.05))
@@ -19,7 +22,7 @@ def unbalanced():
 
 def tuned(metric, target=None, **options):
     return fa.fine_tune(
-        small_source(), target or unbalanced(), arm="probe", steps=20, metric=metric, **options
+        SMALL, target or unbalanced(), arm="probe", steps=20, metric=metric, **options
     )
 
 
