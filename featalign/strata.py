@@ -50,7 +50,7 @@ def grouped_parts(
     numbers the groups have does not matter.
 
     >>> grouped_parts(np.array([0, 0, 1, 1]), np.array([7, 7, 5, 9]), 2, seed=0).tolist()
-    [1, 1, 0, 1]
+    [0, 0, 0, 1]
     """
     random = np.random.default_rng(seed)
     classes = labels if labels.ndim == 1 else np.zeros(len(labels), np.int64)

@@ -26,7 +26,7 @@ def folds_of(classes: np.ndarray, groups: np.ndarray | None, *, seed: int) -> np
     """A fold number (N,) for each row of these classes (N,); a group is in one fold.
 
     >>> folds_of(np.zeros(10, int), np.arange(10) // 2, seed=0).tolist()
-    [3, 3, 4, 4, 0, 0, 1, 1, 2, 2]
+    [3, 3, 2, 2, 1, 1, 0, 0, 4, 4]
     """
     if groups is None:
         return stratified_folds(classes, NUM_FOLDS, seed=seed)
