@@ -40,7 +40,7 @@ def main() -> None:
     }
     arrays = {name: each.lowest for name, each in found.items()}
     counts = {f"{name} rows": np.array(each.num_rows) for name, each in found.items()}
-    np.savez_compressed(ROWS, **arrays, **counts)
+    np.savez_compressed(ROWS, allow_pickle=False, **arrays, **counts)
 
 
 if __name__ == "__main__":

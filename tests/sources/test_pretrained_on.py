@@ -17,6 +17,10 @@ def images(count, seed=0, name="pictures"):
     return fa.Target.from_arrays(name, pixels, np.arange(count) % 2)
 
 
+def pixels(target):
+    return target.inputs.read(np.arange(len(target)))
+
+
 def seen_by(target, **options):
     source = fa.Source.from_function("mine", lambda batch: np.zeros((len(batch), 2)), revision="1")
     known = fa.Pretraining(rows=RowSketch.of(target), **options)
@@ -27,7 +31,7 @@ def test_rows_of_the_pretraining_are_counted_whatever_the_name():
     whole = images(200)
     source = seen_by(whole, dataset="pictures")
     part = fa.Target.from_arrays(
-        "mine", np.concatenate([whole.inputs.values[:30], images(10, 1).inputs.values]), [0, 1] * 20
+        "mine", np.concatenate([pixels(whole)[:30], pixels(images(10, 1))]), [0, 1] * 20
     )
     (said,) = source.remarks(part)
     assert said.startswith("pretrained on this target (pictures): 30 of 40 rows are among")
@@ -88,7 +92,10 @@ def test_the_zoo_knows_the_rows_that_it_has_seen():
     known = {name: fa.load_source(f"zoo/{name}").pretraining.rows for name in zoo_names()}
     without = {name for name, rows in known.items() if rows is None}
     assert without == {"resnet_noise", "resnet_shuffled_pixels"}
-    assert known["resnet_textures"].num_rows < 1024 < known["resnet_cifar10"].num_rows
+    few, many = known["resnet_textures"], known["resnet_cifar10"]
+    assert few is not None
+    assert many is not None
+    assert few.num_rows < 1024 < many.num_rows
 
 
 @needs_shared

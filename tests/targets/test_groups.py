@@ -107,7 +107,7 @@ def test_groups_change_no_features_but_the_keys_of_what_depends_on_folds():
     part = target.take(np.array([3, 1, 7]))
     names = [groups_of(part).names[value] for value in groups_of(part).values]
     assert names == [animals()[2][row] for row in (3, 1, 7)]
-    assert target.subset(20, seed=2).groups.values.shape == (20,)
+    assert groups_of(target.subset(20, seed=2)).values.shape == (20,)
 
 
 def test_rows_that_do_not_count_take_their_groups_with_them():
