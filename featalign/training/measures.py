@@ -48,7 +48,7 @@ def judged(metric: Metric, scores: np.ndarray, labels: np.ndarray) -> float:
 def probabilities(scores: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """The softmax of logits (N, C) in float64; it is all wrong where they are not finite."""
     exact = scores.astype(np.float64)
-    finite: np.ndarray = np.isfinite(exact).all(axis=1)
+    finite = np.asarray(np.isfinite(exact).all(axis=1))
     exact = np.where(finite[:, None], exact, 0.0)
     shares = np.exp(exact - np.logaddexp.reduce(exact, axis=1)[:, None])
     wrong = np.eye(exact.shape[1])[(labels == 0).astype(int)]
