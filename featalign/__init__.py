@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from featalign.sources.flax_modules import flax_source
     from featalign.sources.gradients import gradient_source
     from featalign.sources.preprocessing import ImagePreprocessing
+    from featalign.sources.pretrained_on import RowSketch
     from featalign.sources.source import Pretraining, Source
     from featalign.targets.target import Target
 
@@ -36,6 +37,7 @@ _HOMES = {
     "Pretraining": "featalign.sources.source",
     "Ranking": "featalign.records.ranking",
     "RankingRow": "featalign.records.ranking",
+    "RowSketch": "featalign.sources.pretrained_on",
     "ScoreResult": "featalign.records.score",
     "Screening": "featalign.records.screening",
     "Source": "featalign.sources.source",
@@ -63,6 +65,7 @@ __all__ = [
     "Pretraining",
     "Ranking",
     "RankingRow",
+    "RowSketch",
     "ScoreResult",
     "Screening",
     "Source",

@@ -6,6 +6,7 @@ A target is loaded by `load_target` of `targets/loaders.py`.
 import math
 import os
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,6 +17,7 @@ from featalign.embeddings.store import Embedding
 from featalign.engines.catalogue import map_jobs_of
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import calibration_at
+from featalign.jobs.draws import averaged, few_shot_draws
 from featalign.jobs.embedded import embedded
 from featalign.jobs.examine import EVIDENCE_SCORERS
 from featalign.jobs.given import (
@@ -34,10 +36,12 @@ from featalign.records.request import Request
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
 from featalign.sources.source import Source
+from featalign.targets.groups import read_groups
 from featalign.targets.loaders import load_target as load_target
 from featalign.targets.target import Target
 
 if TYPE_CHECKING:
+    from featalign.metrics import MetricName
     from featalign.records.fine_tuned import Arm, FineTuned
     from featalign.records.request import Effort
     from featalign.records.screening import Screening
@@ -55,17 +59,23 @@ def score(
     seed: int = 0,
     source_logits: Any = None,
     intervals: bool = False,
+    groups: Any = None,
+    metric: "MetricName | None" = None,
 ) -> dict[str, ScoreResult]:
     """Scores of features (N, D) against labels (N,), by scorer name.
 
     Labels are integers or strings for classes, zeros and ones (N, K) for several labels a row,
     floats (N,) or (N, K) for regression. `scorers` are names; by default all but the variants run.
     `seed` draws the folds of the probes and, beyond 20,000 rows, the sample that row-wise scorers
-    use. `intervals` adds to each score its zero (what it is under permuted labels) and a 90%
-    interval. Degenerate input gives a status, not an exception. Scorers that compare the labels
-    with the source's own classes need its class probabilities (N, Z), whose rows sum to 1, or its
-    logits (N, Z), whose softmax the probabilities are; pass one of the two. Raises FeatalignError
-    for shapes that do not fit, an unknown scorer, or rows that are no probabilities.
+    use. `groups` (N,) say which rows belong together, such as those of a patient: they come into
+    one fold, and are no neighbours. `metric` judges the probes: "accuracy", "balanced_accuracy",
+    "macro_f1", "average_precision", "r2" or "spearman"; by default accuracy, or r2 for numbers.
+    `intervals` adds to each score its zero (what it is under
+    permuted labels) and a 90% interval. Degenerate input gives a status, not an exception. Scorers
+    that compare the labels with the source's own classes need its class probabilities (N, Z), whose
+    rows sum to 1, or its logits (N, Z), whose softmax the probabilities are; pass one of the two.
+    Raises FeatalignError for shapes that do not fit, an unknown scorer, bad groups, or rows that
+    are no probabilities.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -88,14 +98,16 @@ def score(
         outputs = SourceOutputs.from_probabilities(source_probabilities, len(rows))
     elif source_logits is not None:
         outputs = SourceOutputs.from_logits(source_logits, len(rows))
-    chosen = select(scorers)
+    chosen, checked = select(scorers), check_labels(labels, len(rows))
+    own = None if groups is None else read_groups([groups], [len(rows)])[0]
     statistics = collect(
         rows,
-        check_labels(labels, len(rows)),
+        replace(checked, groups=own and own.values),
         chosen,
         seed=seed,
         given=() if outputs is None else (outputs,),
         intervals=intervals,
+        metric=metric,
     )
     return scored(statistics, chosen, intervals=intervals)
 
@@ -153,6 +165,9 @@ def rank(
     forecast: bool | None = None,
     share: float = SHARE,
     calibration: str | os.PathLike[str] | None = None,
+    metric: "MetricName | None" = None,
+    per_class: int | None = None,
+    draws: int = 1,
 ) -> Ranking:
     """Candidate sources ranked on a target, best first.
 
@@ -182,14 +197,24 @@ def rank(
         Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so
         far.
 
+    metric
+        What the probes are judged by (see `score`). Forecasts are of accuracy alone, and left out
+        under another metric.
+    per_class, draws
+        Exactly so many training rows of each class (few-shot), drawn so often with the seeds from
+        `seed` on. Scores are then means of the draws, without a forecast.
+
     A source that cannot be scored is listed in `failures` with the reason and does not stop the
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
     could be scored.
     """
     map_jobs = map_jobs_of(engine)
     ready_cache(cache)
-    given, data = unique_sources(sources), target_of(target)
-    trains = effort != "cache"
+    given, trains = unique_sources(sources), effort != "cache"
+    drawn = few_shot_draws(
+        target_of(target), per_class, draws, seed, forecast=trains or bool(forecast)
+    )
+    data, by_default = drawn[0], scorers is None and len(drawn) == 1
     request = Request(
         sources=tuple(map(name_of, given)),
         target=data.name,
@@ -198,16 +223,18 @@ def rank(
         effort=cast("Effort", effort),
         share=share,
         intervals=intervals,
-        forecast=is_forecast_wanted(data, trains or forecast, scorers is None),
+        forecast=is_forecast_wanted(data, trains or forecast, by_default, metric),
         seed=check_seed(seed),
         batch_size=batch_size,
+        metric=metric,
     )
     known = calibration_at(calibration) if request.forecast else None
     if known is not None:  # refused before anything is trained
         known.lines_of("gradients", tier=request.effort, share=share)
     with progress_bar(show=progress) as report:
         with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:
-            return ranked(request, given, data, known, session, map_jobs)
+            found = [ranked(request, given, each, known, session, map_jobs) for each in drawn]
+    return found[0] if per_class is None or len(found) == 1 else averaged(found, per_class)
 
 
 def screen(
@@ -290,6 +317,7 @@ def fine_tune(
     checkpoint: str | os.PathLike[str] | None = None,
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
+    metric: "MetricName | None" = None,
 ) -> "FineTuned":
     """Really train an arm of a source on a target.
 
@@ -330,6 +358,9 @@ def fine_tune(
     cache
         The folder from which the features of a source without gradients, such as a model of
         transformers, are read, as `rank` reads them. Only a probe of such a source can be trained.
+    metric
+        "accuracy" by default, or "balanced_accuracy", "macro_f1" or "average_precision". It chooses
+        by the validation rows, and `measured` has its value on the test rows.
 
     An interruption (Ctrl-C) raises KeyboardInterrupt; its attribute `finished` holds what the
     finished learning rates gave, if any has. Raises FeatalignError for another arm than "probe" of
@@ -370,6 +401,7 @@ def fine_tune(
         max_test=max_test,
         together=together,
         checkpoint=None if checkpoint is None else Path(checkpoint),
+        metric=metric,
     )
     with progress_bar(show=progress) as report:
         with session_at(cache, report=report) as session:

@@ -20,11 +20,12 @@ class Labels:
 
     They are class indices (N,), zeros and ones (N, K) uint8 for multi-label, or float targets
     (N, K). `classes` are the original values in the order of the indices; they are empty unless the
-    task is classification.
+    task is classification. Rows of one of the `groups` (N,) come into one fold together.
     """
 
     values: np.ndarray
     classes: tuple[str, ...]
+    groups: np.ndarray | None = None
 
     @property
     def task(self) -> Task:

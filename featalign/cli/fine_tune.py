@@ -11,6 +11,7 @@ from featalign.cli.options import (
     AsJson,
     BatchSize,
     Cache,
+    MetricIfAny,
     Seed,
     Subset,
     TargetAddress,
@@ -69,6 +70,7 @@ def fine_tune(
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")
     ] = None,
+    metric: MetricIfAny = None,
     choice: Choice = NO_CHOICE,
     cache: Cache = None,
     as_json: AsJson = False,
@@ -110,6 +112,7 @@ def fine_tune(
                 max_test=max_test,
                 checkpoint=None if checkpoint is None else checkpoint / f"{each}.safetensors",
                 cache=cache,
+                metric=metric,
             )
         except KeyboardInterrupt as interruption:
             result, interrupted = getattr(interruption, "finished", None), True

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from featalign.cli.completion import scorer_names, source_names
+from featalign.metrics import MetricName
 from featalign.targets.choice import Choice, Task
 
 Sources = Annotated[
@@ -52,6 +53,11 @@ Intervals = Annotated[
         "--intervals", help="Also the zero (labels permuted) and a 90% interval of each score."
     ),
 ]
+METRIC = typer.Option(
+    "--metric",
+    help="accuracy, balanced_accuracy, macro_f1, average_precision; for numbers r2, spearman.",
+)
+MetricIfAny = Annotated[MetricName | None, METRIC]
 BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
 
 # there is one option for each field of `Choice`
@@ -71,6 +77,17 @@ CHOICE = {
     ],
     "separator": Annotated[
         str | None, typer.Option(help="The sign between several labels in one string, such as '|'.")
+    ],
+    "groups": Annotated[
+        str | None,
+        typer.Option(
+            help="The column of a table whose equal values (patient, video, page) stay in one fold "
+            "and one split."
+        ),
+    ],
+    "per_class": Annotated[
+        int | None,
+        typer.Option(help="Take exactly so many training rows of each class (few-shot)."),
     ],
 }
 
@@ -97,7 +114,7 @@ def with_choice(verb: Callable[..., None]) -> Callable[..., None]:
     """A verb with the options of `CHOICE` in place of its parameter `choice`.
 
     >>> list(inspect.signature(with_choice(lambda source, choice: None)).parameters)
-    ['source', 'label', 'text', 'image', 'task', 'separator']
+    ['source', 'label', 'text', 'image', 'task', 'separator', 'groups', 'per_class']
     """
 
     @wraps(verb)

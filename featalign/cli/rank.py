@@ -1,6 +1,7 @@
 """featalign rank: sources on a target, the most promising first."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +13,7 @@ from featalign.cli.options import (
     Cache,
     Intervals,
     Layers,
+    MetricIfAny,
     Scorers,
     Seed,
     Sources,
@@ -53,6 +55,11 @@ def rank(
     calibration: Annotated[
         Path | None, typer.Option(help="A calibration of `validate fit`; default: the shipped one.")
     ] = None,
+    metric: MetricIfAny = None,
+    draws: Annotated[
+        int,
+        typer.Option(help="Draw the rows of --per-class so often, and show means and deviations."),
+    ] = 1,
     as_json: AsJson = False,
     figure: Annotated[
         Path | None,
@@ -82,7 +89,8 @@ def rank(
 
         for name, path in wanted.items():
             check_figure_path(path, name=name)
-    data = load_chosen(target, choice, subset=subset, seed=seed)
+    whole = replace(choice, per_class=None) if draws > 1 else choice
+    data = load_chosen(target, whole, subset=subset, seed=seed)
     ranking = api.rank(
         source,
         data,
@@ -94,6 +102,9 @@ def rank(
         effort=effort,
         share=api.SHARE if share is None else share,
         calibration=calibration,
+        metric=metric,
+        per_class=choice.per_class if draws > 1 else None,
+        draws=draws,
     )
     if wanted:
         _save_pictures(ranking, wanted)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from featalign.cli.context import console, prepare
-from featalign.cli.options import AsJson, Intervals, Scorers, Seed, names
+from featalign.cli.options import AsJson, Intervals, MetricIfAny, Scorers, Seed, names
 from featalign.errors import FeatalignError
 
 
@@ -17,6 +17,7 @@ def score(
     scorers: Scorers = None,
     seed: Seed = 0,
     intervals: Intervals = False,
+    metric: MetricIfAny = None,
     as_json: AsJson = False,
 ) -> None:
     """Score features that lie in a file."""
@@ -34,7 +35,14 @@ def score(
         import numpy as np
 
         rows = np.concatenate(list(foreign.blocks))
-        results = api.score(rows, foreign.labels, names(scorers), seed=seed, intervals=intervals)
+        results = api.score(
+            rows,
+            foreign.labels,
+            names(scorers),
+            seed=seed,
+            intervals=intervals,
+            metric=metric,
+        )
     if as_json:
         from featalign.records.ranking import shown_in_json
 

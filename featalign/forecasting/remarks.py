@@ -9,6 +9,7 @@ from collections.abc import Mapping
 CALIBRATED = (100, 400)  # numbers of rows that the shipped study trained with
 CALIBRATED_KIND = "image"
 FEW = 5
+BALANCED = 5  # to 1: the ratio of class sizes beyond which accuracy hides a class
 
 
 def target_remarks(
@@ -24,6 +25,7 @@ def target_remarks(
             "words of one sentence fall into several folds, so that scores are somewhat too high; "
             "the order of sources suffers less"
         )
+    kind = kind.removeprefix("grouped ")  # a group keeps the words of a sentence together
     if shipped and kind != CALIBRATED_KIND:
         found.append(
             f"forecasts were calibrated on {CALIBRATED_KIND}s alone: those for {kind}s are "
@@ -47,6 +49,40 @@ def target_remarks(
             f"{named}{', ...' if len(small) > 3 else ''}"
         )
     return tuple(found)
+
+
+def balance_remarks(counts: Mapping[str, int]) -> tuple[str, ...]:
+    """A remark where the largest class has more than five times the rows of the smallest.
+
+    >>> balance_remarks({"ham": 90, "spam": 10})[0][:58]
+    'classes are unbalanced: ham has 90 rows, spam 10 (9 to 1);'
+    >>> balance_remarks({"ham": 50, "spam": 10})
+    ()
+    """
+    occurring = {name: count for name, count in counts.items() if count}
+    if not occurring:
+        return ()
+    most, least = (choose(occurring, key=lambda name: occurring[name]) for choose in (max, min))
+    ratio = occurring[most] / occurring[least]
+    if ratio <= BALANCED:
+        return ()
+    share = occurring[most] / sum(occurring.values())
+    return (
+        f"classes are unbalanced: {most} has {occurring[most]} rows, {least} {occurring[least]} "
+        f"({ratio:.3g} to 1); who always says {most} is right in {share:.0%} of rows, so look at "
+        "another metric too: balanced_accuracy, macro_f1 or average_precision",
+    )
+
+
+def metric_remarks(metric: str, default: str) -> tuple[str, ...]:
+    """What another metric than the default changes: the probes, and that there is no forecast."""
+    if metric == default:
+        return ()
+    forecast = "" if default != "accuracy" else "; there is no forecast, which is of accuracy alone"
+    return (
+        f"linear_probe, ridge_probe and tangent scores are {metric}, all other scores what they "
+        f"always are{forecast}",
+    )
 
 
 def layer_remark(scores: Mapping[str, float], default: str) -> str | None:

@@ -37,7 +37,7 @@ def label_noise(statistics: Statistics) -> tuple[int, int]:
     """
     rows = statistics[Rows]
     labels = rows.labels
-    if statistics.task != "classification" or len(labels) <= NEIGHBOURS:
+    if statistics.task != "classification" or rows.held.most_neighbours < NEIGHBOURS:
         return 0, 0
     around = labels[rows.held.neighbours(NEIGHBOURS)]
     unanimous = (around == around[:, :1]).all(axis=1)

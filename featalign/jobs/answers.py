@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 
-from featalign.arrays import Labels
 from featalign.embeddings.answers import read_answer
 from featalign.embeddings.extract import identity_of
 from featalign.embeddings.store import Embedding
@@ -51,7 +50,7 @@ def computed(
     steady = ()
     if is_new:
         steady = unsteadiness(source, target, shown[0], embeddings[shown[0]], session)
-    settings, found = settings_of(source, wanted, session), []
+    settings, found = settings_of(source, target, wanted, session), []
     for layer, embedding in embeddings.items():
         if layer == source.logits_layer and layer not in shown:
             continue
@@ -98,11 +97,12 @@ def _answer(
         outputs = SourceOutputs(lambda: (rows for _, rows in logits.blocks()), are_logits=True)
     statistics = collect(
         (features for _, features in embeddings[layer].blocks()),
-        Labels(target.labels, target.class_names),
+        target.in_folds,
         scorers,
         seed=session.seed,
         given=[each for each in (outputs, tangent) if each is not None],
         intervals=wanted.intervals,
+        metric=wanted.metric,
     )
     scores = scored(statistics, scorers, intervals=wanted.intervals)
     warnings = _counted(embeddings[layer])

@@ -29,6 +29,7 @@ NUMBERS = (
     "records/evidence.py",
     "records/score.py",
     "arrays.py",
+    "metrics.py",
     "strata.py",
     "wilson.py",
 )
@@ -51,7 +52,8 @@ class Wanted:
 
     `scorers` are names. `layers` are names, "all", or None for the source's default. `intervals`
     asks for the zero and the interval of each score, and `evidence` for the evidence of the default
-    layer. `study` adds to the evidence what only the study compares.
+    layer. `study` adds to the evidence what only the study compares. `metric` judges the probes in
+    place of the default of the task; there is no evidence under another.
     """
 
     scorers: tuple[str, ...]
@@ -59,6 +61,7 @@ class Wanted:
     intervals: bool = False
     evidence: bool = False
     study: bool = False
+    metric: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,8 +92,10 @@ def examine(
     return kept
 
 
-def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
-    """All that numbers depend on beside the features: code, settings, and what the source can do.
+def settings_of(source: Source, target: Target, wanted: Wanted, session: Session) -> Settings:
+    """All that numbers depend on beside the features.
+
+    That is the code, settings, groups of rows, and what the source can do.
 
     The revision does not tell whether a source has gradients, fresh weights and logits, because the
     same weights may come without them.
@@ -102,7 +107,10 @@ def settings_of(source: Source, wanted: Wanted, session: Session) -> Settings:
         fresh.drawn_by if fresh else None,
         source.logits_layer,
     )
+    grouped = target.groups_digest
     return {
+        **({} if grouped is None else {"groups": grouped}),
+        **({} if wanted.metric is None else {"metric": wanted.metric}),
         "code": _code(),
         "abilities": " ".join(map(str, abilities)),
         "seed": int(session.seed),
@@ -144,7 +152,7 @@ def _kept(
     if source.features_file is not None:
         return None  # the content of a file is known only when it is read
     check_kind(source, target)
-    settings = settings_of(source, wanted, session)
+    settings = settings_of(source, target, wanted, session)
     keys, found = [], []
     for layer in layer_names(source, wanted.layers):
         embedding = session.store.open(identity_of(source, target, layer))

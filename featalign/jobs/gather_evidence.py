@@ -8,7 +8,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from featalign.arrays import Labels
 from featalign.embeddings.store import Embedding
 from featalign.jobs.embedded import extracted
 from featalign.jobs.scoring import collect, scored
@@ -117,7 +116,7 @@ def _reference(target: Target, session: Session) -> float | None:
 
     It is the same for every source of a ranking.
     """
-    name = f"reference {target.fingerprint} {session.seed}"
+    name = f"reference {target.fingerprint} {target.groups_digest} {session.seed}"
     return session.once(name, lambda: number(_probe_reference(target, session)))
 
 
@@ -134,7 +133,7 @@ def twin_scores(
 
     A score without a value is left out.
     """
-    labels, scorers = Labels(target.labels, target.class_names), select(names)
+    labels, scorers = target.in_folds, select(names)
     embeddings: list[Embedding] = []
     for twin in range(TANGENT_TWINS):
         model = source.random_twin(FIRST_TWIN + twin)

@@ -9,17 +9,21 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, shipped_calibration
 from featalign.forecasting.comparison import ties_of
-from featalign.forecasting.remarks import target_remarks
+from featalign.forecasting.remarks import balance_remarks, metric_remarks, target_remarks
 from featalign.forecasting.shift import Shift
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
+from featalign.jobs.near_copies import near_copy_remarks
 from featalign.jobs.rank_source import RankSource, rank_source
 from featalign.jobs.shift import shift_of
 from featalign.log import LOGGER
+from featalign.metrics import ACCURACY, default_metric, metric_for
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.request import Request
 from featalign.session import Session
 from featalign.sources.source import Source
+from featalign.statistics.folds import check_enough_groups
+from featalign.targets.leaks import leak_remarks
 from featalign.targets.target import Target
 
 ORDER, REGRESSION_ORDER = "linear_probe", "ridge_probe"  # they order where there is no forecast
@@ -31,11 +35,21 @@ def order_of(target: Target) -> str:
     return REGRESSION_ORDER if target.task == "regression" else ORDER
 
 
-def is_forecast_wanted(target: Target, asked: bool | None, by_default: bool) -> bool:
+def is_forecast_wanted(
+    target: Target, asked: bool | None, by_default: bool, metric: str | None = None
+) -> bool:
     """Whether there will be a forecast.
 
-    Raises FeatalignError where one is asked for and the target has no classes to tell apart.
+    Raises FeatalignError where one is asked for and the target has no classes to tell apart, or the
+    metric is not accuracy, of which alone there is a calibration.
     """
+    if metric_for(target.task, metric).name != ACCURACY and target.task == "classification":
+        if asked:
+            raise FeatalignError(
+                f"metric: expected 'accuracy' beside a forecast, got {metric!r}; forecasts are of "
+                "accuracy alone, so leave effort and forecast out, or metric"
+            )
+        return False
     classes = target.task == "classification" and len(np.unique(target.labels)) > 1
     if asked and not classes:
         raise FeatalignError(
@@ -58,6 +72,8 @@ def ranked(
     `calibration` is None where no forecast is wanted. Raises FeatalignError when no source could be
     scored.
     """
+    check_enough_groups(target.in_folds)
+    judge = metric_for(target.task, request.metric)
     order = order_of(target)
     needed = (order, *(EVIDENCE_SCORERS if request.forecast else ()))
     missing = [name for name in needed if name not in request.scorers]
@@ -66,6 +82,7 @@ def ranked(
         layers=request.layers,
         intervals=request.intervals,
         evidence=request.forecast,
+        metric=None if judge.name == default_metric(target.task) else judge.name,
     )
     shift = shift_of(target, session) if request.forecast else None
     jobs = [
@@ -82,6 +99,7 @@ def ranked(
     ]
     rows: list[RankingRow] = []
     failures: dict[str, str] = {}
+    origins: dict[str, Source | str] = {}
     start = time.perf_counter()
     found_by_job = zip(jobs, map_jobs(rank_source, jobs, session), strict=True)
     for place, (job, found) in enumerate(found_by_job, 1):
@@ -94,6 +112,7 @@ def ranked(
             failures[name] = str(found)
         else:
             rows.extend(found)
+            origins |= {row.source: job.source for row in found}
     if not rows:
         raise FeatalignError(
             "; ".join(
@@ -112,21 +131,32 @@ def ranked(
         failures=failures,
         target_warnings=(
             *target.remarks,
+            *leak_remarks(target),
+            *near_copy_remarks(origins[ordered[0].source], ordered[0].layer, target, session),
+            *balance_remarks(_counts(target)),
             *(_remarks(target, calibration, shift) if request.forecast else ()),
+            *metric_remarks(judge.name, default_metric(target.task)),
         ),
         ties=()
         if calibration is None or ordered_by != "forecast"
         else ties_of(ordered, calibration, target.num_rows),
+        metric=judge.name,
     )
+
+
+def _counts(target: Target) -> dict[str, int]:
+    """The number of rows of each class by its name; empty without classes."""
+    if not target.class_names:
+        return {}
+    return dict(zip(target.class_names, np.bincount(target.labels).tolist(), strict=False))
 
 
 def _remarks(
     target: Target, calibration: Calibration | None, shift: Shift | None
 ) -> tuple[str, ...]:
-    numbers = np.bincount(target.labels).tolist()
-    counts = dict(zip(target.class_names, numbers, strict=False))
     shipped = calibration is shipped_calibration()
-    told = target_remarks(counts, target.kind, shipped=shipped)
+    kind = "grouped token" if target.kind == "token" and target.groups else target.kind
+    told = target_remarks(_counts(target), kind, shipped=shipped)
     shifted = None if shift is None else shift.remark()
     return told if shifted is None else (shifted, *told)
 

@@ -9,10 +9,12 @@ import numpy as np
 from featalign.arrays import Labels
 from featalign.errors import FeatalignError
 from featalign.jobs.compiled import compiled_code_kept
+from featalign.metrics import default_metric, metric_for
 from featalign.records.score import ScoreResult
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.scorer import Scorer, evaluate
 from featalign.statistics.collected import Statistics
+from featalign.statistics.folds import check_enough_groups
 from featalign.statistics.gather import gather
 from featalign.statistics.precision import double_precision
 from featalign.statistics.statistic import Statistic
@@ -28,12 +30,17 @@ def collect(
     seed: int = 0,
     given: Iterable[Statistic] = (),
     intervals: bool = False,
+    metric: str | None = None,
 ) -> Statistics:
     """The statistics that scorers need, from one pass over the features.
 
     `given` are statistics that do not come from the features: source outputs, draws of gradients.
-    Raises FeatalignError where no label varies.
+    `metric` judges the predictions of probes in place of the default of the task. Raises
+    FeatalignError where no label varies, for fewer groups than folds, and for a metric that is not
+    defined for the task.
     """
+    judge = metric_for(labels.task, metric)
+    check_enough_groups(labels)
     if labels.task == "multilabel":  # nobody can err on a label that all rows or none have
         varying = np.ptp(labels.values, axis=0) > 0
         if not varying.any():
@@ -41,9 +48,9 @@ def collect(
                 "labels: expected a label that some rows have and others have not, there is none; "
                 "add rows"
             )
-        labels = Labels(labels.values[:, varying], ())
+        labels = replace(labels, values=labels.values[:, varying])
         given = [
-            replace(each, labels=Labels(each.labels.values[:, varying], ()))
+            replace(each, labels=replace(each.labels, values=each.labels.values[:, varying]))
             if isinstance(each, Tangent)
             else each
             for each in given
@@ -53,7 +60,7 @@ def collect(
     first = list(islice(blocks, 1))
     width = first[0].shape[-1] if first else 0
     with compiled_code_kept, threads_for(len(labels.values), width):
-        return gather(
+        found = gather(
             chain(first, blocks),
             labels,
             needs,
@@ -61,6 +68,7 @@ def collect(
             given=given,
             for_intervals=intervals,
         )
+    return found if judge.name == default_metric(labels.task) else replace(found, metric=judge)
 
 
 def scored(

@@ -5,7 +5,6 @@ They are of some rows of a target, and come from the cache as far as it has them
 
 import numpy as np
 
-from featalign.arrays import Labels
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import extracted
 from featalign.scorers.tangent import tangent_folds
@@ -57,7 +56,7 @@ def tangent_evidence(
         ]
         return tuple(Draw(features, rows_of(each, each.default_layer)) for each in models)
 
-    labels = Labels(target.labels[some], target.class_names)
+    labels = target.take(some).in_folds
     folds = tangent_folds(labels, session.seed)
     try:
         number = num_twins if source.can_be_reinitialised else 0

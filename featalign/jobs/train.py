@@ -22,7 +22,8 @@ class Train:
     """What to train, and how.
 
     `setting` takes its learning rate from `learning_rates` in turn. Its steps count where there is
-    no `budget` that gives them. `checkpoint` is a place for the weights.
+    no `budget` that gives them. `checkpoint` is a place for the weights. `metric` chooses the run,
+    and is measured, in place of accuracy.
     """
 
     source: Source
@@ -35,6 +36,7 @@ class Train:
     max_test: int | None = None
     together: bool | None = None
     checkpoint: Path | None = None
+    metric: str | None = None
 
 
 def train(job: Train, session: Session) -> FineTuned:
@@ -52,7 +54,13 @@ def train(job: Train, session: Session) -> FineTuned:
     if source.trainable is None:
         check_trainable(target, job.max_test)
         source, target = on_features(source, target, job.layer, session, max_test=job.max_test)
-    split = split_rows(target, source.reading, seed=job.setting.seed, max_test=job.max_test)
+    split = split_rows(
+        target,
+        source.reading,
+        seed=job.setting.seed,
+        max_test=job.max_test,
+        metric=job.metric,
+    )
     setting = replace(job.setting, learning_rate=job.learning_rates[0])
     if job.budget is not None:
         count = len(split.training.labels)

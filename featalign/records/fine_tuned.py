@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from featalign.metrics import MetricName
 from featalign.records.interval import Interval
 from featalign.records.plain import IN_MEMORY, Plain, to_plain
 from featalign.records.setting import Setting
@@ -34,7 +35,8 @@ class Run:
 
     It says how the run did on the validation rows, which choose, and on the test rows, which do
     not. `validation_loss` is NaN where it is not finite. `test_hits` says which test rows are
-    right, in their order, as bits in hexadecimal digits.
+    right, in their order, as bits in hexadecimal digits. `validation_metric`, which then chooses,
+    and `test_metric` are those of another metric than accuracy, where one was asked for.
     """
 
     learning_rate: float
@@ -44,6 +46,8 @@ class Run:
     test_accuracy: float
     test_hits: str
     curve: tuple[Point, ...]
+    validation_metric: float | None = None
+    test_metric: Interval | None = None
 
     def __post_init__(self) -> None:
         _name_nan(self, "validation_loss")
@@ -55,16 +59,22 @@ class Run:
 
     @property
     def validation_order(self) -> tuple[float, float]:
-        """The key that sorts the run to choose first: validation accuracy, then validation loss."""
+        """The key that sorts the run to choose first.
+
+        That is validation accuracy, or the other metric, and then validation loss.
+        """
         loss = math.inf if self.diverged else self.validation_loss
-        return -self.validation_accuracy, loss
+        reached = self.validation_metric
+        return -(self.validation_accuracy if reached is None else reached), loss
 
 
 @dataclass(frozen=True, kw_only=True)
 class FineTuned(Plain):
     """What an arm reached, for the run chosen by validation.
 
-    The accuracy is on the test rows, with its binomial interval (Wilson, 90%). `stopped` says why
+    The accuracy is on the test rows, with its binomial interval (Wilson, 90%). Another `metric`, if
+    one was asked for, chooses the run, and `measured` is its value on the test rows with a 90%
+    interval by the jackknife. `stopped` says why
     the arm ended early, where it did. `trained` are the weights, which exist in memory alone; they
     neither go into the JSON nor make results unequal.
     """
@@ -82,6 +92,7 @@ class FineTuned(Plain):
     num_test: int
     seconds: float
     stopped: str | None = None
+    metric: MetricName = "accuracy"
     trained: Any = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
 
     @property
@@ -94,6 +105,14 @@ class FineTuned(Plain):
             if (run.learning_rate, run.head_penalty)
             == (setting.learning_rate, setting.head_penalty)
         )
+
+    @property
+    def measured(self) -> Interval | None:
+        """The metric on the test rows: the accuracy, unless another was asked for.
+
+        It is None where that is not defined.
+        """
+        return self.accuracy if self.metric == "accuracy" else self.chosen.test_metric
 
     @property
     def curve(self) -> tuple[Point, ...]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featalign.arrays import Task
+from featalign.metrics import MetricName
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
@@ -98,7 +99,7 @@ class Ranking(Plain):
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
     could not be scored to the reason. `target_warnings` are about the target. `ties` are groups
-    of sources that the forecast cannot tell apart.
+    of sources that the forecast cannot tell apart. `metric` is what the probes are judged by.
     """
 
     target: str
@@ -110,6 +111,7 @@ class Ranking(Plain):
     failures: Mapping[str, str] = field(default_factory=dict)
     target_warnings: tuple[str, ...] = ()
     ties: tuple[tuple[str, ...], ...] = ()
+    metric: MetricName = "accuracy"
 
     @property
     def best(self) -> RankingRow:
@@ -195,6 +197,8 @@ def _columns(row: RankingRow) -> dict[str, Any]:
         }
     for name, result in row.scores.items():
         columns[name] = result.value
+        if result.spread is not None:
+            columns[f"{name}_spread"] = result.spread
         if result.interval:
             columns |= {f"{name}_low": result.interval[0], f"{name}_high": result.interval[1]}
         if result.zero:

@@ -15,7 +15,8 @@ class Request(Plain):
     """Sources, a target, and what is wanted of them; see `featalign.rank`.
 
     `sources` and `target` are addresses, or names of objects made in Python. `scorers` are names in
-    the order of the answer. `layers` are names, "all", or None for each source's default. Raises
+    the order of the answer. `layers` are names, "all", or None for each source's default. `metric`
+    is None for the default of the task. Raises
     FeatalignError for an option that does not exist.
     """
 
@@ -29,6 +30,7 @@ class Request(Plain):
     forecast: bool = False
     seed: int = 0
     batch_size: int = 256
+    metric: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("sources", "scorers", "layers"):

@@ -3,6 +3,7 @@
 import math
 from dataclasses import dataclass
 from enum import Enum
+from statistics import stdev
 
 
 class Status(Enum):
@@ -75,7 +76,7 @@ class ScoreResult:
     """One score: `value` (NaN unless `status` is OK), `status`, and a `note`.
 
     Where they were asked for, it has its `zero` (None where the score uses no label) and its 90%
-    `interval` (low, high).
+    `interval` (low, high). The value is the mean of the `draws`, where there are several.
     """
 
     value: float = math.nan
@@ -83,10 +84,16 @@ class ScoreResult:
     interval: tuple[float, float] | None = None
     note: str = ""
     zero: Zero | None = None
+    draws: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if self.value != self.value:  # with the one NaN of `math`, equal results compare as equal
             object.__setattr__(self, "value", math.nan)
+
+    @property
+    def spread(self) -> float | None:
+        """The deviation over draws; None where there are fewer than two."""
+        return stdev(self.draws) if len(self.draws) > 1 else None
 
     @property
     def ok(self) -> bool:

@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from scipy.special import stdtrit
 
 from featalign.records.score import ScoreResult, Zero
 from featalign.scorers.scorer import (
     Answer,
     Influenced,
+    Judged,
     RowMean,
     Scorer,
     answer,
@@ -27,6 +29,7 @@ from featalign.statistics.rows import Rows
 from featalign.statistics.spectrum import Spectrum
 from featalign.wilson import NORMAL, wilson
 
+LEVEL_ENDS = 0.95  # an interval of 90% has so much below its upper end
 STUDENT_GROUPS, STUDENT_PAIRS = (
     1.729132811521367,
     2.015048373333024,
@@ -41,13 +44,16 @@ def evaluate_with_intervals(
     The zero is the mean and the deviation over 20 orders of the labels. The interval is
 
     - of a mean over rows (accuracies, posteriors, log likelihoods): from the rows' scatter,
-      Wilson's for shares of hits;
+      Wilson's for shares of hits; with groups from the scatter of the sums over groups, since rows
+      of one group err together;
+    - of another metric than the default: by the jackknife over blocks of rows (`metrics.bounds`);
     - of a function of moments, N > D: value ± t s, s by the infinitesimal jackknife over groups of
       rows. It is about right for N > 3 D; near N = D it is up to half too narrow for scores of fit
       (LogME, H-score, label overlap, spectral alignment);
     - of a function of moments, N <= D: value ± t s, s from pairs of random halves.
 
-    There is none below 40 rows where neither rows nor halves give one, and where the rows show no
+    Groups are heeded only where a score is a mean over rows, R² or another metric. There is no
+    interval below 40 rows where neither rows nor halves give one, and where the rows show no
     spread (a value at its bound). It is about the value that another sample of as many rows would
     give, not about a bias of the score.
     """
@@ -68,7 +74,10 @@ def evaluate_with_intervals(
     results = {}
     for scorer in scorers:
         found = answers[scorer.name]
-        interval = _interval(found, errors.get(scorer.name))
+        groups = statistics.labels.groups
+        if groups is not None and Rows in scorer.needs:
+            groups = restricted(scorer, statistics)[Rows].held.groups
+        interval = _interval(found, errors.get(scorer.name), groups)
         missing = [
             what
             for what, absent in (
@@ -101,7 +110,7 @@ def _zeros(scorers: Sequence[Scorer], statistics: Statistics) -> dict[str, Zero]
     orders = list(relabelled(statistics))
     zeros = {}
     for scorer in labelled:
-        if scorer.permuted is not None:
+        if scorer.permuted is not None and statistics.metric is None:  # it counts hits
             values = np.array(scorer.permuted([restricted(scorer, order) for order in orders]))
         else:
             values = np.array([evaluate(scorer, order).value for order in orders])
@@ -160,18 +169,27 @@ def _jackknife(scorer: Scorer, statistics: Statistics) -> float:
     return STUDENT_GROUPS * float(values.std() * math.sqrt(NUM_GROUPS - 1))
 
 
-def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
+def _interval(
+    found: Answer, error: float | None, groups: np.ndarray | None
+) -> tuple[float, float] | None:
     value = found.result.value
     if found.result.interval is not None:
         return found.result.interval
+    if isinstance(found.rows, Judged):
+        return found.rows.bounds() if found.result.ok else None
     match found.rows:
+        case RowMean(values=values) if groups is not None and len(groups) == len(values):
+            error = _grouped_error(values, groups)
         case RowMean(values=values, hits=hits) if len(values) > 1:
             if hits:
                 return wilson(value, len(values))
             error = NORMAL * float(values.std(ddof=1)) / math.sqrt(len(values))
         case Influenced() as influenced:
             influences = influenced.influences()
-            error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
+            if groups is not None and len(groups) == len(influences):
+                error = _grouped_error(influences, groups)
+            else:
+                error = NORMAL * float(influences.std(ddof=1)) / math.sqrt(len(influences))
     if (
         not found.result.ok
         or error is None
@@ -180,3 +198,16 @@ def _interval(found: Answer, error: float | None) -> tuple[float, float] | None:
     ):
         return None
     return value - error, value + error
+
+
+def _grouped_error(values: np.ndarray, groups: np.ndarray) -> float:
+    """Student's t times √(G/(G - 1) Σ_g (Σ_{i in g} (x_i - x̄))²) / N, with G - 1 degrees.
+
+    That is the error of a mean of N values whose G groups are independent.
+    """
+    numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    sums = np.bincount(numbers, weights=values - values.mean())
+    if len(sums) < 2:
+        return math.nan
+    spread = math.sqrt(len(sums) / (len(sums) - 1) * float((sums**2).sum())) / len(values)
+    return float(stdtrit(len(sums) - 1, LEVEL_ENDS)) * spread

@@ -18,11 +18,12 @@ def compute(statistics: Statistics, *, count: int = 5) -> RowMean | Influenced |
     the smallest label. With several labels a row, each label is decided by more than half of the
     neighbours, and the value is the mean share of a row's labels that are right. For float targets
     the value is R² of the mean of the neighbours' targets, averaged over columns. Larger is better.
-    Equally near neighbours are taken in the order of the rows. It costs N² D in float32. Cover and
+    Equally near neighbours are taken in the order of the rows, and with groups those of the row's
+    own group are left out with it. It costs N² D in float32. Cover and
     Hart, "Nearest neighbor pattern classification", 1967.
     """
     rows, labels = statistics[Rows], statistics[Rows].labels
-    if len(labels) <= count:
+    if rows.held.most_neighbours < count:
         return Status.TOO_FEW_ROWS
     around = labels[rows.held.neighbours(count)]  # (M, k) or (M, k, K)
     if statistics.task == "classification":

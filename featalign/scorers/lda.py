@@ -33,10 +33,10 @@ def compute(statistics: Statistics) -> RowMean | Status:
     which changes by rank one; a and the mean variance stay those of all rows. The value lies in [0,
     1] and is about 1/C for noise with balanced classes; larger is better. A row that is alone in
     its class counts 0. Beyond 20,000 rows the mean is over the seeded sample, and each of its rows
-    is left out of the fit to all rows. The idea is that of ETran (Gholami et al., "ETran:
-    Energy-Based Transferability Estimation", ICCV 2023). Its code scores the rows it was fitted on,
-    which gives 1.0 on noise where D >= N, and shrinks by exp(-5 λ_max), which depends on the scale
-    of the features.
+    is left out of the fit to all rows. Groups of rows are not heeded. The idea is that of ETran
+    (Gholami et al., "ETran: Energy-Based Transferability Estimation", ICCV 2023). Its code scores
+    the rows it was fitted on, which gives 1.0 on noise where D >= N, and shrinks by exp(-5 λ_max),
+    which depends on the scale of the features.
     """
     if statistics[Spectrum].is_constant:
         return Status.CONSTANT

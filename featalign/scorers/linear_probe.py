@@ -7,12 +7,14 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from scipy.special import softmax
 
+from featalign.metrics import Metric
 from featalign.records.score import Status
 from featalign.scorers.logistic import GAP, MAX_STEPS, Fit, clean_start, minimise, with_intercept
-from featalign.scorers.scorer import RowMean, Scorer
+from featalign.scorers.scorer import Judged, RowMean, Scorer
 from featalign.statistics.collected import Statistics
-from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.folds import NUM_FOLDS, folds_of
 from featalign.statistics.rows import Rows
 
 PENALTIES = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -28,10 +30,13 @@ class Validated:
     hits: np.ndarray  # (P, N) whether each held-out row is right, or how many of its labels are
     losses: np.ndarray  # (P, F) the objective on the training rows
     converged: np.ndarray  # (P, F)
+    logits: np.ndarray | None = None  # (P, N, C) of the held-out rows, where they were asked for
 
 
-def compute(statistics: Statistics) -> RowMean | Status:
+def compute(statistics: Statistics) -> RowMean | Judged | Status:
     """Accuracy of l2-regularised multinomial logistic regression over 5 stratified seeded folds.
+
+    With groups every group is in one fold.
 
     L-BFGS minimises mean cross-entropy + penalty/2 |W|² on standardised features, with a free
     intercept, for penalties 1e-4 ... 1 from the strongest to the weakest, all folds side by side.
@@ -46,6 +51,10 @@ def compute(statistics: Statistics) -> RowMean | Status:
     the number of steps. With several labels a row there is one binary regression per label, with
     one penalty for all, over folds stratified by the combination of labels. The value is then the
     mean share of a row's labels that are predicted right.
+
+    Under another metric the held-out class probabilities of all folds are judged together, so that
+    a class that is absent from a fold leaves nothing undefined, and the penalty is the one with the
+    best value. The logits of several labels are judged as they are.
     """
     labels = statistics[Rows].labels
     if len(labels) < NUM_FOLDS:
@@ -53,15 +62,27 @@ def compute(statistics: Statistics) -> RowMean | Status:
     found = validated(statistics)
     if not found.converged.all():
         return Status.NOT_CONVERGED
+    if statistics.metric is not None:
+        return _judged(statistics, statistics.metric, found)
     hits = found.hits / _columns(labels)
     best = np.lexsort((found.held_out_losses, -hits.mean(axis=1)))[0]
     return RowMean(hits[best], hits=statistics.task == "classification")
 
 
+def _judged(statistics: Statistics, metric: Metric, found: Validated) -> Judged:
+    assert found.logits is not None
+    rows, logits = statistics[Rows], found.logits.astype(np.float64)
+    # probabilities of different fits can be compared, logits up to a constant of the row cannot
+    scores = softmax(logits, axis=-1) if statistics.num_classes else logits
+    values = np.array([metric.compute(rows.labels, each) for each in scores])
+    best = np.lexsort((found.held_out_losses, -values))[0]
+    return Judged(metric, rows.labels, scores[best][None], rows.held.groups)
+
+
 def validated(statistics: Statistics) -> Validated:
     """The fits, in float32 where they are large and converge in it, and in float64 otherwise."""
     held, labels = statistics[Rows].held, statistics[Rows].labels
-    folds = _folds(labels, statistics.seed)
+    folds = _folds(labels, held.groups, statistics.seed)
     products = min(held.features.shape) * len(labels) * max(statistics.num_classes, 1)
     for double in (False, True) if products > MANY_PRODUCTS else (True,):
         rows = held.standardised(double=double)
@@ -74,11 +95,12 @@ def validated(statistics: Statistics) -> Validated:
                 num_classes=statistics.num_classes,
                 gap=GAP,
                 max_steps=MAX_STEPS,
+                with_logits=statistics.metric is not None,
             )
-        if np.asarray(found[-1]).all():
+        if np.asarray(found[3]).all():
             break
-    held_out_losses, hits, losses, converged = map(np.asarray, found)
-    return Validated(held_out_losses, hits.astype(np.float64), losses, converged)
+    held_out_losses, hits, losses, converged, *logits = map(np.asarray, found)
+    return Validated(held_out_losses, hits.astype(np.float64), losses, converged, *logits)
 
 
 def permuted(relabelled: Sequence[Statistics]) -> list[float]:
@@ -91,8 +113,12 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     first, labels = relabelled[0], [order[Rows].labels for order in relabelled]
     if len(labels[0]) < NUM_FOLDS:
         return [float("nan")] * len(relabelled)
-    folds = [_folds(each, order.seed) for each, order in zip(labels, relabelled, strict=True)]
-    rows = first[Rows].held.standardised(double=False)
+    held = first[Rows].held
+    folds = [
+        _folds(each, held.groups, order.seed)
+        for each, order in zip(labels, relabelled, strict=True)
+    ]
+    rows = held.standardised(double=False)
     with jax.enable_x64(False):
         given = jnp.asarray(_as_given(np.stack(labels)))
         hits = _strongest(
@@ -101,14 +127,14 @@ def permuted(relabelled: Sequence[Statistics]) -> list[float]:
     return (np.asarray(hits, np.float64) / len(labels[0]) / _columns(labels[0])).tolist()
 
 
-def _folds(labels: np.ndarray, seed: int) -> np.ndarray:
-    """Folds stratified by class, or by the combination of labels."""
+def _folds(labels: np.ndarray, groups: np.ndarray | None, seed: int) -> np.ndarray:
+    """Folds stratified by class, or by the combination of labels, each with whole groups."""
     combinations = (
         labels
         if labels.ndim == 1
         else np.unique(labels, axis=0, return_inverse=True)[1].reshape(-1)
     )
-    return stratified_folds(combinations, NUM_FOLDS, seed=seed)
+    return folds_of(combinations, groups, seed=seed)
 
 
 def _columns(labels: np.ndarray) -> int:
@@ -129,7 +155,7 @@ def _members(labels: jax.Array, num_classes: int, dtype: jnp.dtype) -> jax.Array
     return jax.nn.one_hot(labels, num_classes, dtype=dtype) if num_classes else labels.astype(dtype)
 
 
-@partial(jax.jit, static_argnames=("num_classes",))
+@partial(jax.jit, static_argnames=("num_classes", "with_logits"))
 def _cross_validate(
     features: jax.Array,
     labels: jax.Array,
@@ -139,7 +165,8 @@ def _cross_validate(
     num_classes: int,
     gap: float,
     max_steps: int,
-) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    with_logits: bool = False,
+) -> tuple[jax.Array, ...]:
     """The fields of `Validated`, where the model that did not see its fold scores each row.
 
     `labels` are class indices, or zeros and ones (N, K) with `num_classes` 0.
@@ -180,10 +207,10 @@ def _cross_validate(
             _hits(own, labels, num_classes),
             fitted.losses,
             fitted.converged,
+            *((own,) if with_logits else ()),
         )
 
-    held_out_losses, hits, losses, converged = jax.lax.scan(one, clean, penalties)[1]
-    return held_out_losses, hits, losses, converged
+    return jax.lax.scan(one, clean, penalties)[1]
 
 
 @partial(jax.jit, static_argnames=("num_classes",))

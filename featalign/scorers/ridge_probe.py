@@ -4,9 +4,13 @@ from typing import Any
 
 import numpy as np
 
+from featalign.arrays import Labels
+from featalign.metrics import Metric
 from featalign.records.score import Status
-from featalign.scorers.scorer import ALL_TASKS, Influenced, RowMean, Scorer
+from featalign.scorers.leave_group_out import leave_group_out
+from featalign.scorers.scorer import ALL_TASKS, Influenced, Judged, RowMean, Scorer
 from featalign.statistics.collected import Statistics, label_columns
+from featalign.statistics.gather import gather
 from featalign.statistics.principal_rows import PrincipalRows
 from featalign.statistics.products import arrays, held, squares_product
 from featalign.statistics.rows import Rows
@@ -15,9 +19,10 @@ from featalign.statistics.spectrum import Spectrum
 RELATIVE_PENALTIES = tuple(float(10.0**power) for power in np.arange(-4, 3.5, 0.5))
 COLUMNS = 64  # the least columns of a product, because one label column does not keep BLAS busy
 ROUNDING = 1e-12
+NEEDS = frozenset({Spectrum, Rows, PrincipalRows})
 
 
-def compute(statistics: Statistics) -> RowMean | Influenced | Status:
+def compute(statistics: Statistics) -> RowMean | Influenced | Judged | Status:
     """Leave-one-out accuracy of ridge regression on the one-hot labels.
 
     For several labels a row it is the mean share of labels that are right, where a prediction above
@@ -26,7 +31,10 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     Leaving row i out changes its residual to (y_i - ŷ_i) / (1 - h_i), where h is the diagonal of
     the hat matrix with a free intercept. One eigendecomposition therefore serves all rows and
     penalties exactly. The penalty, 1e-4 ... 1e3 times the mean eigenvalue, is the one with the
-    smallest sum of squared leave-one-out residuals. Allen, "The relationship between variable
+    smallest sum of squared leave-one-out residuals. With groups, a row's whole group is left out
+    with it (`leave_group_out`). Another metric judges all these predictions together; where it is
+    one of ranks, each is taken less the mean of the labels that it was fitted on, since that mean
+    is the lower the higher the label that was left out. Allen, "The relationship between variable
     selection and data augmentation and a method for prediction", 1974.
     """
     if statistics.num_rows < 3:
@@ -34,20 +42,60 @@ def compute(statistics: Statistics) -> RowMean | Influenced | Status:
     spectrum, labels = statistics[Spectrum], statistics[Rows].labels
     if spectrum.is_constant:
         return Status.CONSTANT
-    targets = label_columns(labels, statistics.num_classes)
-    rows = statistics[PrincipalRows].rotated()
-    sampled = len(targets) < statistics.num_rows
-    with np.errstate(over="ignore", invalid="ignore"):  # squares of targets may overflow
-        found = _leave_one_out(spectrum, rows, targets, sampled=sampled)
-    predictions = np.asarray(found)
+    predictions = held_out_predictions(statistics)
     if not np.isfinite(predictions).all():  # no penalty has a finite error
         return Status.UNDEFINED
+    if statistics.metric is not None:
+        return _judged(statistics, statistics.metric, predictions)
     if statistics.task == "classification":
         right = predictions.argmax(axis=1) == labels
         return RowMean(right.astype(np.float64), hits=True)
     if statistics.task == "multilabel":
         return RowMean(((predictions > 0.5) == labels).mean(axis=1))
     return explained(labels, predictions)
+
+
+def _judged(statistics: Statistics, metric: Metric, predictions: np.ndarray) -> Judged:
+    rows = statistics[Rows]
+    labels, groups = rows.labels, rows.held.groups
+    scores = predictions - 0.5 * (statistics.task == "multilabel")  # above 0 means yes
+    if metric.ranks:
+        columns = label_columns(labels, statistics.num_classes)
+        scores = predictions - means_without(columns, groups)
+    return Judged(metric, labels, scores[None], groups)
+
+
+def means_without(columns: np.ndarray, groups: np.ndarray | None) -> np.ndarray:
+    """The means of columns (M, K) over all rows but each row, or but those of its group (M, K).
+
+    >>> means_without(np.array([[0.0], [3.0], [6.0]]), None).tolist()
+    [[4.5], [3.0], [1.5]]
+    """
+    numbers = np.arange(len(columns))
+    if groups is not None:
+        numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    sums = np.zeros((int(numbers.max()) + 1, columns.shape[1]))
+    np.add.at(sums, numbers, columns)
+    left = len(columns) - np.bincount(numbers)
+    return ((columns.sum(axis=0) - sums) / left[:, None])[numbers]
+
+
+def held_out_predictions(statistics: Statistics) -> np.ndarray:
+    """Predictions of all label columns (M, K), each row by the fit without it or its group."""
+    held = statistics[Rows].held
+    if held.groups is not None and held.sampled:
+        # rows of a group that are not in the sample would stay in the fit
+        classes = statistics.labels.classes
+        labels = Labels(statistics[Rows].labels, classes, held.groups)
+        statistics = gather(held.features, labels, NEEDS, seed=statistics.seed)
+    spectrum, rows = statistics[Spectrum], statistics[PrincipalRows].rotated()
+    targets = label_columns(statistics[Rows].labels, statistics.num_classes)
+    with np.errstate(over="ignore", invalid="ignore"):  # squares of targets may overflow
+        if held.groups is not None:
+            rotated = np.asarray(rows)
+            return leave_group_out(spectrum, rotated, targets, held.groups, RELATIVE_PENALTIES)
+        sampled = len(targets) < statistics.num_rows
+        return np.asarray(_leave_one_out(spectrum, rows, targets, sampled=sampled))
 
 
 def explained(targets: np.ndarray, predictions: np.ndarray) -> Influenced | Status:
@@ -117,7 +165,7 @@ def _leave_one_out(spectrum: Spectrum, rows: Any, targets: np.ndarray, *, sample
 RIDGE_PROBE = Scorer(
     "ridge_probe",
     compute,
-    frozenset({Spectrum, Rows, PrincipalRows}),
+    NEEDS,
     "leave-one-out accuracy (or R²) of ridge regression",
     True,
     tasks=ALL_TASKS,

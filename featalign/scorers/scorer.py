@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
 from featalign.arrays import Task
+from featalign.metrics import Metric, bounds
 from featalign.records.score import ScoreResult, Status
 from featalign.statistics.collected import Statistics
 from featalign.statistics.rows import Rows
@@ -42,11 +43,42 @@ class Influenced:
 
 
 @dataclass(frozen=True)
+class Judged:
+    """The answer of `compute` where held-out predictions are judged by another metric.
+
+    `labels` and `scores` are as `Metric.compute` takes them, for each of D draws of the scores
+    (D, M, K), and the value is the mean over draws. `groups` (M,) are those of the rows, if any.
+    """
+
+    metric: Metric
+    labels: np.ndarray
+    scores: np.ndarray
+    groups: np.ndarray | None
+    note: str = ""
+
+    @property
+    def value(self) -> float:
+        """The value, NaN where the metric is not defined."""
+        return self.judge(self.labels, np.moveaxis(self.scores, 0, 1))
+
+    def judge(self, labels: np.ndarray, scores: np.ndarray) -> float:
+        """The metric of scores (M, D, K), averaged over draws."""
+        draws = range(scores.shape[1])
+        return float(np.mean([self.metric.compute(labels, scores[:, draw]) for draw in draws]))
+
+    def bounds(self) -> tuple[float, float] | None:
+        """The ends of the interval (see `metrics.bounds`)."""
+        rows = np.moveaxis(self.scores, 0, 1)
+        whole = replace(self.metric, compute=self.judge)
+        return bounds(whole, self.labels, rows, self.groups)
+
+
+@dataclass(frozen=True)
 class Answer:
     """A result, and what its interval comes from where that is the rows."""
 
     result: ScoreResult
-    rows: RowMean | Influenced | None = None
+    rows: RowMean | Influenced | Judged | None = None
 
 
 @dataclass(frozen=True)
@@ -95,7 +127,9 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     except np.linalg.LinAlgError:  # LAPACK found no decomposition
         found = Status.UNDEFINED
     value, remark = (
-        (found.value, found.note) if isinstance(found, ScoreResult | Influenced) else (found, "")
+        (found.value, found.note)
+        if isinstance(found, ScoreResult | Influenced | Judged)
+        else (found, "")
     )
     if isinstance(found, RowMean):
         value, remark = found.values.mean(), found.note
@@ -113,7 +147,7 @@ def answer(scorer: Scorer, statistics: Statistics) -> Answer:
     result = ScoreResult(
         float(value), interval=interval, note="; ".join(filter(None, (sample, remark)))
     )
-    return Answer(result, found if isinstance(found, RowMean | Influenced) else None)
+    return Answer(result, found if isinstance(found, RowMean | Influenced | Judged) else None)
 
 
 def restricted(scorer: Scorer, statistics: Statistics) -> Statistics:

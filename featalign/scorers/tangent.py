@@ -4,32 +4,35 @@ They come from ridge regression on activations and gradients.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import stdtrit
 
 from featalign.arrays import Labels
 from featalign.records.score import ScoreResult, Status
-from featalign.scorers.scorer import ALL_TASKS, RowMean, Scorer
+from featalign.scorers.scorer import ALL_TASKS, Judged, RowMean, Scorer
 from featalign.statistics.collected import Statistics
-from featalign.statistics.folds import NUM_FOLDS, stratified_folds
+from featalign.statistics.folds import NUM_FOLDS, folds_of
+from featalign.statistics.kernel_ridge import Part, held_out_predictions
 from featalign.statistics.tangent import Tangent
 
 LEVEL = 0.9
 
 
-def compute(statistics: Statistics) -> RowMean | Status:
+def compute(statistics: Statistics) -> RowMean | Judged | Status:
     """Cross-validated accuracy of kernel ridge regression on activations and gradients.
 
     The kernel K adds the Gram matrices of activations and of gradients, each centred with mean
     square 1 per row. Gradients are those of random read-outs of the features with respect to all
     parameters. K therefore approximates what a new head and gradient descent near the source's
     weights can fit (the tangent kernel: Jacot, Gabriel and Hongler, NeurIPS 2018). Labels are
-    one-hot, in 5 stratified seeded folds. The penalty, 1e-5 ... 100 times the mean eigenvalue, is
-    chosen within the training folds by its leave-one-out error. For several labels a row the value
-    is the mean share that is right; for float targets it is 1 - mean squared error / variance. It
-    is averaged over draws of the read-outs. It is at most 1; larger is better. It exists only for
-    differentiable sources.
+    one-hot, in 5 stratified seeded folds, each with whole groups. The penalty, 1e-5 ... 100 times
+    the mean eigenvalue, is chosen within the training folds by its leave-one-out error. For several
+    labels a row the value is the mean share that is right; for float targets it is 1 - mean squared
+    error / variance. It is averaged over draws of the read-outs. It is at most 1; larger is better.
+    It exists only for differentiable sources. Another metric judges the held-out predictions of all
+    folds together.
     """
     tangent = statistics.given(Tangent)
     if tangent is None:
@@ -37,6 +40,8 @@ def compute(statistics: Statistics) -> RowMean | Status:
     status = _unfit(tangent)
     if status is not None:
         return status
+    if statistics.metric is not None:
+        return _judged(tangent, statistics, tangent.drawn.source_parts())
     hits = tangent.source_hits()
     return RowMean(
         hits.mean(axis=0),
@@ -63,11 +68,15 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
         return status
     if not tangent.drawn.twins:
         return Status.BLACK_BOX
+    if statistics.metric is not None:
+        return _judged_gain(tangent, statistics)
     # (R, M) and (T R, M), twin after twin
     own, others = tangent.source_hits(), tangent.twins_hits()
     differences = own - others.reshape(-1, *own.shape)  # (T, R, M)
     # by row, by twin, and by draw
     parts = [differences.mean(axis=axes) for axes in ((0, 1), (1, 2), (0, 2))]
+    if tangent.labels.groups is not None:  # rows of a group err together
+        parts[0] = _of_groups(parts[0], tangent.labels.groups)
     spreads = [
         (float(part.var(ddof=1)) / len(part), len(part) - 1) for part in parts if len(part) > 1
     ]
@@ -80,6 +89,25 @@ def compute_gain(statistics: Statistics) -> ScoreResult | Status:
     return ScoreResult(value, interval=(value - half, value + half), note=note)
 
 
+def _judged(tangent: Tangent, statistics: Statistics, parts: Sequence[Sequence[Part]]) -> Judged:
+    metric, labels = statistics.metric, tangent.labels
+    assert metric is not None
+    zero = 0.5 * (labels.task == "multilabel" and not metric.ranks)  # above it means yes
+    scores = [held_out_predictions(each, labels, centred=metric.ranks) - zero for each in parts]
+    note = _sample_note(tangent, statistics)
+    return Judged(metric, labels.values, np.stack(scores), labels.groups, note)
+
+
+def _judged_gain(tangent: Tangent, statistics: Statistics) -> ScoreResult:
+    """The value of the source less that of the twins, without an interval."""
+    drawn = tangent.drawn
+    own, twins = (
+        _judged(tangent, statistics, parts).value
+        for parts in (drawn.source_parts(), drawn.twins_parts())
+    )
+    return ScoreResult(own - twins, note=_sample_note(tangent, statistics))
+
+
 def twins_accuracy(tangent: Tangent) -> float:
     """What `tangent_probe` reaches from the twins' weights, averaged over twins and draws.
 
@@ -88,6 +116,14 @@ def twins_accuracy(tangent: Tangent) -> float:
     if _unfit(tangent) is not None or not tangent.drawn.twins or tangent.labels.num_classes == 1:
         return math.nan
     return float(tangent.twins_hits().mean())
+
+
+def _of_groups(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """A value for each group (G,) such that the mean and its scatter are those over groups."""
+    numbers = np.unique(groups, return_inverse=True)[1].reshape(-1)
+    mean = values.mean()
+    sums = np.bincount(numbers, weights=values - mean)
+    return mean + sums * len(sums) / len(values)
 
 
 def _sample_note(tangent: Tangent, statistics: Statistics) -> str:
@@ -110,11 +146,11 @@ def _unfit(tangent: Tangent) -> Status | None:
 
 
 def tangent_folds(labels: Labels, seed: int) -> np.ndarray:
-    """The folds (M,) of tangent scores, stratified by class."""
-    return stratified_folds(_groups(labels), NUM_FOLDS, seed=seed)
+    """The folds (M,) of tangent scores, stratified by class; a group is in one fold."""
+    return folds_of(_classes(labels), labels.groups, seed=seed)
 
 
-def _groups(labels: Labels) -> np.ndarray:
+def _classes(labels: Labels) -> np.ndarray:
     return labels.values if labels.num_classes else np.zeros(len(labels.values), np.int64)
 
 

@@ -14,6 +14,7 @@ from featalign.nearest import did_you_mean
 from featalign.sources.capabilities import JAX, Differentiable, FreshWeights, Trainable
 from featalign.sources.input_form import InputForm, misfits
 from featalign.sources.parts import AtOnce, in_parts
+from featalign.sources.pretrained_on import RowSketch, pretraining_remarks
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.targets.target import Target
@@ -23,7 +24,11 @@ EmbedFunction = Callable[[Any, tuple[str, ...]], Mapping[str, np.ndarray]]
 
 @dataclass(frozen=True)
 class Pretraining:
-    """What is known of a source's pretraining; a field is None where it is not known."""
+    """What is known of a source's pretraining; a field is None where it is not known.
+
+    `dataset` is the name of the data set. `rows` tell whether rows of a target were among those of
+    the pretraining (`RowSketch.of(target)`); they do not make sources unequal.
+    """
 
     dataset: str | None = None
     description: str | None = None
@@ -31,6 +36,7 @@ class Pretraining:
     num_classes: int | None = None
     accuracy: float | None = None
     num_parameters: int | None = None
+    rows: RowSketch | None = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -206,9 +212,16 @@ class Source:
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def remarks(self, target: Target) -> tuple[str, ...]:
-        """Sentences on what does not fit between source and target inputs, and on memory."""
-        memory = self.at_once.sentence
-        return (*misfits(self.reading.form, target), *((memory,) if memory else ()))
+        """Sentences on what does not fit between source and target inputs, and on memory.
+
+        One says where the source was pretrained on the target.
+        """
+        memory, known = self.at_once.sentence, self.pretraining
+        return (
+            *pretraining_remarks(known.dataset, known.rows, target),
+            *misfits(self.reading.form, target),
+            *((memory,) if memory else ()),
+        )
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:
         if layer not in emitted:

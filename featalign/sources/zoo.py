@@ -4,6 +4,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from importlib.metadata import version
 from importlib.resources import files
@@ -18,10 +19,12 @@ from featalign.sources.capabilities import Differentiable
 from featalign.sources.input_form import InputForm
 from featalign.sources.jax_networks import embedding, with_network
 from featalign.sources.preprocessing import ImagePreprocessing
+from featalign.sources.pretrained_on import RowSketch
 from featalign.sources.reading import Reading
 from featalign.sources.source import Pretraining, Source, digest_arrays
 
 WEIGHTS = Path(str(files("featalign") / "sources" / "zoo_weights"))
+ROWS = WEIGHTS / "pretraining_rows.npz"  # see experiments/zoo/rows.py
 
 
 @cache
@@ -54,7 +57,19 @@ def load_zoo_source(name: str) -> Source:
 
     The network is built when it first has to compute; ranking from the cache never needs it.
     """
-    return source_of_card(f"zoo/{name}", read_card(name), WEIGHTS / f"{name}.safetensors")
+    source = source_of_card(f"zoo/{name}", read_card(name), WEIGHTS / f"{name}.safetensors")
+    return replace(source, pretraining=replace(source.pretraining, rows=_sketches().get(name)))
+
+
+@cache
+def _sketches() -> Mapping[str, RowSketch]:
+    """The sketch of the pretraining rows of each source that has one."""
+    with np.load(ROWS, allow_pickle=False) as stored:
+        counted = [name for name in stored.files if name.endswith(" rows")]
+        return {
+            name: RowSketch(stored[name], int(stored[f"{name} rows"]))
+            for name in (each.removesuffix(" rows") for each in counted)
+        }
 
 
 def source_of_card(

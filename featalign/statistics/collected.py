@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 
 from featalign.arrays import Labels, Task
+from featalign.metrics import Metric
 from featalign.statistics.activity import Activity
 from featalign.statistics.statistic import Statistic
 
@@ -18,13 +19,15 @@ class Statistics:
     """What the scorers read: a statistic of each type that they asked for.
 
     `statistics[Moments]` are the moments. The activity is always there. Others are there where they
-    were asked for and the values are finite.
+    were asked for and the values are finite. `metric` judges the predictions of probes where it is
+    not the default of the task.
     """
 
     labels: Labels
     num_features: int
     seed: int
     found: Mapping[type[Statistic], Any]  # by type; None for what could be given and was not
+    metric: Metric | None = None
 
     def __getitem__(self, kind: type[Kind]) -> Kind:
         """The statistic of this type.

@@ -80,7 +80,7 @@ def gather(
             held.take(batch, start)
             sums.take(*padded(batch, labels_moved[start : start + len(batch)], size))
         summed_up, centre = sums.finish()
-        rows = held.finish(labels.values)
+        rows = held.finish(labels.values, labels.groups)
         found: dict[type[Statistic], Any] = dict.fromkeys(needs)
         found |= {type(each): each for each in summed_up}
         found |= {type(each): each for each in given if type(each) in needs}

@@ -45,7 +45,12 @@ def halves(
         )
         pair = (sample.take(places) for places in (first, second))
         one, two = (
-            gather(rows.features, Labels(rows.labels, classes), needs, seed=statistics.seed)
+            gather(
+                rows.features,
+                Labels(rows.labels, classes, rows.held.groups),
+                needs,
+                seed=statistics.seed,
+            )
             for rows in pair
         )
         yield one, two

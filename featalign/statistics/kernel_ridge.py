@@ -69,6 +69,24 @@ def held_out_hits(parts: Sequence[Part], labels: Labels) -> np.ndarray:
     return found
 
 
+def held_out_predictions(
+    parts: Sequence[Part], labels: Labels, *, centred: bool = False
+) -> np.ndarray:
+    """Predictions (M, K) of all rows, each by the part that held it out.
+
+    With `centred` they are less the mean of the labels that they were fitted on, so that those of
+    different parts can be ranked together.
+    """
+    columns = label_columns(labels.values, labels.num_classes)
+    found = np.full(columns.shape, np.nan)
+    threads = threads_for(len(columns), len(columns))
+    with threads, np.errstate(over="ignore", invalid="ignore"):  # float targets may overflow
+        for part in parts:
+            trained = columns[part.training]
+            found[part.held] = predict(part, trained) - centred * trained.mean(axis=0)
+    return found
+
+
 def predict(part: Part, targets: np.ndarray) -> np.ndarray:
     """Predictions (H, K) of ridge regression with a free intercept on targets (T, K).
 

@@ -9,10 +9,11 @@ AMBIGUOUS = 64  # such candidates in float64, where rows far from the centre lie
 BEYOND = 1e30  # farther than any row, because features are scaled to at most 1
 
 
-def nearest(features: np.ndarray, count: int) -> np.ndarray:
+def nearest(features: np.ndarray, count: int, groups: np.ndarray | None = None) -> np.ndarray:
     """The `count` nearest other rows of each row (N, count) int32, nearest first.
 
-    Distances are Euclidean. Equally near rows come in the order of the rows.
+    Distances are Euclidean. Equally near rows come in the order of the rows. With groups (N,) only
+    rows of other groups count, of which each row must have so many.
 
     One float32 product of centred rows bounds every squared distance from below: |x|² - 2 qx less
     its rounding error. The few rows with the lowest bounds are compared in float64. Where the last
@@ -25,6 +26,9 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
     # rounding of a product of n float32 terms is at most about n 2^-24 of the sum of their sizes
     error = 1.05 * (width + 16) * 2.0**-24
     grown = -(-total // GROUP) * GROUP
+    # without groups each row is a group of its own
+    groups = np.arange(total) if groups is None else np.unique(groups, return_inverse=True)[1]
+    groups = groups.reshape(-1)
     bounds = np.zeros(
         (grown, width + 2), np.float32
     )  # -2 x, |x|² (1 - error), |x|: against q, 1, -2 error |q|
@@ -40,8 +44,8 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
     unsure = []
     for start in range(0, total, BLOCK):
         numbers = np.arange(start, min(start + BLOCK, total))
-        candidates, others = _candidates(bounds, numbers, error, count + SPARE)
-        distances = _distances(features, numbers, candidates)
+        candidates, others = _candidates(bounds, numbers, groups, error, count + SPARE)
+        distances = _distances(features, numbers, candidates, groups)
         order = np.argsort(distances, axis=1, kind="stable")[:, :count]
         found[numbers] = np.take_along_axis(candidates, order, axis=1)
         last = np.take_along_axis(distances, order[:, -1:], axis=1)[:, 0] * scale**2
@@ -50,7 +54,7 @@ def nearest(features: np.ndarray, count: int) -> np.ndarray:
     again = np.concatenate(unsure)
     for start in range(0, len(again), BLOCK // 2):
         numbers = again[start : start + BLOCK // 2]
-        found[numbers] = _nearest_in_double(features, centre, numbers, count)
+        found[numbers] = _nearest_in_double(features, centre, numbers, groups, count)
     return found
 
 
@@ -71,7 +75,7 @@ def _centre(features: np.ndarray) -> tuple[np.ndarray, float]:
 
 
 def _candidates(
-    bounds: np.ndarray, numbers: np.ndarray, error: float, number: int
+    bounds: np.ndarray, numbers: np.ndarray, groups: np.ndarray, error: float, number: int
 ) -> tuple[np.ndarray, np.ndarray]:
     """The places (Q, number) with the lowest bounds for these rows, and the next bound (Q,)."""
     queries = bounds[numbers]
@@ -79,7 +83,7 @@ def _candidates(
     queries[:, -2] = 1
     queries[:, -1] *= -2 * error
     lower = queries @ bounds.T
-    lower[np.arange(len(numbers)), numbers] = BEYOND
+    _leave_out(lower, numbers, groups, BEYOND)
     return _lowest(lower, number)
 
 
@@ -104,19 +108,38 @@ def _lowest(lower: np.ndarray, number: int) -> tuple[np.ndarray, np.ndarray]:
     return np.sort(np.take_along_axis(places, order[:, :number], axis=1), axis=1), others
 
 
-def _distances(features: np.ndarray, numbers: np.ndarray, candidates: np.ndarray) -> np.ndarray:
-    """Squared distances (Q, M) in float64, infinite to a row itself and to places past the end."""
+def _leave_out(values: np.ndarray, numbers: np.ndarray, groups: np.ndarray, far: float) -> None:
+    """Set the values (Q, >= N) of rows to all rows of their own group to a value that is far."""
+    own, counts = groups[numbers], np.bincount(groups)
+    if counts.max() == 1:
+        values[np.arange(len(numbers)), numbers] = far
+        return
+    order = np.argsort(groups, kind="stable")
+    starts = np.cumsum(counts) - counts
+    for place, group in enumerate(own):
+        values[place, order[starts[group] : starts[group] + counts[group]]] = far
+
+
+def _distances(
+    features: np.ndarray, numbers: np.ndarray, candidates: np.ndarray, groups: np.ndarray
+) -> np.ndarray:
+    """Squared distances (Q, M) in float64, infinite to a row's own group and past the end."""
     distances = np.empty(candidates.shape)
     for column in range(candidates.shape[1]):
         places = np.minimum(candidates[:, column], len(features) - 1)
         apart = np.subtract(features[places], features[numbers], dtype=np.float64)
         distances[:, column] = np.einsum("qd,qd->q", apart, apart)
-    distances[(candidates == numbers[:, None]) | (candidates >= len(features))] = np.inf
+    own = groups[np.minimum(candidates, len(features) - 1)] == groups[numbers][:, None]
+    distances[own | (candidates >= len(features))] = np.inf
     return distances
 
 
 def _nearest_in_double(
-    features: np.ndarray, centre: np.ndarray, numbers: np.ndarray, count: int
+    features: np.ndarray,
+    centre: np.ndarray,
+    numbers: np.ndarray,
+    groups: np.ndarray,
+    count: int,
 ) -> np.ndarray:
     queries = features[numbers] - centre
     distances = np.empty((len(numbers), len(features)))
@@ -124,9 +147,9 @@ def _nearest_in_double(
         rows = features[start : start + BLOCK] - centre
         # the square of the query itself changes no order, so it is left out
         distances[:, start : start + BLOCK] = (rows**2).sum(axis=1) - 2 * queries @ rows.T
-    places = np.arange(len(numbers))
-    distances[places, numbers] = np.inf
+    _leave_out(distances, numbers, groups, np.inf)
     # rows that lie closer together than products can tell are ranked by their differences
     near = np.sort(np.argsort(distances, axis=1, kind="stable")[:, : count + AMBIGUOUS], axis=1)
-    order = np.argsort(_distances(features, numbers, near), axis=1, kind="stable")[:, :count]
+    apart = _distances(features, numbers, near, groups)
+    order = np.argsort(apart, axis=1, kind="stable")[:, :count]
     return np.take_along_axis(near, order, axis=1).astype(np.int32)

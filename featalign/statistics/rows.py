@@ -20,16 +20,22 @@ SHARED = 5  # the least number of neighbours to look up, so that all scorers sha
 
 @dataclass(frozen=True)
 class Sample:
-    """Features of rows in memory; `sampled` says whether they are a seeded sample of all rows."""
+    """Features of rows in memory; `sampled` says whether they are a seeded sample of all rows.
+
+    Rows of one of the `groups` (M,) are no neighbours of each other.
+    """
 
     features: np.ndarray  # (M, D)
     numbers: np.ndarray  # (M,) which rows of all these are
     sampled: bool
     seed: int
+    groups: np.ndarray | None = None
 
     def take(self, places: np.ndarray) -> "Sample":
         """The rows at these places alone."""
-        return replace(self, features=self.features[places], numbers=self.numbers[places])
+        groups = None if self.groups is None else self.groups[places]
+        found = self.features[places], self.numbers[places]
+        return replace(self, features=found[0], numbers=found[1], groups=groups)
 
     @once
     def places(self, count: int) -> np.ndarray:
@@ -45,12 +51,21 @@ class Sample:
         return replace(self.take(self.places(max_rows)), sampled=True)
 
     def neighbours(self, count: int) -> np.ndarray:
-        """The `count` nearest other rows of each row (M, count), nearest first."""
-        return self._nearest(max(count, min(SHARED, len(self.numbers) - 1)))[:, :count]
+        """The `count` nearest other rows of each row (M, count), nearest first.
+
+        With groups they are of other groups. There must be so many; see `most_neighbours`.
+        """
+        return self._nearest(max(count, min(SHARED, self.most_neighbours)))[:, :count]
+
+    @property
+    def most_neighbours(self) -> int:
+        """The number of neighbours that every row has: the rows outside of the largest group."""
+        largest = 1 if self.groups is None else int(np.unique_counts(self.groups).counts.max())
+        return len(self.numbers) - largest
 
     @once
     def _nearest(self, count: int) -> np.ndarray:
-        return nearest(self.features, count)
+        return nearest(self.features, count, self.groups)
 
     @once
     def standardised(self, *, double: bool) -> jax.Array:
@@ -113,12 +128,14 @@ class HeldRows:
         low, high = np.searchsorted(self.wanted, [start, start + len(batch)])
         self.parts.append(batch[self.wanted[low:high] - start] if self.sampled else batch)
 
-    def finish(self, labels: np.ndarray) -> Rows:
-        """The rows with their labels, once all have streamed by."""
+    def finish(self, labels: np.ndarray, groups: np.ndarray | None = None) -> Rows:
+        """The rows with their labels and groups, once all have streamed by."""
         features = self.parts[0] if len(self.parts) == 1 else np.concatenate(self.parts)
         if features.dtype.name in ("float16", "bfloat16"):
             features = features.astype(np.float32)
-        return Rows(Sample(features, self.wanted, self.sampled, self.seed), labels[self.wanted])
+        own = None if groups is None else groups[self.wanted]
+        sample = Sample(features, self.wanted, self.sampled, self.seed, own)
+        return Rows(sample, labels[self.wanted])
 
 
 def _standardised(features: np.ndarray, *, double: bool) -> jax.Array:

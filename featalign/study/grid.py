@@ -10,6 +10,7 @@ from typing import Any
 
 from featalign.checks import check_one_of, check_whole
 from featalign.errors import FeatalignError
+from featalign.metrics import metric_for
 from featalign.records.fine_tuned import ARMS, Arm
 from featalign.records.setting import Setting
 from featalign.sources import catalogue
@@ -32,7 +33,8 @@ class Grid:
     twin. `seen` maps patterns of sources to targets, or data sets, whose images they saw under
     another name. `pairs` are the units of a design with their seeds, and `datasets` says from which
     data set each of its targets was made. The budget for each learning rate is `epochs`, and at
-    least `min_steps`, in up to `rounds` while validation improves.
+    least `min_steps`, in up to `rounds` while validation improves. `metric` chooses runs in place
+    of accuracy, and is recorded beside it.
     """
 
     path: Path
@@ -51,6 +53,7 @@ class Grid:
     max_test: int = 500
     datasets: Mapping[str, str] = field(default_factory=dict)
     pairs: Mapping[Unit, tuple[int, ...]] = field(default_factory=dict)
+    metric: str | None = None
 
     def seeds_of(self, unit: Unit) -> tuple[int, ...]:
         """The seeds with which a source is trained on a part of a target."""
@@ -140,6 +143,8 @@ def read_grid(path: Path) -> Grid:
     for name in ("epochs", "min_steps", "batch_size", "max_test", "rounds"):
         expected = f"a whole number of at least 1 in {name!r}"
         check_whole(stated.get(name, 1), str(path), expected=expected)
+    if "metric" in stated:
+        metric_for("classification", stated["metric"])
     for arm in stated.get("arms", ()):
         check_one_of(arm, ARMS, str(path), expected=f"arms among {', '.join(ARMS)}")
     stated["sources"] = tuple(catalogue.expand(list(stated["sources"])))

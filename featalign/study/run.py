@@ -9,8 +9,10 @@ import numpy as np
 
 from featalign.jobs.frozen import on_features
 from featalign.jobs.given import session_at
+from featalign.metrics import ACCURACY
 from featalign.progress import Report, silent
 from featalign.records.fine_tuned import Arm, FineTuned
+from featalign.records.plain import to_plain
 from featalign.records.setting import Setting
 from featalign.sources.source import Source
 from featalign.study.design import Unit
@@ -107,6 +109,7 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
         and record["scratch"] == grid.scratch_of(unit.source)
         and setting["steps"] == grid.steps(record["num_training"])
         and setting["batch_size"] == grid.batch_size
+        and record.get("metric", ACCURACY) == (grid.metric or ACCURACY)
         and (record["arm"] == "probe" or rates == list(grid.learning_rates))
         and (held_out is None or record["num_test"] == min(grid.max_test, len(held_out)))
     )
@@ -136,7 +139,9 @@ def _train(
         for seed, part in parts.items():
             trained, rows[seed] = on_features(source, part, None, session, max_test=grid.max_test)
     splits = {
-        seed: split_rows(some, trained.reading, seed=seed, max_test=grid.max_test)
+        seed: split_rows(
+            some, trained.reading, seed=seed, max_test=grid.max_test, metric=grid.metric
+        )
         for seed, some in rows.items()
     }
     setting = Setting(
@@ -178,6 +183,10 @@ def _record(
         **({"dataset": grid.datasets[unit.target]} if unit.target in grid.datasets else {}),
     }
     stated = {name: value for name, value in result.to_record().items() if name not in named}
+    if result.metric == ACCURACY:
+        del stated["metric"]  # records stay what they were
+    elif result.measured is not None:
+        stated["measured"] = to_plain(result.measured)
     stated["runs"] = [
         {
             "learning_rate": run["learning_rate"],
@@ -186,6 +195,11 @@ def _record(
                 name: _rounded(run[name], 5)
                 for name in ("validation_accuracy", "validation_loss", "test_accuracy")
             },
+            **(
+                {}
+                if run["validation_metric"] is None
+                else {"validation_metric": _rounded(run["validation_metric"], 5)}
+            ),
             "losses": [_rounded(point["loss"], 4) for point in run["curve"]],
             "validation": [_rounded(point["validation_accuracy"], 4) for point in run["curve"]],
         }

@@ -1,7 +1,7 @@
 """Which columns of a table hold labels, texts and images."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NoReturn
 
 from featalign.errors import FeatalignError
@@ -59,16 +59,17 @@ SPLIT_COLUMNS = (
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns hold the labels, and the inputs: one or two texts, or an image."""
+    """Which columns hold the labels, the inputs (one or two texts, or an image), and the groups."""
 
     labels: tuple[str, ...]
     texts: tuple[str, ...] = ()
     image: str | None = None
+    groups: str | None = None
 
     @property
     def all(self) -> set[str]:
         """Every column that is used."""
-        return {*self.labels, *self.texts, *([] if self.image is None else [self.image])}
+        return {*self.labels, *self.texts, *filter(None, (self.image, self.groups))}
 
 
 def choose_columns(table: Table, choice: Choice) -> Columns:
@@ -83,8 +84,23 @@ def choose_columns(table: Table, choice: Choice) -> Columns:
             f"text, image: expected one of the two, got {choice.text!r} and {choice.image!r}; a "
             "source reads texts or images"
         )
-    labels = _asked(table, choice.label, "label") or (_label(table),)
-    free = [column for column in table.columns if column not in (*labels, split_column(table))]
+    grouped = _asked(table, choice.groups, "groups")
+    if len(grouped) > 1:
+        raise FeatalignError(f"groups: expected one column, got {', '.join(grouped)}")
+    found = _labels_and_inputs(table, choice, grouped)
+    both = next((column for column in grouped if column in found.all), None)
+    if both is not None:
+        raise FeatalignError(
+            f"groups: expected a column beside those of labels and inputs, got {both!r}, which is "
+            "one of them; name another"
+        )
+    return replace(found, groups=next(iter(grouped), None))
+
+
+def _labels_and_inputs(table: Table, choice: Choice, grouped: tuple[str, ...]) -> Columns:
+    labels = _asked(table, choice.label, "label") or (_label(table, grouped),)
+    used = (*labels, *grouped, split_column(table))
+    free = [column for column in table.columns if column not in used]
     texts, pictured = _asked(table, choice.text, "text"), _asked(table, choice.image, "image")
     if len(texts) > 2 or len(pictured) > 1:
         raise FeatalignError(
@@ -152,13 +168,15 @@ def looks_like_image(value: Any) -> bool:
     )
 
 
-def _label(table: Table) -> str:
-    named = [column for column in table.class_names if column not in _lists(table, [column])]
+def _label(table: Table, grouped: tuple[str, ...]) -> str:
+    columns = [column for column in table.columns if column not in grouped]
+    named = [column for column in columns if column in table.class_names]
     found = (
-        _usual(list(table.columns), LABEL_COLUMNS)
+        _usual(columns, LABEL_COLUMNS)
+        or [column for column in named if column not in _lists(table, [column])]
+        or _lists(table, _usual(columns, TAG_COLUMNS))
         or named
-        or _lists(table, _usual(list(table.columns), TAG_COLUMNS))
-        or list(table.class_names)
+        or _usual(grouped, LABEL_COLUMNS)  # refused as both
     )
     if len(found) == 1:
         return found[0]

@@ -10,6 +10,7 @@ from featalign.nearest import did_you_mean
 from featalign.targets.archives import CONTENTS
 from featalign.targets.catalogue import ADDRESSES, ENDINGS, TABLES, Form, form_of
 from featalign.targets.choice import Choice
+from featalign.targets.few_shot import few_shot
 from featalign.targets.inputs import ImageFiles
 from featalign.targets.table import Tables
 from featalign.targets.tables import read_tables
@@ -26,6 +27,8 @@ def load_target(
     image: str | None = None,
     task: Task | None = None,
     separator: str | None = None,
+    groups: str | None = None,
+    per_class: int | None = None,
 ) -> Target:
     """Load a labelled dataset.
 
@@ -41,7 +44,7 @@ def load_target(
     subset
         How many training rows to keep, stratified by class; all by default.
     seed
-        The seed that draws the subset.
+        The seed that draws the subset, or the rows of each class.
     label, text, image
         The columns of a table, where they are not plain from their names. Several, separated by
         commas: labels that do not exclude each other, or a pair of texts.
@@ -50,6 +53,12 @@ def load_target(
         what cannot be told is asked for.
     separator
         What stands between several labels in one string, such as "|".
+    groups
+        The column of a table that says which rows belong together: patients, videos, pages. Such
+        rows stay together in folds and splits. Other data get theirs by `Target.with_groups`.
+    per_class
+        How many training rows of each class to keep, exactly, in place of a subset (few-shot).
+        Where there are no held-out rows, a stratified fifth is held out first.
 
     Raises FeatalignError, naming the file and where possible the line, for data that cannot be
     used.
@@ -57,7 +66,15 @@ def load_target(
     >>> load_target("sklearn:digits", subset=100, seed=0)
     Target('sklearn:digits', 100 images, 10 classes)
     """
-    choice = Choice(label=label, text=text, image=image, task=task, separator=separator)
+    choice = Choice(
+        label=label,
+        text=text,
+        image=image,
+        task=task,
+        separator=separator,
+        groups=groups,
+        per_class=per_class,
+    )
     return load_chosen(address, choice, subset=subset, seed=seed)
 
 
@@ -72,11 +89,18 @@ def load_chosen(
             "Target.from_arrays"
         )
     target = _loaded(os.fspath(address), choice)
+    if subset is not None and choice.per_class is not None:
+        raise FeatalignError(
+            f"subset, per_class: expected one of the two, got {subset} and {choice.per_class}; "
+            "leave one out"
+        )
     if subset is not None:
         whole, target = target, target.subset(subset, seed)
         if subset > whole.num_rows:
             told = f"subset: {subset} rows were asked for, there are {whole.num_rows}: all are used"
             target = replace(target, remarks=(*target.remarks, told))
+    if choice.per_class is not None:
+        target = few_shot(target, choice.per_class, seed)
     for part in (target, target.held_out):
         if part is not None and isinstance(part.inputs, ImageFiles):
             part.inputs.check_headers()
@@ -112,9 +136,10 @@ def _form(address: str, choice: Choice) -> Form:
     """
     form = form_of(address)
     if choice.names_columns and not (form and form.has_columns):
+        remedy = ", or use Target.with_groups in Python" if choice.groups is not None else ""
         raise FeatalignError(
-            f"label, text, image: they name columns of a table ({', '.join(TABLES)}), and "
-            f"{address} is none; leave them out"
+            f"label, text, image, groups: they name columns of a table ({', '.join(TABLES)}), and "
+            f"{address} is none; leave them out{remedy}"
         )
     path = Path(address).expanduser()
     if not path.exists() and not (form and form.scheme):

@@ -11,12 +11,13 @@ from featalign.arrays import Task
 class Part:
     """Rows as they came, with inputs that `as_inputs` takes, and a label for each row.
 
-    `called` is the name of the inputs in errors.
+    `called` is the name of the inputs in errors, and `groups` has the group of each row, if any.
     """
 
     inputs: Any
     labels: Any
     called: str = "inputs"
+    groups: Any = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -9,6 +9,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
 from featalign.targets.columns import Columns, choose_columns, split_column
+from featalign.targets.groups import group_name
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
 from featalign.targets.label_meaning import Meaning
 from featalign.targets.label_values import read_values
@@ -17,7 +18,7 @@ from featalign.targets.raw import Part, Raw
 from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named
 from featalign.targets.table import Table, Tables
 from featalign.targets.table_labels import is_unlabelled, read_labels
-from featalign.targets.tokens import token_inputs, word_labels
+from featalign.targets.tokens import groups_of_words, token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
 
@@ -43,17 +44,50 @@ def read_tables(tables: Tables, choice: Choice) -> Raw:
         by_column = _by_column(table, columns)
         tables = replace(by_column, left_out=(*tables.left_out, *by_column.left_out))
     parts, said = _parts(tables, columns)
+    groups = [group_column(part, columns.groups, needed=part is parts[0]) for part in parts]
+    if columns.groups is not None and None in groups:
+        said = (
+            *said,
+            f"{parts[1].place} has no column {columns.groups!r}: it cannot be told whether groups "
+            "of its rows are among the training rows",
+        )
     if _holds_words(table, columns):
-        raw = _of_words(parts, columns, choice)
+        raw = _of_words(parts, columns, choice, groups)
         return replace(raw, remarks=(*said, *raw.remarks))
     labels = read_labels(parts, columns.labels, choice)
     inputs = [_inputs(part, columns) for part in parts]
     return Raw(
-        *map(Part, inputs, labels.parts),
+        *_grouped(inputs, labels.parts, groups),
         class_names=labels.class_names,
         remarks=(*said, *labels.remarks),
         task=labels.task,
     )
+
+
+def _grouped(inputs: Sequence[Inputs], labels: Sequence[Any], groups: Sequence[Any]) -> list[Part]:
+    return [
+        Part(rows, told, groups=own) for rows, told, own in zip(inputs, labels, groups, strict=True)
+    ]
+
+
+def group_column(table: Table, column: str | None, *, needed: bool) -> list[str] | None:
+    """The group of each row by a column; None without one, which training rows need.
+
+    Raises FeatalignError, naming the line, for a row without a group.
+    """
+    if column is None or (not needed and column not in table.columns):
+        return None
+    found = []
+    for row, value in table.numbered(column):
+        named = None if is_missing(value, classes_said=True) else group_name(value)
+        if named is None:
+            came = "nothing" if is_missing(value, classes_said=True) else repr(value)[:40]
+            raise FeatalignError(
+                f"{table.at(row)}: expected the group of the row as {column!r}, got {came}; fill "
+                "it in, drop the row, or give it a group of its own"
+            )
+        found.append(named)
+    return found
 
 
 def _holds_words(table: Table, columns: Columns) -> bool:
@@ -64,7 +98,12 @@ def _holds_words(table: Table, columns: Columns) -> bool:
     return len(first) == 2 and all(isinstance(value, list | tuple | np.ndarray) for value in first)
 
 
-def _of_words(parts: Sequence[Table], columns: Columns, choice: Choice) -> Raw:
+def _of_words(
+    parts: Sequence[Table],
+    columns: Columns,
+    choice: Choice,
+    groups: Sequence[Sequence[str] | None],
+) -> Raw:
     words, tags = columns.texts[0], columns.labels[0]
     found = [_word_labels(part, words, tags) for part in parts]
 
@@ -76,8 +115,12 @@ def _of_words(parts: Sequence[Table], columns: Columns, choice: Choice) -> Raw:
     meaning = Meaning(task=choice.task, called=f"the column {tags!r}", are_names=True)
     read = read_values(labels, meaning, refuse)
     inputs = [token_inputs(part.values(words)) for part in parts]
+    of_words = [
+        None if own is None else groups_of_words(part.values(words), own)
+        for part, own in zip(parts, groups, strict=True)
+    ]
     return Raw(
-        *map(Part, inputs, read.parts),
+        *_grouped(inputs, read.parts, of_words),
         class_names=parts[0].class_names.get(tags),
         remarks=read.remarks,
         task=read.task,

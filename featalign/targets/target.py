@@ -12,9 +12,10 @@ import numpy as np
 from featalign.arrays import Labels, Task
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
-from featalign.strata import stratified_order
+from featalign.strata import by_first_row, stratified_order
 from featalign.targets.choice import Choice
 from featalign.targets.conversion import as_inputs
+from featalign.targets.groups import Groups, read_groups
 from featalign.targets.inputs import Inputs, Kind
 from featalign.targets.label_arrays import has_no_labels, negative_class, settle
 from featalign.targets.label_meaning import Meaning
@@ -27,7 +28,7 @@ from featalign.targets.labels import (
     training_labels,
 )
 from featalign.targets.raw import Part, Raw
-from featalign.targets.tokens import word_part
+from featalign.targets.tokens import groups_of_words, word_part
 
 FINGERPRINT_SCHEMA = "featalign target 1"
 
@@ -41,7 +42,8 @@ class Target:
     was loaded or built occurs in its rows; `take` keeps the class names, so a part may miss some.
     `held_out` has the same class names and enters neither the fingerprint nor the subsets.
     `remarks` are sentences on what was left out or read otherwise than it was written, which
-    rankings show; they enter nothing.
+    rankings show; they enter nothing. Rows of one of the `groups` come into one fold and one part
+    of every split; they change no features, and do not enter the fingerprint.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Target:
     class_names: tuple[str, ...]
     held_out: "Target | None" = None
     remarks: tuple[str, ...] = ()
+    groups: Groups | None = None
 
     def __post_init__(self) -> None:
         if len(self.inputs) != len(self.labels):
@@ -57,6 +60,11 @@ class Target:
                 f"{self.name}: expected as many labels as inputs, got {len(self.inputs)} inputs "
                 f"and {len(self.labels)} labels; "
                 "check that both come from the same data"
+            )
+        if self.groups is not None and len(self.groups.values) != len(self.labels):
+            raise FeatalignError(
+                f"{self.name}: expected the group of each of {len(self.labels)} rows, got "
+                f"{len(self.groups.values)}"
             )
 
     @staticmethod
@@ -66,9 +74,10 @@ class Target:
         labels: Any,
         class_names: Sequence[str] | None = None,
         *,
-        held_out: tuple[Any, Any] | None = None,
+        held_out: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         task: Task | None = None,
         separator: str | None = None,
+        groups: Any = None,
     ) -> "Target":
         """A target from arrays in memory.
 
@@ -86,15 +95,19 @@ class Target:
             The name of each class from 0 on with integer labels, and the order of the classes with
             strings. Names without a row are dropped.
         held_out
-            Inputs and labels of rows kept for measuring accuracy, in the same form.
+            Inputs and labels, and groups if there are any, of rows kept for measuring accuracy, in
+            the same form.
         task
             "classification", "regression" or "multilabel"; by default it is told from the labels,
             and what cannot be told is asked for.
         separator
             What stands between several labels in one string, such as "|".
+        groups
+            The group of each row (N,), such as its patient, video or page: strings or whole
+            numbers. Rows of a group stay together in folds and splits.
 
-        Raises FeatalignError for lengths that differ, NaN, fewer than two classes, or a class that
-        occurs only in the held-out rows.
+        Raises FeatalignError for lengths that differ, NaN, fewer than two classes, a class that
+        occurs only in the held-out rows, or a row without a group.
 
         >>> Target.from_arrays("moods", ["good", "bad", "fine"], ["up", "down", "up"])
         Target('moods', 3 texts, 2 classes)
@@ -103,8 +116,9 @@ class Target:
         Target('scores', 4 arrays, regression)
         """
         choice = Choice(task=task, separator=separator)
-        held = held_out and Part(held_out[0], held_out[1], "held-out inputs")
-        raw = Raw(Part(inputs, labels), held, class_names)
+        beside = held_out[2] if held_out and len(held_out) > 2 else None
+        held = held_out and Part(held_out[0], held_out[1], "held-out inputs", beside)
+        raw = Raw(Part(inputs, labels, groups=groups), held, class_names)
         return build(name, replace(raw, task=choice.task, separator=choice.separator))
 
     @staticmethod
@@ -115,19 +129,24 @@ class Target:
         class_names: Sequence[str] | None = None,
         *,
         held_out: tuple[Sequence[Sequence[str]], Sequence[Sequence[Any]]] | None = None,
+        groups: Sequence[Any] | None = None,
     ) -> "Target":
         """A target whose rows are words, each with a label and read in its sentence.
 
         Labels are names of things or parts of speech, for example. `sentences` are lists of words,
-        and `labels` are lists of as many labels; all else is as in `from_arrays`. Folds and subsets
-        are drawn from words, so that words of one sentence may fall on both sides.
+        and `labels` are lists of as many labels; `groups` has the group of each sentence, and all
+        else is as in `from_arrays`. Folds and subsets are drawn from words, so that words of one
+        sentence may fall on both sides, unless its number or that of its page is its group.
 
         >>> sentences = [["Ann", "sings"], ["Call", "Bob"]]
         >>> Target.from_tokens("names", sentences, [["NAME", "O"], ["O", "NAME"]])
         Target('names', 4 tokens, 2 classes)
         """
         held = held_out and word_part(held_out[0], held_out[1], which="held-out ")
-        return build(name, Raw(word_part(sentences, labels), held, class_names, are_names=True))
+        train = word_part(sentences, labels)
+        if groups is not None:
+            train = replace(train, groups=groups_of_words(sentences, groups))
+        return build(name, Raw(train, held, class_names, are_names=True))
 
     @property
     def kind(self) -> Kind:
@@ -166,10 +185,48 @@ class Target:
         digest.update(self.labels.astype("<f8" if self.labels.ndim == 2 else "<i8").tobytes())
         return digest.hexdigest()
 
+    @property
+    def in_folds(self) -> Labels:
+        """The labels and the groups, which say how rows come into folds."""
+        groups = None if self.groups is None else self.groups.values
+        return Labels(self.labels, self.class_names, groups)
+
+    @property
+    def groups_digest(self) -> str | None:
+        """The SHA-256 of which rows belong together, whatever their groups are called; or None.
+
+        It stands beside the fingerprint in the key of what depends on folds.
+        """
+        if self.groups is None:
+            return None
+        numbers = by_first_row(self.groups.values)
+        return hashlib.sha256(numbers.astype("<i8").tobytes()).hexdigest()
+
+    def with_groups(self, groups: Any, held_out: Any = None) -> "Target":
+        """The target with the group of each row, and of each held-out row where they are known.
+
+        Raises FeatalignError as `from_arrays` does.
+
+        >>> target = Target.from_arrays("numbers", np.eye(4), [0, 1, 0, 1])
+        >>> target.with_groups(["ann", "ann", "bob", "bob"]).groups.names
+        ('ann', 'bob')
+        """
+        part = self.held_out
+        if part is None and held_out is not None:
+            raise FeatalignError(
+                f"held_out: expected None, since {self.name} has no held-out rows, got groups"
+            )
+        lengths = [len(self), *([] if part is None else [len(part)])]
+        own, *others = read_groups([groups, held_out][: len(lengths)], lengths)
+        if part is not None:
+            part = replace(part, groups=others[0])
+        return replace(self, groups=own, held_out=part)
+
     def take(self, rows: np.ndarray) -> "Target":
         """These rows alone, in this order, with the same class names and the same held-out rows."""
         rows = check_rows(rows, self.num_rows)
-        return replace(self, inputs=self.inputs.take(rows), labels=self.labels[rows])
+        groups = self.groups and self.groups.take(rows)
+        return replace(self, inputs=self.inputs.take(rows), labels=self.labels[rows], groups=groups)
 
     def subset(self, n: int, seed: int = 0) -> "Target":
         """So many rows, stratified by class, each class at least once, in their original order.
@@ -200,7 +257,8 @@ class Target:
     def __repr__(self) -> str:
         classes = f"{self.num_classes} classes" if self.class_names else self.task
         held_out = f", {self.held_out.num_rows} held out" if self.held_out else ""
-        return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{held_out})"
+        grouped = f", {self.groups.count} groups" if self.groups else ""
+        return f"Target({self.name!r}, {self.num_rows} {self.kind}s, {classes}{grouped}{held_out})"
 
 
 def build(name: str, raw: Raw) -> Target:
@@ -223,6 +281,7 @@ def build(name: str, raw: Raw) -> Target:
     if len(parts) > 1 and has_no_labels(parts[1].labels, parts[0].labels):
         left = (f"left out: {len(all_inputs[1])} held-out rows, which have no labels",)
         parts, all_inputs = parts[:1], all_inputs[:1]
+    counts = [len(inputs) for inputs in all_inputs]
     settled = settle([part.labels for part in parts], meaning)
     all_inputs = [
         inputs if rows is None else inputs.take(rows)
@@ -237,7 +296,12 @@ def build(name: str, raw: Raw) -> Target:
         *look_alikes(labels.classes),
         *negative_class(labels.classes, LABELS),
     )
-    target = Target(name, inputs, labels.values, labels.classes, remarks=remarks)
+    groups = read_groups([part.groups for part in parts], counts)
+    groups = [
+        each if each is None or rows is None else each.take(rows)
+        for each, rows in zip(groups, settled.kept, strict=True)
+    ]
+    target = Target(name, inputs, labels.values, labels.classes, remarks=remarks, groups=groups[0])
     if len(parts) == 1:
         return target
     held_inputs, held_given = all_inputs[1], settled.parts[1]
@@ -247,7 +311,7 @@ def build(name: str, raw: Raw) -> Target:
             f"{held_inputs.kind}s"
         )
     values = held_out_labels(held_given, len(held_inputs), raw.class_names, labels, task=raw.task)
-    held = Target(f"{name} (held out)", held_inputs, values, labels.classes)
+    held = Target(f"{name} (held out)", held_inputs, values, labels.classes, groups=groups[1])
     return replace(target, held_out=held)
 
 

@@ -127,3 +127,19 @@ def word_labels(
             )
         flat.extend(told)
     return flat
+
+
+def groups_of_words(sentences: Sequence[Any], groups: Sequence[Any]) -> list[Any]:
+    """The group of each word: that of its sentence.
+
+    >>> groups_of_words([["Ann", "sings"], ["Hush"]], ["page 1", "page 2"])
+    ['page 1', 'page 1', 'page 2']
+    """
+    if isinstance(groups, str) or not hasattr(groups, "__len__") or len(groups) != len(sentences):
+        listed = hasattr(groups, "__len__") and not isinstance(groups, str)
+        found = len(groups) if listed else type(groups).__name__
+        raise FeatalignError(
+            f"groups: expected the group of each of {len(sentences)} sentences, got {found}"
+        )
+    each = zip(sentences, groups, strict=True)
+    return [group for words, group in each for _ in range(len(words))]

@@ -170,6 +170,7 @@ def _result(
         num_test=count,
         seconds=time.perf_counter() - start,
         stopped=stopped or best.stopped or diverged,
+        metric="accuracy" if split.metric is None else split.metric.name,
         trained=tries.fold(best.trained),
     )
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from featalign.training.course import train
-from featalign.training.measures import accuracy
+from featalign.training.measures import accuracy, validation_order
 from featalign.training.rows import Split
 from featalign.training.trainer import HEAD, Job, Trained, Trainer, Watch
 
@@ -43,7 +43,9 @@ class Watched:
 def unfreeze(
     trainer: Trainer, job: Job, watched: Watched, *, watch: Watch
 ) -> tuple[Trained, str | None]:
-    """The network of the stage with the best validation accuracy, and why training stopped early.
+    """The network of the best stage, and why training stopped early.
+
+    The best is that of the best validation accuracy, or other metric of the split.
 
     Each stage has an equal part of the steps. Training stops with negative transfer after a stage
     that ends below the floor by more than 1.64 standard errors of that accuracy, and is no better
@@ -74,8 +76,9 @@ def unfreeze(
         )
         now = replace(now, step=int(steps[-1]) + 1)
         here = accuracy(trainer, now, split.validation)
-        if here > reached or best is None:
-            best, reached = now, here
+        judged = here if split.metric is None else -validation_order(trainer, now, split)[0]
+        if judged > reached or best is None:
+            best, reached = now, judged
         if here < floor - watched.noise and here <= before:
             return best, (
                 f"negative transfer: {here:.1%} of the validation rows right with {stage} of "

@@ -15,8 +15,8 @@ def in_rounds(trainer: Trainer, job: Job, split: Split, *, watch: Watch) -> Trai
 
     A round is a whole training, with warm-up and decay, that starts from where the round before
     ended (warm restarts: Loshchilov and Hutter, ICLR 2017). A round follows while the one before
-    improved the validation accuracy, or at equal accuracy the validation loss, and while there are
-    fewer than `setting.rounds`.
+    improved the validation accuracy (or other metric), or at equal accuracy the validation loss,
+    and while there are fewer than `setting.rounds`.
     """
     setting, done = job.setting, 0
     best, now = None, Trained(job.parameters, job.head, 0, ())
@@ -39,7 +39,7 @@ def in_rounds(trainer: Trainer, job: Job, split: Split, *, watch: Watch) -> Trai
         )
         done += setting.steps
         now = replace(reached, step=done)
-        found = validation_order(trainer, now, split.validation)
+        found = validation_order(trainer, now, split)
         if best is not None and order is not None and found >= order:
             break
         best, order = now, found

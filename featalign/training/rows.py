@@ -11,8 +11,9 @@ import numpy as np
 
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
+from featalign.metrics import Metric, default_metric, metric_for
 from featalign.sources.reading import Reading
-from featalign.strata import stratified_order
+from featalign.strata import cut, stratified_order
 from featalign.targets.inputs import Inputs
 from featalign.targets.target import Target
 from featalign.training.trainer import Rows
@@ -24,13 +25,19 @@ MEMORY = 2**31  # bytes of preprocessed inputs to keep; beyond them each batch i
 
 @dataclass(frozen=True, eq=False)
 class Split:
-    """Rows that train, rows that choose the learning rate, and rows that do nothing but measure."""
+    """Rows that train, rows that choose the learning rate, and rows that do nothing but measure.
+
+    `metric` judges validation and test rows where it is not accuracy; `test_groups` are the groups
+    of the test rows, if any.
+    """
 
     target: str
     training: Rows
     validation: Rows
     test: Rows
     num_classes: int
+    metric: Metric | None = None
+    test_groups: np.ndarray | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,25 +52,29 @@ class LazyInputs:
 
 
 def split_rows(
-    target: Target, reading: Reading, *, seed: int = 0, max_test: int | None = None
+    target: Target,
+    reading: Reading,
+    *,
+    seed: int = 0,
+    max_test: int | None = None,
+    metric: str | None = None,
 ) -> Split:
     """The split into a stratified fifth for validation, the rest for training, and test rows.
 
     The held-out rows are the test rows. A target without held-out rows first gives up a fifth of
-    its rows for testing, the same ones for every seed. `max_test` limits the test rows to a
-    stratified part. Raises FeatalignError where the task has no classes, or where a part would be
-    empty.
+    its rows for testing, the same ones for every seed. All rows of a group are in one part.
+    `max_test` limits the test rows to a stratified part. Raises FeatalignError where the task has
+    no classes, or where a part would be empty.
     """
     check_trainable(target, max_test)
+    judge = metric_for(target.task, metric)
     target, held_out = parted(target)
     some = measured_rows(held_out.labels, max_test)
     measured, test_labels = held_out.inputs.take(some), held_out.labels[some]
-    training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1)
+    groups = target.groups and target.groups.values
+    training, validation = cut(target.labels, VALIDATION_SHARE, seed=seed + 1, groups=groups)
     if not (len(training) and len(validation) and len(test_labels)):
-        raise FeatalignError(
-            f"target: expected enough rows to train, validate and test on, {target.name} has "
-            f"{len(target)}; add rows"
-        )
+        raise too_few(target)
     return Split(
         target.name,
         Rows(
@@ -76,6 +87,8 @@ def split_rows(
         ),
         Rows(prepared(measured, reading), test_labels.astype(np.int32)),
         target.num_classes,
+        None if judge.name == default_metric(target.task) else judge,
+        None if held_out.groups is None else held_out.groups.values[some],
     )
 
 
@@ -112,20 +125,24 @@ def parted(target: Target) -> tuple[Target, Target]:
     """The rows to train and choose with, and the held-out rows of `hold_out`."""
     if target.held_out is not None:
         return target, target.held_out
-    kept, test = cut(target.labels, TEST_SHARE, seed=0)
+    groups = target.groups and target.groups.values
+    kept, test = cut(target.labels, TEST_SHARE, seed=0, groups=groups)
     if not (len(kept) and len(test)):
-        raise FeatalignError(
-            f"target: expected enough rows to train, validate and test on, {target.name} has "
-            f"{len(target)}; add rows"
-        )
+        raise too_few(target)
     return target.take(kept), target.take(test)
 
 
-def cut(labels: np.ndarray, share: float, *, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The rows in two parts, stratified by class: the rest, and this share."""
-    order = stratified_order(labels, seed)
-    count = round(share * len(order))
-    return np.sort(order[: len(order) - count]), np.sort(order[len(order) - count :])
+def too_few(target: Target) -> FeatalignError:
+    """What to say of a target whose rows, or groups, do not suffice for all parts."""
+    if target.groups is not None and target.groups.count < 3:
+        return FeatalignError(
+            f"groups: expected a group to train, one to validate and one to test on, "
+            f"{target.name} has {target.groups.count}; name smaller groups, or give held-out rows"
+        )
+    return FeatalignError(
+        f"target: expected enough rows to train, validate and test on, {target.name} has "
+        f"{len(target)}; add rows"
+    )
 
 
 def prepared(inputs: Inputs, reading: Reading) -> Any:

@@ -15,7 +15,7 @@ import numpy as np
 from featalign.errors import FeatalignError
 from featalign.records.setting import Setting
 from featalign.sources.source import Source
-from featalign.strata import stratified_order
+from featalign.strata import grouped_parts, stratified_order
 from featalign.targets.target import Target
 from featalign.training.batches import PARTS
 from featalign.training.budget import SHORT
@@ -52,7 +52,8 @@ class ShortRun:
 def short_folds(target: Target) -> tuple[np.ndarray, ...]:
     """Two halves of the rows, drawn at random.
 
-    They are not stratified, so a rare class may be in one of them alone. Raises FeatalignError for
+    They are not stratified, so a rare class may be in one of them alone. With groups they are as
+    equal as whole groups allow, by class too. Raises FeatalignError for
     a target without classes or with too few rows.
     """
     if target.task != "classification":
@@ -65,6 +66,9 @@ def short_folds(target: Target) -> tuple[np.ndarray, ...]:
             f"target: expected 2 rows a class for short runs, {target.name} has {len(target)} rows "
             f"for {target.num_classes} classes"
         )
+    if target.groups is not None:
+        parts = grouped_parts(target.labels, target.groups.values, NUM_FOLDS, seed=0)
+        return tuple(np.flatnonzero(parts == fold) for fold in range(NUM_FOLDS))
     order = stratified_order(target.labels, 0)
     return tuple(np.sort(order[fold::NUM_FOLDS]) for fold in range(NUM_FOLDS))
 
@@ -98,6 +102,7 @@ def short_source(
         fold,
         steps,
         batch_size,
+        *filter(None, [target.groups_digest]),
     ]
 
     @cache

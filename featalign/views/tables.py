@@ -71,9 +71,10 @@ def _number(name: str, value: float) -> str:
 def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
     """The ranking with as many scores as the width allows; all of them are in the JSON."""
     classes = f"{ranking.num_classes} classes" if ranking.num_classes else ranking.task
+    judged = "" if ranking.metric in ("accuracy", "r2") else f" ({ranking.metric})"
     table = Table(
         title=f"{ranking.target}: {ranking.num_rows} rows, {classes}",
-        caption=f"scores, ordered by {ranking.ordered_by}",
+        caption=f"scores, ordered by {ranking.ordered_by}{judged}",
     )
     layers = {row.layer for row in ranking.rows}
     names = list(ranking.rows[0].scores)
@@ -103,6 +104,8 @@ def ranking_table(ranking: Ranking, *, width: int = 120) -> Table:
 
 def _with_interval(name: str, result: ScoreResult) -> str:
     interval = format_interval(name, result)
+    if result.ok and result.spread is not None:
+        return f"{format_score(name, result)}\n± {_number(name, result.spread).strip('+%')}"
     return (
         f"{format_score(name, result)}\n{interval.replace('%', '')}"
         if interval
@@ -140,15 +143,19 @@ def print_ranking(ranking: Ranking, console: Console) -> None:
 def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
     """One line per trained arm.
 
-    It has the accuracy with its interval, what was chosen, what it cost, and why it stopped.
+    It has the accuracy with its interval, another metric where one was asked for, what was chosen,
+    what it cost, and why it stopped.
     """
     first = results[0]
+    judged = first.metric != "accuracy"
     rows = (
         f"{first.num_training} rows to train, {first.num_validation} to choose, "
         f"{first.num_test} to test"
     )
     table = Table(title=f"{short_name(first.source)} on {first.target}: {rows}")
-    for column in ("arm", "accuracy", "90% interval", "learning rate", "steps", "seconds"):
+    metric = (first.metric.replace("_", " "), "90% interval") if judged else ()
+    reached = (*metric, "accuracy", "90% interval")
+    for column in ("arm", *reached, "learning rate", "steps", "seconds"):
         no_wrap = column != "learning rate"
         table.add_column(column, justify="left" if column == "arm" else "right", no_wrap=no_wrap)
     table.add_column("")
@@ -156,6 +163,7 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
         accuracy = result.accuracy
         table.add_row(
             result.arm,
+            *(_measured(result) if judged else ()),
             percent(accuracy.value),
             f"{percent(accuracy.low)} to {percent(accuracy.high)}",
             f"{result.setting.learning_rate:g}"
@@ -165,6 +173,15 @@ def fine_tuned_table(results: Sequence["FineTuned"]) -> Table:
             result.stopped or "",
         )
     return table
+
+
+def _measured(result: "FineTuned") -> tuple[str, str]:
+    found = result.measured
+    return (
+        ("-", "")
+        if found is None
+        else (f"{found.value:.3f}", f"{found.low:.3f} to {found.high:.3f}")
+    )
 
 
 def scorers_table(scorers: Sequence[Scorer]) -> Table:

@@ -25,7 +25,7 @@ def test_the_zoo_is_what_it_promises():
     assert {card["architecture"] for card in cards} == set(ARCHITECTURES)
     assert sum(bool(card["pretraining"]["spoiled"]) for card in cards) >= 3
     assert sum(path.stat().st_size for path in WEIGHTS.iterdir()) < 10e6
-    assert {path.suffix for path in WEIGHTS.iterdir()} == {".safetensors", ".json"}
+    assert {path.suffix for path in WEIGHTS.iterdir()} == {".safetensors", ".json", ".npz"}
 
 
 def test_every_source_has_a_recipe_that_agrees_with_its_card():

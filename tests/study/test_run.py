@@ -240,3 +240,29 @@ def test_a_grid_that_cannot_be_used_is_refused_by_name(grid, change, message):
 def test_a_grid_that_is_not_there_is_refused(tmp_path):
     with pytest.raises(FeatalignError, match=r"expected a grid in TOML, got No such file"):
         read_grid(tmp_path / "none.toml")
+
+
+def test_another_metric_is_recorded_beside_the_accuracy_and_trained_anew(grid):
+    path = grid.with_name("records.jsonl")
+    small = (
+        GRID.replace(", 1, 2]", "]")
+        .replace("[30, 60]", "[30]")
+        .replace(', "zoo/resnet_aerial"', "")
+    )
+    grid.write_text(small)
+    assert run_study(read_grid(grid), path) == 2
+    assert all("metric" not in record for record in read_records(path))
+    grid.write_text('metric = "balanced_accuracy"\n' + small)
+    judged = read_grid(grid)
+    assert run_study(judged, path) == 2
+    assert run_study(judged, path) == 0
+    for record in read_records(path):
+        assert record["metric"] == "balanced_accuracy"
+        assert (
+            record["measured"]["low"] <= record["measured"]["value"] <= record["measured"]["high"]
+        )
+        assert all("validation_metric" in run for run in record["runs"])
+        assert record["accuracy"]["value"] != record["measured"]["value"]
+    grid.write_text('metric = "r2"\n' + small)
+    with pytest.raises(FeatalignError, match="metric: expected one of accuracy"):
+        read_grid(grid)

@@ -32,7 +32,7 @@ def rounds_by_hand(job: Job, most: int) -> list[tuple[tuple[float, float], objec
         )
         reached = train(TRAINER, part, SPLIT.num_classes)
         parameters, head = reached.parameters, reached.head
-        found.append((validation_order(TRAINER, reached, SPLIT.validation), reached))
+        found.append((validation_order(TRAINER, reached, SPLIT), reached))
     return found
 
 
@@ -46,7 +46,7 @@ def test_the_best_round_before_the_first_that_is_no_better(rate):
     while best + 1 < 4 and by_hand[best + 1][0] < by_hand[best][0]:
         best += 1
     assert found.step == 20 * (best + 1)
-    assert validation_order(TRAINER, found, SPLIT.validation) == by_hand[best][0]
+    assert validation_order(TRAINER, found, SPLIT) == by_hand[best][0]
     assert seen == sorted(seen)
     assert seen[-1] == 20 * min(best + 2, 4)
 
@@ -55,7 +55,7 @@ def test_one_round_is_a_plain_training():
     job = job_of(Setting(3e-3, 20, 16))
     ((order, _),) = rounds_by_hand(job, 1)
     found = in_rounds(TRAINER, job, SPLIT, watch=lambda place, trained: None)
-    assert validation_order(TRAINER, found, SPLIT.validation) == order
+    assert validation_order(TRAINER, found, SPLIT) == order
 
 
 def test_the_long_budget_spends_at_most_four_times_the_short_one():
