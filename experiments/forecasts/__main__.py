@@ -3,8 +3,11 @@
 It makes README.md and its figure.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from experiments.forecasts import evidence, holds, simple
 from experiments.forecasts.tables import HEAD, ITS_ARM, MEASURES, RULE, judged, row, verdicts
@@ -21,6 +24,8 @@ from featalign.study.calibrate import (
     seen_as,
 )
 from featalign.study.forecast_agreement import guess_of
+from featalign.study.ground_truth import reliabilities
+from featalign.wilson import NORMAL
 
 HERE = Path(__file__).parent
 FIGURE = HERE / "forecasts.png"
@@ -43,6 +48,7 @@ def main() -> None:
     parts = [
         _head(examples),
         _tiers(found, with_anchor, simple.rows(examples, guesses)),
+        _ceiling(examples),
         "### The forecast against each of them\n\n" + simple.comparison(examples, told, guesses),
         "## Whether intervals and chances hold",
         f"![forecasts]({FIGURE.name})",
@@ -89,6 +95,18 @@ def _tiers(found: Pairs, with_anchor: Pairs, simpler: Iterable[str]) -> str:
     ordinary = [pair for pair in found if evidence.is_ordinary(pair[0])]
     lines.append(row("from the cache, sources that were not made to harm", judged(ordinary)))
     return "\n".join([*lines, *simpler])
+
+
+def _ceiling(examples: Sequence[Example]) -> str:
+    """What a forecast of the true values could reach, beside which every figure stands."""
+    deviations = np.array([each.noise for each in examples]) / NORMAL
+    error = 100 * float(deviations.mean()) * math.sqrt(2 / math.pi)
+    replicated = [each for each in evidence.pairs() if len(each.seeds) > 1]
+    ceilings = [each.kendall_ceiling for each in reliabilities(replicated).values()]
+    tau = float(np.nanmean(ceilings)) if ceilings else math.nan
+    return f"""*Noise*: a forecast that knew every true gain would be off by {error:.1f} points \
+(seeds, and the drawing of test rows), and a Kendall tau above {tau:.2f} cannot be expected where \
+two seeds were trained ({len(ceilings)} targets and sizes)."""
 
 
 def _others(examples: Sequence[Example]) -> str:

@@ -5,8 +5,9 @@ from typing import Any
 
 from featalign.forecasting.fit import Example
 from featalign.study import shipped
-from featalign.study.calibrate import examples_of
+from featalign.study.calibrate import TRANSFER, examples_of
 from featalign.study.gathering import EVIDENCE_KEY
+from featalign.study.ground_truth import Pair, ground_truth
 from featalign.study.records import read_records
 
 STUDY, THIRD_PARTY = (Path(__file__).parents[1] / name for name in ("study", "third_party"))
@@ -30,6 +31,12 @@ def examples(share: float | None = None) -> list[Example]:
     """Every trained pair with its evidence, or those with short runs of a share of a training."""
     short = [] if share is None else read_records(shipped.SHORT)
     return examples_of(records(), evidence(), short, share=share)
+
+
+def pairs() -> tuple[Pair, ...]:
+    """The measured pairs, by the better of a probe and full fine-tuning."""
+    arms = (*TRANSFER, "scratch")
+    return ground_truth([each for each in records() if each["arm"] in arms])
 
 
 def is_stranger(example: Example) -> bool:
