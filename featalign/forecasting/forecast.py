@@ -20,8 +20,7 @@ from featalign.records.forecast import Forecast, Tier
 from featalign.records.interval import Interval
 from featalign.wilson import NORMAL
 
-CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0)  # sizes of the curve, times n
-FURTHEST = CURVE[-1]
+CURVE = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)  # sizes of the curve, times n
 Predict = Callable[[Mapping[str, float]], float]
 BOTH_SIDES = 0.6  # the level of an interval whose lower end is exceeded in 80% of cases
 
@@ -107,7 +106,6 @@ def make_forecast(
             round(times * situation.num_rows): _gain_at(lines, situation, expected, half, times)
             for times in CURVE
         },
-        catches_up=_catches_up(lines, situation, expected),
         parts=dict(lines.gain.parts(predictors)),
         arms={
             arm: line.interval(line.predict(weighed), size, level=BOTH_SIDES).low
@@ -141,24 +139,6 @@ def _gain_at(
     """The gain at a multiple of n, with an interval no narrower than that at n."""
     there = expected_at(lines, situation, expected, times * situation.num_rows)
     return _gain(there, max(half, lines.drift.half_width(abs(math.log(times)))))
-
-
-def _catches_up(lines: Lines, situation: Situation, expected: Expected) -> int | None:
-    """The least n' in (n, 16 n] at which the expected gain is no longer positive, to a hundredth.
-
-    It is None where there is no such n', and where there is no gain to lose.
-    """
-
-    def added(log_size: float) -> float:
-        return expected_at(lines, situation, expected, math.exp(log_size)).added
-
-    low, high = math.log(situation.num_rows), math.log(FURTHEST * situation.num_rows)
-    if expected.added <= 0 or added(high) > 0:
-        return None
-    while high - low > 0.01:
-        middle = (low + high) / 2
-        low, high = (middle, high) if added(middle) > 0 else (low, middle)
-    return round(math.exp(high))
 
 
 def _gain(expected: Expected, half: float) -> Interval:

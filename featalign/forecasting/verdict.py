@@ -69,10 +69,6 @@ def judge(forecast: Forecast, evidence: Evidence, num_rows: int | None = None) -
             )
     if decision != "cannot tell":
         reasons.append(_rule(forecast))
-    if forecast.catches_up is not None:
-        reasons.append(
-            f"training from scratch is expected to catch up at about {forecast.catches_up:,} rows"
-        )
     if forecast.distance > 1:
         reasons.append(
             f"the evidence is unlike that of all {forecast.num_data_sets} data sets of the study: "

@@ -20,8 +20,7 @@ class Forecast(Plain):
 
     `tier` says what the forecast was made of, and `capability` what the source allows.
     `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
-    numbers of rows. `catches_up` is the number of rows at which scratch should catch up, or None
-    where it does not between n and 16 n. `parts` say what each predictor adds to the mean gain of
+    numbers of rows. `parts` say what each predictor adds to the mean gain of
     the calibration, in log-odds. `arms` are bounds that the accuracy of other arms less that of
     `full` should exceed in 80% of cases. `num_data_sets` is the number of data sets that the
     intervals were made of. `distance` says how far the evidence is from theirs: beyond 1 it is
@@ -35,7 +34,6 @@ class Forecast(Plain):
     gain: Interval
     negative_transfer_probability: float
     gain_by_size: Mapping[int, Interval] = field(default_factory=dict)
-    catches_up: int | None = None
     parts: Mapping[str, float] = field(default_factory=dict)
     arms: Mapping[str, float] = field(default_factory=dict)
     num_data_sets: int = 0

@@ -40,23 +40,9 @@ def gain_figure(ranking: Ranking) -> Figure:
         axes.plot(sizes, [100 * gain.value for gain in gains], color="tab:blue", lw=1.8)
         axes.plot(ranking.num_rows, 100 * forecast.gain.value, "o", color="black", ms=4)
         axes.axhline(0, color="0.4", lw=0.8)
-        if forecast.catches_up is not None:
-            axes.axvline(forecast.catches_up, color="tab:orange", lw=1, ls="--")
-            axes.annotate(
-                f"{forecast.catches_up:,}",
-                (forecast.catches_up, 0),
-                textcoords="offset points",
-                xytext=(3, 4),
-                fontsize=7,
-                color="tab:orange",
-            )
         axes.set_xscale("log")
         axes.set_title(names[row.source], fontsize=8)
         axes.tick_params(labelsize=7)
-    figure.supxlabel(
-        "rows of the target (dot: as many as there are; dashed: where scratch is expected to catch "
-        "up)",
-        fontsize=8,
-    )
+    figure.supxlabel("rows of the target (dot: as many as there are)", fontsize=8)
     figure.supylabel("expected gain over scratch (points)", fontsize=8)
     return figure
