@@ -19,7 +19,8 @@ class Forecast(Plain):
     """Both arms of a source on a target, at its n and the budget of the calibration.
 
     `tier` says what the forecast was made of, and `capability` what the source allows.
-    `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
+    `scratch_accuracy` and `gain` add up to `accuracy`; where scratch was trained, up to half a row
+    of a thousand. `gain_by_size` holds the gain at other
     numbers of rows. `catches_up` is the number of rows at which scratch should catch up, or None
     where it does not between n and 16 n. `parts` say what each predictor adds to the mean gain of
     the calibration, in log-odds. `arms` are bounds that the accuracy of other arms less that of

@@ -76,6 +76,7 @@ def world(
     moved, lifted = 0.0, 0.0
     for target in range(targets):
         classes, level = int(random.choice([2, 5, 10])), random.uniform(-1.2, 0.4)
+        of_reference: list[Evidence] = []
         if target % together == 0:
             moved, lifted = (shift * random.normal() for _ in range(2))
         for source in range(sources):
@@ -86,7 +87,7 @@ def world(
                 source % 2
             )  # architectures differ in their tangent probes and not in what scratch reaches
             name = REFERENCE if source == 0 else f"zoo/source {source}"
-            for size in sizes:
+            for place, size in enumerate(sizes):
                 here = Situation(size, classes)
                 reference = level + REFERENCE_ON_SIZE * here.size
                 gain = true_gain(tangent, probe, here.size) + moved
@@ -123,18 +124,18 @@ def world(
                     drawn = accuracy - gain + noise * random.normal()
                     anchor = Anchor(exact(drawn), MEASURED)
                     reference_anchor = Anchor(exact(drawn - 0.1), MEASURED)
+                evidence = Evidence(
+                    capability="gradients", own=own, twins=twins, reference=exact(reference, size)
+                )
+                if source == 0:
+                    of_reference.append(evidence)
                 found.append(
                     Example(
                         source=name,
                         target=f"{prefix} {target}",
                         dataset=f"set of {prefix} {target // together}",
                         situation=here,
-                        evidence=Evidence(
-                            capability="gradients",
-                            own=own,
-                            twins=twins,
-                            reference=exact(reference, size),
-                        ),
+                        evidence=evidence,
                         accuracy=full,
                         scratch=scratch,
                         noise=noise / 2,  # in accuracy, of which a log-odd is a quarter at most
@@ -142,6 +143,7 @@ def world(
                         short=short,
                         anchor=anchor,
                         reference_anchor=reference_anchor,
+                        reference_evidence=of_reference[place],
                         revision=f"weights of {name}",
                     )
                 )
