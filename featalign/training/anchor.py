@@ -35,12 +35,12 @@ def anchor_source(
 
     It trains when it is first asked, as the arm "scratch" does with this budget, and validation
     chooses the learning rate. Its revision names the fresh weights, the rows and the budget, so
-    that the cache keeps its logits. Raises FeatalignError, when it trains, for a target that cannot
-    be trained on.
+    that the cache keeps its logits, for all sources that share these and their preprocessing.
+    Raises FeatalignError, when it trains, for a target that cannot be trained on.
     """
     content = [
         ANCHOR_VERSION,
-        source.random_twin(seed).revision,
+        drawn_revision(source, seed),
         source.default_layer,
         target.fingerprint,
         measured_part(target).fingerprint,
@@ -67,6 +67,15 @@ def anchor_source(
     return Source(
         name, revision, embed_batch, (LAYER,), LAYER, reading=source.reading, model=source.model
     )
+
+
+def drawn_revision(source: Source, seed: int) -> str:
+    """What names the fresh weights of a source: the same for all sources of its architecture.
+
+    That of a source without fresh weights is its own.
+    """
+    fresh = source.fresh_weights
+    return source.revision if fresh is None else fresh.draw(seed).revision
 
 
 def measured_part(target: Target) -> Target:
