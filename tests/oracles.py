@@ -832,3 +832,70 @@ def held_out_probabilities(features, labels):
             model.fit(rows[~held], labels[~held])
             found[place][np.ix_(held, model.classes_)] = model.predict_proba(rows[held])
     return found
+
+
+def mahalanobis(matrix, point, shrunk):
+    """Mahalanobis' squared distance of a point, for each predictor, one by one.
+
+    Missing values lie on the mean. The correlations of the rows are shrunk by a part towards none;
+    a column without spread counts as a predictor and adds nothing.
+    """
+    matrix, point = np.array(matrix, float), np.array(point, float)
+    count = len(point)
+    means = [np.mean([value for value in column if np.isfinite(value)]) for column in matrix.T]
+    filled = [
+        [value if np.isfinite(value) else mean for value, mean in zip(row, means, strict=True)]
+        for row in matrix
+    ]
+    deviations = [np.std([row[place] for row in filled]) for place in range(count)]
+    live = [place for place in range(count) if deviations[place] > 1e-12]
+    correlation = np.eye(len(live))
+    for one, first in enumerate(live):
+        for other, second in enumerate(live):
+            products = [
+                (row[first] - means[first]) * (row[second] - means[second]) for row in filled
+            ]
+            scaled = np.mean(products) / (deviations[first] * deviations[second])
+            correlation[one, other] = scaled if one == other else (1 - shrunk) * scaled
+    apart = [
+        (point[place] - means[place]) / deviations[place] if np.isfinite(point[place]) else 0.0
+        for place in live
+    ]
+    return float(np.dot(apart, np.linalg.solve(correlation, apart))) / count
+
+
+def steps_of_groups(values, groups, count):
+    """Values (count,) in the middle of equal parts of what is drawn from a group drawn alike.
+
+    Each row is repeated until all groups have the same number of rows.
+    """
+    sizes = {name: list(groups).count(name) for name in groups}
+    common = math.lcm(*sizes.values())
+    repeated = sorted(
+        value
+        for value, group in zip(values, groups, strict=True)
+        for _ in range(common // sizes[group])
+    )
+    return [
+        repeated[math.ceil(len(repeated) * (place + 0.5) / count - 1e-9) - 1]
+        for place in range(count)
+    ]
+
+
+def conformal_half(values, groups, level):
+    """Half the width of a conformal interval of a new group, by the letter.
+
+    The absolute values of each of G groups weigh 1 / (G + 1) together, and infinity weighs as much.
+    It is the least value up to which the weights reach the level.
+    """
+    names = sorted(set(groups))
+    weighed = sorted(
+        (abs(value), 1 / (len(names) + 1) / list(groups).count(group))
+        for value, group in zip(values, groups, strict=True)
+    )
+    reached = 0.0
+    for value, weight in weighed:
+        reached += weight
+        if reached >= level - 1e-12:
+            return value
+    return math.inf

@@ -319,7 +319,7 @@ def test_features_beyond_the_type_are_told(tmp_path):
         ({"scorers": ["magic"]}, "there is no scorer 'magic'; choose from linear_probe"),
         ({"scorers": []}, "expected at least one name, got none"),
         ({"seed": -1}, "seed: expected a whole number of at least 0, got -1"),
-        ({"effort": "long"}, 'effort: expected "cache" or "short", got .long.'),
+        ({"effort": "long"}, 'effort: expected "cache", "anchor" or "short", got .long.'),
         ({"layers": ["deep"]}, "expected some of features of good, got deep"),
     ],
 )

@@ -399,7 +399,7 @@ def test_screen_in_words_and_as_json(run, features):
 @pytest.mark.parametrize(
     ("command", "arguments", "words"),
     [
-        ("rank", ("--effort", "long"), 'effort: expected "cache" or "short"'),
+        ("rank", ("--effort", "long"), 'effort: expected "cache", "anchor" or "short"'),
         (
             "rank",
             ("--effort", "short", "--share", "2"),

@@ -33,7 +33,8 @@ BY_GRADIENTS = ("tangent_probe", "tangent_gain")  # scores that need gradients
 class Example:
     """A source on a part of a target, with what was known before training and what came out.
 
-    `dataset` names what the target was made of: it is left out as a whole.
+    `dataset` names what the target was made of: it is left out as a whole. `reference_anchor` and
+    `reference_evidence` are those of the reference network on the same rows.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Example:
     short: Short | None = None
     anchor: Anchor | None = None
     reference_anchor: Anchor | None = None
+    reference_evidence: Evidence | None = None
     revision: str = ""
 
     @property

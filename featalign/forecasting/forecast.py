@@ -136,9 +136,13 @@ def _change(predict: Predict, situation: Situation, size: float, level: float) -
 def _gain_at(
     lines: Lines, situation: Situation, expected: Expected, half: float, times: float
 ) -> Interval:
-    """The gain at a multiple of n, with an interval no narrower than that at n."""
+    """The gain at a multiple of n.
+
+    Its interval is that at n, wider as the errors of the drift grow with log(size / n).
+    """
     there = expected_at(lines, situation, expected, times * situation.num_rows)
-    return _gain(there, max(half, lines.drift.half_width(abs(math.log(times)))))
+    grown = lines.drift.scale(abs(math.log(times))) / lines.drift.scale(0.0)
+    return _gain(there, half * max(grown, 1.0))
 
 
 def _gain(expected: Expected, half: float) -> Interval:

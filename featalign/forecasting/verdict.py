@@ -14,7 +14,7 @@ BETTER = 0.005  # what a probe beforehand has to add to be worth its trouble
 TOLD = 2  # predictors named in the reasons
 NOTABLE = 0.04  # log-odds that are worth a reason: a point at an accuracy of a half
 
-# predictors as people call them, and whether they are shares
+# predictors as people call them
 NAMES = {
     "linear_probe": "linear probe",
     "tangent_probe": "tangent probe",

@@ -19,8 +19,9 @@ class Forecast(Plain):
     """Both arms of a source on a target, at its n and the budget of the calibration.
 
     `tier` says what the forecast was made of, and `capability` what the source allows.
-    `scratch_accuracy` and `gain` add up to `accuracy`. `gain_by_size` holds the gain at other
-    numbers of rows. `parts` say what each predictor adds to the mean gain of
+    `scratch_accuracy` and `gain` add up to `accuracy`; where scratch was trained, up to half a row
+    of a thousand. `gain_by_size` holds the gain at other numbers of rows. `parts` say what each
+    predictor adds to the mean gain of
     the calibration, in log-odds. `arms` are bounds that the accuracy of other arms less that of
     `full` should exceed in 80% of cases. `num_data_sets` is the number of data sets that the
     intervals were made of. `distance` says how far the evidence is from theirs: beyond 1 it is

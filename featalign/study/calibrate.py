@@ -62,6 +62,7 @@ def examples_of(
         if stated is None:
             continue
         known, seed = evidence_in(stated), stated["seed"]
+        reference = first.get((REFERENCE, *place))
         if known.capability != "gradients":
             continue
         runs = None if share is None else trained.short(pair.source, *place, seed, share)
@@ -81,6 +82,7 @@ def examples_of(
                 short=runs,
                 anchor=trained.anchor(trained.scratch_of[pair.source, pair.target], *place, seed),
                 reference_anchor=trained.anchor(trained.reference, *place, seed),
+                reference_evidence=None if reference is None else evidence_in(reference),
                 revision=str(stated.get("revision", pair.source)),
             )
         )
@@ -163,19 +165,13 @@ def seen_as(examples: Sequence[Example], capability: Capability) -> list[Example
     """The examples as sources of another capability would have been seen."""
     if capability == "gradients":
         return list(examples)
-    references = {
-        (each.target, each.situation.num_rows): each.evidence
+    if capability == "features":
+        return [without_gradients(each, None) for each in examples]
+    return [
+        without_gradients(each, each.reference_evidence)
         for each in examples
-        if each.source == REFERENCE
-    }
-    found = []
-    for each in examples:
-        reference = references.get((each.target, each.situation.num_rows))
-        if capability == "features":
-            found.append(without_gradients(each, None))
-        elif reference is not None:
-            found.append(without_gradients(each, reference))
-    return found
+        if each.reference_evidence is not None
+    ]
 
 
 def calibrate(

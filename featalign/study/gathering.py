@@ -84,7 +84,7 @@ def _with_reference(grid: Grid) -> dict[Unit, tuple[int, ...]]:
     for unit, seeds in list(found.items()):
         reference = Unit(REFERENCE, unit.target, unit.size)
         if grid_part(grid, unit, seeds[0]).kind == "image":
-            found.setdefault(reference, seeds)
+            found[reference] = tuple(dict.fromkeys((*found.get(reference, ()), *seeds)))
     return found
 
 

@@ -35,12 +35,12 @@ def anchor_source(
 
     It trains when it is first asked, as the arm "scratch" does with this budget, and validation
     chooses the learning rate. Its revision names the fresh weights, the rows and the budget, so
-    that the cache keeps its logits. Raises FeatalignError, when it trains, for a target that cannot
-    be trained on.
+    that the cache keeps its logits, for all sources that share these and their preprocessing.
+    Raises FeatalignError, when it trains, for a target that cannot be trained on.
     """
     content = [
         ANCHOR_VERSION,
-        source.random_twin(seed).revision,
+        start_of(source, seed),
         source.default_layer,
         target.fingerprint,
         measured_part(target).fingerprint,
@@ -67,6 +67,19 @@ def anchor_source(
     return Source(
         name, revision, embed_batch, (LAYER,), LAYER, reading=source.reading, model=source.model
     )
+
+
+def start_of(source: Source, seed: int) -> str:
+    """What names the start of training from scratch: the same for sources that start alike.
+
+    Those say so by the `architecture` of their fresh weights; any other source has its own start.
+    """
+    fresh = source.fresh_weights
+    if fresh is None:
+        return source.revision
+    if fresh.architecture is None:
+        return source.random_twin(seed).revision
+    return f"{fresh.architecture}, {fresh.draw(seed).revision}"
 
 
 def measured_part(target: Target) -> Target:

@@ -1,95 +1,18 @@
 """Every fit of a forecast ends where it says, within bounds, and at no end of what it tries."""
 
 import math
-from itertools import product
 
 import numpy as np
 import pytest
-from featalign.forecasting.learning_curve import (
-    EXPONENT,
-    EXPONENTS,
-    PULL,
-    TOLERANCE,
-    fit_learning_curve,
-)
-from scipy.optimize import minimize
 
 from featalign.errors import FeatalignError
-from featalign.forecasting.calibration import STEEPEST, fit_line, with_residuals
-from featalign.forecasting.predictors import Short, Situation, gain_predictors
+from featalign.forecasting.predictors import gain_predictors
+from featalign.forecasting.ridge import STEEPEST, fit_line, with_residuals
+from featalign.forecasting.situation import Short, Situation
 from featalign.records.evidence import Evidence
 from tests.forecasting.examples import made_line
 
 pytestmark = pytest.mark.slow
-
-SIZES = [16.0, 32, 64, 128, 256]
-
-
-def huber(residuals):
-    sizes = np.abs(residuals)
-    small = sizes <= TOLERANCE
-    return np.where(small, sizes**2 / 2, TOLERANCE * (sizes - TOLERANCE / 2)).sum(axis=-1)
-
-
-def noisy_curves(count=40, spread=0.03):
-    random = np.random.default_rng(0)
-    for _ in range(count):
-        drop = random.uniform(0.2, 0.6) * SIZES[0] ** 0.5
-        clean = random.uniform(0.6, 0.95) - drop * np.array(SIZES) ** -0.5
-        yield np.clip(clean + spread * random.normal(size=len(SIZES)), 0, 1).tolist()
-
-
-def test_no_curve_on_a_fine_grid_is_nearer_than_the_one_found():
-    """Of its own exponent, by Huber's loss, within the bounds."""
-    asymptotes, drops = np.linspace(0, 1, 401), np.linspace(0, 5, 401)
-    for accuracies in noisy_curves():
-        curve = fit_learning_curve(SIZES, accuracies)
-        powers = np.array(SIZES) ** -curve.exponent
-        own = huber(curve.asymptote - curve.drop * powers - accuracies)
-        grid = asymptotes[:, None, None] - drops[None, :, None] * powers
-        assert own <= huber(grid - np.array(accuracies)).min() + 1e-9
-
-
-def test_no_other_exponent_costs_less():
-    """By mean residual and pull, each exponent at the optimum that SciPy's minimiser finds."""
-    for accuracies in noisy_curves(4):
-        curve = fit_learning_curve(SIZES, accuracies)
-        costs = []
-        for exponent in EXPONENTS:
-            powers, wanted = np.array(SIZES) ** -exponent, np.array(accuracies)
-
-            def loss(found, powers=powers, wanted=wanted):
-                return 1e4 * huber(found[0] - found[1] * powers - wanted)
-
-            bounds, starts = [(0, 1), (0, None)], product((0.6, 0.9), (0.5, 2.0))
-            fits = [minimize(loss, start, bounds=bounds, tol=1e-12) for start in starts]
-            best = min(fits, key=lambda fit: fit.fun).x
-            residuals = np.abs(best[0] - best[1] * powers - accuracies)
-            costs.append(residuals.mean() + PULL * (exponent - EXPONENT) ** 2 / len(SIZES))
-        shown = [curve.accuracy(size) for size in SIZES]
-        pull = PULL * (curve.exponent - EXPONENT) ** 2 / len(SIZES)
-        assert np.abs(np.array(shown) - accuracies).mean() + pull <= min(costs) + 1e-4
-
-
-@pytest.mark.parametrize("size", [30, 107, 275, 324, 400])
-def test_points_of_one_size_are_flat(size):
-    curve = fit_learning_curve([size] * 3, [0.5, 0.63, 0.71])
-    assert (curve.drop, curve.asymptote) == (0.0, pytest.approx(0.6133, abs=1e-4))
-
-
-@pytest.mark.parametrize(
-    ("sizes", "accuracies", "name"),
-    [
-        ([10, 20], [0.5, math.nan], "accuracies"),
-        ([10, 20], [0.5, math.inf], "accuracies"),
-        ([0, 20], [0.5, 0.6], "sizes"),
-        ([10, 20, 40], [0.5, 0.6], "sizes"),
-        ([], [], "sizes"),
-    ],
-)
-def test_points_that_are_none_are_named(sizes, accuracies, name):
-    with pytest.raises(FeatalignError, match=f"{name}: expected"):
-        fit_learning_curve(sizes, accuracies)
 
 
 def rows_of_noise(scale=1.0, shift=0.0, groups=6, each=20):
@@ -140,7 +63,8 @@ def test_scales_stay_within_bounds_at_other_sizes():
     random = np.random.default_rng(0)
     sizes = np.repeat([math.log(199 / 200), math.log(201 / 200)], 20)
     residuals = random.normal(size=40) * np.where(sizes < 0, 0.01, 0.1)
-    line = with_residuals(made_line({}), residuals, sizes.tolist())
+    names = [f"set {place % 10}" for place in range(40)]
+    line = with_residuals(made_line({}), residuals, sizes.tolist(), names)
     assert abs(line.scale_slope) <= STEEPEST
     assert 0.01 < line.scale(0.0) < 0.1
     assert line.scale(math.log(20)) <= 20 * line.scale(0.0)

@@ -13,17 +13,24 @@ from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import Calibration, Fitted
 from featalign.forecasting.fit import advantages, fit_lines, with_advantages, without_gradients
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import CAPABILITIES, Short, gain_predictors
+from featalign.forecasting.logits import share_of
+from featalign.forecasting.predictors import CAPABILITIES, LEAD, gain_predictors
+from featalign.forecasting.situation import Short
 from featalign.records.evidence import capability_of
 from tests.forecasting.examples import (
+    GROWTH,
+    LEVEL_ON_SIZE,
+    ON_LDA,
     ON_PROBE,
     ON_SIZE,
     ON_TANGENT,
     PROBE_ARM,
     PROBE_THEN_FULL_ARM,
     REFERENCE,
-    SCRATCH_ON_SIZE,
+    added,
+    exact,
     lacking,
+    odds,
     true_gain,
     world,
 )
@@ -48,9 +55,10 @@ def seen_as(capability, examples):
     return found
 
 
-def made_of(capability, examples, *, share=None):
-    lines = fit_lines(seen_as(capability, examples), capability)
-    return Calibration(fitted=(Fitted(capability=capability, share=share, lines=lines),))
+def made_of(capability, examples, *, tier="cache", share=None):
+    lines = fit_lines(seen_as(capability, examples), capability, tier)
+    fitted = Fitted(capability=capability, tier=tier, share=share, lines=lines)
+    return Calibration(fitted=(fitted,))
 
 
 @pytest.fixture(scope="module")
@@ -64,21 +72,48 @@ def weights(line):
 
 def test_the_weights_of_the_world_are_found(calibration):
     lines = calibration.lines_of("gradients")
-    gain = weights(lines.gain)
-    assert gain["tangent_probe"] == pytest.approx(ON_TANGENT, abs=0.03)
-    assert gain["linear_probe"] == pytest.approx(ON_PROBE, abs=0.03)
-    assert gain["size"] == pytest.approx(ON_SIZE, abs=0.01)
-    nothing = {
-        name: value
-        for name, value in gain.items()
-        if name not in ("tangent_probe", "linear_probe", "size")
-    }
-    assert nothing
-    assert nothing == pytest.approx(dict.fromkeys(nothing, 0.0), abs=0.03)
-    assert weights(lines.scratch) == pytest.approx(
-        {"size": SCRATCH_ON_SIZE, "own twins": 0.0}, abs=0.06
+    assert weights(lines.level) == pytest.approx(
+        {"linear_probe": 0.0, "lda": ON_LDA, "size": LEVEL_ON_SIZE}, abs=0.03
     )
-    assert weights(lines.drift)["ratio"] == pytest.approx(ON_SIZE, abs=0.01)
+    assert weights(lines.gain) == pytest.approx(
+        {"tangent_probe": ON_TANGENT, "linear_probe": ON_PROBE, "lda": 0.0, "size": ON_SIZE},
+        abs=0.03,
+    )
+    for line, ratio in ((lines.growth, GROWTH), (lines.drift, ON_SIZE)):
+        assert weights(line) == pytest.approx({"ratio": ratio, "ratio x level": 0.0}, abs=0.03)
+        assert line.intercept == pytest.approx(0, abs=0.01)
+
+
+def test_every_line_knows_how_many_data_sets_it_is_of(calibration):
+    lines = vars(calibration.lines_of("gradients"))
+    assert {lines[name].num_groups for name in lines if name != "arms"} == {12}
+    assert {line.num_groups for line in lines["arms"].values()} == {12}
+    of_three = fit_lines(world(targets=12, together=4), "gradients")
+    assert of_three.gain.num_groups == of_three.scratch.num_groups == 3
+
+
+def test_residuals_are_those_of_data_sets_left_out():
+    """Those of both arms are what is wrong with the forecasts of lines of other data sets."""
+    examples = world(12, targets=9, together=3, sizes=(200,), shift=0.5)
+    lines = fit_lines(examples, "gradients")
+    errors = {"accuracy": [], "scratch": []}
+    for name in dict.fromkeys(each.dataset for each in examples):
+        own = [each for each in examples if each.dataset == name]
+        others = [each for each in examples if each.dataset != name]
+        blind = made_of("gradients", [*others, *renamed(others[:15], "spare")])
+        for each in own:
+            found = make_forecast(each.evidence, each.situation, blind)
+            errors["accuracy"].append(odds(each.accuracy) - at(found.accuracy.value))
+            errors["scratch"].append(odds(each.scratch) - at(found.scratch_accuracy.value))
+    for name, wanted in errors.items():
+        line = getattr(lines, name)
+        scaled = np.array(line.residuals) * line.scale(0.0)
+        correlation = np.corrcoef(
+            np.quantile(wanted, np.linspace(0.05, 0.95, 19)),
+            np.quantile(scaled, np.linspace(0.05, 0.95, 19)),
+        )[0, 1]
+        assert correlation > 0.97, name
+        assert np.std(scaled) == pytest.approx(np.std(wanted), rel=0.25), name
 
 
 def test_arms_are_told_apart(calibration):
@@ -102,24 +137,30 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
         misses["scratch_accuracy"].append(found.scratch_accuracy.value - example.scratch)
         misses["accuracy"].append(found.accuracy.value - example.accuracy)
     for name, found in misses.items():
-        assert np.sqrt(np.mean(np.square(found))) < 0.025, name
+        assert np.sqrt(np.mean(np.square(found))) < 0.02, name
+
+
+SMALL = {"targets": 24, "sources": 3, "sizes": (100, 800), "together": 2, "noise": 0.08}
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("tier", ["cache", "anchor"])
 @pytest.mark.parametrize("capability", CAPABILITIES)
-def test_intervals_hold_nine_targets_of_ten(capability):
-    """Each study is small and has its own luck.
+def test_intervals_hold_nine_data_sets_of_ten(capability, tier):
+    """Whole data sets shift. Each study is small and has its own luck.
 
-    Over many of them targets that were not seen lie within as often as is said.
+    Over many of them data sets that were not seen lie within as often as is said, or oftener. With
+    an anchor scratch is measured, and its interval holds what is drawn with the test rows alone.
     """
     held = {"gain": [], "scratch_accuracy": [], "accuracy": []}
     below = []
-    for seed in range(16):
-        known = world(seed, targets=14, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
-        study = made_of(capability, known)
-        fresh = world(5000 + seed, targets=12, sources=3, sizes=(100, 800), noise=0.02, shift=0.02)
+    for seed in range(12):
+        known = world(seed, shift=0.3, anchors=True, **SMALL)
+        study = made_of(capability, known, tier=tier)
+        fresh = world(5000 + seed, shift=0.3, anchors=True, **SMALL)
         for example, seen in zip(fresh, seen_as(capability, fresh), strict=True):
-            found = make_forecast(seen.evidence, seen.situation, study)
+            anchor = seen.anchor if tier == "anchor" else None
+            found = make_forecast(seen.evidence, seen.situation, study, anchor=anchor)
             for name, truth in (
                 ("gain", example.gain),
                 ("scratch_accuracy", example.scratch),
@@ -129,7 +170,8 @@ def test_intervals_hold_nine_targets_of_ten(capability):
                 held[name].append(interval.low <= truth <= interval.high)
             below.append((found.negative_transfer_probability, example.gain < 0))
     for name, hits in held.items():
-        assert 0.85 < np.mean(hits) < 0.95, name
+        if tier == "cache" or name != "scratch_accuracy":
+            assert 0.85 <= np.mean(hits) < 0.98, name
     told, happened = np.array(below, float).T
     assert told.mean() == pytest.approx(happened.mean(), abs=0.05)
     for some in (told < 0.3, told > 0.7):
@@ -137,10 +179,48 @@ def test_intervals_hold_nine_targets_of_ten(capability):
         assert told[some].mean() == pytest.approx(happened[some].mean(), abs=0.15)
 
 
-def half_width(capability, examples):
-    example, study = seen_as(capability, examples)[0], made_of(capability, examples)
-    gain = make_forecast(example.evidence, example.situation, study).gain
-    return (gain.high - gain.low) / 2
+def renamed(examples, prefix):
+    return [
+        replace(each, target=f"{prefix} {each.target}", dataset=f"{prefix} {each.dataset}")
+        for each in examples
+    ]
+
+
+def at(share):
+    """The log-odds of a share that is one of no rows."""
+    return math.log(share / (1 - share))
+
+
+@pytest.mark.slow
+def test_coverage_counts_data_sets_and_not_their_rows():
+    """Few data sets of many rows that hardly shift, and many of few rows that do.
+
+    A new data set is one of the many. The quantile of all rows together would not hold it.
+    """
+    few, shifts = {"targets": 8, "together": 2, "sources": 8}, {"targets": 9, "sources": 2}
+    covered, pooled, sizes = [], [], (100, 400)
+    for seed in range(12):
+        calm = renamed(world(seed, sizes=sizes, **few), "calm")
+        study = fit_lines(
+            [*calm, *world(100 + seed, shift=1.0, sizes=sizes, **shifts)], "gradients"
+        )
+        errors = [abs(added(each) - study.gain.predict(predictors_of(each))) for each in calm]
+        errors += [
+            abs(added(each) - study.gain.predict(predictors_of(each)))
+            for each in world(100 + seed, shift=1.0, sizes=sizes, **shifts)
+        ]
+        pool = np.sort(errors)[math.ceil((len(errors) + 1) * 0.9) - 1]
+        calibration = Calibration(fitted=(Fitted(capability="gradients", lines=study),))
+        for each in world(5000 + seed, shift=1.0, sizes=sizes, **shifts):
+            gain = make_forecast(each.evidence, each.situation, calibration).gain
+            covered.append(gain.low <= each.gain <= gain.high)
+            pooled.append(abs(added(each) - study.gain.predict(predictors_of(each))) <= pool)
+    assert np.mean(covered) >= 0.85
+    assert np.mean(pooled) < 0.8
+
+
+def predictors_of(example):
+    return gain_predictors(example.evidence, example.situation, "gradients")
 
 
 def test_what_a_source_does_not_show_widens_its_intervals():
@@ -148,59 +228,129 @@ def test_what_a_source_does_not_show_widens_its_intervals():
 
     The level of the twins differs from target to target.
     """
-    examples = world(3, targets=10)
-    gradients, twins, alone = (half_width(each, examples) for each in CAPABILITIES)
+    spreads = {each: [] for each in CAPABILITIES}
+    for seed in range(3):
+        examples = world(seed, targets=24, sources=6, sizes=(200,))
+        for each in CAPABILITIES:
+            line = fit_lines(seen_as(each, examples), each).gain
+            spreads[each].append(np.std(line.residuals) * line.scale(0.0))
+    gradients, twins, features = (np.mean(spreads[each]) for each in CAPABILITIES)
     assert gradients < 0.5 * twins
-    assert twins < alone
+    assert twins < 0.96 * features
 
 
 def test_short_runs_that_see_the_gain_narrow_the_intervals():
-    examples = world(4, targets=10, hidden=0.05, share=0.3)
-    example = examples[0]
-    with_them = made_of("gradients", examples, share=0.3)
-    without = made_of("gradients", [replace(each, short=None) for each in examples])
-    short = make_forecast(example.evidence, example.situation, with_them, example.short)
-    cache = make_forecast(example.evidence, example.situation, without)
-    assert short.gain.high - short.gain.low < 0.5 * (cache.gain.high - cache.gain.low)
-    assert abs(short.gain.value - example.gain) < abs(cache.gain.value - example.gain)
+    examples = world(4, targets=10, hidden=0.3, share=0.3)
+    with_them = made_of("gradients", examples, tier="short", share=0.3)
+    without = made_of("gradients", examples)
+    widths, misses = [], []
+    for example in world(5, targets=4, hidden=0.3, share=0.3):
+        seen = example.evidence, example.situation
+        short = make_forecast(*seen, with_them, short=example.short)
+        cache = make_forecast(*seen, without, short=None)
+        widths.append((short.gain.high - short.gain.low) / (cache.gain.high - cache.gain.low))
+        misses.append([abs(each.gain.value - example.gain) for each in (short, cache)])
+    assert max(widths) < 0.5
+    assert np.mean(misses, axis=0)[0] < 0.3 * np.mean(misses, axis=0)[1]
 
 
 def test_short_runs_that_see_nothing_narrow_nothing():
-    random, examples = np.random.default_rng(0), world(4, targets=10, hidden=0.05, share=0.3)
-    blind = [
-        replace(
-            each,
-            short=Short(
-                0.3, 0.4 + 0.05 * random.normal(), math.exp(0.05 * random.normal()), 0.4, 1.0
-            ),
-        )
-        for each in examples
-    ]
-    widths = []
-    for some in (blind, [replace(each, short=None) for each in examples]):
-        line = fit_lines(some, "gradients").gain
-        interval = line.interval(0.0, 0.0)
-        widths.append(interval.high - interval.low)
+    random, examples = np.random.default_rng(0), world(4, targets=10, hidden=0.3, share=0.3)
+    blind = []
+    for each in examples:
+        drawn = exact(0.3 * random.normal() - 0.4)
+        runs = Short(0.3, drawn, math.exp(0.3 * random.normal()), 0.4, 1.0)
+        blind.append(replace(each, short=runs))
+    widths = [fit_lines(blind, "gradients", tier).gain.half_width() for tier in ("short", "cache")]
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
+
+
+HIDDEN = {"shift": 0.8, "anchors": True, "sizes": (100, 400)}
+
+
+def test_a_trained_scratch_tells_what_the_cache_cannot_see():
+    """Both arms have a large part that no evidence shows, as large for the one as for the other.
+
+    What the foretold accuracy has over scratch tells half of the gain.
+    """
+    known = world(1, targets=16, **HIDDEN)
+    with_anchor = made_of("gradients", known, tier="anchor")
+    without = made_of("gradients", known)
+    assert 0.3 < weights(with_anchor.lines_of("gradients", tier="anchor").gain)[LEAD] < 0.7
+    assert LEAD not in weights(without.lines_of("gradients").gain)
+    errors, widths = {"anchor": [], "cache": []}, {"anchor": [], "cache": []}
+    for each in world(2, targets=10, **HIDDEN):
+        seen = each.evidence, each.situation
+        found = make_forecast(*seen, with_anchor, anchor=each.anchor)
+        assert found.scratch_accuracy.value == each.anchor.accuracy
+        for name, one in (("anchor", found), ("cache", make_forecast(*seen, without))):
+            errors[name].append(abs(one.gain.value - each.gain))
+            widths[name].append(one.gain.high - one.gain.low)
+    assert np.mean(errors["anchor"]) < 0.8 * np.mean(errors["cache"])
+    assert np.mean(widths["anchor"]) < 0.9 * np.mean(widths["cache"])
+
+
+def test_where_the_accuracy_is_foretold_an_anchor_gives_the_gain_away():
+    """Only scratch is hidden here: what is left of the gain is noise."""
+    known, fresh = (only_scratch_hidden(seed) for seed in (1, 2))
+    with_anchor = made_of("gradients", known, tier="anchor")
+    without = made_of("gradients", known)
+    assert weights(with_anchor.lines_of("gradients", tier="anchor").gain)[LEAD] > 0.9
+    misses = []
+    for each in fresh:
+        seen = each.evidence, each.situation
+        found = make_forecast(*seen, with_anchor, anchor=each.anchor)
+        blind = make_forecast(*seen, without)
+        misses.append([abs(one.gain.value - each.gain) for one in (found, blind)])
+    anchor, cache = np.mean(misses, axis=0)
+    assert anchor < 0.03
+    assert anchor < 0.25 * cache
+
+
+def only_scratch_hidden(seed):
+    """A world in which scratch of a data set is moved as a whole, and the accuracy never."""
+    random, moved, found = np.random.default_rng(seed), {}, []
+    for each in world(seed, targets=12, sizes=(100, 400), noise=0.02):
+        shift = moved.setdefault(each.dataset, 0.8 * random.normal())
+        scratch = exact(odds(each.scratch) + shift)
+        anchor = replace(ANCHOR, accuracy=exact(odds(scratch) + 0.02 * random.normal()))
+        found.append(replace(each, scratch=scratch, anchor=anchor))
+    return found
+
+
+ANCHOR = world(targets=1, sources=1, sizes=(100,), anchors=True)[0].anchor
+
+
+def test_examples_without_an_anchor_are_named():
+    examples = world(anchors=True)
+    examples[7] = replace(examples[7], anchor=None)
+    with pytest.raises(
+        FeatalignError,
+        match=f"expected a training from scratch for each, {examples[7].source} on target 0 has",
+    ):
+        fit_lines(examples, "gradients", "anchor")
 
 
 def test_scratch_catches_up_where_the_truth_crosses_nothing(calibration):
     crossed = 0
-    for example in world(55, targets=6, sizes=(200,), noise=0.0):
+    for example in world(55, targets=12, sizes=(200,), noise=0.0):
         found = make_forecast(example.evidence, example.situation, calibration)
-        expected = 200 * math.exp(-example.gain / ON_SIZE)
-        if not 0.02 < example.gain < 0.11:  # else too near to n or to 16 n to be sure of it
+        gain = added(example)
+        if not 0.1 < gain < 0.45:  # else too near to n or to 16 n to be sure of it
             continue
         crossed += 1
-        assert found.catches_up == pytest.approx(expected, rel=0.35)
+        assert found.catches_up == pytest.approx(200 * math.exp(-gain / ON_SIZE), rel=0.35)
     assert crossed >= 8
 
 
-def test_the_gain_at_other_sizes_is_that_of_the_world(calibration):
+def test_both_arms_at_other_sizes_are_those_of_the_world(calibration):
     for example in world(56, targets=3, sizes=(200,), noise=0.0):
         found = make_forecast(example.evidence, example.situation, calibration)
         for size, gain in found.gain_by_size.items():
-            truth = example.gain + ON_SIZE * math.log(size / 200)
+            ratio = math.log(size / 200)
+            scratch = odds(example.scratch) + GROWTH * ratio
+            accuracy = scratch + added(example) + ON_SIZE * ratio
+            truth = float(share_of(accuracy) - share_of(scratch))
             assert gain.value == pytest.approx(truth, abs=0.03)
             assert gain.low <= truth <= gain.high
 
@@ -208,12 +358,17 @@ def test_the_gain_at_other_sizes_is_that_of_the_world(calibration):
 def test_a_missing_value_moves_a_forecast_to_the_mean_of_what_is_missing(calibration):
     line, example = calibration.lines_of("gradients").gain, world(57, targets=1)[0]
     mean = dict(zip(line.names, line.means, strict=True))["tangent_probe"]
-    own, twins = example.evidence.own, example.evidence.twins
-    moved = replace(example.evidence, own={**own, "tangent_probe": twins["tangent_probe"] + mean})
-    average = make_forecast(moved, example.situation, calibration)
+    own, rows = example.evidence.own, example.situation.num_rows
+    twin = odds(example.evidence.twins["tangent_probe"], rows)
+    average = replace(example.evidence, own={**own, "tangent_probe": exact(twin + mean, rows)})
     lost = lacking(example.evidence, "tangent_probe")
-    found = line.predict(gain_predictors(lost, example.situation, "gradients"))
-    assert found == pytest.approx(average.gain.value, abs=0.01)
+    found, wanted = (
+        line.predict(gain_predictors(each, example.situation, "gradients"))
+        for each in (lost, average)
+    )
+    assert found == pytest.approx(wanted)
+    whole = line.predict(gain_predictors(example.evidence, example.situation, "gradients"))
+    assert abs(found - whole) > 0.01
 
 
 def test_examples_with_a_value_missing_serve_all_the_same(calibration):
@@ -243,22 +398,25 @@ def test_an_advantage_is_what_a_source_gained_over_the_mean_of_all():
     assert sum(found.values()) == pytest.approx(0, abs=1e-12)
 
 
-def test_the_advantage_of_an_example_comes_from_other_targets():
-    examples = world(9, targets=3, sources=3, sizes=(100, 400))
+def test_the_advantage_of_an_example_comes_from_other_data_sets():
+    """Two targets of one data set see nothing of each other."""
+    examples = world(9, targets=6, sources=3, sizes=(100, 400), together=2)
     changed = [
         replace(each, accuracy=each.accuracy + 0.1)
-        if (each.target, each.source) == ("target 1", "zoo/source 1")
+        if (each.target, each.source) == ("target 2", "zoo/source 1")
         else each
         for each in examples
     ]
     before, after = (with_advantages(some) for some in (examples, changed))
     for one, other in zip(before, after, strict=True):
         same = one.evidence.advantage == other.evidence.advantage
-        assert same == (one.target == "target 1"), one
-    assert before[0].evidence.advantage == pytest.approx(
-        advantages([each for each in examples if each.target != "target 0"])[examples[0].revision]
-    )
-    lonely = with_advantages([each for each in examples if each.target == "target 0"])
+        assert same == (one.target in ("target 2", "target 3")), one
+    first = examples[0]
+    others = [each for each in examples if each.dataset != first.dataset]
+    assert {each.target for each in others} == {f"target {place}" for place in range(2, 6)}
+    assert before[0].evidence.advantage == pytest.approx(advantages(others)[first.revision])
+    assert advantages(examples, but=first.dataset) == advantages(others)
+    lonely = with_advantages([each for each in examples if each.dataset == first.dataset])
     advantages_of_lonely = [each.evidence.advantage for each in lonely]
     assert all(each is not None and math.isnan(each) for each in advantages_of_lonely)
 
@@ -287,33 +445,38 @@ def test_a_source_without_gradients_takes_the_twins_of_the_reference():
 
 
 def test_where_sources_are_compared_what_a_target_does_to_all_is_left_out():
-    """A shift of whole targets widens the interval of the gain.
+    """A shift of whole data sets widens the intervals of both arms.
 
     It does not widen the scatter of sources among each other.
     """
     spreads = {}
-    for shift in (0.0, 0.1):
+    for shift in (0.0, 0.4):
         lines = vars(fit_lines(world(6, shift=shift), "gradients"))
         spreads[shift] = {
             name: np.std(lines[name].residuals) * lines[name].scale(0.0)
-            for name in ("gain", "order")
+            for name in ("accuracy", "order")
         }
-    assert spreads[0.1]["gain"] > 4 * spreads[0.0]["gain"]
-    assert spreads[0.1]["order"] < 0.4 * spreads[0.1]["gain"]
-    assert spreads[0.0]["order"] > 0.7 * spreads[0.0]["gain"]
+    assert spreads[0.4]["accuracy"] > 4 * spreads[0.0]["accuracy"]
+    assert 0.1 < spreads[0.0]["order"] / spreads[0.0]["accuracy"] < 0.25  # a log-odd is a quarter
+    assert spreads[0.4]["order"] < 0.3 * 0.25 * spreads[0.4]["accuracy"]
 
 
 def test_the_truth_of_the_world_is_what_its_examples_say():
-    """The gain of an example without noise is made of its evidence alone."""
+    """The gain of an example without noise is made of its evidence alone, and so is its level."""
     for each in world(8, targets=2, noise=0.0):
-        tangent = each.evidence.difference("tangent_probe")
-        probe = each.evidence.difference("linear_probe")
-        assert each.gain == pytest.approx(true_gain(tangent, probe, each.situation.size))
+        rows, own, twins = each.situation.num_rows, each.evidence.own, each.evidence.twins
+        tangent, probe = (
+            odds(own[name], rows) - odds(twins[name], rows)
+            for name in ("tangent_probe", "linear_probe")
+        )
+        assert added(each) == pytest.approx(true_gain(tangent, probe, each.situation.size))
 
 
 @pytest.mark.parametrize("count", [0, 2])
-def test_too_few_targets_are_refused(count):
+@pytest.mark.parametrize("tier", ["cache", "anchor"])
+def test_too_few_data_sets_are_refused(count, tier):
+    """However many targets they have."""
     with pytest.raises(
-        FeatalignError, match=f"expected at least 3 targets to calibrate on, got {count}"
+        FeatalignError, match=f"expected at least 3 data sets to calibrate on, got {count}"
     ):
-        fit_lines(world(targets=count), "gradients")
+        fit_lines(world(targets=3 * count, together=3, anchors=True), "gradients", tier)

@@ -9,17 +9,17 @@ from featalign.forecasting.predictors import (
     ADVANTAGE,
     CAPABILITIES,
     DIFFERENCES,
+    LEAD,
     LEVELS,
-    Short,
-    Situation,
+    accuracy_base,
+    accuracy_predictors,
     arm_predictors,
-    drift_predictors,
     gain_predictors,
-    scratch_base,
-    scratch_predictors,
+    growth_predictors,
 )
-from featalign.records.evidence import Curves, Evidence, capability_of
-from tests.forecasting.examples import lacking
+from featalign.forecasting.situation import Short, Situation
+from featalign.records.evidence import Evidence, capability_of
+from tests.forecasting.examples import lacking, odds
 
 EVIDENCE = Evidence(
     capability="gradients",
@@ -40,11 +40,15 @@ EIGHT_HUNDRED = Situation(800, 10)
 SHORT = Short(0.3, 0.62, 1.0, 0.5, 1.5)
 
 
+def at(share):
+    """The log-odds of a share of 800 rows."""
+    return odds(share, 800)
+
+
 def test_a_situation_counts_from_200_rows():
     assert Situation(200, 4).size == 0
     assert Situation(800, 4).size == pytest.approx(2 * math.log(2))
     assert Situation(100, 4).size == pytest.approx(-math.log(2))
-    assert Situation(100, 4).chance == 0.25
 
 
 def allowed(evidence, *, own_twins=True):
@@ -63,18 +67,13 @@ def test_the_capability_is_what_the_evidence_holds():
 
 
 @pytest.mark.parametrize("capability", ["gradients", "twins"])
-def test_predictors_are_differences_to_the_twins_and_these_times_size(capability):
+def test_predictors_are_differences_to_the_twins_in_log_odds(capability):
     found = gain_predictors(EVIDENCE, EIGHT_HUNDRED, capability)
-    differences = {"linear_probe": 0.2, "logme": 0.3, "lda": 0.3, "tangent_probe": 0.1}
-    plain = {name: value for name, value in differences.items() if name in DIFFERENCES[capability]}
-    assert {"linear_probe", "lda"} <= set(plain)
-    assert ("tangent_probe" in plain) == (capability == "gradients")
-    expected = (
-        plain
-        | {f"{name} x size": value * math.log(4) for name, value in plain.items()}
-        | {"size": math.log(4)}
-    )
-    assert found == pytest.approx(expected)
+    shares = {"linear_probe": (0.7, 0.5), "lda": (0.6, 0.3)}
+    shares |= {"tangent_probe": (0.75, 0.65)} if capability == "gradients" else {}
+    assert set(shares) == set(DIFFERENCES[capability])
+    differences = {name: at(own) - at(twin) for name, (own, twin) in shares.items()}
+    assert found == pytest.approx(differences | {"size": math.log(4)})
 
 
 @pytest.mark.parametrize("capability", ["gradients", "twins"])
@@ -87,7 +86,16 @@ def test_a_source_that_is_as_its_twins_are_says_nothing(capability):
 
 def test_a_missing_value_is_not_a_number_and_spoils_no_other():
     found = gain_predictors(lacking(EVIDENCE, twins=("lda",)), EIGHT_HUNDRED, "gradients")
-    assert {name for name, value in found.items() if math.isnan(value)} == {"lda", "lda x size"}
+    assert {name for name, value in found.items() if math.isnan(value)} == {"lda"}
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_scores_at_the_ends_have_finite_predictors(share):
+    own = dict.fromkeys(EVIDENCE.own, share)
+    ends = replace(EVIDENCE, own=own, reference=1 - share)
+    found = gain_predictors(ends, EIGHT_HUNDRED, "gradients", Short(0.3, share, 0.0, 1 - share, 0))
+    found |= accuracy_predictors(ends, EIGHT_HUNDRED)
+    assert all(map(math.isfinite, found.values()))
 
 
 def test_what_a_source_gained_in_the_study_speaks_where_it_is_known():
@@ -99,17 +107,21 @@ def test_what_a_source_gained_in_the_study_speaks_where_it_is_known():
     assert math.isnan(unknown[ADVANTAGE])
 
 
+@pytest.mark.parametrize("capability", CAPABILITIES)
+def test_a_trained_scratch_speaks_by_what_the_accuracy_has_over_it(capability):
+    plain, found = (
+        gain_predictors(EVIDENCE, EIGHT_HUNDRED, capability, lead=lead) for lead in (None, 0.3)
+    )
+    assert found == plain | {LEAD: 0.3}
+    nothing = gain_predictors(EVIDENCE, EIGHT_HUNDRED, capability, lead=0.0)
+    assert nothing == plain | {LEAD: 0.0}
+
+
 def test_features_alone_go_by_scores_as_they_are_and_by_chance():
     found = gain_predictors(ALONE, EIGHT_HUNDRED, "features")
-    assert {name: found[name] for name in LEVELS if name != "cka"} == {
-        name: ALONE.own[name] for name in LEVELS if name != "cka"
-    }
-    assert math.isnan(found["cka"])
-    assert found["chance"] == 0.1
-    with_twins = gain_predictors(EVIDENCE, EIGHT_HUNDRED, "features")
-    assert {name: value for name, value in with_twins.items() if not name.startswith("cka")} == {
-        name: value for name, value in found.items() if not name.startswith("cka")
-    }
+    wanted = {name: at(ALONE.own[name]) for name in LEVELS}
+    assert found == pytest.approx(wanted | {"chance": at(0.1), "size": math.log(4)})
+    assert gain_predictors(EVIDENCE, EIGHT_HUNDRED, "features") == found
 
 
 def test_short_runs_add_what_the_source_has_over_scratch():
@@ -118,80 +130,36 @@ def test_short_runs_add_what_the_source_has_over_scratch():
     )
     added = {name: value for name, value in found.items() if name not in plain}
     assert added == pytest.approx(
-        {
-            "short accuracy": 0.12,
-            "short loss": math.log(1.5),
-            "short accuracy x size": 0.12 * math.log(4),
-            "short loss x size": math.log(1.5) * math.log(4),
-        }
+        {"short accuracy": at(0.62) - at(0.5), "short loss": math.log(1.5)}
     )
 
 
-def test_scratch_is_what_fresh_weights_of_the_reference_reach():
-    assert scratch_base(EVIDENCE, "gradients") == 0.6
-    assert scratch_base(TWINS, "twins") == 0.6
-    assert scratch_base(replace(EVIDENCE, reference=None), "gradients") == 0.65
-    assert scratch_base(ALONE, "features") == 0.7
-    assert scratch_base(EVIDENCE, "gradients", SHORT) == pytest.approx((0.6 + 0.5) / 2)
+def test_accuracy_starts_at_what_fresh_weights_of_the_reference_reach():
+    assert accuracy_base(EVIDENCE, EIGHT_HUNDRED) == pytest.approx(at(0.6))
+    assert accuracy_base(TWINS, EIGHT_HUNDRED) == pytest.approx(at(0.6))
+    without = replace(EVIDENCE, reference=None)
+    assert accuracy_base(without, EIGHT_HUNDRED) == pytest.approx(at(0.7))
+    assert accuracy_base(ALONE, EIGHT_HUNDRED) == pytest.approx(at(0.7))
 
 
-def test_the_correction_of_scratch_knows_the_size_and_how_the_own_twins_differ():
-    assert scratch_predictors(EVIDENCE, EIGHT_HUNDRED, "gradients") == pytest.approx(
-        {"size": math.log(4), "own twins": 0.05}
-    )
-    own = replace(EVIDENCE, reference=None)
-    assert scratch_predictors(own, EIGHT_HUNDRED, "gradients")["own twins"] == 0
-    alone = scratch_predictors(ALONE, EIGHT_HUNDRED, "features")
-    assert (alone["chance"], alone["size"], alone["knn"]) == (0.1, math.log(4), 0.6)
+def test_the_correction_of_the_accuracy_knows_own_scores_over_the_start_and_the_size():
+    plain = {"linear_probe": at(0.7) - at(0.6), "lda": 0.0, "size": math.log(4)}
+    assert accuracy_predictors(EVIDENCE, EIGHT_HUNDRED) == pytest.approx(plain)
+    assert accuracy_predictors(TWINS, EIGHT_HUNDRED) == pytest.approx(plain)
+    with_runs = accuracy_predictors(EVIDENCE, EIGHT_HUNDRED, SHORT)
+    assert with_runs == pytest.approx(plain | {"short level": at(0.62) - at(0.6)})
+    alone = accuracy_predictors(ALONE, EIGHT_HUNDRED)
+    assert (alone["linear_probe"], alone["lda"]) == pytest.approx((0, at(0.6) - at(0.7)))
 
 
-SIZES = (40, 80, 160, 320)
-CURVES = Curves(
-    sizes=SIZES,
-    source=tuple(0.9 - n**-0.5 for n in SIZES),
-    twin=tuple(0.8 - 2 * n**-0.5 for n in SIZES),
-)
-WITH_CURVES = replace(EVIDENCE, curves=CURVES)
+def test_growth_is_nothing_at_n_itself():
+    assert growth_predictors(EIGHT_HUNDRED, 800, 0.7) == {"ratio": 0, "ratio x level": 0}
 
 
-def test_drift_is_nothing_at_n_itself():
-    found = drift_predictors(WITH_CURVES, EIGHT_HUNDRED, 0.1, 800)
-    assert found == {"ratio": 0, "ratio x gain": 0, "ratio x level": 0, "curves": 0}
-
-
-def test_drift_knows_the_ratio_the_gain_the_level_and_the_curves():
-    """800 rows gave curves that end at 320, so that 3,200 rows are 1,280 of these.
-
-    Both curves are power laws, which say what happens there.
-    """
-    found = drift_predictors(WITH_CURVES, EIGHT_HUNDRED, 0.1, 3200)
-    assert found["ratio"] == pytest.approx(math.log(4))
-    assert found["ratio x gain"] == pytest.approx(0.1 * math.log(4))
-    assert found["ratio x level"] == pytest.approx(0.7 * math.log(4))
-    assert found["curves"] == pytest.approx(
-        -(1280**-0.5) + 320**-0.5 - (-2 * 1280**-0.5 + 2 * 320**-0.5), abs=1e-6
-    )
-    assert drift_predictors(WITH_CURVES, EIGHT_HUNDRED, 0.1, 200)["ratio"] == pytest.approx(
-        -math.log(4)
-    )
-
-
-@pytest.mark.parametrize(
-    "lost",
-    [
-        {"source": (None,) * 4},
-        {"source": ()},
-        {"twin": (0.3, 0.4, None, 0.6)},
-        {"sizes": ()},
-        {"twin": ()},
-    ],
-)
-def test_curves_that_are_not_there_are_not_a_number(lost):
-    for curves in (replace(CURVES, **lost), None):
-        evidence = replace(EVIDENCE, curves=curves)
-        found = drift_predictors(evidence, EIGHT_HUNDRED, 0.1, 3200)
-        assert math.isnan(found["curves"])
-        assert found["ratio"] == pytest.approx(math.log(4))
+def test_growth_knows_the_ratio_alone_and_times_the_level():
+    more, less = (growth_predictors(EIGHT_HUNDRED, size, -0.5) for size in (3200, 200))
+    assert more == pytest.approx({"ratio": math.log(4), "ratio x level": -0.5 * math.log(4)})
+    assert less == pytest.approx({name: -value for name, value in more.items()})
 
 
 def test_arms_go_by_what_probes_of_the_source_reach():

@@ -14,8 +14,8 @@ from featalign.records.interval import Interval
 
 EVIDENCE = Evidence(
     capability="gradients",
-    own={"linear_probe": 0.712, "logme": 0.1234, "tangent_probe": 0.8},
-    twins={"linear_probe": 0.534, "logme": -0.25, "tangent_probe": 0.6},
+    own={"linear_probe": 0.712, "lda": 0.1234, "tangent_probe": 0.8, "knn": 0.7},
+    twins={"linear_probe": 0.534, "lda": 0.65, "tangent_probe": 0.6, "knn": 0.4},
 )
 
 
@@ -28,6 +28,7 @@ def forecast(
     catches_up: int | None = None,
     capability: Capability = "gradients",
     parts: Mapping[str, float] = {"linear_probe": 0.05},
+    distance: float = 0.4,
 ) -> Forecast:
     arms = {
         name: value
@@ -45,6 +46,8 @@ def forecast(
         catches_up=catches_up,
         parts=parts,
         arms=arms,
+        num_data_sets=20,
+        distance=distance,
     )
 
 
@@ -88,17 +91,25 @@ def test_the_first_reason_has_gain_interval_and_chance():
 
 def test_reasons_name_the_two_numbers_that_moved_most_beside_their_twins():
     parts = {
-        "linear_probe": 0.02,
-        "linear_probe x size": -0.09,
-        "logme": 0.03,
+        "linear_probe": -0.06,
+        "lda": 0.3,
         "tangent_probe": 0.01,
         "size": 0.5,
-        "lda": 0.3,
+        "knn": 0.4,
+        "short accuracy": 0.9,
     }
     reasons = judge(forecast(parts=parts), EVIDENCE).reasons
-    assert reasons[1] == "linear probe 71.2%, of a fresh network 53.4%"
-    assert reasons[2] == "LogME 0.123, of a fresh network -0.250"
-    assert not any("tangent probe" in reason or "discriminant" in reason for reason in reasons)
+    assert reasons[1] == "discriminant posterior 12.3%, of a fresh network 65.0%"
+    assert reasons[2] == "linear probe 71.2%, of a fresh network 53.4%"
+    assert not any("tangent probe" in reason or "knn" in reason for reason in reasons)
+
+
+def test_evidence_unlike_the_study_is_said_with_the_number_of_its_data_sets():
+    told = "the evidence is unlike that of all 20 data sets of the study: the intervals are wider"
+    for distance in (0.0, 0.9, 1.0):
+        assert told not in judge(forecast(distance=distance), EVIDENCE).reasons
+    for distance in (1.01, 30.0):
+        assert told in judge(forecast(distance=distance), EVIDENCE).reasons
 
 
 def test_reasons_of_each_decision_say_their_numbers():
@@ -122,9 +133,10 @@ def test_reasons_of_each_decision_say_their_numbers():
 @pytest.mark.parametrize(
     ("advantage", "part", "told"),
     [
-        (0.034, 0.02, True),
-        (-0.034, -0.02, True),
-        (0.034, 0.004, False),
+        (0.034, 0.05, True),
+        (-0.034, -0.05, True),
+        (0.034, 0.04, True),
+        (0.034, 0.03, False),
         (None, 0.0, False),
         (math.nan, 0.0, False),
     ],

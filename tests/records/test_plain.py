@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import featalign as fa
-from featalign.records.evidence import Curves, Evidence
+from featalign.records.evidence import Evidence
 from featalign.records.fine_tuned import Point, Run
 from featalign.records.forecast import Forecast
 from featalign.records.interval import Interval
@@ -130,7 +130,8 @@ def test_a_score_of_another_type_is_refused(rankings):
             capability="gradients",
             own={"knn": 0.5},
             twins={"knn": 0.25},
-            curves=Curves(sizes=(10, 20), source=(0.5, None), twin=(0.25, 0.3)),
+            reference=0.4,
+            compared_with="a reference architecture",
             advantage=-0.1,
         ),
         Evidence(capability="features"),
@@ -147,9 +148,21 @@ def test_a_score_of_another_type_is_refused(rankings):
             catches_up=1200,
             parts={"tangent gain": 0.05},
             arms={"probe": -0.1},
+            num_data_sets=12,
+            distance=0.3,
         ),
+        Request(sources=("a",), target="t", scorers=("knn",), effort="anchor"),
     ],
-    ids=["score", "no score", "evidence", "no evidence", "request", "interval", "forecast"],
+    ids=[
+        "score",
+        "no score",
+        "evidence",
+        "no evidence",
+        "request",
+        "interval",
+        "forecast",
+        "request of an anchor",
+    ],
 )
 def test_other_records_come_back_too(record):
     assert from_plain(type(record), to_plain(record)) == record

@@ -20,7 +20,7 @@ from featalign.records.score import Status
 from featalign.scorers.intervals import evaluate_with_intervals
 from featalign.scorers.registry import select
 from featalign.scorers.scorer import evaluate
-from featalign.scorers.tangent import tangent_curve, tangent_folds, twins_accuracy
+from featalign.scorers.tangent import tangent_folds, twins_accuracy
 from featalign.statistics.gather import gather
 from featalign.statistics.kernel_ridge import decompose, held_out_hits, predict
 from featalign.statistics.tangent import Draw, Draws, Tangent, joint_gram
@@ -274,15 +274,13 @@ def test_zero_under_permuted_labels():
     assert gain.interval == evaluate(SCORERS[1], statistics_of(tangent)).interval
 
 
-def test_the_curve_ends_at_the_scores_and_rises():
+def test_the_accuracy_of_twins_needs_no_source():
     tangent = evidence(labels_of("classification"), signal=1.0)
     statistics = statistics_of(tangent)
-    curve = tangent_curve(statistics)
-    assert list(curve) == [4, 9, 18, 36]
     probe, gain = (evaluate(scorer, statistics).value for scorer in SCORERS)
-    assert curve[36] == pytest.approx((probe, probe - gain))
+    assert gain != 0
+    assert twins_accuracy(tangent) == pytest.approx(probe - gain)
     assert twins_accuracy(drawn_anew(tangent, source=())) == pytest.approx(probe - gain)
-    assert curve[4][0] < curve[36][0]
 
 
 def test_black_boxes_few_rows_and_no_twins():
@@ -297,10 +295,8 @@ def test_black_boxes_few_rows_and_no_twins():
     assert evaluate(SCORERS[1], alone).status is Status.BLACK_BOX
     few = check_labels(np.arange(9) % 3, 9)
     assert evaluate(SCORERS[0], statistics_of(evidence(few))).status is Status.TOO_FEW_ROWS
-    assert tangent_curve(statistics_of(evidence(few))) == {}
     assert np.isnan(twins_accuracy(evidence(few)))
     assert np.isnan(twins_accuracy(evidence(labels, twins=0)))
-    assert all(np.isnan(twins) for _, twins in tangent_curve(alone).values())
 
 
 def test_constant_evidence_predicts_the_mean():

@@ -4,7 +4,6 @@ The files hold records of trained arms, evidence, and short runs.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 from featalign.forecasting.fit import Example
@@ -17,7 +16,7 @@ WHOLE = 300  # steps of one training
 def records_of(
     examples: Iterable[Example], *, seeds: tuple[int, ...] = (0,), spread: float = 0.0
 ) -> list[dict[str, Any]]:
-    """Records of every arm and of scratch.
+    """Records of every arm and of scratch, which each source trains for itself.
 
     `full` is the best on validation rows, and seeds differ by `spread`.
     """
@@ -41,6 +40,7 @@ def records_of(
                 )
                 named = {
                     "num_classes": each.situation.num_classes,
+                    "dataset": each.dataset,
                     "revision": each.revision,
                     "fingerprint": f"{each.target} {seed}",
                 }
@@ -50,7 +50,7 @@ def records_of(
 
 
 def evidence_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str, Any]]:
-    """Evidence as a study keeps it; what the reference reaches is in the evidence of its own."""
+    """Evidence as a study keeps it."""
     found = []
     for each in examples:
         key = {
@@ -65,7 +65,7 @@ def evidence_of(examples: Iterable[Example], *, seed: int = 0) -> list[dict[str,
                 **key,
                 "revision": each.revision,
                 "fingerprint": f"{each.target} {seed}",
-                "evidence": to_plain(replace(each.evidence, reference=None)),
+                "evidence": to_plain(each.evidence),
             }
         )
     return found

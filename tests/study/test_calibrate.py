@@ -7,26 +7,33 @@ import pytest
 
 from featalign.errors import FeatalignError
 from featalign.forecasting.calibration import read_calibration
+from featalign.forecasting.fit import advantages
 from featalign.forecasting.forecast import make_forecast
 from featalign.forecasting.predictors import CAPABILITIES
 from featalign.records.evidence import capability_of
 from featalign.study.calibrate import (
+    anchored,
     calibrate,
     calibrate_on,
     examples_of,
     left_out,
     left_out_both,
-    left_out_outside,
-    outside_of,
+    of_dataset,
     seen_as,
     short_of,
 )
 from tests.forecasting.examples import REFERENCE, lacking, world
 from tests.study.examples import evidence_of, records_of, short_records_of
 
-WORLD = world(targets=4, sources=3, sizes=(100, 400), share=0.3)
+# five data sets of two targets each
+WORLD = world(targets=10, sources=3, sizes=(100, 400), together=2, share=0.3, anchors=True)
 PLAIN = [replace(each, short=None) for each in WORLD]
-BY_TARGET, BY_SOURCE = (lambda each: each.target), (lambda each: each.source)
+OTHER = "set of target 1"  # a data set; these are its targets
+ITS_TARGETS = ("target 2", "target 3")
+
+
+def by_source(example):
+    return example.source
 
 
 def key(example):
@@ -46,6 +53,7 @@ def with_other_outcomes(examples, changed):
             each,
             accuracy=1 - each.accuracy,
             scratch=each.scratch / 2,
+            anchor=each.anchor and replace(each.anchor, accuracy=each.scratch / 3),
             arms={arm: 1 - value for arm, value in each.arms.items()},
             noise=0.3,
         )
@@ -64,9 +72,11 @@ def test_records_and_evidence_become_the_examples_they_were_made_of():
         assert (own.accuracy, own.scratch) == pytest.approx((each.accuracy, each.scratch))
         assert own.arms == pytest.approx(each.arms)
         assert own.revision == each.revision
+        assert own.dataset == each.dataset
         assert own.short is None
         assert own.evidence == each.evidence
         assert own.evidence.capability == "gradients"
+        assert own.reference_evidence == each.reference_evidence
 
 
 def test_accuracies_are_means_over_seeds_and_evidence_is_of_the_first():
@@ -80,6 +90,60 @@ def test_accuracies_are_means_over_seeds_and_evidence_is_of_the_first():
     for own, each in zip(sorted(found, key=key), sorted(WORLD, key=key), strict=True):
         assert own.gain == pytest.approx(each.gain)
         assert own.evidence.own["linear_probe"] == each.evidence.own["linear_probe"]
+
+
+def test_a_record_without_a_data_set_is_of_one_by_the_name_of_its_target():
+    records = records_of(WORLD)
+    for each in records:
+        if each["target"] in ITS_TARGETS:
+            del each["dataset"]
+    for each in examples_of(records, evidence_of(WORLD)):
+        alone = each.target in ITS_TARGETS
+        place = int(each.target.removeprefix("target ")) // 2
+        assert each.dataset == (each.target if alone else f"set of target {place}")
+
+
+def test_the_anchor_is_the_training_from_scratch_of_the_first_seed():
+    """That of the source itself, and that of the reference network on the same rows."""
+    records = records_of(WORLD, seeds=(0, 1), spread=0.02)
+    found = examples_of(records, evidence_of(WORLD))
+    assert len(found) == len(WORLD)
+    scratch = {key(each): each.scratch for each in WORLD}
+    for each in found:
+        reference = scratch[REFERENCE, *key(each)[1:]]
+        told = each.anchor.accuracy, each.reference_anchor.accuracy
+        assert told == pytest.approx((scratch[key(each)] - 0.01, reference - 0.01))
+        assert each.scratch == pytest.approx(scratch[key(each)])  # a mean over both seeds
+        assert each.anchor.num_test == records[0]["num_test"]
+
+
+def test_sources_that_share_scratch_share_their_anchor():
+    shared = "zoo/source 1"
+    records = [
+        each | {"scratch": shared} if each["arm"] != "scratch" else each
+        for each in records_of(WORLD)
+        if each["arm"] != "scratch" or each["source"] == shared
+    ]
+    scratch = {key(each): each.scratch for each in WORLD}
+    for each in examples_of(records, evidence_of(WORLD)):
+        accuracy = pytest.approx(scratch[shared, *key(each)[1:]])
+        assert each.anchor == each.reference_anchor
+        assert (each.anchor.accuracy, each.scratch) == (accuracy, accuracy)
+
+
+def test_where_scratch_was_not_trained_with_that_seed_there_is_no_anchor():
+    lost = WORLD[4]
+    records = [
+        each
+        for each in records_of(WORLD, seeds=(0, 1))
+        if (each["source"], each["target"], each["size"], each["seed"], each["arm"])
+        != (*key(lost), 0, "scratch")
+    ]
+    without = {key(each) for each in examples_of(records, evidence_of(WORLD)) if not each.anchor}
+    assert without == {key(lost)}
+    assert key(lost) not in {
+        key(each) for each in anchored(examples_of(records, evidence_of(WORLD)))
+    }
 
 
 def test_pairs_without_evidence_of_their_rows_and_weights_are_left_out():
@@ -144,22 +208,56 @@ def test_with_another_capability_they_are_the_same_examples_with_less_to_see():
             allowed = capability_of(known.own, known.twins, known.reference, own_twins=own_twins)
             assert allowed == capability
     without = [
-        each for each in PLAIN if not (each.source == REFERENCE and each.target == "target 0")
+        replace(each, reference_evidence=None) if each.target == "target 0" else each
+        for each in PLAIN
     ]
-    assert {each.target for each in seen_as(without, "twins")} == {
-        "target 1",
-        "target 2",
-        "target 3",
-    }
+    targets = {f"target {place}" for place in range(1, 10)}
+    assert {each.target for each in seen_as(without, "twins")} == targets
     assert len(seen_as(without, "features")) == len(without)
 
 
-WITHOUT_RUNS = {(capability, None) for capability in CAPABILITIES}
+def test_the_reference_serves_where_it_was_looked_at_and_never_trained():
+    """Its evidence stands beside black boxes; an anchor needs its training too."""
+    records = [each for each in records_of(WORLD) if each["source"] != REFERENCE]
+    found = examples_of(records, evidence_of(WORLD))
+    assert len(found) == len(WORLD) - 20
+    boxes = seen_as(found, "twins")
+    assert list(map(key, boxes)) == list(map(key, found))
+    for each in boxes:
+        assert each.evidence.twins == each.reference_evidence.twins
+    assert anchored(boxes) == []
+    blind = [each for each in evidence_of(WORLD) if each["source"] != REFERENCE]
+    assert seen_as(examples_of(records, blind), "twins") == []
+
+
+def test_a_black_box_with_an_anchor_is_compared_with_the_reference_from_scratch():
+    """Its own architecture cannot be trained; with gradients it is compared with its own."""
+    for each in anchored(PLAIN):
+        own = next(one for one in PLAIN if key(one) == key(each))
+        assert (each.scratch, each.anchor) == (own.scratch, own.anchor)
+    for capability in ("twins", "features"):
+        found = anchored(seen_as(PLAIN, capability))
+        assert len(found) == len(PLAIN)
+        for each, own in zip(found, PLAIN, strict=True):
+            assert each.anchor == own.reference_anchor != own.anchor
+            assert each.scratch == own.reference_anchor.accuracy != own.scratch
+            assert each.accuracy == own.accuracy
+            assert each.gain == pytest.approx(own.accuracy - own.reference_anchor.accuracy)
+
+
+def test_examples_without_what_they_are_compared_with_have_no_anchor():
+    lost = [replace(PLAIN[0], anchor=None), replace(PLAIN[1], reference_anchor=None), *PLAIN[2:]]
+    assert list(map(key, anchored(lost))) == [key(each) for each in PLAIN if each is not PLAIN[0]]
+    boxes = anchored(seen_as(lost, "features"))
+    assert list(map(key, boxes)) == [key(each) for each in PLAIN if each is not PLAIN[1]]
+
+
+WITHOUT_RUNS = {(each, tier, None) for each in CAPABILITIES for tier in ("cache", "anchor")}
 
 
 def made_for(calibration):
     """What the lines of a calibration are for; none is there twice."""
-    found = [(each.capability, each.share, each.known) for each in calibration.fitted]
+    found = [(each.capability, each.tier, each.share, each.known) for each in calibration.fitted]
     assert len(found) == len(set(found))
     return set(found)
 
@@ -168,197 +266,162 @@ def test_a_calibration_has_lines_for_every_capability_and_says_where_from(tmp_pa
     calibration = calibrate_on(
         records_of(WORLD), evidence_of(WORLD), short_records_of(WORLD), shares=(0.3,)
     )
-    expected = WITHOUT_RUNS | {("gradients", 0.3)}
+    expected = WITHOUT_RUNS | {("gradients", "short", 0.3)}
     both = {(*each, known) for each in expected for known in (False, True)}
     assert made_for(calibration) == both
+    assert {each.lines.gain.num_groups for each in calibration.fitted} == {5}
     about = calibration.provenance
-    assert (about["pairs"], about["records"], about["sizes"]) == (24, 24 * 4, [100, 400])
-    assert about["targets"] == [f"target {place}" for place in range(4)]
+    assert (about["pairs"], about["records"], about["sizes"]) == (60, 60 * 4, [100, 400])
+    assert about["data sets"] == [f"set of target {place}" for place in range(5)]
+    assert about["targets"] == [f"target {place}" for place in range(10)]
     assert about["sources"] == sorted({each.source for each in WORLD})
-    assert about["pairs with short runs"] == {"0.3": 24}
+    assert about["pairs with short runs"] == {"0.3": 60}
     assert about["training"] == ["300 steps, batches of 32"]
     assert set(calibration.advantages) == {each.revision for each in WORLD}
     path = tmp_path / "calibration.json"
     path.write_text(calibration.to_json())
     assert read_calibration(path) == calibration
-    for each in WORLD:
-        one, other = (
-            make_forecast(each.evidence, each.situation, some, each.short)
-            for some in (calibration, read_calibration(path))
-        )
-        assert one == other
-        assert one.tier == "short"
+    for tier, given in (("short", "short"), ("anchor", "anchor"), ("cache", None)):
+        for each in WORLD[::7]:
+            beside = {given: getattr(each, given)} if given else {}
+            one, other = (
+                make_forecast(each.evidence, each.situation, some, **beside)
+                for some in (calibration, read_calibration(path))
+            )
+            assert one == other
+            assert one.tier == tier
 
 
-def made_elsewhere(error):
-    """Pairs of sources that are not in the world, on its targets and others.
-
-    They gain so much more than anything shows.
-    """
-    found = world(seed=5, targets=6, sources=4, sizes=(100, 400), noise=0.01)
-    sign = {
-        each: 1 if place % 2 else -1
-        for place, each in enumerate(sorted({each.source for each in found}))
+def test_without_trainings_of_the_reference_black_boxes_have_no_lines_for_an_anchor():
+    lost = [replace(each, reference_anchor=None) for each in PLAIN]
+    without = {
+        (each, "anchor", None, known) for each in ("twins", "features") for known in (False, True)
     }
-    return [
-        replace(
-            each,
-            source=f"outside/{each.source}",
-            revision=f"outside {each.revision}",
-            accuracy=each.accuracy + sign[each.source] * error,
-            arms={name: value + sign[each.source] * error for name, value in each.arms.items()},
-        )
-        for each in found
-    ]
+    every = {(*each, known) for each in WITHOUT_RUNS for known in (False, True)}
+    assert made_for(calibrate(PLAIN, {}, {})) == every
+    assert made_for(calibrate(lost, {}, {})) == every - without
 
 
-def test_sources_outside_make_the_intervals_of_sources_that_are_not_in_the_study():
-    plain = calibrate(PLAIN, {}, {})
-    for error in (0.0, 0.2):
-        outside = made_elsewhere(error)
-        found = calibrate(PLAIN, {}, {}, outside)
-        for capability in CAPABILITIES:
-            known, before = (each.lines_of(capability, known=True) for each in (found, plain))
-            assert known == before
-            lines, fitted = (each.lines_of(capability) for each in (found, plain))
-            for name in ("gain", "scratch", "accuracy", "order"):
-                own, other = getattr(lines, name), getattr(fitted, name)
-                assert (own.weights, own.intercept) == (other.weights, other.intercept)
-            assert lines.drift == fitted.drift
-        line, fitted = (each.lines_of("gradients").gain for each in (found, plain))
-        assert len(line.residuals) == len(outside)
-        halves = [each.interval(0.0, 0.0).high for each in (line, fitted)]
-        assert (halves[0] > 0.15) == (error > 0)
-        assert halves[1] < 0.1
-
-
-def test_sources_outside_are_read_beside_the_study():
-    records, evidence = records_of(PLAIN), evidence_of(PLAIN)
-    targets = {each.target for each in PLAIN}
-    outside = [each for each in made_elsewhere(0.2) if each.target in targets]
-    theirs = records_of(outside), evidence_of(outside)
-    found = outside_of(records, evidence, *theirs)
-    assert {each.source for each in found} == {each.source for each in outside}
-    assert all(each.evidence.reference is not None for each in found)
-    mixed = outside_of(records, evidence, [*records, *theirs[0]], [*evidence, *theirs[1]])
-    assert [key(each) for each in mixed] == [key(each) for each in found]
-    calibration = calibrate_on(
-        records, evidence, short_records_of(WORLD), shares=(0.3,), outside=theirs
-    )
-    plain = calibrate_on(records, evidence, short_records_of(WORLD), shares=(0.3,))
-    for share in (None, 0.3):
-        wide, narrow = (
-            each.lines_of("gradients", share=share).gain.half_width()
-            for each in (calibration, plain)
-        )
-        assert wide > narrow
-    known, before = (
-        each.lines_of("gradients", share=0.3, known=True) for each in (calibration, plain)
-    )
-    assert known == before
-
-
-def test_a_source_outside_is_forecast_without_its_family_and_its_target():
-    outside = made_elsewhere(0.2)
-    found = list(left_out_outside(PLAIN, outside, BY_SOURCE))
-    assert len(found) == len(outside)
-    coverage = np.mean(
-        [forecast.gain.low <= each.gain <= forecast.gain.high for each, forecast in found]
-    )
-    assert coverage > 0.8
-    of_first = outside[0].source, outside[0].target
-    spoiled = [
-        replace(each, accuracy=0.0) if (each.source, each.target) == of_first else each
-        for each in outside
-    ]
-    first = next(
-        forecast
-        for each, forecast in left_out_outside(PLAIN, spoiled, BY_SOURCE)
-        if key(each) == key(outside[0])
-    )
-    assert first == next(forecast for each, forecast in found if key(each) == key(outside[0]))
-
-
-def test_short_runs_on_too_few_targets_give_no_lines():
-    some = short_records_of([each for each in WORLD if each.target in ("target 0", "target 1")])
+def test_short_runs_on_too_few_data_sets_give_no_lines():
+    """Four targets of two data sets are two."""
+    few = [f"target {place}" for place in range(4)]
+    some = short_records_of([each for each in WORLD if each.target in few])
     calibration = calibrate_on(records_of(WORLD), evidence_of(WORLD), some, shares=(0.3,))
     both = {(*each, known) for each in WITHOUT_RUNS for known in (False, True)}
     assert made_for(calibration) == both
 
 
-@pytest.mark.parametrize("lost", ["no evidence", "two targets", "other rows"])
-def test_too_few_targets_are_refused(lost):
+@pytest.mark.parametrize("lost", ["no evidence", "two data sets", "other rows"])
+def test_too_few_data_sets_are_refused(lost):
     records, evidence = records_of(WORLD), evidence_of(WORLD)
     if lost == "no evidence":
         evidence = []
-    elif lost == "two targets":
-        evidence = [each for each in evidence if each["target"] in ("target 0", "target 1")]
+    elif lost == "two data sets":
+        few = [f"target {place}" for place in range(4)]
+        evidence = [each for each in evidence if each["target"] in few]
     else:
         evidence = [each | {"fingerprint": "other"} for each in evidence]
+    got = "set of target 0, set of target 1;" if lost == "two data sets" else "none;"
     with pytest.raises(
-        FeatalignError, match="expected trained pairs with evidence on at least 3 targets, got"
+        FeatalignError,
+        match=f"expected trained pairs with evidence on at least 3 data sets, got {got}",
     ):
         calibrate_on(records, evidence)
 
 
+FOLDS = {"data set": (of_dataset, OTHER), "source": (by_source, "zoo/source 1")}
+
+
+@pytest.mark.parametrize("tier", ["cache", "anchor"])
 @pytest.mark.parametrize("capability", CAPABILITIES)
-def test_a_target_that_is_left_out_does_not_see_its_own_outcomes(capability):
+@pytest.mark.parametrize("fold", FOLDS)
+def test_what_is_left_out_does_not_see_its_own_outcomes(fold, capability, tier):
+    """All targets of a data set are left out together.
+
+    What scratch reached is known beforehand where it is an anchor.
+    """
+    fold_of, left = FOLDS[fold]
     examples = seen_as(PLAIN, capability)
-    before = by_key(left_out(examples, BY_TARGET, capability))
-    after = by_key(
-        left_out(
-            with_other_outcomes(examples, lambda each: each.target == "target 1"),
-            BY_TARGET,
-            capability,
-        )
+    examples = anchored(examples) if tier == "anchor" else examples
+    changed = with_other_outcomes(examples, lambda each: fold_of(each) == left)
+    changed = [
+        replace(other, anchor=each.anchor) for each, other in zip(examples, changed, strict=True)
+    ]
+    before, after = (
+        by_key(left_out(some, fold_of, capability, tier)) for some in (examples, changed)
     )
+    assert {forecast.tier for forecast in before.values()} == {tier}
+    within = [key(each) for each in examples if fold_of(each) == left]
+    assert len(within) == (12 if fold == "data set" else 20)
     for where, forecast in before.items():
-        assert (forecast == after[where]) == (where[1] == "target 1"), where
+        assert (forecast == after[where]) == (where in within), where
 
 
-@pytest.mark.parametrize("capability", CAPABILITIES)
-def test_a_source_that_is_left_out_does_not_see_its_own_outcomes(capability):
-    examples = seen_as(PLAIN, capability)
-    before = by_key(left_out(examples, BY_SOURCE, capability))
-    after = by_key(
-        left_out(
-            with_other_outcomes(examples, lambda each: each.source == "zoo/source 1"),
-            BY_SOURCE,
-            capability,
-        )
-    )
+def test_a_data_set_that_is_left_out_is_left_out_as_a_whole():
+    """One of two targets of a data set with other outcomes changes nothing for the other one."""
+    changed = with_other_outcomes(PLAIN, lambda each: each.target == ITS_TARGETS[0])
+    before, after = (by_key(left_out(some, of_dataset, "gradients")) for some in (PLAIN, changed))
     for where, forecast in before.items():
-        assert (forecast == after[where]) == (where[0] == "zoo/source 1"), where
+        assert (forecast == after[where]) == (where[1] in ITS_TARGETS), where
+    for example, forecast in left_out(PLAIN, of_dataset, "gradients"):
+        others = [each for each in PLAIN if each.dataset != example.dataset]
+        calibration = calibrate(others, {}, {})
+        evidence = replace(example.evidence, advantage=advantages(others)[example.revision])
+        assert forecast == make_forecast(evidence, example.situation, calibration)
+        assert forecast.num_data_sets == 4
+        break
 
 
-def test_a_pair_that_is_left_out_sees_neither_its_target_nor_its_source():
+def test_a_pair_that_is_left_out_sees_neither_its_data_set_nor_its_source():
     before = by_key(left_out_both(PLAIN, "gradients"))
     changed = with_other_outcomes(
-        PLAIN, lambda each: each.source == "zoo/source 1" or each.target == "target 2"
+        PLAIN, lambda each: each.source == "zoo/source 1" or each.dataset == OTHER
     )
     after = by_key(left_out_both(changed, "gradients"))
     for where, forecast in before.items():
-        assert (forecast == after[where]) == (where[:2] == ("zoo/source 1", "target 2")), where
+        both = where[0] == "zoo/source 1" and where[1] in ITS_TARGETS
+        assert (forecast == after[where]) == both, where
+
+
+def test_sources_of_one_family_are_left_out_together():
+    def family(each):
+        return "zoo" if each.source == REFERENCE else "others"
+
+    before = by_key(left_out_both(PLAIN, "gradients", family=family))
+    changed = with_other_outcomes(
+        PLAIN, lambda each: family(each) == "others" or each.dataset == OTHER
+    )
+    after = by_key(left_out_both(changed, "gradients", family=family))
+    for where, forecast in before.items():
+        both = where[0] != REFERENCE and where[1] in ITS_TARGETS
+        assert (forecast == after[where]) == both, where
 
 
 def test_short_runs_that_are_left_out_do_not_leak_either():
-    before = by_key(left_out(WORLD, BY_TARGET, "gradients"))
+    before = by_key(left_out(WORLD, of_dataset, "gradients", "short"))
     assert {forecast.tier for forecast in before.values()} == {"short"}
-    after = by_key(
-        left_out(
-            with_other_outcomes(WORLD, lambda each: each.target == "target 1"),
-            BY_TARGET,
-            "gradients",
-        )
-    )
+    changed = with_other_outcomes(WORLD, lambda each: each.dataset == OTHER)
+    after = by_key(left_out(changed, of_dataset, "gradients", "short"))
     for where, forecast in before.items():
-        assert (forecast == after[where]) == (where[1] == "target 1"), where
+        assert (forecast == after[where]) == (where[1] in ITS_TARGETS), where
+
+
+def test_an_anchor_that_is_left_out_is_a_measured_scratch_all_the_same():
+    for each, forecast in left_out(PLAIN, of_dataset, "gradients", "anchor"):
+        assert forecast.scratch_accuracy.value == each.anchor.accuracy
+    surprise = with_other_outcomes(PLAIN, lambda each: each.dataset == OTHER)
+    before, after = (
+        by_key(left_out(some, of_dataset, "gradients", "anchor")) for some in (PLAIN, surprise)
+    )
+    moved = [where for where in before if where[1] in ITS_TARGETS]
+    for where in moved:
+        assert after[where].scratch_accuracy.value < before[where].scratch_accuracy.value
 
 
 def test_what_is_left_out_is_forecast_well_all_the_same():
     errors = [
         forecast.gain.value - example.gain
-        for example, forecast in left_out(PLAIN, BY_TARGET, "gradients")
+        for example, forecast in left_out(PLAIN, of_dataset, "gradients")
     ]
     assert np.sqrt(np.mean(np.square(errors))) < 0.5 * np.std([each.gain for each in PLAIN])
 
@@ -372,11 +435,11 @@ def test_a_known_source_is_forecast_with_what_it_gained_elsewhere():
         replace(each, accuracy=each.accuracy + 0.1 * int(each.source[-1] == "1")) for each in PLAIN
     ]
     misses = {}
-    for name, fold in (("target", BY_TARGET), ("source", BY_SOURCE)):
+    for name, fold in (("data set", of_dataset), ("source", by_source)):
         found = [
             (example, forecast)
             for example, forecast in left_out(examples, fold, "gradients")
             if example.source == "zoo/source 1"
         ]
         misses[name] = np.mean([forecast.gain.value - example.gain for example, forecast in found])
-    assert abs(misses["target"]) < 0.6 * abs(misses["source"])
+    assert abs(misses["data set"]) < 0.6 * abs(misses["source"])

@@ -10,7 +10,7 @@ import pytest
 from scipy.stats import t as student
 
 from featalign.errors import FeatalignError
-from featalign.records.evidence import Curves, Evidence
+from featalign.records.evidence import Evidence
 from featalign.records.plain import to_plain
 from featalign.study.accuracies import reliability
 from featalign.study.findings import collect_findings, of_the_same_rows, score, score_names
@@ -232,7 +232,6 @@ def evidence(records, noise=0.0):
             capability="gradients",
             own=own | ({} if place else {"h_score": 1.0}),
             twins=twins | ({"h_score": 1.0} if place else {}),  # no source has both
-            curves=Curves(sizes=(1, 2), source=(0.1, None), twin=(0.1, 0.2)),
         )
         of = {"source": source, "target": target, "size": 100, "seed": 0}
         found.append({**of, "evidence": to_plain(known)})
@@ -297,7 +296,6 @@ def test_scores_are_turned_so_that_larger_is_better():
         own={"linear_probe": 0.7, "neural_collapse": 3.0, "tangent_activations": 0.6},
         twins={"linear_probe": 0.5, "tangent_activations": 0.4, "rankme": 2.0},
         reference=0.5,
-        curves=Curves(sizes=(1,), source=(0.1,), twin=(0.1,)),
     )
     collapsed = replace(known, twins={**known.twins, "neural_collapse": 2.0})
     assert score_names([{"evidence": to_plain(each)} for each in (known, collapsed)]) == [

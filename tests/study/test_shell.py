@@ -8,8 +8,10 @@ import pytest
 
 from featalign.forecasting.calibration import read_calibration
 from featalign.forecasting.forecast import make_forecast
-from featalign.forecasting.predictors import Situation
+from featalign.forecasting.predictors import CAPABILITIES
+from featalign.forecasting.situation import Situation
 from featalign.records.evidence import Evidence
+from featalign.study.calibrate import left_out, of_dataset
 from tests.forecasting.examples import world
 from tests.shared import SHARED, needs_shared
 from tests.study.examples import evidence_of, records_of, short_records_of
@@ -94,7 +96,7 @@ def write(path, lines):
 @pytest.fixture
 def files(tmp_path):
     """Records, evidence and short runs of a small world."""
-    examples = world(targets=3, sources=3, sizes=(100, 400), share=0.3)
+    examples = world(targets=6, sources=3, sizes=(100, 400), together=2, share=0.3)
     made = {
         "records": records_of(examples),
         "evidence": evidence_of(examples),
@@ -117,11 +119,12 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
         path,
     )
     assert status == 0
-    assert output == f"18 pairs of 3 sources on 3 targets, calibration in {path}\n"
+    expected = "36 pairs of 3 sources on 6 targets of 3 data sets"
+    assert output == f"{expected}, calibration in {path}\n"
     calibration = read_calibration(path)
-    made_for = {(each.capability, each.share) for each in calibration.fitted}
-    without_runs = {("gradients", None), ("twins", None), ("features", None)}
-    assert without_runs | {("gradients", 0.3)} <= made_for
+    made_for = {(each.capability, each.tier, each.share) for each in calibration.fitted}
+    without_runs = {(each, tier, None) for each in CAPABILITIES for tier in ("cache", "anchor")}
+    assert without_runs | {("gradients", "short", 0.3)} <= made_for
     random = np.random.default_rng(0)
     labels = np.arange(60) % 3
     np.savez(tmp_path / "numbers.npz", inputs=random.normal(size=(60, 4)), labels=labels)
@@ -148,59 +151,51 @@ def test_fit_makes_a_calibration_that_rank_goes_by(run, shell, files, tmp_path):
     assert row["gain"]["low"] == pytest.approx(expected.gain.low, abs=1e-4)
 
 
-def test_fit_with_sources_outside_the_study_says_so(run, files, tmp_path):
-    others = world(seed=3, targets=2, sources=2, sizes=(100,))
-    for each in others:
-        object.__setattr__(each, "source", "strange/" + each.source)
-    outside = (
-        write(tmp_path / "others.jsonl", records_of(others)),
-        write(tmp_path / "others_evidence.jsonl", evidence_of(others)),
-    )
-    path = tmp_path / "mine.json"
-    status, _, errors = run(
-        "fit",
-        files["records"],
-        "--evidence",
-        files["evidence"],
-        "--outside",
-        *outside,
-        "--output",
-        path,
-    )
-    assert (status, errors) == (0, "")
-    calibration = read_calibration(path)
-    assert calibration.provenance["intervals for other sources"].startswith("4 pairs of strange/")
-    assert len(calibration.lines_of("gradients").gain.residuals) == 4
-    for pair in (
-        (files["records"], files["evidence"]),
-        (outside[0], write(tmp_path / "empty.jsonl", [])),
+def test_two_files_are_as_one_that_joins_them(run, files, tmp_path):
+    """Records, evidence and short runs may each lie in several files, cut wherever it is."""
+    cut = {
+        name: [
+            write(tmp_path / f"{name} {place}.jsonl", some)
+            for place, some in enumerate(parted(path, share))
+        ]
+        for (name, path), share in zip(files.items(), (0.3, 0.6, 0.5), strict=True)
+    }
+    found = {}
+    for name, (records, known, short) in (
+        ("joined", ([each] for each in files.values())),
+        ("apart", cut.values()),
     ):
-        status, _, errors = run(
-            "fit",
-            files["records"],
-            "--evidence",
-            files["evidence"],
-            "--outside",
-            *pair,
-            "--output",
-            tmp_path / "more.json",
-        )
-        assert status == 1
-        assert (
-            "outside: expected trained pairs, with evidence, of sources that are not in the "
-            "records, got none" in errors
-        )
-    status, _, errors = run(
-        "fit",
-        files["records"],
-        "--evidence",
-        files["evidence"],
-        "--outside",
-        outside[0],
-        tmp_path / "no.jsonl",
-    )
-    assert status == 1
-    assert "no.jsonl: expected records in .jsonl, got a path that does not exist" in errors
+        more = [part for path in known for part in ("--evidence", path)]
+        more += [part for path in short for part in ("--short", path)]
+        path = tmp_path / f"{name}.json"
+        status, output, errors = run("fit", *records, *more, "--output", path)
+        assert (status, errors) == (0, "")
+        found[name] = output.replace(str(path), ""), path.read_text()
+    assert found["joined"] == found["apart"]
+
+
+def parted(path, share):
+    """The lines of a file in two parts."""
+    lines = list(map(json.loads, path.read_text().splitlines()))
+    at = round(share * len(lines))
+    return lines[:at], lines[at:]
+
+
+def test_with_a_data_set_to_spare_fit_says_how_good_it_is(run, tmp_path):
+    examples = world(targets=8, sources=3, sizes=(100, 400), together=2)
+    made = write(tmp_path / "records.jsonl", records_of(examples))
+    known = write(tmp_path / "evidence.jsonl", evidence_of(examples))
+    path = tmp_path / "mine.json"
+    status, output, _ = run("fit", made, "--evidence", known, "--output", path)
+    assert status == 0
+    first, second = output.splitlines()
+    assert first.startswith("48 pairs of 3 sources on 8 targets of 4 data sets, calibration in ")
+    pairs = list(left_out(examples, of_dataset, "gradients"))
+    errors = [abs(forecast.gain.value - example.gain) for example, forecast in pairs]
+    off = 100 * sum(errors) / len(errors)
+    assert second.startswith(f"leaving one data set out: gains off by {off:.1f} points, ")
+    for words in ("within their 90% interval", "AUROC of clear signs", "weighted tau"):
+        assert words in second
 
 
 def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path):
@@ -209,13 +204,13 @@ def test_files_that_do_not_belong_together_are_one_sentence(run, files, tmp_path
         [
             json.loads(line)
             for line in files["evidence"].read_text().splitlines()
-            if "target 2" not in line
+            if '"target 4"' not in line and '"target 5"' not in line
         ],
     )
     empty = write(tmp_path / "empty.jsonl", [])
     for records, beside, message in (
-        (files["records"], few, "on at least 3 targets, got target 0, target 1"),
-        (files["records"], empty, "on at least 3 targets, got none"),
+        (files["records"], few, "on at least 3 data sets, got set of target 0, set of target 1;"),
+        (files["records"], empty, "on at least 3 data sets, got none"),
         (empty, files["evidence"], "records"),
         (files["records"], files["records"], "evidence"),
         (
