@@ -331,18 +331,6 @@ def test_examples_without_an_anchor_are_named():
         fit_lines(examples, "gradients", "anchor")
 
 
-def test_scratch_catches_up_where_the_truth_crosses_nothing(calibration):
-    crossed = 0
-    for example in world(55, targets=12, sizes=(200,), noise=0.0):
-        found = make_forecast(example.evidence, example.situation, calibration)
-        gain = added(example)
-        if not 0.1 < gain < 0.45:  # else too near to n or to 16 n to be sure of it
-            continue
-        crossed += 1
-        assert found.catches_up == pytest.approx(200 * math.exp(-gain / ON_SIZE), rel=0.35)
-    assert crossed >= 8
-
-
 def test_both_arms_at_other_sizes_are_those_of_the_world(calibration):
     for example in world(56, targets=3, sizes=(200,), noise=0.0):
         found = make_forecast(example.evidence, example.situation, calibration)

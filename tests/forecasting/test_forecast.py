@@ -316,21 +316,6 @@ def test_its_band_is_wider_far_from_n_and_never_narrower(slope, wider):
         assert gain.high == pytest.approx(high)
 
 
-@pytest.mark.parametrize("gain", [0.02, 0.1, 0.3, 0.5])
-def test_scratch_catches_up_where_the_gain_is_used_up(gain):
-    assert forecast_of(gain).catches_up == pytest.approx(400 * math.exp(gain / 0.2), rel=0.011)
-
-
-def test_scratch_does_not_catch_up_with_a_loss_or_beyond_sixteen_times_n():
-    assert 0.2 * math.log(16) == pytest.approx(0.5545, abs=1e-4)
-    assert forecast_of(0.556).catches_up is None
-    assert forecast_of(0.553).catches_up is not None
-    assert forecast_of(-0.01).catches_up is None
-    assert forecast_of(-1e-9).catches_up is None
-    rising = made_calibration(drift=made_line({"ratio": 0.05}))
-    assert forecast_of(0.1, calibration=rising).catches_up is None
-
-
 def test_it_is_plain_data():
     found = forecast_of(0.3, anchor=Anchor(0.5, 100))
     record = json.loads(json.dumps(to_plain(found), allow_nan=False))
@@ -338,8 +323,7 @@ def test_it_is_plain_data():
     assert list(map(int, record["gain_by_size"])) == list(found.gain_by_size)
     assert record["gain_by_size"]["100"]["value"] == found.gain_by_size[100].value
     assert record["parts"] == found.parts
-    told = (record["tier"], record["capability"], record["catches_up"])
-    assert told == ("anchor", "gradients", found.catches_up)
+    assert (record["tier"], record["capability"]) == ("anchor", "gradients")
     assert from_plain(Forecast, record) == found
 
 

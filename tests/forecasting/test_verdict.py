@@ -25,7 +25,6 @@ def forecast(
     gain: float = 0.08,
     probe: float | None = -0.03,
     gradual: float | None = 0.0,
-    catches_up: int | None = None,
     capability: Capability = "gradients",
     parts: Mapping[str, float] = {"linear_probe": 0.05},
     distance: float = 0.4,
@@ -43,7 +42,6 @@ def forecast(
         scratch_accuracy=Interval(value=0.6, low=0.5, high=0.7, level=0.9),
         gain=band,
         negative_transfer_probability=loss,
-        catches_up=catches_up,
         parts=parts,
         arms=arms,
         num_data_sets=20,
@@ -123,10 +121,6 @@ def test_reasons_of_each_decision_say_their_numbers():
     assert "should add at least 1.2 points" in told(forecast(gradual=0.012))
     assert "a new head alone may lose 3.0 points against fine-tuning everything" in told(forecast())
     assert "neither a gain nor a loss has a chance of 80%" in told(forecast(0.5))
-    assert "training from scratch is expected to catch up at about 2,300 rows" in told(
-        forecast(catches_up=2300)
-    )
-    assert "catch up" not in told(forecast())
     assert "new head" not in told(forecast(0.9))
 
 

@@ -145,7 +145,6 @@ def test_a_score_of_another_type_is_refused(rankings):
             gain=Interval(value=0.25, low=-0.25, high=0.5, level=0.9),
             negative_transfer_probability=0.1,
             gain_by_size={100: Interval(value=0.1, low=0.0, high=0.2, level=0.9)},
-            catches_up=1200,
             parts={"tangent gain": 0.05},
             arms={"probe": -0.1},
             num_data_sets=12,

@@ -18,9 +18,7 @@ from featalign.views.gain_figure import MOST_LINES, gain_figure
 SIZES = (50, 100, 200, 400)
 
 
-def forecast(
-    accuracy: float, gain: float, *, tier: Tier = "cache", catches_up: int | None = None
-) -> Forecast:
+def forecast(accuracy: float, gain: float, *, tier: Tier = "cache") -> Forecast:
     band = {
         size: Interval(
             value=gain - 0.01 * place, low=gain - 0.1 - 0.01 * place, high=gain + 0.1, level=0.9
@@ -35,7 +33,6 @@ def forecast(
         gain=Interval(value=gain, low=gain - 0.1, high=gain + 0.1, level=0.9),
         negative_transfer_probability=0.17,
         gain_by_size=band,
-        catches_up=catches_up,
     )
 
 
@@ -121,7 +118,7 @@ def test_reasons_of_the_first_and_warnings_of_the_target_are_printed():
 
 def test_the_picture_has_the_gain_and_its_band_for_each_source(tmp_path):
     found = ranking(
-        row("a", forecast(0.6, 0.1, catches_up=2300)),
+        row("a", forecast(0.6, 0.1)),
         row("b", forecast(0.5, -0.05)),
         row("unknown"),
     )
