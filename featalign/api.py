@@ -229,7 +229,7 @@ def rank(
         metric=metric,
     )
     known = calibration_at(calibration) if request.forecast else None
-    if known is not None:  # refused before anything is trained
+    if known is not None and trains:  # refused before anything is trained
         known.lines_of("gradients", tier=request.effort, share=share)
     with progress_bar(show=progress) as report:
         with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 import featalign as fa
 from featalign.forecasting.calibration import Calibration, Fitted
@@ -13,7 +14,7 @@ from featalign.forecasting.predictors import ADVANTAGE
 from featalign.jobs.examine import EVIDENCE_SCORERS
 from featalign.jobs.gather_evidence import REFERENCE, TWIN_SCORERS
 from featalign.jobs.ranking import ORDER
-from tests.forecasting.examples import made_calibration, made_line, made_lines
+from tests.forecasting.examples import made_calibration, made_line, made_lines, odds
 from tests.jobs.examples import Squares, squares, twins_of
 from tests.training.examples import Network, clouds, small_source
 
@@ -25,6 +26,7 @@ CLOUDS = fa.Target.from_arrays(
 )  # of the shape of other tests, so that one process compiles its scorers once
 BOX = fa.Source.from_function("squares", squares, revision="1")
 PLAIN = fa.Source.from_function("plain", lambda batch: np.asarray(batch), revision="1")
+SHARES = ("linear_probe", "lda", "tangent_probe")
 DECISIONS = {"fine-tune", "probe only", "probe then fine-tune", "train from scratch", "cannot tell"}
 
 
@@ -140,7 +142,6 @@ def test_the_twins_of_a_black_box_are_those_of_the_reference(ranking):
     assert box.twins["tangent_probe"] == box.reference == reference.reference
     assert reference.twins["tangent_probe"] == pytest.approx(reference.reference, abs=1e-6)
     assert "tangent_probe" not in box.own
-    assert box.curves is None
     assert (box.compared_with, reference.compared_with) == (
         "a reference architecture",
         "its own architecture",
@@ -236,12 +237,17 @@ def test_a_forecast_goes_by_the_calibration_that_is_given(cache, calibration):
         progress=False,
     ).best
     assert row.evidence is not None
-    difference = row.evidence.difference("tangent_probe")
-    scratch = row.evidence.twins["tangent_probe"]
+    own, twins = (
+        {name: odds(value, 90) for name, value in some.items() if name in SHARES}
+        for some in (row.evidence.own, row.evidence.twins)
+    )
+    added = own["tangent_probe"] - twins["tangent_probe"]
     found = forecast_of(row)
+    assert dict(found.parts)["tangent_probe"] == pytest.approx(added)
+    accuracy, scratch = expit([own["linear_probe"], own["linear_probe"] - added])
+    assert found.accuracy.value == pytest.approx(accuracy)
     assert found.scratch_accuracy.value == pytest.approx(scratch)
-    assert found.gain.value == pytest.approx(difference) or difference > (1 - scratch) / 2
-    assert dict(forecast_of(row).parts)["tangent_probe"] == pytest.approx(difference)
+    assert found.gain.value == pytest.approx(accuracy - scratch)
 
 
 def test_a_source_of_the_study_is_known_by_its_weights(cache, tmp_path):
@@ -291,7 +297,10 @@ def test_a_calibration_without_short_runs_is_said(cache, tmp_path):
     path = tmp_path / "calibration.json"
     fitted = Fitted(capability="gradients", lines=made_lines())
     path.write_text(Calibration(fitted=(fitted,)).to_json())
-    with pytest.raises(fa.FeatalignError, match="expected one with short runs, this one has none"):
+    with pytest.raises(
+        fa.FeatalignError,
+        match="expected one with lines for effort 'short', this one has none; fit one with",
+    ):
         fa.rank(
             small_source(),
             CLOUDS,
@@ -301,6 +310,19 @@ def test_a_calibration_without_short_runs_is_said(cache, tmp_path):
             calibration=path,
             progress=False,
         )
+
+
+def test_a_calibration_for_features_alone_serves_where_there_is_nothing_else(cache, tmp_path):
+    path = tmp_path / "calibration.json"
+    lines = made_lines(gain=made_line({}, intercept=0.4))
+    path.write_text(Calibration(fitted=(Fitted(capability="features", lines=lines),)).to_json())
+    options = {"cache": cache, "scorers": ["knn"], "calibration": path, "progress": False}
+    row = fa.rank(PLAIN, CLOUDS, forecast=True, **options).best
+    forecast = forecast_of(row)
+    added = odds(forecast.accuracy.value) - odds(forecast.scratch_accuracy.value)
+    assert added == pytest.approx(0.4, abs=0.01)
+    with pytest.raises(fa.FeatalignError, match="expected lines for sources with gradients"):
+        fa.rank(small_source(), CLOUDS, forecast=True, **options)
 
 
 def test_targets_without_classes_rank_without_a_forecast(cache):
@@ -313,7 +335,7 @@ def test_targets_without_classes_rank_without_a_forecast(cache):
     assert ranking.target_warnings == ()
     json.loads(ranking.to_json())
     for target in (numbers, several):
-        for effort, forecast in (("short", None), ("cache", True)):
+        for effort, forecast in (("short", None), ("anchor", None), ("cache", True)):
             with pytest.raises(
                 fa.FeatalignError, match="expected a target with classes to tell apart"
             ):

@@ -1,14 +1,17 @@
-"""Short runs of a grid: what is run, what is kept of it, and when it is run again."""
+"""Evidence and short runs of a grid: what is gathered, what is kept, and when it is done again."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from featalign.jobs.gather_evidence import REFERENCE
+from featalign.records.evidence import Evidence
 from featalign.study import gathering
-from featalign.study.gathering import run_short
+from featalign.study.gathering import EVIDENCE_KEY, run_evidence, run_short
 from featalign.study.grid import read_grid
-from featalign.study.records import read_records
+from featalign.study.records import evidence_in, read_records
 from featalign.training import jax_trainer
 from featalign.training.short import ShortRun, run_steps, short_steps
 
@@ -60,6 +63,87 @@ def asked(monkeypatch):
 
     monkeypatch.setattr(gathering, "short_evidence", pretended)
     return found
+
+
+@pytest.fixture
+def looked(monkeypatch):
+    """What is looked at, in the place of looking at it: (source, target, rows)."""
+    found = []
+
+    def pretended(source, target, wanted, session):
+        assert wanted.evidence
+        assert wanted.study
+        found.append((source.name, target.name, len(target)))
+        known = Evidence(capability="features", own={"knn": 0.5})
+        return (SimpleNamespace(answer=SimpleNamespace(evidence=known)),)
+
+    monkeypatch.setattr(gathering, "examine", pretended)
+    return found
+
+
+def keys_of(path):
+    return [
+        tuple(record[name] for name in EVIDENCE_KEY)
+        for record in read_records(path, key=EVIDENCE_KEY)
+    ]
+
+
+def test_the_reference_network_is_looked_at_on_every_part_too(grid, looked, tmp_path):
+    path = tmp_path / "evidence.jsonl"
+    sources = ("zoo/resnet_digits", "zoo/resnet_aerial", REFERENCE)
+    assert run_evidence(read_grid(grid), path, cache=tmp_path / "cache") == 3 * 2 * 2
+    assert sorted(keys_of(path)) == sorted(
+        (source, target, 30, seed)
+        for source in sources
+        for target in ("numbers", "shapes")
+        for seed in (0, 1)
+    )
+    assert len(looked) == 12
+    assert evidence_in(read_records(path, key=EVIDENCE_KEY)[0]).own == {"knn": 0.5}
+    assert run_evidence(read_grid(grid), path, cache=tmp_path / "cache") == 0
+    assert len(looked) == 12
+
+
+def test_a_grid_that_has_the_reference_looks_at_it_once(grid, looked, tmp_path):
+    grid.write_text(GRID.replace('"zoo/resnet_digits"', f'"{REFERENCE}"', 1))
+    path = tmp_path / "evidence.jsonl"
+    assert run_evidence(read_grid(grid), path, cache=tmp_path / "cache") == 2 * 2 * 2
+    assert len(looked) == len(keys_of(path)) == 8
+    assert {source for source, *_ in keys_of(path)} == {REFERENCE, "zoo/resnet_aerial"}
+
+
+def test_the_reference_is_looked_at_with_every_seed_of_a_design(grid, looked, tmp_path):
+    """Sources of one part may have other seeds, and the reference has all of them."""
+    pairs = [["zoo/resnet_digits", 30, [0]], ["zoo/resnet_aerial", 30, [2, 0]]]
+    line = {"target": "numbers", "dataset": "signs", "address": "numbers.npz", "pairs": pairs}
+    (tmp_path / "design.jsonl").write_text(json.dumps(line) + "\n")
+    grid.write_text('design = "design.jsonl"\nmin_steps = 5\nepochs = 1\n')
+    path = tmp_path / "evidence.jsonl"
+    assert run_evidence(read_grid(grid), path, cache=tmp_path / "cache") == 5
+    of_reference = [key for key in keys_of(path) if key[0] == REFERENCE]
+    assert of_reference == [(REFERENCE, "numbers", 30, 0), (REFERENCE, "numbers", 30, 2)]
+
+
+def test_where_there_are_no_images_the_reference_is_not_looked_at(
+    monkeypatch, grid, looked, tmp_path
+):
+    monkeypatch.setattr(
+        gathering,
+        "grid_part",
+        lambda grid, unit, seed: SimpleNamespace(
+            kind="text", name=unit.target, fingerprint=f"{seed}", __len__=lambda self: 30
+        ),
+    )
+    monkeypatch.setattr(
+        gathering,
+        "examine",
+        lambda source, target, wanted, session: (
+            SimpleNamespace(answer=SimpleNamespace(evidence=Evidence(capability="features"))),
+        ),
+    )
+    path = tmp_path / "evidence.jsonl"
+    assert run_evidence(read_grid(grid), path, cache=tmp_path / "cache") == 8
+    assert REFERENCE not in {source for source, *_ in keys_of(path)}
 
 
 def test_every_source_runs_and_scratch_once_for_all_that_share_it(grid, asked, tmp_path):
