@@ -5,6 +5,7 @@ This tests what they learn, what they cover, and what each capability of a sourc
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from featalign.forecasting.logits import share_of
 from featalign.forecasting.predictors import CAPABILITIES, LEAD, gain_predictors
 from featalign.forecasting.situation import Short
 from featalign.records.evidence import capability_of
+from featalign.records.forecast import Tier
 from tests.forecasting.examples import (
     GROWTH,
     LEVEL_ON_SIZE,
@@ -31,6 +33,7 @@ from tests.forecasting.examples import (
     exact,
     lacking,
     odds,
+    there,
     true_gain,
     world,
 )
@@ -55,7 +58,7 @@ def seen_as(capability, examples):
     return found
 
 
-def made_of(capability, examples, *, tier="cache", share=None):
+def made_of(capability, examples, *, tier: Tier = "cache", share=None):
     lines = fit_lines(seen_as(capability, examples), capability, tier)
     fitted = Fitted(capability=capability, tier=tier, share=share, lines=lines)
     return Calibration(fitted=(fitted,))
@@ -140,7 +143,13 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
         assert np.sqrt(np.mean(np.square(found))) < 0.02, name
 
 
-SMALL = {"targets": 24, "sources": 3, "sizes": (100, 800), "together": 2, "noise": 0.08}
+SMALL: dict[str, Any] = {
+    "targets": 24,
+    "sources": 3,
+    "sizes": (100, 800),
+    "together": 2,
+    "noise": 0.08,
+}
 
 
 @pytest.mark.slow
@@ -197,7 +206,8 @@ def test_coverage_counts_data_sets_and_not_their_rows():
 
     A new data set is one of the many. The quantile of all rows together would not hold it.
     """
-    few, shifts = {"targets": 8, "together": 2, "sources": 8}, {"targets": 9, "sources": 2}
+    few: dict[str, Any] = {"targets": 8, "together": 2, "sources": 8}
+    shifts: dict[str, Any] = {"targets": 9, "sources": 2}
     covered, pooled, sizes = [], [], (100, 400)
     for seed in range(12):
         calm = renamed(world(seed, sizes=sizes, **few), "calm")
@@ -265,7 +275,7 @@ def test_short_runs_that_see_nothing_narrow_nothing():
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
 
 
-HIDDEN = {"shift": 0.8, "anchors": True, "sizes": (100, 400)}
+HIDDEN: dict[str, Any] = {"shift": 0.8, "anchors": True, "sizes": (100, 400)}
 
 
 def test_a_trained_scratch_tells_what_the_cache_cannot_see():
@@ -282,7 +292,7 @@ def test_a_trained_scratch_tells_what_the_cache_cannot_see():
     for each in world(2, targets=10, **HIDDEN):
         seen = each.evidence, each.situation
         found = make_forecast(*seen, with_anchor, anchor=each.anchor)
-        assert found.scratch_accuracy.value == each.anchor.accuracy
+        assert found.scratch_accuracy.value == there(each.anchor).accuracy
         for name, one in (("anchor", found), ("cache", make_forecast(*seen, without))):
             errors[name].append(abs(one.gain.value - each.gain))
             widths[name].append(one.gain.high - one.gain.low)
@@ -318,7 +328,7 @@ def only_scratch_hidden(seed):
     return found
 
 
-ANCHOR = world(targets=1, sources=1, sizes=(100,), anchors=True)[0].anchor
+ANCHOR = there(world(targets=1, sources=1, sizes=(100,), anchors=True)[0].anchor)
 
 
 def test_examples_without_an_anchor_are_named():

@@ -14,7 +14,7 @@ from featalign.jobs.gather_evidence import REFERENCE
 from featalign.jobs.given import session_at
 from featalign.training import anchor as training
 from featalign.training.budget import SHORT
-from tests.forecasting.examples import made_calibration, odds
+from tests.forecasting.examples import made_calibration, odds, there
 from tests.jobs.examples import squares
 from tests.training.examples import Network, clouds, small_source
 
@@ -161,7 +161,7 @@ def test_a_ranking_trains_once_for_an_architecture_and_the_second_one_nothing(
         row = rows[name]
         assert set(row.seconds) == {"cache", "anchor"}
         assert min(row.seconds.values()) > 0
-        assert row.scratch_accuracy.value == anchor.accuracy
+        assert there(row.scratch_accuracy).value == anchor.accuracy
         before, after = row.forecasts
         assert row.forecast is after
         assert after.scratch_accuracy != before.scratch_accuracy
@@ -202,7 +202,7 @@ def test_the_reference_network_is_trained_for_a_black_box_of_images(cache, calib
     session = session_at(cache)
     found = [anchor_of(each, DIGITS, session) for each in (BOX, fixed(), fa.load_source(REFERENCE))]
     assert found[0] is found[1] is found[2]
-    assert (found[0].accuracy, found[0].num_test) == (row.scratch_accuracy.value, 12)
+    assert (found[0].accuracy, found[0].num_test) == (there(row.scratch_accuracy).value, 12)
     assert len(trained) == 1
 
 
@@ -257,5 +257,5 @@ def test_the_shell_takes_it_too(run, tmp_path, calibration, trained):
     assert status == 0
     (row,) = fa.Ranking.from_json(output).rows
     assert [each.tier for each in row.forecasts] == ["cache", "anchor"]
-    assert round(row.scratch_accuracy.value * 12, 6) in range(13)  # of twelve test rows
+    assert round(there(row.scratch_accuracy).value * 12, 6) in range(13)  # of twelve test rows
     assert len(trained) == 1
