@@ -7,6 +7,7 @@ and calibrations made by hand.
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -16,6 +17,8 @@ from featalign.forecasting.line import Line
 from featalign.forecasting.predictors import CAPABILITIES, LEAD
 from featalign.forecasting.situation import Anchor, Short, Situation
 from featalign.records.evidence import Evidence
+
+Value = TypeVar("Value")
 
 REFERENCE = "zoo/resnet_noise"
 MEASURED = 1000  # measured accuracies are of so many rows
@@ -148,6 +151,12 @@ def world(
                     )
                 )
     return found
+
+
+def there(value: Value | None) -> Value:
+    """The value, which is there."""
+    assert value is not None
+    return value
 
 
 def lacking(evidence: Evidence, *names: str, twins: tuple[str, ...] = ()) -> Evidence:

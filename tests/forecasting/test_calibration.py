@@ -26,6 +26,7 @@ from featalign.forecasting.ridge import NUM_RESIDUALS, PENALTIES, fit_line, with
 from featalign.forecasting.situation import Anchor, Situation
 from featalign.records.evidence import Evidence
 from featalign.records.plain import to_plain
+from featalign.records.request import EFFORTS
 from tests import oracles
 from tests.forecasting.examples import made_calibration, made_line, made_lines
 
@@ -280,7 +281,7 @@ def test_short_runs_take_the_lines_of_the_nearest_share():
         assert found is lines[nearest]
 
 
-@pytest.mark.parametrize("tier", ["cache", "anchor", "short"])
+@pytest.mark.parametrize("tier", EFFORTS)
 def test_lines_for_an_effort_that_are_not_there_are_missed_by_its_name(tier):
     others = tuple(each for each in made_calibration().fitted if each.tier != tier)
     without = Calibration(fitted=others)
@@ -294,12 +295,17 @@ def test_lines_for_an_effort_that_are_not_there_are_missed_by_its_name(tier):
 
 def test_every_tier_has_lines_of_its_own():
     tiers = {
-        tier: Fitted(capability="gradients", tier=tier, lines=made_lines(), share=share)
-        for tier, share in (("cache", None), ("anchor", None), ("short", 0.2))
+        tier: Fitted(
+            capability="gradients",
+            tier=tier,
+            lines=made_lines(),
+            share=0.2 if tier == "short" else None,
+        )
+        for tier in EFFORTS
     }
     calibration = Calibration(fitted=tuple(tiers.values()))
-    for tier, fitted in tiers.items():
-        assert calibration.lines_of("gradients", tier=tier, share=0.2) is fitted.lines
+    for tier in EFFORTS:
+        assert calibration.lines_of("gradients", tier=tier, share=0.2) is tiers[tier].lines
 
 
 def test_known_sources_have_lines_of_their_own_where_there_are_some():

@@ -5,6 +5,7 @@ This tests what they learn, what they cover, and what each capability of a sourc
 
 import math
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,7 @@ from featalign.forecasting.logits import share_of
 from featalign.forecasting.predictors import CAPABILITIES, LEAD, gain_predictors
 from featalign.forecasting.situation import Short
 from featalign.records.evidence import capability_of
+from featalign.records.forecast import Tier
 from tests.forecasting.examples import (
     GROWTH,
     LEVEL_ON_SIZE,
@@ -31,6 +33,7 @@ from tests.forecasting.examples import (
     exact,
     lacking,
     odds,
+    there,
     true_gain,
     world,
 )
@@ -55,9 +58,10 @@ def seen_as(capability, examples):
     return found
 
 
-def made_of(capability, examples, *, tier="cache", share=None):
+def made_of(capability, examples, *, tier: Tier = "cache", share=None):
     """Lines of a tier, and those from the cache, against which an anchor is weighed."""
     seen = seen_as(capability, examples)
+    plain: Tier = "cache"
     fitted = [
         Fitted(
             capability=capability,
@@ -65,7 +69,7 @@ def made_of(capability, examples, *, tier="cache", share=None):
             share=share if each == tier else None,
             lines=fit_lines(seen, capability, each),
         )
-        for each in dict.fromkeys(("cache", tier))
+        for each in dict.fromkeys((plain, tier))
     ]
     return Calibration(fitted=tuple(fitted))
 
@@ -149,7 +153,13 @@ def test_a_new_target_is_forecast_to_the_noise(calibration):
         assert np.sqrt(np.mean(np.square(found))) < 0.02, name
 
 
-SMALL = {"targets": 24, "sources": 3, "sizes": (100, 800), "together": 2, "noise": 0.08}
+SMALL: dict[str, Any] = {
+    "targets": 24,
+    "sources": 3,
+    "sizes": (100, 800),
+    "together": 2,
+    "noise": 0.08,
+}
 
 
 @pytest.mark.slow
@@ -206,7 +216,8 @@ def test_coverage_counts_data_sets_and_not_their_rows():
 
     A new data set is one of the many. The quantile of all rows together would not hold it.
     """
-    few, shifts = {"targets": 8, "together": 2, "sources": 8}, {"targets": 9, "sources": 2}
+    few: dict[str, Any] = {"targets": 8, "together": 2, "sources": 8}
+    shifts: dict[str, Any] = {"targets": 9, "sources": 2}
     covered, pooled, sizes = [], [], (100, 400)
     for seed in range(12):
         calm = renamed(world(seed, sizes=sizes, **few), "calm")
@@ -274,7 +285,7 @@ def test_short_runs_that_see_nothing_narrow_nothing():
     assert widths[0] == pytest.approx(widths[1], rel=0.15)
 
 
-HIDDEN = {"shift": 0.8, "anchors": True, "sizes": (100, 400)}
+HIDDEN: dict[str, Any] = {"shift": 0.8, "anchors": True, "sizes": (100, 400)}
 
 
 def test_a_trained_scratch_tells_what_the_cache_cannot_see():
@@ -327,7 +338,7 @@ def only_scratch_hidden(seed):
     return found
 
 
-ANCHOR = world(targets=1, sources=1, sizes=(100,), anchors=True)[0].anchor
+ANCHOR = there(world(targets=1, sources=1, sizes=(100,), anchors=True)[0].anchor)
 
 
 def test_examples_without_an_anchor_are_named():

@@ -15,7 +15,7 @@ from featalign.jobs.gather_evidence import REFERENCE
 from featalign.jobs.given import session_at
 from featalign.training import anchor as training
 from featalign.training.budget import SHORT
-from tests.forecasting.examples import made_calibration, odds
+from tests.forecasting.examples import made_calibration, odds, there
 from tests.jobs.examples import squares
 from tests.training.examples import Network, clouds, small_source
 

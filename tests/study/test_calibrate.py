@@ -22,7 +22,7 @@ from featalign.study.calibrate import (
     seen_as,
     short_of,
 )
-from tests.forecasting.examples import REFERENCE, lacking, world
+from tests.forecasting.examples import REFERENCE, lacking, there, world
 from tests.study.examples import evidence_of, records_of, short_records_of
 
 # five data sets of two targets each
@@ -111,10 +111,10 @@ def test_the_anchor_is_the_training_from_scratch_of_the_first_seed():
     scratch = {key(each): each.scratch for each in WORLD}
     for each in found:
         reference = scratch[REFERENCE, *key(each)[1:]]
-        told = each.anchor.accuracy, each.reference_anchor.accuracy
+        told = there(each.anchor).accuracy, there(each.reference_anchor).accuracy
         assert told == pytest.approx((scratch[key(each)] - 0.01, reference - 0.01))
         assert each.scratch == pytest.approx(scratch[key(each)])  # a mean over both seeds
-        assert each.anchor.num_test == records[0]["num_test"]
+        assert there(each.anchor).num_test == records[0]["num_test"]
 
 
 def test_sources_that_share_scratch_share_their_anchor():
@@ -128,7 +128,7 @@ def test_sources_that_share_scratch_share_their_anchor():
     for each in examples_of(records, evidence_of(WORLD)):
         accuracy = pytest.approx(scratch[shared, *key(each)[1:]])
         assert each.anchor == each.reference_anchor
-        assert (each.anchor.accuracy, each.scratch) == (accuracy, accuracy)
+        assert (there(each.anchor).accuracy, each.scratch) == (accuracy, accuracy)
 
 
 def test_where_scratch_was_not_trained_with_that_seed_there_is_no_anchor():
@@ -224,7 +224,7 @@ def test_the_reference_serves_where_it_was_looked_at_and_never_trained():
     boxes = seen_as(found, "twins")
     assert list(map(key, boxes)) == list(map(key, found))
     for each in boxes:
-        assert each.evidence.twins == each.reference_evidence.twins
+        assert each.evidence.twins == there(each.reference_evidence).twins
     assert anchored(boxes) == []
     blind = [each for each in evidence_of(WORLD) if each["source"] != REFERENCE]
     assert seen_as(examples_of(records, blind), "twins") == []
@@ -240,9 +240,9 @@ def test_a_black_box_with_an_anchor_is_compared_with_the_reference_from_scratch(
         assert len(found) == len(PLAIN)
         for each, own in zip(found, PLAIN, strict=True):
             assert each.anchor == own.reference_anchor != own.anchor
-            assert each.scratch == own.reference_anchor.accuracy != own.scratch
+            assert each.scratch == there(own.reference_anchor).accuracy != own.scratch
             assert each.accuracy == own.accuracy
-            assert each.gain == pytest.approx(own.accuracy - own.reference_anchor.accuracy)
+            assert each.gain == pytest.approx(own.accuracy - there(own.reference_anchor).accuracy)
 
 
 def test_examples_without_what_they_are_compared_with_have_no_anchor():

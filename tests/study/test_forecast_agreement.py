@@ -21,7 +21,7 @@ from featalign.study.forecast_agreement import (
     guesses_by,
     judge_guesses,
 )
-from tests.forecasting.examples import world
+from tests.forecasting.examples import there, world
 
 WORLD = world(targets=8, sources=4, sizes=(100, 400), together=2)
 OTHER = "set of target 1"
@@ -274,6 +274,6 @@ def test_a_number_that_is_missing_counts_as_the_mean():
     mean = guesses_by(
         WORLD, lambda each: float(np.mean(others)) if each is WORLD[0] else tangent_gain(each)
     )
-    assert lost[0].gain.value == pytest.approx(mean[0].gain.value)
+    assert there(lost[0].gain).value == pytest.approx(there(mean[0].gain).value)
     assert math.isnan(lost[0].order)
-    assert all(math.isfinite(guess.gain.value) for guess in lost)
+    assert all(math.isfinite(there(guess.gain).value) for guess in lost)

@@ -45,7 +45,7 @@ def row(name: str, *found: Forecast, verdict: Decision = "fine-tune") -> Ranking
         scores={},
         forecasts=found,
         judgement=Verdict(decision=verdict, reasons=reasons) if found else None,
-        seconds={"cache": 1.25, "short": 9.75},
+        seconds={"cache": 1.25, "short": 9.75, "anchor": 4.5},
     )
 
 
@@ -77,6 +77,12 @@ def cells(found):
 def test_a_line_has_the_numbers_of_the_forecast():
     (line,) = cells(ranking(row("a", forecast(0.62, 0.08))))
     assert line == ["1", "a", "62% (52 to 72)", "54%", "+8.0 (-2.0 to +18.0)", "17%", "fine-tune"]
+
+
+def test_a_forecast_with_a_trained_scratch_is_called_so():
+    lines = cells(ranking(row("a", forecast(0.6, 0.1), forecast(0.7, 0.2, tier="anchor"))))
+    assert [line[2] for line in lines] == ["from the cache", "with scratch trained"]
+    assert [line[3] for line in lines] == ["1.2", "4.5"]
 
 
 def test_both_tiers_stand_below_each_other_with_their_seconds():
