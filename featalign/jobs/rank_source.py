@@ -1,7 +1,7 @@
 """One source of a ranking: its rows, with forecasts and verdict where they are wanted."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from featalign.forecasting.calibration import Calibration
@@ -70,7 +70,7 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
             seconds[tier] = time.perf_counter() - start - sum(seconds.values())
         row = replace(
             row,
-            warnings=(*row.warnings, *found.answer.remarks),
+            warnings=(*row.warnings, *found.answer.remarks, *_untrained(job, forecasts)),
             evidence=evidence,
             forecasts=tuple(forecasts),
             judgement=judge(forecasts[-1], evidence, job.target.num_rows),
@@ -104,6 +104,17 @@ def _forecasts(
     if job.effort == "short" and gradients:
         short = _short(source, job.target, job.share, session)
         yield "short", make_forecast(evidence, situation, calibration, short=short)
+
+
+def _untrained(job: RankSource, forecasts: Sequence[Forecast]) -> tuple[str, ...]:
+    """What to say where something was to be trained for a forecast, and nothing could be."""
+    if job.effort == "cache" or len(forecasts) > 1:
+        return ()
+    lacks = {
+        "anchor": "there is no network to train from scratch",
+        "short": "short runs need gradients and fresh weights",
+    }
+    return (f"the forecast is from the cache alone: {lacks[job.effort]}",)
 
 
 def _short(source: Source, target: Target, share: float, session: Session) -> Short:

@@ -15,6 +15,7 @@ from featalign.records.fine_tuned import Arm, FineTuned
 from featalign.records.plain import to_plain
 from featalign.records.setting import Setting
 from featalign.sources.source import Source
+from featalign.study.compiled import forget_compiled
 from featalign.study.design import Unit
 from featalign.study.grid import Grid, grid_part, grid_source, jobs, release
 from featalign.study.records import KEY, Claims, append_record, read_records
@@ -81,6 +82,7 @@ def run_units(
                     for record in records_of(unit):
                         append_record(path, record)
                         added += 1
+                forget_compiled()
         report("units", total, total)
     finally:
         claims.close()

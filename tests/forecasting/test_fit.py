@@ -302,7 +302,7 @@ def test_a_trained_scratch_tells_what_the_cache_cannot_see():
     for each in world(2, targets=10, **HIDDEN):
         seen = each.evidence, each.situation
         found = make_forecast(*seen, with_anchor, anchor=each.anchor)
-        assert found.scratch_accuracy.value == pytest.approx(each.anchor.accuracy, abs=0.02)
+        assert found.scratch_accuracy.value == pytest.approx(there(each.anchor).accuracy, abs=0.02)
         for name, one in (("anchor", found), ("cache", make_forecast(*seen, without))):
             errors[name].append(abs(one.gain.value - each.gain))
             widths[name].append(one.gain.high - one.gain.low)

@@ -157,6 +157,8 @@ def test_a_ranking_trains_once_for_an_architecture_and_the_second_one_nothing(
     tiers = {name: [each.tier for each in row.forecasts] for name, row in rows.items()}
     both = ["cache", "anchor"]
     assert tiers == {"one": both, "two": both, "plain": ["cache"]}
+    lacking = "the forecast is from the cache alone: there is no network to train from scratch"
+    assert [name for name, row in rows.items() if lacking in row.warnings] == ["plain"]
     anchor = anchor_of(sources[0], CLOUDS, session_at(cache))
     for name in ("one", "two"):
         row = rows[name]
@@ -164,14 +166,14 @@ def test_a_ranking_trains_once_for_an_architecture_and_the_second_one_nothing(
         assert min(row.seconds.values()) > 0
         before, after = row.forecasts
         ends = sorted((before.scratch_accuracy.value, anchor.accuracy))
-        assert ends[0] < row.scratch_accuracy.value < ends[1]
+        assert ends[0] < there(row.scratch_accuracy).value < ends[1]
         assert row.forecast is after
         assert after.scratch_accuracy != before.scratch_accuracy
         assert row.accuracy == after.accuracy
         evidence = row.evidence
         assert evidence is not None
         foretold = odds(evidence.own["linear_probe"], 90)
-        scratch = row.scratch_accuracy.value
+        scratch = there(row.scratch_accuracy).value
         lead = foretold - math.log(scratch / (1 - scratch))
         assert after.parts["expected less scratch"] == pytest.approx(0.5 * lead)
         assert f"chance that it hurts {after.negative_transfer_probability:.0%}" in row.reasons[0]
