@@ -33,6 +33,15 @@ def pytest_terminal_summary(terminalreporter):
             terminalreporter.write_line(line)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def few_compiled_functions():
+    """No process holds so many compiled functions that the next one cannot be compiled."""
+    from featalign.study.compiled import forget_compiled
+
+    yield
+    forget_compiled()
+
+
 @pytest.fixture
 def run(capsys, monkeypatch, tmp_path):
     """Runs the shell in this process: (exit status, standard output, standard error)."""
