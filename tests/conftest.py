@@ -36,9 +36,9 @@ def pytest_terminal_summary(terminalreporter):
 @pytest.fixture(autouse=True, scope="module")
 def few_compiled_functions():
     """No process holds so many compiled functions that the next one cannot be compiled."""
+    yield
     from featalign.study.compiled import forget_compiled
 
-    yield
     forget_compiled()
 
 
