@@ -232,7 +232,7 @@ def test_a_ranking_carries_its_metric_and_its_key(tmp_path):
     assert plain.best.scores["linear_probe"].value > judged.best.scores["linear_probe"].value
     assert ranked(tmp_path, metric="accuracy") == plain
     assert fa.Ranking.from_json(judged.to_json()) == judged
-    assert "ordered by linear_probe (macro_f1)" in str(judged)
+    assert "ordered by linear_probe (macro_f1)" in " ".join(str(judged).split())
     assert "there is no forecast, which is of accuracy alone" in judged.target_warnings[-1]
 
 

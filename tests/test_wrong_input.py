@@ -68,7 +68,11 @@ TABLE = [
     (f"rank {DIGITS} --figure none/a.png", 1, ["--figure: expected a folder at none"]),
     (f"rank {DIGITS} --scorers knn --gain-figure a.png", 1, ["--gain-figure: expected a forecast"]),
     (f"rank {DIGITS} --calibration none.json", 1, ["none.json: expected a calibration", "fit"]),
-    (f"rank {DIGITS} --label x", 1, ["--label, --text, --image: they name columns", "leave them"]),
+    (
+        f"rank {DIGITS} --label x",
+        1,
+        ["--label, --text, --image, --groups: they name columns", "leave them"],
+    ),
     (f"rank {DIGITS} --separator ''", 1, ["--separator: expected a sign such as '|', got ''"]),
     # targets
     (f"rank {ZOO} -t sklearn:digit", 1, ["did you mean 'digits'?", "sklearn:iris"]),

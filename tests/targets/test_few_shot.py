@@ -120,7 +120,9 @@ def test_several_draws_give_means_and_show_the_spread(tmp_path):
         assert result.draws[0] == single[0]
         assert result.value == pytest.approx(np.mean(result.draws))
         assert result.spread == pytest.approx(np.std(result.draws, ddof=1))
-        assert f"{result.value:.3f} ± {result.spread:.3f}" in str(found)
+        shown = str(found)
+        assert f"{100 * result.value:.1f}%" in shown
+        assert f"± {100 * result.spread:.1f}" in shown
     assert found.num_rows == 18
     assert found.rows[0].scores["linear_probe"].value >= found.rows[1].scores["linear_probe"].value
     assert "means of 3 draws of 6 rows of each class" in found.target_warnings[-1]
