@@ -97,6 +97,7 @@ def test_a_result_as_a_record_is_plain_json():
         "interval": None,
         "note": "",
         "zero": None,
+        "draws": [],
     }
     failed = shown_in_json(ScoreResult(math.nan, Status.ONE_CLASS))
     assert json.loads(json.dumps(failed, allow_nan=False)) == failed

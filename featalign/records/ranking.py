@@ -176,6 +176,7 @@ class Ranking(Plain):
 def shown_in_json(result: ScoreResult) -> dict[str, Any]:
     """A score as plain data, with what its status means.
 
+    >>> from featalign.records.score import Status
     >>> shown_in_json(ScoreResult(status=Status.UNDEFINED))["explanation"]
     'not defined for this input'
     """

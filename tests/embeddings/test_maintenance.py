@@ -103,7 +103,7 @@ def test_rm_by_key_source_and_target(tmp_path, small_shards):
     ]
     with pytest.raises(FeatalignError, match="nothing in"):
         remove(store, source="counting", target="letters")
-    with pytest.raises(FeatalignError, match="expected a key"):
+    with pytest.raises(FeatalignError, match="expected one that says what to remove"):
         remove(store)
     assert len(entries(store)) == 2
     assert len(remove(store, source="counting")) == 2

@@ -100,7 +100,8 @@ def test_twins_draw_every_module_anew(folder):
 
 def test_layers_that_do_not_exist_are_listed(folder):
     with pytest.raises(
-        FeatalignError, match=r"has no layer 'layer_7\.mean'; it has embeddings\.mean, .*, features"
+        FeatalignError,
+        match=r"has no layer 'layer_7\.mean'; .*it has embeddings\.mean, .*, features",
     ):
         fa.load_source(f"st/{folder}#layer_7.mean")
     assert fa.load_source(f"st/{folder}#layer_1.mean").default_layer == "layer_1.mean"

@@ -408,7 +408,8 @@ def test_short_runs_that_are_left_out_do_not_leak_either():
 
 def test_an_anchor_that_is_left_out_is_a_measured_scratch_all_the_same():
     for each, forecast in left_out(PLAIN, of_dataset, "gradients", "anchor"):
-        assert forecast.scratch_accuracy.holds(there(each.anchor).accuracy)
+        off = forecast.scratch_accuracy.value - there(each.anchor).accuracy
+        assert abs(off) < 0.03
     surprise = with_other_outcomes(PLAIN, lambda each: each.dataset == OTHER)
     before, after = (
         by_key(left_out(some, of_dataset, "gradients", "anchor")) for some in (PLAIN, surprise)

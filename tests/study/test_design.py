@@ -101,7 +101,6 @@ def test_evidence_and_short_runs_are_of_the_pairs_and_seeds_of_the_design(grid, 
     assert [(each["size"], each["seed"]) for each in every if each not in found] == [(30, 1)]
     assert [(each["source"], each["target"], each["size"], each["seed"]) for each in found] == [
         ("zoo/resnet_aerial", "shapes", 30, 1),
-        ("zoo/resnet_noise", "shapes", 30, 1),  # the reference network
     ]
     run_short(stated, tmp_path / "short.jsonl", cache=tmp_path / "cache")
     assert [(each["seed"], each["arm"]) for each in read_records(tmp_path / "short.jsonl")] == [

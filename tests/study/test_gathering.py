@@ -131,7 +131,7 @@ def test_where_there_are_no_images_the_reference_is_not_looked_at(
         gathering,
         "grid_part",
         lambda grid, unit, seed: SimpleNamespace(
-            kind="text", name=unit.target, fingerprint=f"{seed}", __len__=lambda self: 30
+            kind="text", name=unit.target, fingerprint=f"{seed}", held_out=None
         ),
     )
     monkeypatch.setattr(
