@@ -121,6 +121,7 @@ def test_several_draws_give_means_and_show_the_spread(tmp_path):
         assert result.value == pytest.approx(np.mean(result.draws))
         assert result.spread == pytest.approx(np.std(result.draws, ddof=1))
         shown = str(found)
+        assert result.spread is not None
         assert f"{100 * result.value:.1f}%" in shown
         assert f"± {100 * result.spread:.1f}" in shown
     assert found.num_rows == 18
