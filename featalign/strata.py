@@ -112,3 +112,14 @@ def cut(
     order = np.random.default_rng([seed, 1]).permutation(num_parts)
     chosen = min(order.tolist(), key=fitness)
     return np.flatnonzero(parts != chosen), np.flatnonzero(parts == chosen)
+
+
+def stratified_rows(labels: np.ndarray, most: int | None) -> np.ndarray:
+    """All rows in order, or where they are more than `most` a stratified part, always the same.
+
+    >>> stratified_rows(np.array([0, 1, 0, 1]), None), len(stratified_rows(np.arange(9) % 3, 3))
+    (array([0, 1, 2, 3]), 3)
+    """
+    if most is None or most >= len(labels):
+        return np.arange(len(labels))
+    return np.sort(stratified_order(labels, 0)[:most])

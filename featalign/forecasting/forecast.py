@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from featalign.forecasting.calibration import Calibration, Lines
 from featalign.forecasting.line import LEVEL, Line
-from featalign.forecasting.logits import logit, share_of
+from featalign.forecasting.logits import drawing_variance, logit, share_of
 from featalign.forecasting.predictors import (
     accuracy_base,
     accuracy_predictors,
@@ -169,8 +169,7 @@ def _anchored(anchor: Anchor, foretold: float, deviation: float) -> Interval:
     The two are weighed by their variances. A share p of m test rows has 1 / (m p (1 - p)).
     """
     measured = float(logit(anchor.accuracy, anchor.num_test))
-    share = float(share_of(measured))
-    drawn = 1 / (anchor.num_test * share * (1 - share))
+    drawn = drawing_variance(anchor.accuracy, anchor.num_test)
     weight = deviation**2 / (deviation**2 + drawn)
     value = foretold + weight * (measured - foretold)
     half = NORMAL * math.sqrt(weight * drawn)

@@ -26,3 +26,15 @@ def share_of(log_odds: ArrayLike) -> np.ndarray:
     0.5
     """
     return 0.5 * (1 + np.tanh(np.asarray(log_odds, np.float64) / 2))
+
+
+def drawing_variance(share: float, num_rows: int) -> float:
+    """The variance of the log-odds of a share because so many rows were drawn: 1 / (n p (1 - p)).
+
+    p is the share as `logit` counts it, so that the variance is finite.
+
+    >>> round(drawing_variance(0.5, 100), 3)
+    0.04
+    """
+    counted = float(share_of(logit(share, num_rows)))
+    return 1 / (num_rows * counted * (1 - counted))

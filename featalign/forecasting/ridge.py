@@ -50,7 +50,7 @@ def fit_line(
     tried = {penalty: _left_out(matrix, wanted, labels, penalty) for penalty in PENALTIES}
     penalty = min(tried, key=lambda each: float(((tried[each] - wanted) ** 2).mean()))
     means, weights, intercept = _ridge(matrix, wanted, penalty)
-    precision = _precision(matrix, means)
+    precision = _precision(matrix)
     line = Line(
         names=names,
         weights=tuple(map(float, weights)),
@@ -108,28 +108,29 @@ def _ridge(
 
     Missing values count as the mean.
     """
-    means = np.nan_to_num(np.nanmean(np.where(np.isnan(matrix).all(axis=0), 0.0, matrix), axis=0))
-    centred = np.where(np.isnan(matrix), means, matrix) - means
-    live = _spread(centred, means)
-    scaled = centred / live
+    means, live, scaled = _standardised(matrix)
     solved = np.linalg.solve(
         scaled.T @ scaled + penalty * np.eye(matrix.shape[1]), scaled.T @ (values - values.mean())
     )
     return means, solved / live, float(values.mean())
 
 
-def _spread(centred: np.ndarray, means: np.ndarray) -> np.ndarray:
-    """The deviation of each predictor; a constant one has none, and gets no weight."""
+def _standardised(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Means, deviations, and predictors (R, d) standardised by them; a missing value is the mean.
+
+    A constant predictor has an infinite deviation, and so gets no weight.
+    """
+    means = np.nan_to_num(np.nanmean(np.where(np.isnan(matrix).all(axis=0), 0.0, matrix), axis=0))
+    centred = np.where(np.isnan(matrix), means, matrix) - means
     spread = centred.std(axis=0)
     constant = spread <= 1e-12 * np.maximum(np.abs(means), 1.0)
-    return np.where(constant, np.inf, spread)
+    live = np.where(constant, np.inf, spread)
+    return means, live, centred / live
 
 
-def _precision(matrix: np.ndarray, means: np.ndarray) -> np.ndarray:
+def _precision(matrix: np.ndarray) -> np.ndarray:
     """The inverse covariance of the predictors, which are shrunk towards independent ones."""
-    centred = np.where(np.isnan(matrix), means, matrix) - means
-    live = _spread(centred, means)
-    scaled = centred / live
+    _, live, scaled = _standardised(matrix)
     count = matrix.shape[1]
     correlation = (1 - SHRUNK) * scaled.T @ scaled / max(len(matrix), 1) + SHRUNK * np.eye(count)
     return np.linalg.inv(correlation) / live[:, None] / live if count else np.zeros((0, 0))

@@ -3,7 +3,7 @@
 import math
 from dataclasses import dataclass
 
-from featalign.forecasting.logits import logit, share_of
+from featalign.forecasting.logits import drawing_variance, logit
 
 CLEAR = 2.6  # deviations beyond which a difference is not chance: one target of a hundred
 
@@ -30,9 +30,8 @@ class Shift:
     @property
     def deviation(self) -> float:
         """The deviation of the difference if there were no shift: √(Σ 1 / (n p (1 - p)))."""
-        parts = ((self.within, self.num_rows), (self.across, self.num_held_out))
-        shares = [(float(share_of(logit(share, count))), count) for share, count in parts]
-        return math.sqrt(sum(1 / (count * share * (1 - share)) for share, count in shares))
+        within = drawing_variance(self.within, self.num_rows)
+        return math.sqrt(within + drawing_variance(self.across, self.num_held_out))
 
     @property
     def clear(self) -> float:

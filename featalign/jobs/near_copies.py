@@ -16,7 +16,7 @@ from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.statistics import near_copies as rule
 from featalign.statistics import nearest as search
-from featalign.strata import stratified_order
+from featalign.strata import stratified_rows
 from featalign.targets.leaks import digests_of
 from featalign.targets.target import Target
 
@@ -48,7 +48,7 @@ def near_copy_remarks(
     if kept.warnings:
         return kept.warnings[1:]
     embedding = embedded(source, target, [layer], session)[layer]
-    some = _some(target, MOST_ROWS)
+    some = stratified_rows(target.labels, MOST_ROWS)
     features = embedding.read_all()[some]
     found = list(_within(features, target.take(some), source.name))
     if held_out is not None:
@@ -86,7 +86,7 @@ def _between(
     new = np.flatnonzero(~np.isin(digests_of(held_out), digests_of(target)))
     if not len(new):
         return ()
-    some = new[_some(held_out.take(new), MOST_HELD_OUT)]
+    some = new[stratified_rows(held_out.take(new).labels, MOST_HELD_OUT)]
     subset = None if len(some) == len(held_out) else some
     rows = extracted(source, held_out, [layer], session, subset=subset)[layer].read_all()
     distinct = np.unique(digests_of(target), return_index=True)[1]
@@ -99,12 +99,6 @@ def _between(
         f"features of {source.name} (cosine of {rule.SIMILAR} or more, far nearer than others): "
         "accuracy on held-out rows is too high",
     )
-
-
-def _some(target: Target, most: int) -> np.ndarray:
-    if len(target) <= most:
-        return np.arange(len(target))
-    return np.sort(stratified_order(target.labels, 0)[:most])
 
 
 def _code() -> str:

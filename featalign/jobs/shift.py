@@ -9,7 +9,7 @@ from featalign.jobs.tangent import FIRST_TWIN
 from featalign.session import Session
 from featalign.sources import catalogue
 from featalign.statistics.nearest import nearest
-from featalign.strata import stratified_order
+from featalign.strata import stratified_rows
 from featalign.targets.target import Target
 
 MOST = 2000  # rows of either part, more tell no more
@@ -24,7 +24,10 @@ def shift_of(target: Target, session: Session) -> Shift | None:
     held_out = target.held_out
     if held_out is None or target.kind != "image" or target.task != "classification":
         return None
-    training, measured = _sampled(target), _sampled(held_out)
+    training, measured = (
+        part if len(part) <= MOST else part.take(stratified_rows(part.labels, MOST))
+        for part in (target, held_out)
+    )
     if len(training) <= target.num_classes:
         return None
     twin = catalogue.load(REFERENCE).random_twin(FIRST_TWIN)
@@ -43,9 +46,3 @@ def shift_of(target: Target, session: Session) -> Shift | None:
         num_rows=len(own),
         num_held_out=len(other),
     )
-
-
-def _sampled(target: Target) -> Target:
-    if len(target) <= MOST:
-        return target
-    return target.take(np.sort(stratified_order(target.labels, 0)[:MOST]))

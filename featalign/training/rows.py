@@ -13,7 +13,7 @@ from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.metrics import Metric, default_metric, metric_for
 from featalign.sources.reading import Reading
-from featalign.strata import cut, stratified_order
+from featalign.strata import cut, stratified_rows
 from featalign.targets.inputs import Inputs
 from featalign.targets.target import Target
 from featalign.training.trainer import Rows
@@ -106,11 +106,7 @@ def check_trainable(target: Target, max_test: int | None) -> None:
 
 def measured_rows(labels: np.ndarray, max_test: int | None) -> np.ndarray:
     """The held-out rows that measure: all of them, or a stratified part, always the same."""
-    return (
-        np.arange(len(labels))
-        if max_test is None or max_test >= len(labels)
-        else np.sort(stratified_order(labels, 0)[:max_test])
-    )
+    return stratified_rows(labels, max_test)
 
 
 def hold_out(target: Target) -> Target:
