@@ -3,13 +3,10 @@
 It makes README.md and its figure.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
-from experiments.forecasts import evidence, holds, simple
+from experiments.forecasts import evidence, holds, longer, noise, simple
 from experiments.forecasts.tables import HEAD, ITS_ARM, MEASURES, RULE, judged, row, verdicts
 from featalign.forecasting.fit import Example
 from featalign.forecasting.predictors import CAPABILITIES
@@ -24,8 +21,6 @@ from featalign.study.calibrate import (
     seen_as,
 )
 from featalign.study.forecast_agreement import guess_of
-from featalign.study.ground_truth import reliabilities
-from featalign.wilson import NORMAL
 
 HERE = Path(__file__).parent
 FIGURE = HERE / "forecasts.png"
@@ -48,7 +43,8 @@ def main() -> None:
     parts = [
         _head(examples),
         _tiers(found, with_anchor, simple.rows(examples, guesses)),
-        _ceiling(examples),
+        noise.ceiling(examples),
+        noise.second_training(found),
         "### The forecast against each of them\n\n" + simple.comparison(examples, told, guesses),
         "## Whether intervals and chances hold",
         f"![forecasts]({FIGURE.name})",
@@ -56,7 +52,9 @@ def main() -> None:
         holds.chances_table(found),
         "With scratch trained:\n\n" + holds.coverage_table(with_anchor),
         holds.chances_table(with_anchor),
+        "## Where errors come from\n\n" + noise.components(found),
         "## Other numbers of rows\n\n" + holds.growth_table(found),
+        longer.table(found),
         _others(examples),
         verdicts(found) + f"\n\nFrom the cache. {ITS_ARM}",
         verdicts(with_anchor) + f"\n\nWith scratch trained. {ITS_ARM}",
@@ -95,18 +93,6 @@ def _tiers(found: Pairs, with_anchor: Pairs, simpler: Iterable[str]) -> str:
     ordinary = [pair for pair in found if evidence.is_ordinary(pair[0])]
     lines.append(row("from the cache, sources that were not made to harm", judged(ordinary)))
     return "\n".join([*lines, *simpler])
-
-
-def _ceiling(examples: Sequence[Example]) -> str:
-    """What a forecast of the true values could reach, beside which every figure stands."""
-    deviations = np.array([each.noise for each in examples]) / NORMAL
-    error = 100 * float(deviations.mean()) * math.sqrt(2 / math.pi)
-    replicated = [each for each in evidence.pairs() if len(each.seeds) > 1]
-    ceilings = [each.kendall_ceiling for each in reliabilities(replicated).values()]
-    tau = float(np.nanmean(ceilings)) if ceilings else math.nan
-    return f"""*Noise*: a forecast that knew every true gain would be off by {error:.1f} points \
-(seeds, and the drawing of test rows), and a Kendall tau above {tau:.2f} cannot be expected where \
-two seeds were trained ({len(ceilings)} targets and sizes)."""
 
 
 def _others(examples: Sequence[Example]) -> str:

@@ -13,6 +13,7 @@ from featalign.study.records import read_records
 STUDY, THIRD_PARTY = (Path(__file__).parents[1] / name for name in ("study", "third_party"))
 RECORDS = (shipped.RECORDS, THIRD_PARTY / "records.jsonl", STUDY / "records_design.jsonl")
 EVIDENCE = (shipped.EVIDENCE, THIRD_PARTY / "evidence.jsonl", STUDY / "evidence_design.jsonl")
+LONG = STUDY / "records_long.jsonl"  # of the long budget
 STRANGERS = "py:experiments.third_party.sources:"  # networks that other people made
 PLANTED = ("noise", "random_labels", "shuffled_pixels")  # sources of the zoo made to harm
 
@@ -37,6 +38,11 @@ def pairs() -> tuple[Pair, ...]:
     """The measured pairs, by the better of a probe and full fine-tuning."""
     arms = (*TRANSFER, "scratch")
     return ground_truth([each for each in records() if each["arm"] in arms])
+
+
+def long_pairs() -> tuple[Pair, ...]:
+    """The pairs that were trained with the long budget."""
+    return ground_truth(read_records(LONG))
 
 
 def is_stranger(example: Example) -> bool:

@@ -49,9 +49,8 @@ def gain_predictors(
         ends = short.accuracy, short.scratch_accuracy
         own, scratch = (_log_odds(end, situation) for end in ends)
         plain |= {"short accuracy": own - scratch, "short loss": math.log(losses[0] / losses[1])}
-    known = {} if evidence.advantage is None else {ADVANTAGE: evidence.advantage}
     anchored = {} if lead is None else {LEAD: lead}
-    return {**plain, "size": situation.size, **anchored, **known}
+    return {**plain, "size": situation.size, **anchored, **_known(evidence)}
 
 
 def accuracy_base(evidence: Evidence, situation: Situation) -> float:
@@ -70,14 +69,14 @@ def accuracy_predictors(
 ) -> dict[str, float]:
     """What the correction of the accuracy depends on, in log-odds.
 
-    That is how the scores of the source differ from the base, log n, and with short runs how their
-    accuracy differs from the base.
+    That is how the scores of the source differ from the base, log n, with short runs how their
+    accuracy differs from the base, and for a known source its advantage.
     """
     base = accuracy_base(evidence, situation)
     levels = {name: value - base for name, value in _levels(evidence, situation).items()}
     if short is not None:
         levels["short level"] = _log_odds(short.accuracy, situation) - base
-    return {**levels, "size": situation.size}
+    return {**levels, "size": situation.size, **_known(evidence)}
 
 
 def growth_predictors(situation: Situation, size: float, level: float) -> dict[str, float]:
@@ -101,6 +100,10 @@ def arm_predictors(
         else {}
     )
     return {**levels, **tangent, "chance": 1 / situation.num_classes, "size": situation.size}
+
+
+def _known(evidence: Evidence) -> dict[str, float]:
+    return {} if evidence.advantage is None else {ADVANTAGE: evidence.advantage}
 
 
 def _levels(evidence: Evidence, situation: Situation) -> dict[str, float]:

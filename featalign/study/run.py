@@ -111,6 +111,7 @@ def _is_current(grid: Grid, unit: Unit, record: Mapping[str, Any]) -> bool:
         and record["scratch"] == grid.scratch_of(unit.source)
         and setting["steps"] == grid.steps(record["num_training"])
         and setting["batch_size"] == grid.batch_size
+        and (record["arm"] == "probe" or setting.get("rounds", 1) == grid.rounds)
         and record.get("metric", ACCURACY) == (grid.metric or ACCURACY)
         and (record["arm"] == "probe" or rates == list(grid.learning_rates))
         and (held_out is None or record["num_test"] == min(grid.max_test, len(held_out)))

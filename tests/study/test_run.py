@@ -263,3 +263,18 @@ def test_another_metric_is_recorded_beside_the_accuracy_and_trained_anew(grid):
     grid.write_text('metric = "r2"\n' + small)
     with pytest.raises(FeatalignError, match="metric: expected one of accuracy"):
         read_grid(grid)
+
+
+def test_a_longer_budget_is_trained_anew(grid):
+    path = grid.with_name("records.jsonl")
+    small = (
+        GRID.replace(", 1, 2]", "]")
+        .replace("[30, 60]", "[30]")
+        .replace(', "zoo/resnet_aerial"', "")
+        .replace('"probe"', '"full"')
+    )
+    for rounds in (1, 2):
+        grid.write_text(f"rounds = {rounds}\n" + small)
+        assert run_study(read_grid(grid), path) == 2
+        assert run_study(read_grid(grid), path) == 0
+        assert {each["setting"]["rounds"] for each in read_records(path)} == {rounds}

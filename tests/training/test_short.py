@@ -76,6 +76,9 @@ def test_halves_hold_every_row_once(labels):
     one, other = short_folds(target)
     assert sorted([*one, *other]) == list(range(len(labels)))
     assert abs(len(one) - len(other)) <= 1
+    for label in np.unique(labels):
+        counts = [int((labels[rows] == label).sum()) for rows in (one, other)]
+        assert abs(counts[0] - counts[1]) <= 1
 
 
 def test_each_half_is_trained_on_the_other_rows_and_from_the_right_weights(tmp_path, jobs):
