@@ -20,6 +20,7 @@ DIFFERENCES: dict[Capability, tuple[str, ...]] = {
     "features": (),
 }
 LEVELS = ("linear_probe", "lda")  # these say how hard the target is for the source
+RIDGE_ERROR = "spectral_alignment"  # the share of the labels that ridge regression is to miss
 ADVANTAGE = "known advantage"  # the predictor that stands for `Evidence.advantage`
 LEAD = "expected less scratch"  # the accuracy that the cache foretells less a trained scratch
 
@@ -69,14 +70,16 @@ def accuracy_predictors(
 ) -> dict[str, float]:
     """What the correction of the accuracy depends on, in log-odds.
 
-    That is how the scores of the source differ from the base, log n, with short runs how their
-    accuracy differs from the base, and for a known source its advantage.
+    That is how the scores of the source differ from the base, the error that ridge regression on
+    its features is expected to make, log n, with short runs how their accuracy differs from the
+    base, and for a known source its advantage.
     """
     base = accuracy_base(evidence, situation)
     levels = {name: value - base for name, value in _levels(evidence, situation).items()}
     if short is not None:
         levels["short level"] = _log_odds(short.accuracy, situation) - base
-    return {**levels, "size": situation.size, **_known(evidence)}
+    missed = evidence.own.get(RIDGE_ERROR, math.nan)
+    return {**levels, RIDGE_ERROR: missed, "size": situation.size, **_known(evidence)}
 
 
 def growth_predictors(situation: Situation, size: float, level: float) -> dict[str, float]:

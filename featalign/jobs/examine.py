@@ -40,6 +40,7 @@ EVIDENCE_SCORERS = (
     "lda",
     "label_overlap",
     "cka",
+    "spectral_alignment",
     "tangent_probe",
     "tangent_gain",
     "dead_fraction",
