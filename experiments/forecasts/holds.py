@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from experiments.forecasts.tables import Found
 
 QUANTITIES = {"gain": "gain", "accuracy": "accuracy", "scratch_accuracy": "scratch"}
+DRAWS = 500
 ENOUGH = 20  # pairs in a tenth of chances, fewer say little
 LEAST = 0.7  # a data set below this has intervals that do not hold
 
@@ -60,13 +61,33 @@ def chances_table(found: Found) -> str:
             ends = f"{tenth / 10:.1f} to {(tenth + 1) / 10:.1f}"
             means = f"{told[some].mean():.0%} | {happened[some].mean():.0%}"
             lines.append(f"| {ends} | {some.sum()} | {means} |")
-    off = [
-        abs(told[tenths == tenth].mean() - happened[tenths == tenth].mean())
+    off, (usual, most) = worst_tenth(told, happened), by_chance(told)
+    text = f"\nIn tenths with {ENOUGH} pairs or more they differ by at most {100 * off:.0f} points."
+    noise = (
+        f" Chances that were exactly right would be off by {100 * usual:.0f} points in the worst"
+    )
+    ends = f" tenth ({100 * most:.0f} in one of ten such tables), were all pairs independent."
+    return "\n".join([*lines, text + noise + ends + " Losses here are all gains below 0."])
+
+
+def worst_tenth(told: np.ndarray, happened: np.ndarray) -> float:
+    """The largest difference between chances that were told and what happened, over the tenths.
+
+    Tenths with few pairs are left out.
+    """
+    tenths = np.minimum((10 * told).astype(int), 9)
+    return max(
+        abs(float(told[tenths == tenth].mean() - happened[tenths == tenth].mean()))
         for tenth in range(10)
         if (tenths == tenth).sum() >= ENOUGH
-    ]
-    text = f"\nIn tenths with {ENOUGH} pairs or more they differ by at most {100 * max(off):.0f} "
-    return "\n".join([*lines, text + "points. Losses here are all gains below 0, noise or not."])
+    )
+
+
+def by_chance(told: np.ndarray) -> tuple[float, float]:
+    """Mean and 90% quantile of the worst tenth, where losses are drawn with these chances."""
+    random = np.random.default_rng(0)
+    drawn = [worst_tenth(told, random.random(len(told)) < told) for _ in range(DRAWS)]
+    return float(np.mean(drawn)), float(np.quantile(drawn, 0.9))
 
 
 def chances(found: Found) -> tuple[np.ndarray, np.ndarray]:

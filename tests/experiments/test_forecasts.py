@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from experiments.forecasts.holds import by_chance, worst_tenth
 from experiments.forecasts.noise import deviations
 
 
@@ -36,3 +37,11 @@ def test_deviations_of_errors_are_found_again(dataset, source, rest):
     assert together == pytest.approx(dataset, rel=0.5, abs=0.05)
     assert found["source"] == pytest.approx(source, rel=0.5, abs=0.05)
     assert found["rest"] == pytest.approx(rest, rel=0.2)
+
+
+def test_the_worst_tenth_is_found_and_chance_alone_makes_one():
+    told = np.repeat([0.05, 0.45, 0.95], [30, 40, 10])
+    happened = np.concatenate([np.zeros(30), np.ones(30), np.zeros(20)]).astype(bool)
+    assert worst_tenth(told, happened) == pytest.approx(0.75 - 0.45)
+    usual, most = by_chance(np.repeat([0.5], 10_000))
+    assert 0.002 < usual < most < 0.02
