@@ -63,7 +63,7 @@ def main() -> None:
     conclusion = HERE / "conclusion.md"
     if conclusion.exists():
         parts.append(conclusion.read_text(encoding="utf-8").strip())
-    (HERE / "README.md").write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    (HERE / "README.md").write_text("\n\n".join(filter(None, parts)) + "\n", encoding="utf-8")
 
 
 def _head(examples: Sequence[Example]) -> str:

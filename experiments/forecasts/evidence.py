@@ -13,6 +13,7 @@ from featalign.study.records import read_records
 STUDY, THIRD_PARTY = (Path(__file__).parents[1] / name for name in ("study", "third_party"))
 RECORDS = (shipped.RECORDS, THIRD_PARTY / "records.jsonl", STUDY / "records_design.jsonl")
 EVIDENCE = (shipped.EVIDENCE, THIRD_PARTY / "evidence.jsonl", STUDY / "evidence_design.jsonl")
+SHORT = (shipped.SHORT, STUDY / "short_design.jsonl")
 LONG = STUDY / "records_long.jsonl"  # of the long budget
 STRANGERS = "py:experiments.third_party.sources:"  # networks that other people made
 PLANTED = ("noise", "random_labels", "shuffled_pixels")  # sources of the zoo made to harm
@@ -30,7 +31,7 @@ def evidence() -> list[dict[str, Any]]:
 
 def examples(share: float | None = None) -> list[Example]:
     """Every trained pair with its evidence, or those with short runs of a share of a training."""
-    short = [] if share is None else read_records(shipped.SHORT)
+    short = [] if share is None else [each for path in SHORT for each in read_records(path)]
     return examples_of(records(), evidence(), short, share=share)
 
 
@@ -42,7 +43,8 @@ def pairs() -> tuple[Pair, ...]:
 
 def long_pairs() -> tuple[Pair, ...]:
     """The pairs that were trained with the long budget."""
-    return ground_truth(read_records(LONG))
+    found = read_records(LONG) if LONG.exists() else []
+    return ground_truth(found) if found else ()
 
 
 def is_stranger(example: Example) -> bool:

@@ -16,6 +16,8 @@ def table(found: Found) -> str:
         for long in evidence.long_pairs()
         if (place := (long.source, long.target, long.size)) in told
     ]
+    if not both:
+        return ""
     short, forecasts, long = zip(*both, strict=True)
     intervals = {
         "gain": [each.gain for each in forecasts],

@@ -21,6 +21,8 @@ DIFFERENCES: dict[Capability, tuple[str, ...]] = {
 }
 LEVELS = ("linear_probe", "lda")  # these say how hard the target is for the source
 RIDGE_ERROR = "spectral_alignment"  # the share of the labels that ridge regression is to miss
+# the difference of this score once more where it is below 0: training mends part of what harms
+MENDED, BELOW = "lda", "lda below twins"
 ADVANTAGE = "known advantage"  # the predictor that stands for `Evidence.advantage`
 LEAD = "expected less scratch"  # the accuracy that the cache foretells less a trained scratch
 
@@ -34,9 +36,10 @@ def gain_predictors(
 ) -> dict[str, float]:
     """What the gain in log-odds depends on; NaN where evidence has no value.
 
-    Predictors are the differences to the random twins and between short runs, and log n. Without
-    twins the scores serve as they are. `lead` is the accuracy that the cache foretells less that of
-    a trained scratch, in log-odds.
+    Predictors are the differences to the random twins and between short runs, and log n. One
+    difference counts otherwise below 0, because a loss in features is partly undone by training
+    them. Without twins the scores serve as they are. `lead` is the accuracy that the cache
+    foretells less that of a trained scratch, in log-odds.
     """
     if capability == "features":
         plain = _levels(evidence, situation) | {"chance": _chance(situation)}
@@ -45,6 +48,7 @@ def gain_predictors(
             name: _own(evidence, name, situation) - _twin(evidence, name, situation)
             for name in DIFFERENCES[capability]
         }
+        plain[BELOW] = plain[MENDED] if math.isnan(plain[MENDED]) else min(plain[MENDED], 0.0)
     if short is not None:
         losses = [max(loss, LEAST_LOSS) for loss in (short.scratch_loss, short.loss)]
         ends = short.accuracy, short.scratch_accuracy

@@ -1,6 +1,6 @@
 """The verdict: what to do with a source, and the numbers behind it."""
 
-from featalign.forecasting.predictors import ADVANTAGE
+from featalign.forecasting.predictors import ADVANTAGE, BELOW, MENDED
 from featalign.forecasting.remedies import SURE, what_would_tell
 from featalign.records.evidence import Evidence
 from featalign.records.forecast import Decision, Forecast, Verdict
@@ -102,7 +102,8 @@ def _points(gain: Interval) -> str:
 
 def _largest(forecast: Forecast, evidence: Evidence) -> list[str]:
     """The predictors that moved the gain most, with the numbers of the source and its twins."""
-    moved = forecast.parts
+    moved = dict(forecast.parts)
+    moved[MENDED] = moved.get(MENDED, 0.0) + moved.pop(BELOW, 0.0)
     known = [
         name
         for name in sorted(moved, key=lambda name: -abs(moved[name]))

@@ -7,10 +7,12 @@ import pytest
 
 from featalign.forecasting.predictors import (
     ADVANTAGE,
+    BELOW,
     CAPABILITIES,
     DIFFERENCES,
     LEAD,
     LEVELS,
+    RIDGE_ERROR,
     accuracy_base,
     accuracy_predictors,
     arm_predictors,
@@ -29,6 +31,7 @@ EVIDENCE = Evidence(
         "logme": 0.2,
         "lda": 0.6,
         "label_overlap": 0.4,
+        "spectral_alignment": 0.45,
         "tangent_probe": 0.75,
     },
     twins={"linear_probe": 0.5, "logme": -0.1, "lda": 0.3, "tangent_probe": 0.65},
@@ -73,7 +76,15 @@ def test_predictors_are_differences_to_the_twins_in_log_odds(capability):
     shares |= {"tangent_probe": (0.75, 0.65)} if capability == "gradients" else {}
     assert set(shares) == set(DIFFERENCES[capability])
     differences = {name: at(own) - at(twin) for name, (own, twin) in shares.items()}
-    assert found == pytest.approx(differences | {"size": math.log(4)})
+    assert found == pytest.approx(differences | {BELOW: 0.0, "size": math.log(4)})
+
+
+@pytest.mark.parametrize(("own", "below"), [(0.2, True), (0.4, False)])
+def test_a_loss_in_features_counts_once_more(own, below):
+    features = replace(EVIDENCE, own={**EVIDENCE.own, "lda": own})
+    found = gain_predictors(features, EIGHT_HUNDRED, "twins")
+    assert (found["lda"] < 0) == below
+    assert found[BELOW] == (found["lda"] if below else 0.0)
 
 
 @pytest.mark.parametrize("capability", ["gradients", "twins"])
@@ -86,7 +97,7 @@ def test_a_source_that_is_as_its_twins_are_says_nothing(capability):
 
 def test_a_missing_value_is_not_a_number_and_spoils_no_other():
     found = gain_predictors(lacking(EVIDENCE, twins=("lda",)), EIGHT_HUNDRED, "gradients")
-    assert {name for name, value in found.items() if math.isnan(value)} == {"lda"}
+    assert {name for name, value in found.items() if math.isnan(value)} == {"lda", BELOW}
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
@@ -144,6 +155,7 @@ def test_accuracy_starts_at_what_fresh_weights_of_the_reference_reach():
 
 def test_the_correction_of_the_accuracy_knows_own_scores_over_the_start_and_the_size():
     plain = {"linear_probe": at(0.7) - at(0.6), "lda": 0.0, "size": math.log(4)}
+    plain[RIDGE_ERROR] = 0.45
     assert accuracy_predictors(EVIDENCE, EIGHT_HUNDRED) == pytest.approx(plain)
     assert accuracy_predictors(TWINS, EIGHT_HUNDRED) == pytest.approx(plain)
     with_runs = accuracy_predictors(EVIDENCE, EIGHT_HUNDRED, SHORT)
