@@ -250,7 +250,7 @@ def _emitted(
     last = f"layer_{num_blocks}"
     deep = any(layer not in WHOLE and layer.partition(".")[0] != last for layer in wanted)
     output = model(**inputs, output_hidden_states=deep, return_dict=True)
-    states_of_last = getattr(output, "last_hidden_state", None)
+    states_of_last: Any = getattr(output, "last_hidden_state", None)
     if states_of_last is None and any(layer not in WHOLE for layer in wanted):
         output = model(**inputs, output_hidden_states=True, return_dict=True)
         states_of_last = output.hidden_states[-1]

@@ -87,7 +87,7 @@ def _as_array(labels: Any) -> np.ndarray | None:
     if labels is None:
         return None
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
-        labels = np.where(labels.mask, None, labels.astype(object).data)
+        labels = labels.astype(object).filled(None)
     try:
         array = np.asarray(labels)
     except ValueError:
