@@ -250,10 +250,9 @@ def _emitted(
     last = f"layer_{num_blocks}"
     deep = any(layer not in WHOLE and layer.partition(".")[0] != last for layer in wanted)
     output = model(**inputs, output_hidden_states=deep, return_dict=True)
-    states_of_last: Any = getattr(output, "last_hidden_state", None)
-    if states_of_last is None and any(layer not in WHOLE for layer in wanted):
+    lacks_last = getattr(output, "last_hidden_state", None) is None  # as that of DPR
+    if lacks_last and any(layer not in WHOLE for layer in wanted):
         output = model(**inputs, output_hidden_states=True, return_dict=True)
-        states_of_last = output.hidden_states[-1]
     emitted = {}
     for layer in wanted:
         block, _, pooling = layer.partition(".")
@@ -266,7 +265,7 @@ def _emitted(
         if block in WHOLE:
             emitted[layer] = _whole(name, model, output, block)
             continue
-        states = states_of_last
+        states = output.hidden_states[-1] if lacks_last else output.last_hidden_state
         if block != last:
             states = _hidden(name, output.hidden_states, block, num_blocks)
         if pieces is not None:

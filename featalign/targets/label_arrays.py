@@ -87,7 +87,7 @@ def _as_array(labels: Any) -> np.ndarray | None:
     if labels is None:
         return None
     if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
-        labels = labels.astype(object).filled(None)
+        labels = labels.tolist()  # None where it is masked
     try:
         array = np.asarray(labels)
     except ValueError:

@@ -148,8 +148,7 @@ def test_groups_of_an_archive(tmp_path, names):
     rows = (np.arange(24.0).reshape(12, 2), np.arange(12) % 2, np.arange(12) // 3)
     held = {"x_test": rows[0], "y_test": rows[1], "groups_test": rows[2]}
     arrays = dict(zip(names, rows, strict=True)) | (held if names[0] == "x_train" else {})
-    np.savez(tmp_path / "set.npz", **arrays)
-    target = load_target(tmp_path / "set.npz")
+    target = load_target(saved(tmp_path / "set.npz", **arrays))
     assert target.groups is not None
     assert target.groups.count == 4
     if target.held_out is not None:
