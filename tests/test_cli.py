@@ -541,3 +541,9 @@ def test_an_option_says_the_same_wherever_it_is():
                     found.setdefault(name, {}).setdefault(option.help, []).append(verb)
     assert len(found["--cache"]) == 1
     assert {name for name, helps in found.items() if len(helps) > 1} == of_their_verb | {"--short"}
+
+
+def test_the_package_runs_as_a_module():
+    run_by = [sys.executable, "-m", "featalign", "--version"]
+    found = subprocess.run(run_by, capture_output=True, text=True, check=True)
+    assert fa.__version__ in found.stdout

@@ -59,7 +59,9 @@ def computed(
             answer = _answer(source, target, layer, embeddings, answer, wanted, session)
             said = steady
             if not steady and not wanted.study and layer == source.default_layer:
-                said = broken(source, target, layer, embedding, answer, session)
+                said = broken(
+                    source, target, layer, embedding, answer, session, metric=wanted.metric
+                )
             said = tuple(each for each in said if each not in answer.warnings)
             answer = replace(answer, warnings=(*answer.warnings, *said))
             keep(session, embedding.key, settings, answer)

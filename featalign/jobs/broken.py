@@ -20,6 +20,7 @@ COLLAPSED = 1e-3  # spread of the features, as a share of their size
 SHARED = 1 / 3  # of different inputs may have the features of another one
 MOSTLY = 0.8  # share of the largest class beyond which chance is no yardstick
 CHANCE_ROWS, WORSE = 30, 0.02
+ABOVE = 0.01  # a probe that far above the largest class is better than it, however few the rows
 COMPARED = ("linear_probe", "lda", "logme", "tangent_probe")
 
 
@@ -30,12 +31,14 @@ def broken(
     embedding: Embedding,
     answer: Answer,
     session: Session,
+    metric: str | None = None,
 ) -> tuple[str, ...]:
     """A sentence where features look as they do behind a broken pipeline; none elsewhere.
 
     That is where they are the same on all rows, almost so, the same for different inputs, worse
-    than fresh weights at everything, or no better than chance. The usual suspects are tried on 50
-    rows, and the one that clearly mends it is named.
+    than fresh weights at everything, or no better than chance, which is told from accuracy and
+    under no other `metric`. The usual suspects are tried on 50 rows, and the one that clearly mends
+    it is named.
     """
     rows = np.sort(stratified_order(target.labels, session.seed)[:ROWS])
     if len(rows) < FEWEST:
@@ -47,7 +50,7 @@ def broken(
     num_inputs = len(np.unique(digests, axis=0))
     if num_inputs < 2:
         return ()
-    symptom = of_features(features, num_inputs) or of_scores(answer, target)
+    symptom = of_features(features, num_inputs) or of_scores(answer, target, metric)
     if not symptom:
         return ()
     if source.features_file is not None:
@@ -81,7 +84,7 @@ def of_features(features: np.ndarray, num_inputs: int) -> str:
     return ""
 
 
-def of_scores(answer: Answer, target: Target) -> str:
+def of_scores(answer: Answer, target: Target, metric: str | None = None) -> str:
     """What the scores say against the source, in words; "" for nothing."""
     evidence, count = answer.evidence, len(target)
     if evidence is not None:
@@ -99,8 +102,10 @@ def of_scores(answer: Answer, target: Target) -> str:
     probe = answer.scores.get("linear_probe")
     if target.task != "classification" or probe is None or not probe.ok or count < CHANCE_ROWS:
         return ""
+    if metric not in (None, "accuracy"):
+        return ""  # the share of the largest class is an accuracy
     largest = float(np.bincount(target.labels).max()) / count
-    chance = largest + math.sqrt(largest * (1 - largest) / count)
+    chance = largest + min(ABOVE, math.sqrt(largest * (1 - largest) / count))
     if largest > MOSTLY or probe.value > chance:
         return ""
     return f"linear probe {probe.value:.1%}, no better than the largest class ({largest:.1%})"

@@ -186,6 +186,11 @@ def _split(name: str, module: Any, variables: Any) -> tuple[Any, Callable[[Any, 
     import jax
     from flax import nnx
 
+    if variables is not None and "params" not in variables:
+        raise FeatalignError(
+            f"variables: expected what the init of {name} gives, with its parameters as 'params', "
+            f"got {', '.join(map(repr, variables)) or 'nothing'}; pass {{'params': parameters}}"
+        )
     if variables is not None:
         held = {key: value for key, value in variables.items() if key != "params"}
         return variables["params"], _holding(name, not_training(module), held), held or None

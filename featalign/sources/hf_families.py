@@ -14,7 +14,12 @@ MAX_TOKENS = 512
 EMBEDDINGS = {
     "clip_text_model": "pooler",  # the end-of-text token, normalised
     "siglip_vision_model": "pooler",  # attention over all places, trained with the towers
+    "convnext": "pooler",  # normalised, as the head reads it
+    "convnextv2": "pooler",
+    "dpr": "pooler",  # the class token, trained to be compared
 }
+# the ends of names of classes that a configuration names, where AutoModel takes another one
+PARTS_OF_MODELS = ("EncoderModel", "WithProjection", "DPRContextEncoder", "DPRQuestionEncoder")
 KINDS = {
     "input_ids": "text",
     "pixel_values": "image",
@@ -33,6 +38,18 @@ def network_class(config: Any) -> Any:
     return found[0] if isinstance(found, tuple) else found
 
 
+def named_class(config: Any) -> Any:
+    """The class of transformers that a configuration names, for a part of a model.
+
+    None where AutoModel takes the right one.
+    """
+    import transformers
+
+    names = getattr(config, "architectures", None) or ()
+    found = next((name for name in names if name.endswith(PARTS_OF_MODELS)), None)
+    return None if found is None else getattr(transformers, found, None)
+
+
 def kind_of(config: Any) -> str:
     """What a network reads: "image", "text", "audio", "video" or another word for it."""
     found = network_class(config)
@@ -41,7 +58,7 @@ def kind_of(config: Any) -> str:
     said = getattr(found, "input_modalities", None) or ()
     modalities = {said} if isinstance(said, str) else set(said)
     kind = KINDS.get(found.main_input_name, str(found.main_input_name))
-    if kind == "image" and ("image" not in modalities or getattr(config, "num_frames", 0)):
+    if kind == "image" and ("video" in modalities or getattr(config, "num_frames", 0)):
         return "video"
     if kind == "text" and modalities and "text" not in modalities:
         return f"{min(modalities)} as tokens"  # ImageGPT
@@ -64,6 +81,9 @@ def longest_text(config: Any) -> int:
 
 def embedding_of(config: Any) -> str | None:
     """The layer that is the family's embedding; None for its last hidden states."""
+    part = named_class(config)
+    if part is not None and part.__name__.endswith("WithProjection"):
+        return "projection"
     layer = EMBEDDINGS.get(config.model_type)
     return layer if getattr(config, "vision_use_head", True) else None
 
@@ -73,13 +93,28 @@ def without_masking(config: Any) -> dict[str, Any]:
     return {"mask_ratio": 0.0} if getattr(config, "mask_ratio", None) else {}
 
 
+def blocks_of(config: Any) -> int:
+    """How many blocks or stages a network has; 0 where that is not known.
+
+    Where the configuration does not say it, a network without weights is asked.
+    """
+    said = getattr(config, "num_hidden_layers", None) or len(getattr(config, "depths", None) or ())
+    return said or _num_hidden_states(config) or 0
+
+
 def has_embeddings(config: Any, blocks: int) -> bool:
     """Whether hidden states begin with the embeddings, before the first block.
 
     Networks of stages differ in that: one without weights is asked.
     """
-    if not getattr(config, "depths", None):
+    if getattr(config, "num_hidden_layers", None) and not getattr(config, "depths", None):
         return True
+    count = _num_hidden_states(config)
+    return count is None or count != blocks
+
+
+def _num_hidden_states(config: Any) -> int | None:
+    """How many hidden states an image network without weights gives; None where it does not run."""
     import torch
     from transformers import AutoModel
 
@@ -88,9 +123,8 @@ def has_embeddings(config: Any, blocks: int) -> bool:
         size = getattr(config, "image_size", None) or 224
         height, width = (size, size) if isinstance(size, int) else size
         pixels = torch.zeros(1, getattr(config, "num_channels", 3), height, width)
-        states = network(pixels, output_hidden_states=True, return_dict=True).hidden_states
-        return len(states) != blocks
-    return True
+        return len(network(pixels, output_hidden_states=True, return_dict=True).hidden_states)
+    return None
 
 
 def _begins_after_padding(config: Any) -> bool:

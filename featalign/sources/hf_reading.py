@@ -35,6 +35,7 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
                     f"{address.text}: its tokenizer cannot be loaded ({first_line(error)}); save "
                     "it beside the weights with save_pretrained"
                 ) from error
+        _check_words(address, made)
         made.pad_token = made.pad_token or made.eos_token or made.unk_token
         made.padding_side = "right"
         return made
@@ -46,15 +47,19 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
     def prepare(texts: list[Any]) -> dict[str, np.ndarray]:
         if isinstance(texts[0], Token):
             return prepare_words(tokenizer(), texts, longest(), name=address.text)
-        return dict(
-            tokenizer()(
-                list(texts),
-                padding=True,
-                truncation=True,
-                max_length=longest(),
-                return_tensors="np",
-            )
+        made = tokenizer()(
+            list(texts),
+            padding=True,
+            truncation=True,
+            max_length=longest(),
+            return_tensors="np",
         )
+        if not np.asarray(made["input_ids"]).size:
+            raise FeatalignError(
+                f"{address.text}: its tokenizer makes no tokens of {texts[0]!r:.40}; save the one "
+                "that the model was trained with beside the weights"
+            )
+        return dict(made)
 
     def count_tokens(texts: list[str]) -> list[int]:
         with quiet():
@@ -72,6 +77,19 @@ def text_reading(address: Address, folder: Path, config: Any) -> Reading:
         form=InputForm(max_tokens=longest(), count_tokens=count_tokens),
         static_shapes=False,
     )
+
+
+def _check_words(address: Address, tokenizer: Any) -> None:
+    """Raise FeatalignError for a tokenizer without words.
+
+    transformers makes such a one where a folder has no files of a tokenizer, and all words are
+    unknown to it.
+    """
+    if len(tokenizer) <= len(set(tokenizer.all_special_tokens)):
+        raise FeatalignError(
+            f"{address.text}: its tokenizer knows no words beside its {len(tokenizer)} special "
+            "tokens, its files are missing; save it beside the weights with save_pretrained"
+        )
 
 
 def image_reading(address: Address, folder: Path, config: Any) -> Reading:

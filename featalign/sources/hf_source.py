@@ -17,9 +17,11 @@ from featalign.sources.address import Address, parse
 from featalign.sources.checkpoint import check_learnt, with_missing
 from featalign.sources.extras import require
 from featalign.sources.hf_families import (
+    blocks_of,
     embedding_of,
     has_embeddings,
     kind_of,
+    named_class,
     without_masking,
 )
 from featalign.sources.hf_reading import image_reading, quiet, text_reading
@@ -40,6 +42,7 @@ from featalign.sources.torch_models import (
 )
 
 POOLINGS = ("mean", "cls", "last")
+PROJECTION = "projection_of_the_tower"  # where a tower keeps the projection that follows it
 WHOLE = ("pooler", "projection")  # of an input as a whole, by the model's own pooling
 
 
@@ -136,9 +139,7 @@ class Network:
 
         Raises FeatalignError for a layer or pooling that does not exist.
         """
-        blocks = getattr(self.config, "num_hidden_layers", None) or len(
-            getattr(self.config, "depths", ())
-        )
+        blocks = blocks_of(self.config)
         if not blocks:
             raise FeatalignError(
                 f"{self.address.text}: how many layers a {self.config.model_type} has is not "
@@ -179,7 +180,8 @@ class Network:
         }
         with quiet():
             try:
-                whole, said = transformers.AutoModel.from_pretrained(self.folder, **options)
+                network = named_class(self.config) or transformers.AutoModel
+                whole, said = network.from_pretrained(self.folder, **options)
                 return with_missing(_checked(self.address, _inner(whole)), whole, said)
             except FeatalignError:
                 raise
@@ -198,12 +200,15 @@ class Network:
             trust_remote_code=False,
             **without_masking(self.config),
         )
+        network = named_class(whole)
+
+        def build() -> Any:
+            if network is not None:
+                return network(whole)
+            return transformers.AutoModel.from_config(whole, dtype="float32")
+
         with quiet():
-            return _inner(
-                with_fresh_weights(
-                    lambda: transformers.AutoModel.from_config(whole, dtype="float32"), seed
-                )
-            )
+            return _inner(with_fresh_weights(build, seed))
 
     def reading(self) -> Reading:
         """The model's tokenizer or image processor as a preprocessing."""
@@ -245,6 +250,9 @@ def _emitted(
     last = f"layer_{num_blocks}"
     deep = any(layer not in WHOLE and layer.partition(".")[0] != last for layer in wanted)
     output = model(**inputs, output_hidden_states=deep, return_dict=True)
+    lacks_last = getattr(output, "last_hidden_state", None) is None  # as that of DPR
+    if lacks_last and any(layer not in WHOLE for layer in wanted):
+        output = model(**inputs, output_hidden_states=True, return_dict=True)
     emitted = {}
     for layer in wanted:
         block, _, pooling = layer.partition(".")
@@ -257,7 +265,7 @@ def _emitted(
         if block in WHOLE:
             emitted[layer] = _whole(name, model, output, block)
             continue
-        states = output.last_hidden_state
+        states = output.hidden_states[-1] if lacks_last else output.last_hidden_state
         if block != last:
             states = _hidden(name, output.hidden_states, block, num_blocks)
         if pieces is not None:
@@ -284,7 +292,7 @@ def _hidden(name: str, states: Any, block: str, num_blocks: int) -> Any:
 def _whole(name: str, model: Any, output: Any, layer: str) -> Any:
     """The features of an input as a whole: the model's own pooling, or its projection of that."""
     pooled = getattr(output, "pooler_output", None)
-    projection = getattr(model, "visual_projection", None)
+    projection = getattr(model, PROJECTION, None)
     if pooled is None or (layer == "projection" and projection is None):
         raise FeatalignError(
             f"layer: {name} has no layer {layer!r}; leave it out for the one that is scored by "
@@ -331,13 +339,16 @@ def _bytes(path: Path) -> bytes:
 def _inner(model: Any) -> Any:
     """The part of a model that runs.
 
-    That is the image part of one that also reads texts, with its projection, and the encoder of one
-    that also writes.
+    That is the image part of one that also reads texts, with its projection, a tower of texts with
+    its projection, and the encoder of one that also writes.
     """
     if hasattr(model, "vision_model"):
         projection, model = getattr(model, "visual_projection", None), model.vision_model
         if projection is not None:
-            model.add_module("visual_projection", projection)
+            model.add_module(PROJECTION, projection)
+    elif hasattr(model, "text_model") and hasattr(model, "text_projection"):
+        projection, model = model.text_projection, model.text_model
+        model.add_module(PROJECTION, projection)
     elif getattr(model.config, "is_encoder_decoder", False):
         model = model.get_encoder()
     return model.eval().to(device())

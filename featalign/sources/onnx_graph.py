@@ -241,6 +241,8 @@ class Tensors:
             changing = [each for each in node.input if each not in self.constants]
             if node.op_type in PRODUCTS:
                 return node if self._is_last(node) else None
+            if node.op_type == "Conv" and _is_one_place(self.shapes.get(node.input[0], ()), 1):
+                return node  # of one place it is a product, as in MobileNetV3
             scaled = node.op_type == "Mul" and self._is_quantised(node.input[0])
             alone = node.op_type in BY_A_CONSTANT and len(changing) == 1
             if not (node.op_type in AFTER_A_HEAD or alone or scaled) or not changing:
@@ -269,4 +271,6 @@ def _order(node: Any, rank: int) -> list[int]:
 
 
 def _is_one_place(shape: Shape, axis: int) -> bool:
-    return all(size == 1 for place, size in enumerate(shape) if place not in (0, axis))
+    return len(shape) > 1 and all(
+        size == 1 for place, size in enumerate(shape) if place not in (0, axis)
+    )

@@ -26,6 +26,7 @@ def open_archive(place: str) -> Raw:
     `x_test` and `y_test` become the held-out rows; `classes`, in both forms optional, are the class
     names. Other split words will do, in any case (`X_val`, `train_images`, `TrainLabels`); the
     first held-out part of `splits.py` that has labels is taken, and what is left out is said.
+    `groups` (or `groups_train` and `groups_test`) say which rows belong together.
     """
     path = Path(place)
     if not zipfile.is_zipfile(path):
@@ -48,23 +49,26 @@ def open_archive(place: str) -> Raw:
             f"{path}: expected an .npz file, but it cannot be read ({error}); save it again with "
             "numpy.savez"
         ) from error
-    parts = [Part(arrays[inputs], arrays[labels], inputs) for inputs, labels in chosen.parts]
+    parts = [
+        Part(arrays[inputs], arrays[labels], inputs, groups=arrays[groups] if groups else None)
+        for inputs, labels, groups in chosen.parts
+    ]
     classes = None if chosen.classes is None else np.atleast_1d(arrays[chosen.classes]).tolist()
     return Raw(parts[0], parts[1] if len(parts) > 1 else None, classes, chosen.remarks)
 
 
 @dataclass(frozen=True)
 class _Chosen:
-    """The names of inputs and labels of the parts that are read, and of the class names."""
+    """The names of inputs, labels and groups of the parts that are read, and of the class names."""
 
-    parts: tuple[tuple[str, str], ...]
+    parts: tuple[tuple[str, str, str | None], ...]
     classes: str | None
     remarks: tuple[str, ...]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """Every name."""
-        return (*(key for part in self.parts for key in part), *filter(None, [self.classes]))
+        return tuple(filter(None, [*(key for part in self.parts for key in part), self.classes]))
 
 
 def _pairs(path: Path, keys: Sequence[str]) -> dict[str, dict[str, str]]:
@@ -88,9 +92,11 @@ def _pairs(path: Path, keys: Sequence[str]) -> dict[str, dict[str, str]]:
 
 def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -> _Chosen:
     """What is read of an archive: the training part, and the first held-out part with labels."""
-    plain = {key.lower(): key for key in keys if key.lower() in ("inputs", "labels")}
+    plain = {key.lower(): key for key in keys if key.lower() in SIDES_ALONE}
     train = pairs.get(TRAIN) or plain
-    if len(train) < 2:
+    if TRAIN in pairs and "groups" in plain:
+        train = {"groups": plain["groups"], **train}
+    if not {"inputs", "labels"} <= train.keys():
         raise FeatalignError(
             f"{path}: expected {CONTENTS}, got {', '.join(keys) or 'nothing'}; save it with these "
             "names"
@@ -98,7 +104,7 @@ def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -
     parts, remarks = [train], []
     for role in HELD_OUT:
         pair = pairs.get(role)
-        if pair is None:
+        if pair is None or not {"inputs", "labels"} & pair.keys():
             continue
         if "inputs" not in pair:
             raise FeatalignError(
@@ -114,7 +120,7 @@ def _chosen(path: Path, pairs: dict[str, dict[str, str]], keys: Sequence[str]) -
     if UNLABELLED in pairs:
         remarks.append(f"left out: {', '.join(pairs[UNLABELLED].values())}, without labels by name")
     classes = next((key for key in keys if key.lower() in ("classes", "class_names")), None)
-    chosen = tuple((pair["inputs"], pair["labels"]) for pair in parts)
+    chosen = tuple((pair["inputs"], pair["labels"], pair.get("groups")) for pair in parts)
     return _Chosen(chosen, classes, tuple(remarks))
 
 
@@ -122,7 +128,9 @@ def _beside(labels: str) -> str:
     return labels.replace("y", "x", 1) if labels.lower().startswith("y") else "its inputs"
 
 
+SIDES_ALONE = ("inputs", "labels", "groups")  # the names of the only part
 _SIDES = {
+    **dict.fromkeys(("groups", "group"), "groups"),
     **dict.fromkeys(("x", "inputs", "input", "images", "image", "data"), "inputs"),
     **dict.fromkeys(("texts", "text", "features"), "inputs"),
     **dict.fromkeys(("y", "labels", "label", "targets", "target"), "labels"),

@@ -11,6 +11,7 @@ from featalign.targets.hub import is_saved, open_hub, open_saved
 from featalign.targets.parquet import open_parquet
 from featalign.targets.raw import Raw
 from featalign.targets.table import Tables
+from featalign.targets.table_folder import holds_tables, open_table_folder
 from featalign.targets.table_rows import open_text_table
 
 
@@ -43,12 +44,15 @@ class Form:
         return address if self.scheme else str(Path(address).expanduser())
 
 
-TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".csv.gz", ".tsv.gz", ".jsonl.gz")
+TEXT_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".csv.gz", ".tsv.gz", ".jsonl.gz")
 FORMS = (
     Form(name="a folder of class folders of images", open=open_folder, is_folder=Path.is_dir),
     Form(open=open_archive, endings=(".npz",)),
     Form(open=open_text_table, endings=TEXT_TABLES, has_columns=True),
     Form(open=open_parquet, endings=(".parquet",), has_columns=True),
+    Form(
+        name="a folder of tables", open=open_table_folder, is_folder=holds_tables, has_columns=True
+    ),
     Form(name="a folder of save_to_disk", open=open_saved, is_folder=is_saved, has_columns=True),
     Form(name="hf:NAME", open=open_hub, scheme="hf:", has_columns=True),
     Form(name="sklearn:NAME", open=open_bundled, scheme="sklearn:"),

@@ -8,7 +8,7 @@ from featalign.errors import FeatalignError
 from featalign.nearest import did_you_mean
 from featalign.targets.choice import Choice
 from featalign.targets.images import EXTENSIONS, HEIF
-from featalign.targets.splits import TRAIN, named
+from featalign.targets.splits import TRAIN, named, words_of
 from featalign.targets.table import Table
 
 LABEL_COLUMNS = (
@@ -53,8 +53,9 @@ SPLIT = "split"
 # other names of such a column, where all that it holds are split words
 SPLIT_COLUMNS = (
     *("splits", "data_split", "dataset_split", "split_name", "partition", "subset", "set"),
-    *("usage", "phase", "fold", "part"),
+    *("usage", "phase", "fold", "part", "dataset", "type", "group", "train_test", "mode"),
 )
+FLAGS = {"1": True, "0": False, "true": True, "false": False, "yes": True, "no": False}
 
 
 @dataclass(frozen=True)
@@ -129,12 +130,14 @@ def _labels_and_inputs(table: Table, choice: Choice, grouped: tuple[str, ...]) -
 def split_column(table: Table) -> str | None:
     """The column that says of which part a row is, whatever the case of its name.
 
-    Raises FeatalignError where there are several.
+    It says so in split words, or by a flag such as `is_valid`. Raises FeatalignError where there
+    are several.
     """
     found = [column for column in table.columns if column.strip().lower() == SPLIT] or [
         column
         for column in table.columns
-        if column.strip().lower() in SPLIT_COLUMNS and _holds_splits(table, column)
+        if (column.strip().lower() in SPLIT_COLUMNS and _holds_splits(table, column))
+        or flag_of(table, column) is not None
     ]
     if len(found) > 1:
         raise FeatalignError(
@@ -142,6 +145,26 @@ def split_column(table: Table) -> str | None:
             "rename or remove all but one"
         )
     return found[0] if found else None
+
+
+def flag_of(table: Table, column: str) -> str | None:
+    """The part for which a column of yes and no is the flag, as `is_valid` is; None for others."""
+    words = words_of(column)
+    if len(words) != 2 or words[0] != "is":
+        return None
+    found = named(words[1])
+    flags = {flag(value) for value in table.columns[column]}
+    return found.role if found is not None and flags == {True, False} else None
+
+
+def flag(value: Any) -> bool | None:
+    """A yes or no as it is written in tables; None for anything else.
+
+    >>> flag("True"), flag(0.0), flag("train")
+    (True, False, None)
+    """
+    text = str(value).strip().lower().removesuffix(".0")
+    return FLAGS.get(text)
 
 
 def _holds_splits(table: Table, column: str) -> bool:

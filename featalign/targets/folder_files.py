@@ -12,6 +12,7 @@ SYSTEM_FOLDERS = (
     *("__macosx", "@eadir", "$recycle.bin", "#recycle", "system volume information"),
     *("lost+found", "__pycache__", "found.000", "recycler"),
 )
+HEIF_HINT = " (needs pillow-heif; save them as .jpg or .png)"
 SYSTEM_FILES = ("thumbs.db", "desktop.ini", "ehthumbs.db", "icon\r")
 
 
@@ -81,12 +82,19 @@ def remark(places: Iterable[tuple[str, Counter[str]]], kept: int = 5) -> tuple[s
     rest = sum(passed_over.total() for _, passed_over in found[kept:])
     more = [f"{rest} other files in {len(found) - kept} more folders"] if rest else []
     sentence = f"passed over: {'; '.join([*listed, *more])}"
-    heif = any(ending in passed_over for _, passed_over in found for ending in HEIF)
-    hint = " (needs pillow-heif; save them as .jpg or .png)"
-    if heif:
-        first = next(ending for ending in HEIF if ending in sentence)
-        sentence = sentence.replace(first, first + hint, 1)
+    first = next((ending for ending in HEIF if f" {ending}" in sentence), None)
+    if first is not None:
+        sentence = sentence.replace(first, first + HEIF_HINT, 1)
     return (sentence,)
+
+
+def hint(passed_over: Counter[str]) -> str:
+    """What makes images of these files, where that is known.
+
+    >>> hint(Counter({".heic": 2})), hint(Counter({".txt": 2}))
+    (' (needs pillow-heif; save them as .jpg or .png)', '')
+    """
+    return HEIF_HINT if any(ending in passed_over for ending in HEIF) else ""
 
 
 def _reason(file: Path) -> str | None:

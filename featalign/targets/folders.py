@@ -1,17 +1,26 @@
 """Targets from a folder of class folders of images."""
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
 from featalign.errors import FeatalignError
-from featalign.targets.folder_files import counted, files_in, folders_in, remark
+from featalign.targets.folder_files import counted, files_in, folders_in, hint, remark
 from featalign.targets.images import EXTENSIONS
 from featalign.targets.inputs import ImageFiles
 from featalign.targets.label_names import clean
 from featalign.targets.raw import Part, Raw
-from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, Splits, find_splits, named
+from featalign.targets.splits import (
+    HELD_OUT,
+    TRAIN,
+    UNLABELLED,
+    Splits,
+    find_splits,
+    named,
+    words_of,
+)
 
 ClassFolders = list[tuple[str, Path]]  # the name of a class, and where its images are
 
@@ -38,8 +47,9 @@ def open_folder(place: str) -> Raw:
     splits = _splits(path)
     if splits is None:
         _check_depth(path, _class_folders(path))
+        alike = _all_alike(path)
         part, said = _listed(path, _class_folders(path))
-        return Raw(part, remarks=said, are_names=True)
+        return Raw(part, remarks=(*alike, *said), are_names=True)
     folders = _unwrapped(path / splits.train)
     _check_depth(path / splits.train, folders)
     train, said = _listed(path / splits.train, folders)
@@ -55,6 +65,33 @@ def _check_depth(folder: Path, class_folders: ClassFolders) -> None:
             f"{folder}: expected at least two classes, got one folder, {alone.name}, with folders "
             f"in it; where these are the classes, give {alone} or move them up"
         )
+
+
+def _all_alike(path: Path) -> tuple[str, ...]:
+    """A remark where all folders hold folders of the same names, and nothing else.
+
+    Then these may be the classes, and the folders parts of the data set by another word, such as
+    domains. Raises FeatalignError where the folders differ in their figures alone, as folds do.
+    """
+    folders = folders_in(path)
+    within = [{clean(each.name) for each in folders_in(folder)} for folder in folders]
+    if len(folders) < 2 or len(within[0]) < 2 or any(each != within[0] for each in within):
+        return ()
+    if any(files_in(folder, deep=False).images for folder in folders):
+        return ()
+    listed = ", ".join(folder.name for folder in folders[:5])
+    inner = ", ".join(sorted(within[0])[:5])
+    if len({tuple(words_of(folder.name)) for folder in folders}) == 1:
+        raise FeatalignError(
+            f"{path}: cannot tell whether its folders ({listed}) are classes or parts of the data "
+            f"set: each holds the folders {inner}; where these are the classes, give one part, "
+            f"such as {folders[0]}, or name the parts train and test; else rename the folders"
+        )
+    return (
+        f"its folders ({listed}) are taken as classes, and each holds the folders {inner}; where "
+        f"these are the classes, give one part, such as {folders[0]}, or name the parts train and "
+        "test",
+    )
 
 
 def _class_folders(folder: Path) -> ClassFolders:
@@ -197,6 +234,7 @@ def _listed(
     paths: list[Path] = []
     names: list[str] = []
     passed_over: list[tuple[str, Counter[str]]] = []
+    nested: list[str] = []
     for name, class_folder in class_folders:
         found_files = files_in(class_folder)
         if not found_files.images and not may_lack_images:
@@ -204,15 +242,29 @@ def _listed(
         paths += found_files.images
         names += [name] * len(found_files.images)
         passed_over.append((_shown(folder, class_folder), found_files.passed_over))
+        nested += _nested(_shown(folder, class_folder), class_folder, found_files.images)
     if not paths:
         raise FeatalignError(
             f"{folder}: expected images in its class folders, got none; add images or remove the "
             "folder"
         )
+    outside = Counter(loose.passed_over)
     if loose.images:
-        outside = Counter({"images in no class folder": len(loose.images)})
-        passed_over.append((folder.name, outside))
-    return Part(ImageFiles(tuple(paths)), np.array(names)), remark(passed_over)
+        outside["images in no class folder"] = len(loose.images)
+    passed_over.append((folder.name, outside))
+    return Part(ImageFiles(tuple(paths)), np.array(names)), (*remark(passed_over), *nested)
+
+
+def _nested(shown: str, class_folder: Path, images: Sequence[Path]) -> list[str]:
+    """What to say where some images of a class lie in folders beside the others, as masks do."""
+    deeper = [image for image in images if image.parent != class_folder]
+    if not deeper or len(deeper) == len(images):
+        return []
+    within = sorted({image.relative_to(class_folder).parts[0] for image in deeper})
+    return [
+        f"taken too: {len(deeper)} images in folders within {shown} ({', '.join(within[:3])}); "
+        "move them away where they are masks or the like"
+    ]
 
 
 def _shown(folder: Path, class_folder: Path) -> str:
@@ -225,7 +277,7 @@ def _without_images(class_folder: Path, passed_over: Counter[str]) -> FeatalignE
     files = [file for file in sorted(class_folder.rglob("*")) if file.is_file()]
     found = "nothing"
     if files:
-        found = f"{passed_over.total()} other files such as {files[0].name}"
+        found = f"{passed_over.total()} other files such as {files[0].name}{hint(passed_over)}"
     elif passed_over:
         found = counted(passed_over, "it")
     return FeatalignError(

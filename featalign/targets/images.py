@@ -32,7 +32,13 @@ def starts_like_an_image(path: Path) -> bool:
             start = file.read(12)
     except OSError:
         return False
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+    return begins_like_an_image(start)
+
+
+def begins_like_an_image(content: bytes) -> bool:
+    """Whether bytes begin like those of an image file."""
+    webp = content[:4] == b"RIFF" and content[8:12] == b"WEBP"
+    return content.startswith(_STARTS) or webp
 
 
 def check_image_header(path: Path) -> None:
@@ -101,10 +107,11 @@ def _check_size(path: Path | str, size: tuple[int, int]) -> None:
 
 
 def _as_uint8(path: Path | str, image: "Image.Image") -> np.ndarray:
-    if image.mode == "F":
+    if image.mode == "F" or (image.mode == "I" and image.format == "TIFF"):
+        came = "floating-point" if image.mode == "F" else "signed or 32-bit"
         raise FeatalignError(
-            f"{path}: expected 8-bit or 16-bit pixels, got floating-point ones without a known "
-            "range; save it with 8 bits"
+            f"{path}: expected 8-bit or 16-bit pixels, got {came} ones without a known range; save "
+            "it with 8 bits"
         )
     if image.mode.startswith("I"):
         return (np.clip(np.array(image), 0, 65535) >> 8).astype(np.uint8)

@@ -14,6 +14,7 @@ from featalign.targets.missing import is_missing
 
 IGNORED = -100  # the mark of PyTorch's losses for rows that do not count
 FEW_VALUES = 20
+SUM = 1e-2  # how far probabilities in half precision may be from adding up to 1
 UNLABELLED = {"-1", "-1.0", "-100", "-100.0"}  # marks of rows without a label
 
 
@@ -85,6 +86,8 @@ def _as_array(labels: Any) -> np.ndarray | None:
     """Labels as an array (N,) or (N, K); None where they are none."""
     if labels is None:
         return None
+    if isinstance(labels, np.ma.MaskedArray) and np.ma.is_masked(labels):
+        labels = labels.tolist()  # None where it is masked
     try:
         array = np.asarray(labels)
     except ValueError:
@@ -169,6 +172,16 @@ def _is_one_hot(array: np.ndarray) -> bool:
     return array.ndim == 2 and bool(np.isin(array, (0, 1)).all() and (array.sum(axis=1) == 1).all())
 
 
+def _are_soft(array: np.ndarray) -> bool:
+    """Whether rows are probabilities that add up to 1, or 1 for one class and -1 for all others."""
+    rows = array.astype(np.float64)
+    if not np.isfinite(rows).all() or array.shape[1] < 2:
+        return False
+    shares = rows.min() >= 0 and np.abs(rows.sum(axis=1) - 1).max() < SUM
+    signs = np.isin(rows, (-1, 1)).all() and ((rows == 1).sum(axis=1) == 1).all()
+    return bool(shares or signs)
+
+
 def _seems(array: np.ndarray, meaning: Meaning) -> tuple[str, ...]:
     """What numbers of which nothing was said seem to be.
 
@@ -187,6 +200,12 @@ def _seems(array: np.ndarray, meaning: Meaning) -> tuple[str, ...]:
             return (
                 f"{called}: zeros and ones as floats are taken as numbers to predict; say "
                 "task='multilabel' where they are labels",
+            )
+        if array.ndim == 2 and _are_soft(array):
+            return (
+                f"{called}: one number in each row for each of {array.shape[1]} classes, as "
+                "probabilities or scores are, is taken as numbers to predict; give "
+                "labels.argmax(axis=1) where they are classes",
             )
         whole = np.isfinite(distinct).all() and (distinct == np.round(distinct)).all()
         if array.ndim == 1 and whole and len(distinct) <= min(FEW_VALUES, len(array) / 2):

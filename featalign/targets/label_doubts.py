@@ -67,22 +67,28 @@ def check_classes(
 def check_repeats(array: np.ndarray, are_numbers: bool, meaning: Meaning) -> None:
     """Raise FeatalignError where nearly all of many labels occur once: these are no classes.
 
+    Numbers need not be that many: beyond one for two rows they are no classes.
+
     >>> check_repeats(np.arange(30), True, Meaning())
     Traceback (most recent call last):
     featalign.errors.FeatalignError: labels: 30 of 30 labels occur once: they look like numbers; \
 say task='regression', or task='classification'
     """
-    once = sum(1 for count in Counter(array.tolist()).values() if count == 1)
-    if len(array) < MANY or once < NEARLY_ALL * len(array):
+    counts = Counter(array.tolist())
+    once = sum(1 for count in counts.values() if count == 1)
+    too_many = are_numbers and len(counts) > len(array) / 2
+    if len(array) < MANY or (once < NEARLY_ALL * len(array) and not too_many):
         return
     seems = "no classes; name another column of labels"
     if are_numbers:
         seems = "numbers; say task='regression'"
     elif sum(map(_has_unit, array.tolist())) > len(array) / 2:
         seems = "numbers with a unit; write them without it and say task='regression'"
+    came = f"{once} of {len(array)} labels occur once"
+    if once < NEARLY_ALL * len(array):
+        came = f"there are {len(counts)} different labels in {len(array)} rows"
     raise FeatalignError(
-        f"{meaning.called}: {once} of {len(array)} labels occur once: they look like {seems}, "
-        "or task='classification'"
+        f"{meaning.called}: {came}: they look like {seems}, or task='classification'"
     )
 
 

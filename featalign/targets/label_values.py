@@ -116,7 +116,7 @@ def _cleaned(value: Any, meaning: Meaning, refuse: Refuse, part: int, row: int) 
     label = clean(value) if isinstance(value, str) else value
     named = isinstance(label, str) and label != ""
     allowed = named and (meaning.are_names or label in meaning.names)
-    if label == "" and meaning.separator is not None:
+    if isinstance(label, str) and label == "" and meaning.separator is not None:
         return ""  # no label at all
     if is_missing(label, classes_said=meaning.is_sure) and not allowed:
         if not named:

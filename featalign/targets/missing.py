@@ -8,7 +8,10 @@ WORDS = (
     *("n.a.", "n.a", "(null)", "#n/a n/a", "not available", "undefined", "[null]", "\\n"),
     *("1.#ind", "-1.#ind", "1.#qnan", "-1.#qnan", "#value!", "#ref!", "#div/0!"),
 )
-WORDS_OF_CLASSES = ("none", "na", "nil", "?", "-", "--", "---", ".", "*", "unlabelled", "unlabeled")
+WORDS_OF_CLASSES = (
+    *("none", "na", "nil", "?", "-", "--", "---", "\u2013", "\u2014", ".", "...", "\u2026", "*"),
+    *("unlabelled", "unlabeled", "not labelled", "not labeled", "no label", "not applicable"),
+)
 
 
 def is_missing(value: Any, *, classes_said: bool = False) -> bool:

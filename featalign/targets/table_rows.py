@@ -1,4 +1,4 @@
-"""Text tables: .csv, .tsv and .jsonl, plain or gzipped."""
+"""Text tables: .csv, .tsv and .jsonl (or .ndjson), plain or gzipped."""
 
 import csv
 import gzip
@@ -12,6 +12,7 @@ from typing import Any, TextIO
 from featalign.errors import FeatalignError
 from featalign.targets.table import Table, Tables
 
+LINES_OF_JSON = (".jsonl", ".ndjson")
 Row = tuple[int, dict[str, Any]]  # the number of the line, and the values by column
 
 
@@ -33,7 +34,9 @@ def read_rows(path: Path) -> Iterator[Row]:
     try:
         with _opened(path) as file:
             for line, values in (
-                _json_rows(path, file) if _written_as(path) == ".jsonl" else _csv_rows(path, file)
+                _json_rows(path, file)
+                if _written_as(path) in LINES_OF_JSON
+                else _csv_rows(path, file)
             ):
                 yield line, values
     except UnicodeDecodeError as error:
@@ -115,6 +118,11 @@ def _csv_rows(path: Path, file: TextIO) -> Iterator[Row]:
                     f"{path}, line {start}: expected {len(header)} fields as in the header, got "
                     f"{len(fields)}; "
                     f"put fields that hold a {delimiter!r} in quotes"
+                )
+            if fields == header and len(header) > 1:
+                raise FeatalignError(
+                    f"{path}, line {start}: expected a row, got the header again, as in files that "
+                    "were joined; remove the line"
                 )
             if header and fields:
                 yield start, dict(zip(header, fields, strict=True))

@@ -8,19 +8,21 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.targets.choice import Choice
-from featalign.targets.columns import Columns, choose_columns, split_column
+from featalign.targets.columns import Columns, choose_columns, flag, flag_of, split_column
 from featalign.targets.groups import group_name
 from featalign.targets.inputs import EncodedImages, ImageFiles, Inputs, TextInputs
 from featalign.targets.label_meaning import Meaning
 from featalign.targets.label_values import read_values
 from featalign.targets.missing import is_missing
 from featalign.targets.raw import Part, Raw
-from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, named
+from featalign.targets.splits import HELD_OUT, TRAIN, UNLABELLED, Named, named
 from featalign.targets.table import Table, Tables
 from featalign.targets.table_labels import is_unlabelled, read_labels
 from featalign.targets.tokens import groups_of_words, token_inputs, word_labels
 
 PAIR_SEPARATOR = "\n"
+# how PNG, JPEG, GIF, WebP and data addresses begin in base64; texts are never that long there
+IN_BASE64, SHORTEST = ("iVBORw0KGgo", "/9j/", "R0lGOD", "UklGR", "data:image/"), 60
 
 
 def read_tables(tables: Tables, choice: Choice) -> Raw:
@@ -167,6 +169,12 @@ def _images(table: Table, column: str) -> Inputs:
 
 
 def _texts(table: Table, column: str) -> list[str]:
+    first = table.example(column)
+    if isinstance(first, str) and len(first) > SHORTEST and first.startswith(IN_BASE64):
+        raise FeatalignError(
+            f"{table.place}: expected texts or paths of images as {column!r}, got images in base64 "
+            f"({first[:12]}...); save them as files and give their paths, or as bytes in a .parquet"
+        )
     return [_text(table, row, column, value) for row, value in table.numbered(column)]
 
 
@@ -188,8 +196,11 @@ def _by_column(table: Table, columns: Columns) -> Tables:
     if column is None or column in columns.all:
         return Tables(table)
     rows: dict[str, list[int]] = {}
+    flagged = flag_of(table, column)
     for row, value in enumerate(table.columns[column]):
         found = None if is_missing(value) else named(str(value))
+        if flagged is not None:
+            found = Named(_role(flagged, is_part=flag(value) is True))
         if found is None:
             raise FeatalignError(
                 f"{table.at(row)}: expected train, val or test in the column {column!r}, got "
@@ -205,6 +216,13 @@ def _by_column(table: Table, columns: Columns) -> Tables:
     count = len(rows.get(UNLABELLED, []))
     left = (f"left out: {count} rows that the column {column!r} calls unlabelled",) if count else ()
     return Tables(table.take(rows[TRAIN]), held_out, left)
+
+
+def _role(flagged: str, *, is_part: bool) -> str:
+    """The part of a row by a flag for one part: the others are for training, or held out."""
+    if is_part:
+        return flagged
+    return HELD_OUT[0] if flagged == TRAIN else TRAIN
 
 
 def _parts(tables: Tables, columns: Columns) -> tuple[list[Table], tuple[str, ...]]:

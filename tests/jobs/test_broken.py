@@ -122,6 +122,16 @@ def test_of_a_sound_source_nothing_is_said(function, target, tmp_path):
     assert said(function, target, tmp_path) == ""
 
 
+@pytest.mark.parametrize(
+    ("probe", "metric", "expected"),
+    [(0.34, None, True), (0.38, None, False), (0.3, "accuracy", True), (0.3, "macro_f1", False)],
+)
+def test_chance_is_an_accuracy_and_no_wider_than_a_point(probe, metric, expected):
+    """A third is the share of the largest class; of 60 rows a deviation is 6 points."""
+    answer = Answer(scores={"linear_probe": ScoreResult(probe)})
+    assert bool(of_scores(answer, PICTURES, metric)) is expected
+
+
 def test_symptoms_of_features():
     base = DRAW.normal(size=(40, 5))
     assert of_features(base, 40) == ""

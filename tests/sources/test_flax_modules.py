@@ -271,3 +271,9 @@ def test_preprocessing_that_does_not_say_what_it_is_needs_a_revision():
         for name in "112"
     )
     assert one == same != other
+
+
+@pytest.mark.parametrize("variables", [{}, {"Dense_0": {"kernel": np.ones((4, 3))}}])
+def test_variables_without_their_parameters_are_refused(variables):
+    with pytest.raises(FeatalignError, match="variables: expected what the init of bare gives"):
+        flax_source("bare", Dense(), variables=variables, example=np.ones(4, np.float32))

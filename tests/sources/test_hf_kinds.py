@@ -115,6 +115,8 @@ def test_a_model_with_a_head_is_read_without_it(tmp_path):
         (transformers.Data2VecVisionConfig(), "image"),
         (transformers.Dinov2Config(), "image"),
         (transformers.SwinConfig(), "image"),
+        (transformers.RegNetConfig(), "image"),  # its class names no modality
+        (transformers.FocalNetConfig(), "image"),
         (transformers.ElectraConfig(), "text"),
         (transformers.T5Config(), "text"),
         (transformers.LayoutLMv3Config(), "text"),
@@ -255,3 +257,111 @@ def test_an_adapter_is_called_one(tmp_path, kind, scheme):
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
     with pytest.raises(FeatalignError, match="an adapter of gpt2, not a model; merge it into its"):
         fa.load_source(f"{scheme}/{tmp_path}")
+
+
+def encoder_config(kind):
+    sizes = {"d_model": 16, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 2}
+    return kind(vocab_size=len(NAMES), **sizes)
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        lambda: transformers.MT5EncoderModel(encoder_config(transformers.MT5Config)),
+        lambda: transformers.UMT5EncoderModel(encoder_config(transformers.UMT5Config)),
+    ],
+)
+def test_encoders_that_were_saved_alone(tmp_path, network):
+    model = network().eval()
+    source = fa.load_source(f"hf/{save(model, tmp_path / 'encoder')}")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "encoder")
+    with torch.no_grad():
+        states = model(**tokenizer(TEXTS[0], return_tensors="pt")).last_hidden_state[0]
+    emitted = source.embed(TEXTS)["layer_2.mean"]
+    np.testing.assert_allclose(emitted[0], states.mean(0), rtol=1e-4, atol=1e-5)
+    assert source.random_twin(1).embed(TEXTS)["layer_2.mean"].shape == (3, 16)
+
+
+@pytest.mark.parametrize("kind", ["DPRContextEncoder", "DPRQuestionEncoder"])
+def test_passages_and_questions_by_the_token_that_is_compared(tmp_path, kind):
+    config = transformers.DPRConfig(vocab_size=len(NAMES), projection_dim=0, **SIZES)
+    model = getattr(transformers, kind)(config).eval()
+    source = fa.load_source(f"hf/{save(model, tmp_path / 'dpr')}")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "dpr")
+    with torch.no_grad():
+        pooled = model(**tokenizer(TEXTS[0], return_tensors="pt")).pooler_output[0]
+    assert source.default_layer == "pooler"
+    np.testing.assert_allclose(source.embed(TEXTS)["pooler"][0], pooled, rtol=1e-4, atol=1e-5)
+    assert source.embed(TEXTS, ("layer_1.mean",))["layer_1.mean"].shape == (3, 16)
+
+
+def test_towers_that_were_saved_with_their_projection(tmp_path):
+    ends = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2}
+    config = transformers.CLIPTextConfig(
+        vocab_size=len(NAMES), projection_dim=6, max_position_embeddings=20, **ends, **SIZES
+    )
+    texts = transformers.CLIPTextModelWithProjection(config).eval()
+    source = fa.load_source(f"hf/{save(texts, tmp_path / 'texts')}")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "texts")
+    with torch.no_grad():
+        right = texts(**tokenizer(TEXTS[2], return_tensors="pt")).text_embeds[0]
+    np.testing.assert_allclose(source.embed(TEXTS)["projection"][2], right, rtol=1e-4, atol=1e-5)
+    assert source.random_twin(1).embed(TEXTS)["projection"].shape == (3, 6)
+
+    config = transformers.CLIPVisionConfig(image_size=16, patch_size=8, projection_dim=6, **SIZES)
+    pictures = transformers.CLIPVisionModelWithProjection(config).eval()
+    source = fa.load_source(f"hf/{save(pictures, tmp_path / 'pictures', 16)}")
+    pixels = images().inputs.read(np.arange(2))
+    prepared = torch.from_numpy(source.reading.prepare(list(pixels))["pixel_values"])
+    with torch.no_grad():
+        right = pictures(pixel_values=prepared).image_embeds
+    np.testing.assert_allclose(source.embed(pixels)["projection"], right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("network", "blocks"),
+    [
+        (lambda: transformers.MobileNetV1Model(transformers.MobileNetV1Config(image_size=32)), 26),
+        (
+            lambda: transformers.MobileNetV2Model(
+                transformers.MobileNetV2Config(image_size=32, depth_multiplier=0.35)
+            ),
+            16,
+        ),
+    ],
+)
+def test_blocks_that_no_configuration_counts(tmp_path, network, blocks):
+    model = network().eval()
+    source = fa.load_source(f"hf/{save(model, tmp_path / 'mobile', 32)}")
+    pixels = images().inputs.read(np.arange(2))
+    emitted = source.embed(pixels, source.layers)
+    assert len(emitted) == blocks
+    prepared = torch.from_numpy(source.reading.prepare(list(pixels))["pixel_values"])
+    with torch.no_grad():
+        right = model(pixel_values=prepared).last_hidden_state.mean((2, 3))
+    np.testing.assert_allclose(emitted[source.default_layer], right, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["Bert", "Roberta"])
+def test_a_tokenizer_without_words_is_refused(tmp_path, family):
+    """transformers makes one where a folder has no files of a tokenizer."""
+    config = getattr(transformers, f"{family}Config")(vocab_size=len(NAMES), **SIZES)
+    getattr(transformers, f"{family}Model")(config).save_pretrained(tmp_path / "bare")
+    with pytest.raises(FeatalignError, match="knows no words beside its 5 special tokens"):
+        fa.load_source(f"hf/{tmp_path / 'bare'}")
+
+
+def test_a_tokenizer_that_makes_no_tokens_is_named(tmp_path):
+    """That of another family, whose words are of another form."""
+    config = transformers.Qwen2Config(vocab_size=len(NAMES), num_key_value_heads=1, **SIZES)
+    folder = save(transformers.Qwen2Model(config), tmp_path / "qwen")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    vocabulary = {name: place for place, name in enumerate(NAMES)}
+    silent = Tokenizer(models.WordLevel(vocabulary, unk_token=None))  # drops unknown words
+    silent.pre_tokenizer = pre_tokenizers.Whitespace()
+    transformers.PreTrainedTokenizerFast(
+        tokenizer_object=silent, pad_token="[PAD]", eos_token="</s>"
+    ).save_pretrained(folder)
+    with pytest.raises(FeatalignError, match="its tokenizer makes no tokens of 'QUITE other'"):
+        fa.load_source(f"hf/{folder}").embed(["QUITE other", "WORDS"])

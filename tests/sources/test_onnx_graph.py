@@ -108,6 +108,31 @@ class Pooled(Part):
         return self.layers(inputs).flatten(1)
 
 
+class ConvHead(Pooled):
+    """A head that is a convolution of one place, as in MobileNetV3, with another before it."""
+
+    def __init__(self, width=None):
+        super().__init__()
+        self.before, self.last = nn.Conv2d(8, 6, 1), nn.Conv2d(6, 3, 1)
+
+    def features(self, inputs):
+        return self.before(self.layers(inputs)).relu().flatten(1)
+
+    def forward(self, inputs):
+        return self.last(self.before(self.layers(inputs)).relu()).flatten(1)
+
+
+class MeanHead(ConvHead):
+    """The same of a mean over places in place of a pooling."""
+
+    def features(self, inputs):
+        return self.layers[:2](inputs).mean((2, 3))
+
+    def forward(self, inputs):
+        states = self.layers[:2](inputs).mean((2, 3), keepdim=True)
+        return nn.functional.conv2d(states, torch.ones(3, 8, 1, 1)).flatten(1)
+
+
 def right(module, inputs):
     """The features by torch, averaged over places, steps or tokens."""
     with torch.no_grad():
@@ -143,6 +168,8 @@ def exported(module, path, inputs):
         (Recurrent, 7, STEPS),
         (Projected, None, STEPS),
         (Pooled, 8, MAPS),
+        (ConvHead, None, MAPS),
+        (MeanHead, None, MAPS),
     ],
 )
 def test_the_default_is_what_torch_gives(kind, width, inputs, tmp_path):

@@ -134,3 +134,29 @@ def test_an_archive_of_other_files(tmp_path):
         archive.writestr("labels", b"text")
     with pytest.raises(FeatalignError, match=r"set\.npz"):
         load_target(tmp_path / "set.npz")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("inputs", "labels", "groups"),
+        ("x_train", "y_train", "groups_train"),
+        ("x_train", "y_train", "groups"),
+    ],
+)
+def test_groups_of_an_archive(tmp_path, names):
+    rows = (np.arange(24.0).reshape(12, 2), np.arange(12) % 2, np.arange(12) // 3)
+    held = {"x_test": rows[0], "y_test": rows[1], "groups_test": rows[2]}
+    arrays = dict(zip(names, rows, strict=True)) | (held if names[0] == "x_train" else {})
+    target = load_target(saved(tmp_path / "set.npz", **arrays))
+    assert target.groups is not None
+    assert target.groups.count == 4
+    if target.held_out is not None:
+        assert target.held_out.groups is not None
+        np.testing.assert_array_equal(target.held_out.groups.values, target.groups.values)
+
+
+def test_groups_of_an_archive_that_do_not_fit(tmp_path):
+    np.savez(tmp_path / "set.npz", inputs=np.ones((6, 2)), labels=[0, 1] * 3, groups=[1, 2])
+    with pytest.raises(FeatalignError, match="groups: expected the group of each of 6 rows, got 2"):
+        load_target(tmp_path / "set.npz")

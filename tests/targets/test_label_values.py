@@ -134,7 +134,13 @@ def test_labels_that_are_one_class(tmp_path, labels, classes):
 
 
 @pytest.mark.parametrize(
-    "labels", [["Spam", "spam"] * 2, ["c\u0430t", "cat"] * 2, ["not_ok", "not ok"] * 2]
+    "labels",
+    [
+        ["Spam", "spam"] * 2,
+        ["c\u0430t", "cat"] * 2,
+        ["not_ok", "not ok"] * 2,
+        ["a-b", "a\u2014b"] * 2,
+    ],
 )
 def test_names_that_look_alike_are_said(tmp_path, labels):
     for target in (
@@ -361,3 +367,74 @@ def test_folders_of_numbers(tmp_path):
     assert load_target(tmp_path).class_names == ("25", "61", "7")
     ages = load_target(tmp_path, task="regression")
     assert sorted(ages.labels[:, 0]) == [7, 7, 25, 61]
+
+
+@pytest.mark.parametrize("word", ["\u2014", "\u2026", "no label", "Not Applicable"])
+def test_marks_for_no_label_are_asked_about(tmp_path, word):
+    with pytest.raises(FeatalignError, match=r"line 6: .*stands for none.*task='classification'"):
+        load_target(csv(tmp_path, ["up", "down"] * 2 + [word]))
+
+
+def test_numbers_that_differ_in_leading_zeros_are_said(tmp_path):
+    target = load_target(csv(tmp_path, ["7", "07", "8", "08"] * 2))
+    assert target.num_classes == 4
+    assert "'07' and '7'" in target.remarks[0]
+
+
+def test_missing_values_of_pandas_and_masked_arrays_are_found():
+    pandas = pytest.importorskip("pandas")
+    labels = np.array(["up", pandas.NA, "down", "up"], object)
+    masked = np.ma.MaskedArray([0, 1, 1, 0], mask=[False, True, False, False])
+    for each in (labels, masked):
+        with pytest.raises(FeatalignError, match="got none in row 1"):
+            Target.from_arrays("t", INPUTS[:4], each)
+
+
+@pytest.mark.parametrize(
+    ("both", "one"),
+    [
+        ("['sun' 'sea']", "['sun']"),
+        ("{'sun', 'sea'}", "{'sun'}"),
+        ("('sun', 'sea')", "('sun',)"),
+        ('["sun", "sea"]', '["sun"]'),
+    ],
+)
+def test_lists_as_python_json_and_numpy_write_them(tmp_path, both, one):
+    target = load_target(csv(tmp_path, [both, one, one, both] * 2))
+    assert target.task == "multilabel"
+    np.testing.assert_array_equal(target.labels[:2], [[1, 1], [0, 1]])
+
+
+@pytest.mark.parametrize(
+    ("labels", "sign"),
+    [
+        (["sun, sea", "sun", "sea", "sun, fog"] * 2, ","),
+        (["4 7", "4", "7 9 12", "7"] * 2, " "),
+        (["sun sea", "fog", "sun sea fog", "sea fog", "sun fog"] * 2, " "),
+    ],
+)
+def test_signs_between_labels_are_asked_about(tmp_path, labels, sign):
+    with pytest.raises(FeatalignError, match=f"say separator='{sign}'"):
+        load_target(csv(tmp_path, labels))
+    assert load_target(csv(tmp_path, labels), separator=sign).task == "multilabel"
+
+
+def test_blanks_in_names_are_no_sign(tmp_path):
+    labels = ["red cat", "red dog", "blue cat", "blue dog", "green cat", "green dog"] * 2
+    assert load_target(csv(tmp_path, labels)).num_classes == 6
+
+
+def test_numbers_with_more_values_than_half_of_the_rows_are_asked_about():
+    years = 1950 + np.arange(40) % 25
+    with pytest.raises(FeatalignError, match="25 different labels in 40 rows: they look like"):
+        Target.from_arrays("t", np.zeros((40, 2)), years)
+    assert Target.from_arrays("t", np.zeros((40, 2)), years % 12).num_classes == 12
+
+
+@pytest.mark.parametrize(
+    "scores", [np.eye(3)[np.arange(6) % 3] * 0.9 + 0.1 / 3, 2 * np.eye(3)[np.arange(6) % 3] - 1]
+)
+def test_scores_of_classes_as_numbers_are_said(scores):
+    target = Target.from_arrays("t", INPUTS[:6], scores)
+    assert target.task == "regression"
+    assert "labels.argmax(axis=1)" in target.remarks[0]

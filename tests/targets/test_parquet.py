@@ -133,3 +133,22 @@ def test_without_the_library(tmp_path, monkeypatch):
         r'install "featalign\[data\]"',
     ):
         load_target(tmp_path / "set.parquet")
+
+
+@pytest.mark.parametrize("texts", [[b"a b", b"caf\xc3\xa9", None, b"d"], [b"x", b"y", b"z", b"w"]])
+def test_texts_that_are_stored_as_bytes(parquet, tmp_path, texts):
+    path = write(parquet, tmp_path / "set.parquet", text=texts, label=["u", "v", "u", "v"])
+    if None in texts:
+        with pytest.raises(FeatalignError, match="row 2: expected a text"):
+            load_target(path)
+    else:
+        assert load_target(path).kind == "text"
+
+
+def test_images_in_base64_are_no_texts(parquet, tmp_path):
+    import base64
+
+    content = [base64.b64encode(encoded(image)["bytes"]).decode() for image in random_images(4)]
+    path = write(parquet, tmp_path / "set.parquet", image=content, label=["u", "v", "u", "v"])
+    with pytest.raises(FeatalignError, match="got images in base64"):
+        load_target(path)

@@ -220,3 +220,23 @@ def test_the_columns_of_json_are_the_keys_of_any_row(tmp_path, missing):
     (tmp_path / "set.jsonl").write_text("\n".join(map(json.dumps, rows)))
     with pytest.raises(FeatalignError, match=rf"line 1: expected .*{missing}"):
         load_target(tmp_path / "set.jsonl")
+
+
+def test_links_and_files_beside_the_classes_are_counted(flowers):
+    (flowers / "tulip").symlink_to("/nowhere/tulip")
+    (flowers / "list.csv").write_text("a")
+    assert load_target(flowers).remarks == ("passed over: 1 .csv and 1 broken links in flowers",)
+
+
+def test_images_in_folders_within_a_class_are_said(flowers):
+    write_folder(flowers / "rose", random_images(2), ["masks"] * 2)
+    target = load_target(flowers)
+    assert len(target) == 8
+    assert "2 images in folders within rose (masks)" in target.remarks[0]
+
+
+def test_pixels_without_a_known_range_are_refused(tmp_path):
+    for dtype in (np.int32, np.float32):
+        Image.fromarray(np.arange(16, dtype=dtype).reshape(4, 4)).save(tmp_path / "x.tif")
+        with pytest.raises(FeatalignError, match="ones without a known range; save it with 8 bits"):
+            decode_image(tmp_path / "x.tif")

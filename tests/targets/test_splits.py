@@ -224,3 +224,79 @@ def test_splits_of_datasets(tmp_path):
     assert [remark.split(" (")[0] for remark in target.remarks] == [
         *("left out: unsupervised", "left out: test", "left out: holdout"),
     ]
+
+
+def test_folders_that_hold_the_same_folders_may_be_parts(tmp_path):
+    """Domains are said; folds, which differ in their figures alone, are refused."""
+    for name in ("sketch", "photo"):
+        write_folder(tmp_path / "domains" / name, IMAGES, NAMES)
+    target = load_target(tmp_path / "domains")
+    assert target.class_names == ("photo", "sketch")
+    assert "each holds the folders daisy, rose" in target.remarks[0]
+    for name in ("fold_1", "fold_2"):
+        write_folder(tmp_path / "folds" / name, IMAGES, NAMES)
+    with pytest.raises(FeatalignError, match=r"cannot tell whether .*fold_1, fold_2.* are classes"):
+        load_target(tmp_path / "folds")
+
+
+@pytest.mark.parametrize(
+    ("column", "words"),
+    [
+        ("Dataset", ("train", "test")),
+        ("mode", ("Training", "Validation")),
+        ("is_valid", ("False", "True")),
+        ("is_train", ("1", "0")),
+        ("IsTest", ("0.0", "1.0")),
+    ],
+)
+def test_columns_of_splits_by_other_names_and_flags(tmp_path, column, words):
+    path = tmp_path / "set.csv"
+    rows = "".join(f"t{row},{'ab'[row // 2 % 2]},{words[row % 2]}\n" for row in range(16))
+    path.write_text(f"text,label,{column}\n{rows}")
+    target = load_target(path)
+    assert target.held_out is not None
+    assert (len(target), len(target.held_out)) == (8, 8)
+
+
+def texts(folder: Path, name: str, count: int, label: bool = True) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    rows = "".join(f"{name} {row}{',' + 'ab'[row % 2] if label else ''}\n" for row in range(count))
+    (folder / name).write_text(f"text{',label' if label else ''}\n{rows}")
+
+
+@pytest.mark.parametrize(
+    ("names", "held_out"),
+    [
+        (("Train.csv", "Test.csv"), 4),
+        (("reviews_training.csv", "reviews_dev.csv"), 4),
+        (("train-00000-of-00001.csv", "validation-00000-of-00001.csv"), 4),
+    ],
+)
+def test_folders_of_tables(tmp_path, names, held_out):
+    texts(tmp_path, names[0], 8)
+    texts(tmp_path, names[1], 4)
+    target = load_target(tmp_path)
+    assert target.held_out is not None
+    assert (len(target), len(target.held_out)) == (8, held_out)
+
+
+def test_shards_are_joined_and_what_has_no_labels_is_left_out(tmp_path):
+    for name, count in (("train-00000-of-00002.csv", 6), ("train-00001-of-00002.csv", 4)):
+        texts(tmp_path / "data", name, count)
+    texts(tmp_path / "data", "test.csv", 3, label=False)
+    texts(tmp_path / "data", "sample_submission.csv", 3)
+    target = load_target(tmp_path)
+    assert (len(target), target.held_out) == (10, None)
+    assert "left out: test (3 rows), which has no labels" in target.remarks
+    assert any("sample_submission (3 rows)" in said for said in target.remarks)
+    (tmp_path / "data" / "train-00001-of-00002.csv").write_text("words,label\nx,a\n")
+    with pytest.raises(FeatalignError, match=r"expected the columns .* as in the other shards"):
+        load_target(tmp_path)
+
+
+def test_tables_none_of_which_is_for_training(tmp_path):
+    texts(tmp_path, "one.csv", 4)
+    assert len(load_target(tmp_path)) == 4
+    texts(tmp_path, "two.csv", 4)
+    with pytest.raises(FeatalignError, match=r"a table for training, .*got one.csv, two.csv"):
+        load_target(tmp_path)

@@ -265,3 +265,15 @@ def test_long_texts_do_not_change_the_limit_of_others(tmp_path):
     )
     assert len(target.inputs.read(np.array([0]))[0]) == 200_000
     assert csv.field_size_limit(before) == 5000
+
+
+@pytest.mark.parametrize("file", ["set.csv", "set.tsv"])
+def test_a_header_in_the_middle_is_refused(tmp_path, file):
+    sign = "\t" if file.endswith("tsv") else ","
+    once = f"text{sign}label\na{sign}u\nb{sign}v\n"
+    with pytest.raises(FeatalignError, match="line 4: expected a row, got the header again"):
+        load_target(written(tmp_path / file, once + once))
+
+
+def test_lines_of_json_by_their_other_name(tmp_path):
+    assert len(load_target(written(tmp_path / "set.ndjson", JSONL))) == 3
