@@ -196,6 +196,24 @@ def test_bad_command_lines_give_status_2(run):
         assert run(*arguments)[0] == 2
 
 
+def test_groups_of_a_file_stay_together(run, tmp_path):
+    random = np.random.default_rng(0)
+    patients = np.repeat(np.arange(40), 5)
+    features = random.normal(size=(40, 6))[patients] + 0.01 * random.normal(size=(200, 6))
+    arrays = {"features": features, "labels": (patients * 7) % 2}
+    scores = []
+    for groups in ({}, {"groups": np.array([f"patient {each}" for each in patients])}):
+        np.savez(tmp_path / "features.npz", **arrays, **groups)
+        status, out, _ = run("score", tmp_path / "features.npz", "--scorers", "knn", "--json")
+        assert status == 0
+        scores.append(json.loads(out)["knn"]["value"])
+    assert scores[0] > 0.95 > 0.8 > scores[1]
+    np.savez(tmp_path / "features.npz", **arrays, groups=patients[:7])
+    status, _, err = run("score", tmp_path / "features.npz")
+    assert status == 1
+    assert "groups" in err
+
+
 def test_score_of_a_file(run, tmp_path):
     features, labels = random.normal(size=(40, 5)), np.arange(40) % 4
     np.savez(tmp_path / "features.npz", features=features, labels=labels)

@@ -125,7 +125,7 @@ def _short() -> str:
         found = left_out(evidence.examples(share), of_dataset, "gradients", "short")
         lines.append(row(f"{share:g} of a training", judged(found)))
     text = """
-These are the pairs of the zoo that have short runs. A run is a part of the steps of one training \
+These are the pairs that have short runs. A run is a part of the steps of one training \
 at one learning rate; each half of the rows is predicted by a network trained on the other half, \
 from the source and from scratch, so that a length of 0.3 costs 1.2 trainings."""
     return "\n".join([*lines, text])

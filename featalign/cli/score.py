@@ -12,7 +12,11 @@ from featalign.errors import FeatalignError
 
 def score(
     features: Annotated[
-        Path, typer.Argument(help="A .npz or .h5 file with arrays 'features' (N, D) and 'labels'.")
+        Path,
+        typer.Argument(
+            help="A .npz or .h5 file with arrays 'features' (N, D) and 'labels', and 'groups' (N,) "
+            "where rows belong together."
+        ),
     ],
     scorers: Scorers = None,
     seed: Seed = 0,
@@ -41,6 +45,7 @@ def score(
             names(scorers),
             seed=seed,
             intervals=intervals,
+            groups=foreign.groups,
             metric=metric,
         )
     if as_json:

@@ -24,21 +24,22 @@ from featalign.errors import FeatalignError
 PATIENCE_SECONDS = 30.0
 LARGEST_HEADER = 1 << 20
 SMALL = 64 << 20
-PARTS = ("provenance", "class_names", "labels", "row_id", "features")
+PARTS = ("provenance", "class_names", "labels", "groups", "row_id", "features")
 
 
 @dataclass(frozen=True)
 class Foreign:
     """The content of a file from outside that has passed the inspection.
 
-    Small arrays are in memory; the features (N, D) are a stream of blocks. `labels`, `row_id`,
-    `class_names` and `provenance` are None where the file has none.
+    Small arrays are in memory; the features (N, D) are a stream of blocks. `labels`, `groups`,
+    `row_id`, `class_names` and `provenance` are None where the file has none.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
     blocks: Iterator[np.ndarray]
     labels: np.ndarray | None
+    groups: np.ndarray | None
     row_id: np.ndarray | None
     class_names: tuple[str, ...] | None
     provenance: dict[str, Any] | None
@@ -59,6 +60,7 @@ def open_foreign(
         names = {
             "features": features_name,
             "labels": labels_name,
+            "groups": "groups",
             "row_id": "row_id",
             "class_names": "class_names",
             "provenance": "provenance",
@@ -119,6 +121,7 @@ def _receive(path: Path, process: subprocess.Popen) -> Foreign:
         dtype=dtype,
         blocks=_blocks(path, process, stream, (shape[0], shape[1]), dtype),
         labels=_strings(path, small["labels"]) if "labels" in small else None,
+        groups=_strings(path, small["groups"]) if "groups" in small else None,
         row_id=small.get("row_id"),
         class_names=None
         if names is None

@@ -172,9 +172,11 @@ PARTS = (
     "provenance",
     "class_names",
     "labels",
+    "groups",
     "row_id",
     "features",
 )  # the order in which they are handed over
+STRINGS = ("provenance", "class_names", "labels", "groups")  # parts that may be words
 
 
 def check_parts(parts: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
@@ -183,11 +185,11 @@ def check_parts(parts: dict[str, tuple[tuple[int, ...], np.dtype]]) -> None:
     check_type("features", dtype, strings=False)
     if len(shape) != 2 or 0 in shape:
         raise Refused(f"its features have shape {shape}, not (N, D)")
-    for part in ("labels", "row_id"):
+    for part in ("labels", "groups", "row_id"):
         if part in parts and (parts[part][0][:1] != shape[:1] or len(parts[part][0]) > 2):
             raise Refused(f"its {part} have shape {parts[part][0]}, and its features {shape}")
     for part, (part_shape, part_type) in parts.items():
-        check_type(part, part_type, strings=part in ("provenance", "class_names", "labels"))
+        check_type(part, part_type, strings=part in STRINGS)
         if (
             part != "features"
             and part_type.itemsize * int(np.prod(part_shape, dtype=object)) > SMALL

@@ -1,6 +1,7 @@
 """The parts of errors on the page on forecasts."""
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from experiments.forecasts.noise import deviations
 @pytest.mark.parametrize(("dataset", "source", "rest"), [(0.4, 0.05, 0.1), (0.05, 0.3, 0.2)])
 def test_deviations_of_errors_are_found_again(dataset, source, rest):
     random = np.random.default_rng(0)
-    some = [
+    some: list[Any] = [
         SimpleNamespace(
             dataset=f"set {place // 12}",
             target=f"set {place // 12} {place % 2}",
