@@ -14,22 +14,22 @@ import numpy as np
 
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.checkpoint import check_learnt, with_missing
+from featalign.sources.torch.checkpoint import check_learnt, with_missing
 from featalign.sources.extras import require
-from featalign.sources.hf_families import (
+from featalign.sources.torch.hf_families import (
     embedding_of,
     has_embeddings,
     kind_of,
     without_masking,
 )
-from featalign.sources.hf_reading import image_reading, quiet, text_reading
-from featalign.sources.hf_tokens import PIECES, SENTENCE
+from featalign.sources.torch.hf_reading import image_reading, quiet, text_reading
+from featalign.sources.torch.hf_tokens import PIECES, SENTENCE
 from featalign.sources.hub import model_folder
 from featalign.sources.parts import AtOnce
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source
-from featalign.sources.torch_models import (
+from featalign.sources.torch.models import (
     PARTS,
     as_numpy,
     device,

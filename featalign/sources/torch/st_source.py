@@ -13,18 +13,18 @@ import numpy as np
 
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.checkpoint import check_learnt, lacking, with_missing, without_missing
+from featalign.sources.torch.checkpoint import check_learnt, lacking, with_missing, without_missing
 from featalign.sources.extras import require
-from featalign.sources.hf_families import kind_of
-from featalign.sources.hf_reading import quiet, text_reading
-from featalign.sources.hf_source import Network
+from featalign.sources.torch.hf_families import kind_of
+from featalign.sources.torch.hf_reading import quiet, text_reading
+from featalign.sources.torch.hf_source import Network
 from featalign.sources.hub import model_folder, read_json
 from featalign.sources.input_form import InputForm
 from featalign.sources.parts import AtOnce
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source, check_layer
-from featalign.sources.torch_models import (
+from featalign.sources.torch.models import (
     PARTS,
     as_numpy,
     device,

@@ -19,7 +19,7 @@ from featalign.sources.preprocessing import as_picture
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
 from featalign.sources.source import Source, check_layer
-from featalign.sources.torch_models import (
+from featalign.sources.torch.models import (
     PARTS,
     as_numpy,
     device,
