@@ -1,1 +1,1 @@
-"""Sources that run in torch: models of timm, transformers and sentence-transformers, and own ones."""
+"""Sources in torch: models of timm, transformers, sentence-transformers, and own modules."""

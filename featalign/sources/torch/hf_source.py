@@ -10,12 +10,14 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.torch.checkpoint import check_learnt, with_missing
 from featalign.sources.extras import require
+from featalign.sources.hub import model_folder
+from featalign.sources.prepared import PIECES, SENTENCE
+from featalign.sources.reading import Reading
+from featalign.sources.source import Source
+from featalign.sources.torch.checkpoint import with_missing
 from featalign.sources.torch.hf_families import (
     embedding_of,
     has_embeddings,
@@ -23,21 +25,14 @@ from featalign.sources.torch.hf_families import (
     without_masking,
 )
 from featalign.sources.torch.hf_reading import image_reading, quiet, text_reading
-from featalign.sources.torch.hf_tokens import PIECES, SENTENCE
-from featalign.sources.hub import model_folder
-from featalign.sources.parts import AtOnce
-from featalign.sources.reading import Reading
-from featalign.sources.resident import Resident
-from featalign.sources.source import Source
 from featalign.sources.torch.models import (
-    PARTS,
-    as_numpy,
     device,
-    forward_pass,
+    folder_revision,
+    fresh_revisions,
     pool,
     with_fresh_weights,
-    with_twins,
 )
+from featalign.sources.torch.network import TorchNetwork
 
 POOLINGS = ("mean", "cls", "last")
 WHOLE = ("pooler", "projection")  # of an input as a whole, by the model's own pooling
@@ -60,26 +55,19 @@ def load_hf_source(rest: str) -> Source:
     require("torch", extra="hf", address=address.text)
     network = Network(address, model_folder(address, extra="hf"))
     layers, default = network.layers_and_default()
-    reading, where = network.reading(), device()
     blocks = sum(name.startswith("layer_") for name in layers)
-
-    def source_of(revision: str, model: Resident[Any]) -> Source:
-        def embed_batch(
-            prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
-        ) -> dict[str, np.ndarray]:
-            return _run(address.text, model(), prepared, wanted, where, blocks)
-
-        return Source(
-            address.text,
-            revision,
-            embed_batch,
-            layers,
-            default,
-            reading=reading,
-            at_once=AtOnce(PARTS[where]),
-        )
-
-    return with_twins(network, source_of, "torch", "transformers")
+    packages = ("torch", "transformers")
+    return TorchNetwork(
+        name=address.text,
+        revision=folder_revision(network.folder, *packages),
+        build=network.pretrained,
+        emit=lambda model, tensors, wanted: _emitted(address.text, model, tensors, wanted, blocks),
+        layers=layers,
+        default_layer=default,
+        reading=network.reading(),
+        fresh=network.fresh,
+        fresh_revision=fresh_revisions(*packages),
+    ).source()
 
 
 @dataclass(frozen=True)
@@ -210,30 +198,6 @@ class Network:
         if self.reads_images:
             return image_reading(self.address, self.folder, self.config)
         return text_reading(self.address, self.folder, self.config)
-
-
-def _run(
-    name: str,
-    model: Any,
-    prepared: Mapping[str, np.ndarray],
-    wanted: tuple[str, ...],
-    where: str,
-    num_blocks: int,
-) -> dict[str, np.ndarray]:
-    import torch
-
-    tensors = {
-        key: torch.from_numpy(np.ascontiguousarray(values)).to(where)
-        for key, values in prepared.items()
-    }
-    check_learnt(
-        name,
-        model,
-        lambda: _emitted(name, model, tensors, wanted, num_blocks),
-    )
-    with forward_pass(where):
-        emitted = _emitted(name, model, tensors, wanted, num_blocks)
-        return {layer: as_numpy(features) for layer, features in emitted.items()}
 
 
 def _emitted(
