@@ -19,7 +19,7 @@ from featalign.training.frameworks import trainer_of
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
 from featalign.training.runs import Finished, Tries, best_of, finished
-from featalign.training.trainer import Job, Rows, Trained, Trainer
+from featalign.training.trainer import Job, Rows, Trained, Trainer, as_array
 
 TOGETHER: tuple[Arm, ...] = ("scratch", "full", "probe_then_full")  # arms that share computations
 PROBE_RATE = 0.03  # the learning rate of a head alone on standardised features
@@ -81,8 +81,8 @@ def probe(bench: Bench, request: Request) -> Tries:
 
     def folded(trained: Trained) -> Trained:
         """The source with this head, changed so that it reads features as they are."""
-        kernel = np.asarray(trained.head["kernel"]) / deviation[:, None]
-        head = {"kernel": kernel, "bias": np.asarray(trained.head["bias"]) - mean @ kernel}
+        kernel = as_array(trained.head["kernel"]) / deviation[:, None]
+        head = {"kernel": kernel, "bias": as_array(trained.head["bias"]) - mean @ kernel}
         return replace(trained, parameters=bench.trainer.parameters, head=head)
 
     return replace(_tries(bench.trainer.on_features(), split, settings), fold=folded)
@@ -132,7 +132,7 @@ def check_arm(source: Source, arm: str, layer: str | None) -> None:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "
             "black box, on which only a probe can be trained; "
-            "fine-tuning needs a Flax module, a Keras network or a zoo source"
+            "fine-tuning needs a module of Flax or torch, a Keras network or a zoo source"
         )
     if layer is not None:
         check_layer(layer, source.all_layers, name=source.name)

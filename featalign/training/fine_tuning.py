@@ -1,7 +1,7 @@
 """Real training of arms: validation chooses a run, and the test rows measure it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -178,7 +178,9 @@ def _result(
 def _check_augmentation(request: Request, setting: Setting) -> None:
     if not setting.augmentation or request.arm == "probe":
         return
-    if request.split.training.inputs[np.arange(1)].ndim != 4:
+    first = request.split.training.inputs[np.arange(1)]
+    arrays = first.values() if isinstance(first, Mapping) else (first,)
+    if not any(np.ndim(array) == 4 for array in arrays):
         raise FeatalignError(
             "augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; "
             "leave it out"

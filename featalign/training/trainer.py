@@ -1,6 +1,6 @@
 """What training asks of a framework, and the records that pass between them.
 
-Nothing here knows a framework; `jax_trainer.py` is the trainer of JAX.
+Nothing here knows a framework; `jax_trainer.py` and `torch_trainer.py` are their trainers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -15,11 +15,17 @@ from featalign.training.batches import Plan
 HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer adds
 
 
+def as_array(tensor: Any) -> np.ndarray:
+    """A tensor of any framework, on any device, as an array."""
+    return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)
+
+
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Preprocessed inputs (N, ...) and class indices (N,).
 
-    `inputs` may also be an object that gives inputs when indexed by an array of row numbers.
+    `inputs` may also be an object that gives inputs, or arrays of them by name, when indexed by an
+    array of row numbers.
     """
 
     inputs: Any
@@ -113,7 +119,7 @@ class Trainer(Protocol):
         """Features (N, D) of preprocessed rows, by the weights that the network came with."""
         ...
 
-    def depths(self, inputs: np.ndarray, layers: Sequence[str]) -> Mapping[str, int]:
+    def depths(self, inputs: Any, layers: Sequence[str]) -> Mapping[str, int]:
         """The place of the first of these layers on which each tensor of the network acts.
 
         It is len(layers) for a tensor that acts on none. The names are those of a checkpoint,

@@ -13,12 +13,13 @@ from featalign.sources.capabilities import TORCH, FreshWeights, Trainable
 from featalign.sources.parts import AtOnce
 from featalign.sources.reading import Reading
 from featalign.sources.resident import Resident
-from featalign.sources.source import Source
+from featalign.sources.source import Pretraining, Source
 from featalign.sources.torch.checkpoint import check_learnt
 from featalign.sources.torch.models import PARTS, as_numpy, device, forward_pass
 
 # (module, tensors, wanted layers) to features (B, D) by layer, through which gradients can flow
 Emit = Callable[[Any, Any, tuple[str, ...]], Mapping[str, Any]]
+NOTHING_KNOWN = Pretraining()
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,18 +64,21 @@ class TorchNetwork:
     fresh: Callable[[int], Any] | None = None
     fresh_revision: Callable[[int], str] | None = None
     prepare: Callable[[Any, Any], Any] | None = None
+    pretraining: Pretraining = NOTHING_KNOWN
 
     def source(self) -> Source:
         """The source, whose module is in memory only while it is needed."""
-        own = self._source_of(self.revision, self.build)
+        own = replace(self._source_of(self.revision, self.build), pretraining=self.pretraining)
         fresh, revision = self.fresh, self.fresh_revision
         if fresh is None or revision is None:
             return own
 
         def draw(seed: int) -> Source:
-            return self._source_of(revision(seed), lambda: fresh(seed))
+            drawn = self._source_of(revision(seed), lambda: fresh(seed))
+            return replace(drawn, fresh_weights=fresh_weights)
 
-        return replace(own, fresh_weights=FreshWeights(draw))
+        fresh_weights = FreshWeights(draw)
+        return replace(own, fresh_weights=fresh_weights)
 
     def _source_of(self, revision: str, build: Callable[[], Any]) -> Source:
         model, prepare, reading = Resident(build), self.prepare, self.reading
