@@ -24,6 +24,8 @@ def _torch(network: Any, layer: str) -> Trainer:
 # the trainer of a network with a head on a layer, by framework; it is loaded when first used
 TRAINERS: Mapping[str, Callable[[Any, str], Trainer]] = {JAX: _jax, TORCH: _torch}
 
+LOW_RANK = (TORCH,)  # frameworks whose trainers have the arm `lora`
+
 
 def trainer_of(source: Source, layer: str) -> Trainer:
     """The trainer of the source's framework, with a head on this layer.

@@ -36,8 +36,8 @@ class Network:
 class Stepper:
     """Weights in training, and what the optimiser remembers of them.
 
-    `parameters` and `head` are tensors of this object alone; those named by `moving` change with
-    every step, all where it is None. Updates are those of `jax_step.py`: a penalty of the head
+    Those tensors of `parameters` and `head` that are named by `moving`, all where it is None, are
+    copied, and change with every step. Updates are those of `jax_step.py`: a penalty of the head
     belongs to the loss, decay and pull act apart from the gradient, and all are scaled by the
     learning rate of the step.
     """
@@ -51,15 +51,18 @@ class Stepper:
         moving: frozenset[str] | None,
     ) -> None:
         self.network, self.setting, self.anchor = network, setting, anchor
-        self.parameters = {name: _own(value) for name, value in weights[0].items()}
-        self.head = {name: _own(value) for name, value in weights[1].items()}
-        named = {f"network.{name}": value for name, value in self.parameters.items()}
-        named |= {f"head.{name}": value for name, value in self.head.items()}
-        self.moving = {
-            name: value.requires_grad_()
-            for name, value in named.items()
-            if moving is None or name in moving
-        }
+        self.moving: dict[str, torch.Tensor] = {}
+
+        def started(part: str, tensors: Tensors) -> dict[str, torch.Tensor]:
+            found = {}
+            for name, value in tensors.items():
+                found[name] = value.detach()
+                if moving is None or f"{part}.{name}" in moving:
+                    found[name] = value.detach().clone().requires_grad_()
+                    self.moving[f"{part}.{name}"] = found[name]
+            return found
+
+        self.parameters, self.head = started("network", weights[0]), started("head", weights[1])
         tensors = list(self.moving.values())
         if setting.optimiser == "adamw":
             self.optimiser: Any = torch.optim.AdamW(tensors, weight_decay=0.0)
@@ -94,10 +97,6 @@ class Stepper:
             {name: value.detach() for name, value in self.parameters.items()},
             {name: value.detach() for name, value in self.head.items()},
         )
-
-
-def _own(value: torch.Tensor) -> torch.Tensor:
-    return value.detach().clone()
 
 
 def shifted(inputs: Any, shifts: torch.Tensor) -> Any:

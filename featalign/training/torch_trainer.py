@@ -7,12 +7,16 @@ from typing import Any
 import numpy as np
 import torch
 
+from featalign.records.setting import LowRank
 from featalign.sources.torch.functional import Emitting, emitted, parameters_of
+from featalign.sources.torch.low_rank import adapted, is_of_adapter, merged
 from featalign.sources.torch.models import PARTS, device
 from featalign.sources.torch.network import TorchModel, tensors_of
 from featalign.training.batches import Plan
 from featalign.training.torch_step import Network, Stepper
-from featalign.training.trainer import Job, Rows, Trained
+from featalign.training.trainer import HEAD, Adapted, Job, Rows, Trained
+
+EXAMPLES = 4  # that tell which linear layers a layer depends on
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,6 +62,23 @@ class TorchTrainer:
     def on_features(self) -> "TorchTrainer":
         """A trainer of the head alone."""
         return TorchTrainer(self.layer)
+
+    def low_rank(self, low_rank: LowRank, rows: Rows, seed: int) -> Adapted:
+        """A trainer of small matrices beside linear layers, by peft."""
+        assert self.model is not None
+        self._check(rows)
+        some = tensors_of(rows.inputs[np.arange(min(EXAMPLES, len(rows.labels)))], device())
+        model, scale = self.model, low_rank.alpha / low_rank.rank
+        changed = adapted(
+            model, self.layer, some, rank=low_rank.rank, alpha=low_rank.alpha, seed=seed
+        )
+        trainer = of_network(changed, self.layer)
+        moving = {f"network.{name}" for name in trainer.parameters if is_of_adapter(name)}
+        return Adapted(
+            trainer,
+            frozenset(moving.union(HEAD)),
+            lambda parameters: merged(model, parameters, scale),
+        )
 
     def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> State:
         """The state of these jobs before the first step."""

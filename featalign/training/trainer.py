@@ -3,13 +3,14 @@
 Nothing here knows a framework; `jax_trainer.py` and `torch_trainer.py` are their trainers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from featalign.records.setting import Setting
+from featalign.records.setting import LowRank, Setting
 from featalign.training.batches import Plan
 
 HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer adds
@@ -61,6 +62,41 @@ class Trained:
     losses: tuple[float, ...]
 
 
+def num_moved(job: Job, trained: Trained) -> int:
+    """The numbers that a job trains, of network and head together."""
+    trees = {"network": trained.parameters, "head": trained.head}
+    named = (leaf for part, tree in trees.items() for leaf in _leaves(part, tree))
+    return sum(
+        math.prod(leaf.shape) for name, leaf in named if job.moving is None or name in job.moving
+    )
+
+
+def _leaves(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors of a tree of any framework, with their names as in a checkpoint."""
+    if isinstance(tree, Mapping):
+        items = tree.items()
+    elif isinstance(tree, list | tuple):
+        items = enumerate(tree)
+    else:
+        yield name, tree
+        return
+    for key, value in items:
+        yield from _leaves(f"{name}.{key}", value)
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A trainer of small matrices beside the weights of another trainer's network.
+
+    `moving` names these matrices. `merged` turns parameters of this trainer into parameters of the
+    other one that compute the same.
+    """
+
+    trainer: "Trainer"
+    moving: frozenset[str]
+    merged: Callable[[Any], Any]
+
+
 Watch = Callable[[int, Trained], None]  # it gets the job's place and what it has become
 
 
@@ -89,6 +125,14 @@ class Trainer(Protocol):
 
     def on_features(self) -> "Trainer":
         """A trainer of the head alone, whose inputs are features (B, D); it has no parameters."""
+        ...
+
+    def low_rank(self, low_rank: LowRank, rows: Rows, seed: int) -> Adapted:
+        """A trainer of small matrices beside the weights of linear layers, drawn by the seed.
+
+        Raises FeatalignError where there are no such layers before `layer`, and for a framework
+        that has none of this.
+        """
         ...
 
     def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> Any:

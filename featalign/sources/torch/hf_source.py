@@ -13,10 +13,11 @@ from typing import Any
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
 from featalign.sources.extras import require
-from featalign.sources.hub import model_folder
+from featalign.sources.hub import ADAPTER, model_folder
 from featalign.sources.prepared import PIECES, SENTENCE
 from featalign.sources.reading import Reading
 from featalign.sources.source import Source
+from featalign.sources.torch.adapters import adapter_digest, base_of, merge_adapter
 from featalign.sources.torch.checkpoint import with_missing
 from featalign.sources.torch.hf_families import (
     embedding_of,
@@ -47,19 +48,25 @@ def load_hf_source(rest: str) -> Source:
     mere decoder such as GPT-2. For a vision transformer it is `cls` where there is a class token,
     and otherwise `mean` over its places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Only
     the encoder of encoder-decoder models runs, and only the image part of models of images and
-    texts. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights,
+    texts. A folder of an adapter of peft is merged into the base model that its configuration
+    names. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights,
     or no network.
     """
     address = parse("hf/", rest)
     require("transformers", extra="hf", address=address.text)
     require("torch", extra="hf", address=address.text)
-    network = Network(address, model_folder(address, extra="hf"))
+    folder, adapter = model_folder(address, extra="hf", adapters=True), None
+    if (folder / ADAPTER).is_file():
+        folder, adapter = base_of(address, folder), folder
+    network = Network(address, folder, adapter)
     layers, default = network.layers_and_default()
     blocks = sum(name.startswith("layer_") for name in layers)
     packages = ("torch", "transformers")
     return TorchNetwork(
         name=address.text,
-        revision=folder_revision(network.folder, *packages),
+        revision=folder_revision(
+            folder, *packages, more=adapter and adapter_digest(address, adapter)
+        ),
         build=network.pretrained,
         emit=lambda model, tensors, wanted: _emitted(address.text, model, tensors, wanted, blocks),
         layers=layers,
@@ -76,6 +83,7 @@ class Network:
 
     address: Address
     folder: Path
+    adapter: Path | None = None  # the folder of an adapter, whose weights are merged into these
 
     @property
     def config(self) -> Any:
@@ -168,6 +176,8 @@ class Network:
         with quiet():
             try:
                 whole, said = transformers.AutoModel.from_pretrained(self.folder, **options)
+                if self.adapter is not None:
+                    merge_adapter(self.address, whole, self.adapter)
                 return with_missing(_checked(self.address, _inner(whole)), whole, said)
             except FeatalignError:
                 raise
