@@ -221,7 +221,8 @@ def fitting(grid: Grid) -> Iterator[Unit]:
 def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     """Units with their seeds and arms; a source that cannot be trained gets the probe alone.
 
-    A source that does not run in torch has no arm `lora`. Training from scratch comes before the sources for which it stands.
+    One that does not run in torch has no arm `lora`. Training from scratch comes before the sources
+    for which it stands.
     """
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):

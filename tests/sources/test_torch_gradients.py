@@ -55,6 +55,21 @@ class Sequences(torch.nn.Module):
         return (states * weights).sum(dim=1) / weights.sum(dim=1)
 
 
+class Padded(Sequences):
+    """A table with a row of padding, which has no gradient although it is read."""
+
+    def __init__(self, seed=0):
+        super().__init__(seed)
+        self.table.padding_idx = 2
+
+
+class Whole(Sequences):
+    """It uses the whole of its table beside the rows that it reads."""
+
+    def forward(self, input_ids, attention_mask):
+        return super().forward(input_ids, attention_mask) + self.table.weight.sum()
+
+
 class Stubborn(Network):
     """It looks at its inputs."""
 
@@ -103,6 +118,24 @@ def exact_gram(module, batches, *, layer="features", read_outs=2, seed=0):
             )
         total = total + np.stack(rows) @ np.stack(rows).T
     return total / read_outs
+
+
+@pytest.mark.parametrize("kind", [Padded, Whole])
+@pytest.mark.parametrize("refused", [False, True])
+def test_of_a_large_table_the_rows_that_are_read_have_gradients(monkeypatch, refused, kind):
+    from featalign.sources.torch import gradients, tables
+
+    random = np.random.default_rng(2)
+    texts = [random.integers(0, 9, length) for length in (3, 1, 4, 3, 3, 7)]
+    source = fa.torch_source(kind(), "sequences", preprocessing=padded, revision="1")
+    if refused:
+        monkeypatch.setattr(gradients, "vmap", None)
+    whole = projected(source, texts, dimension=128)
+    assert not tables.Tables.of(kind()).modules
+    monkeypatch.setattr(tables, "LARGE", 1)
+    assert set(tables.Tables.of(kind()).modules) == {"table.weight"}
+    np.testing.assert_allclose(projected(source, texts, dimension=128), whole, rtol=1e-4, atol=1e-6)
+    assert source.trainable.load().module.table.padding_idx == kind().table.padding_idx
 
 
 @pytest.mark.parametrize("layer", ["hidden", "features"])

@@ -44,8 +44,8 @@ def adapter_digest(address: Address, folder: Path) -> dict[str, Any]:
     path = folder / WEIGHTS
     if not path.is_file():
         raise FeatalignError(
-            f"{address.text}: expected the adapter's weights as {WEIGHTS}, found none; save it anew "
-            "with peft"
+            f"{address.text}: expected the adapter's weights as {WEIGHTS}, found none; save it "
+            "anew with peft"
         )
     config = read_json(folder / ADAPTER, address)
     settings = {name: value for name, value in config.items() if name not in WHERE}

@@ -1,6 +1,7 @@
 """Projected gradients of networks in torch, example by example."""
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,10 +16,12 @@ from featalign.sources.sketch import draw_places, draw_read_outs
 from featalign.sources.torch.functional import Emitting, Weights, emitted, parameters_of
 from featalign.sources.torch.models import device
 from featalign.sources.torch.network import TorchModel, tensors_of
+from featalign.sources.torch.tables import Tables, rows_of
 
 if TYPE_CHECKING:
     from featalign.sources.gradients import Projected, Projection
 
+NO_TABLES = Tables({})
 MEMORY = 2**29  # bytes of gradients at a time, where more than one example fits
 
 
@@ -33,24 +36,27 @@ def projected(
     """
     layer, number, size = projection.layer, projection.read_outs, projection.size
     where, emitting = device(), Emitting(model)
-    weights = parameters_of(model.module)
+    weights, tables = parameters_of(model.module), Tables.of(model.module)
     sketches = _sketches(weights, number, size, projection.seed, where)
-    fitting = MEMORY // (4 * number * max(1, sum(each.numel() for each in weights.values())))
+    whole = sum(each.numel() for name, each in weights.items() if name not in tables.modules)
+    fitting = MEMORY // (4 * number * max(1, whole))
     most = max(1, min(at_once, fitting))
     drawn: list[torch.Tensor] = []  # the read-outs, once the width of the layer is known
 
-    def slopes_of(batch: "_Batch") -> Iterator[tuple[int, Mapping[str, torch.Tensor]]]:
-        """Gradients (b, k, ...) of some examples, with the place of the first of them."""
+    network = _Network(emitting, weights, layer, tables)
+
+    def slopes_of(batch: "_Batch") -> Iterator[tuple[int, "_Slopes"]]:
+        """Gradients of some examples, with the place of the first of them."""
         if most > 1 and remarks.singly is None:
             try:
-                yield 0, _together(emitting, weights, layer, batch, drawn[0])
+                yield 0, network.together(batch, drawn[0])
                 return
             except Exception as error:
                 if isinstance(error, FeatalignError) or is_out_of_memory(error):
                     raise
                 remarks.singly = _reason(error)
         for place in range(batch.count):
-            yield place, _alone(emitting, weights, layer, batch.example(place), drawn[0])
+            yield place, network.alone(batch.example(place), drawn[0])
 
     def project(prepared: Any) -> np.ndarray:
         rows = indexable(prepared)
@@ -132,95 +138,157 @@ def _groups(rows: Any, number: int, most: int) -> Iterator[np.ndarray]:
             yield np.array(places[start : start + most])
 
 
-def _together(
-    emitting: Emitting, weights: Weights, layer: str, batch: _Batch, read_outs: torch.Tensor
-) -> Mapping[str, torch.Tensor]:
-    """Gradients (b, k, ...) of the read-outs for all examples of a batch."""
+@dataclass(frozen=True, eq=False)
+class _Slopes:
+    """Gradients (b, k, ...) by name; those of a table are of the rows that are read alone."""
 
-    def one(example: Any) -> Mapping[str, torch.Tensor]:
-        def features(weights: Weights) -> torch.Tensor:
-            return emitted(emitting, weights, batch.whole(example), (layer,))[layer][0]
-
-        _, backward = vjp(features, weights)[:2]
-        return vmap(lambda read_out: backward(read_out)[0])(read_outs)
-
-    return vmap(one)(batch.varying)
+    by_name: Mapping[str, torch.Tensor]
+    rows: Mapping[str, torch.Tensor]
 
 
-def _alone(
-    emitting: Emitting, weights: Weights, layer: str, example: Any, read_outs: torch.Tensor
-) -> Mapping[str, torch.Tensor]:
-    """Gradients (1, k, ...) of the read-outs for a batch of one."""
-    with torch.enable_grad():
-        leaves = {name: weight.detach().requires_grad_() for name, weight in weights.items()}
-        features = emitted(emitting, leaves, example, (layer,))[layer][0]
-        slopes = [
-            torch.autograd.grad(
-                features @ read_out, list(leaves.values()), retain_graph=True, allow_unused=True
-            )
-            for read_out in read_outs
-        ]
-    return {
-        name: torch.stack([slope[place] for slope in slopes])[None]
-        for place, name in enumerate(leaves)
-        if slopes[0][place] is not None
-    }
+@dataclass(frozen=True, eq=False)
+class _Network:
+    """A layer of a network as a function of its weights."""
+
+    emitting: Emitting
+    weights: Weights
+    layer: str
+    tables: Tables
+
+    def features(self, weights: Weights, batch_of_one: Any) -> torch.Tensor:
+        """Features (F,) of one example."""
+        return emitted(self.emitting, weights, batch_of_one, (self.layer,))[self.layer][0]
+
+    def together(self, batch: _Batch, read_outs: torch.Tensor) -> _Slopes:
+        """Gradients of the read-outs for all examples of a batch, through vmap."""
+
+        def note(example: Any) -> Any:
+            with self.tables.noted() as ids:
+                return self.features(self.weights, batch.whole(example)), ids
+
+        rows, known = {}, None
+        if self.tables.modules:
+            with torch.no_grad():
+                known, ids = vmap(note)(batch.varying)
+                rows = rows_of(ids)
+        weights = self._cut(rows)
+
+        def one(example: Any) -> tuple[torch.Tensor, Mapping[str, torch.Tensor]]:
+            features, backward = vjp(
+                lambda weights: self.features(weights, batch.whole(example)), weights
+            )[:2]
+            return features, vmap(lambda read_out: backward(read_out)[0])(read_outs)
+
+        with self.tables.cut(rows):
+            features, slopes = vmap(one)(batch.varying)
+        if known is not None and not _are_equal(known, features):
+            return replace(self, tables=NO_TABLES).together(batch, read_outs)
+        return _Slopes(slopes, rows)
+
+    def alone(self, batch_of_one: Any, read_outs: torch.Tensor) -> _Slopes:
+        """Gradients of the read-outs for one example."""
+        rows, known = {}, None
+        if self.tables.modules:
+            with torch.no_grad(), self.tables.noted() as ids:
+                known = self.features(self.weights, batch_of_one)
+            rows = rows_of(ids)
+        with torch.enable_grad(), self.tables.cut(rows):
+            leaves = {name: each.requires_grad_() for name, each in self._cut(rows).items()}
+            features = self.features(leaves, batch_of_one)
+            if known is not None and not _are_equal(known, features):
+                return replace(self, tables=NO_TABLES).alone(batch_of_one, read_outs)
+            slopes = [
+                torch.autograd.grad(
+                    features @ read_out, list(leaves.values()), retain_graph=True, allow_unused=True
+                )
+                for read_out in read_outs
+            ]
+        return _Slopes(
+            {
+                name: torch.stack([slope[place] for slope in slopes])[None]
+                for place, name in enumerate(leaves)
+                if slopes[0][place] is not None
+            },
+            rows,
+        )
+
+    def _cut(self, rows: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        """The weights, of tables those of these rows alone."""
+        return {
+            name: each.detach()[rows[name]] if name in rows else each.detach()
+            for name, each in self.weights.items()
+        }
 
 
-Sketch = Any  # (signs and places of each read-out) by name: sparse matrices, or pairs of tensors
+def _are_equal(features: torch.Tensor, cut: torch.Tensor) -> bool:
+    """Whether features are the same with tables cut: a network may use a table beside its rows."""
+    return torch.allclose(features, cut.detach(), rtol=1e-3, atol=1e-5, equal_nan=True)
+
+
+@dataclass(frozen=True, eq=False)
+class _Sketch:
+    """A count sketch of a tensor: the place and the sign of each of its numbers (P,)."""
+
+    places: torch.Tensor
+    signs: torch.Tensor
+
+    @staticmethod
+    def of(order: np.ndarray, signs: np.ndarray, number: int, size: int, where: str) -> "_Sketch":
+        """The sketch that `draw_places` describes for one read-out."""
+        real = signs != 0
+        places, of_number = np.empty(number, np.int32), np.empty(number, np.float32)
+        places[order[real]] = np.arange(len(order), dtype=np.int32)[real] % size
+        of_number[order[real]] = signs[real]
+        return _Sketch(torch.from_numpy(places).to(where), torch.from_numpy(of_number).to(where))
+
+    def part(self, numbers: torch.Tensor) -> "_Sketch":
+        """The sketch of these numbers of the tensor."""
+        return _Sketch(self.places[numbers], self.signs[numbers])
+
+    def __call__(self, slopes: torch.Tensor, size: int) -> np.ndarray:
+        """Gradients (b, P) as their sketches (b, size).
+
+        On a processor they are multiplied by a sparse matrix of one sign in each column, which
+        reads them in their order. To pick them in the order of their places, as JAX does, and to
+        scatter them are an order of magnitude slower there.
+        """
+        if slopes.device.type != "cpu":
+            found = torch.zeros(len(slopes), size, device=slopes.device)
+            places = self.places.long().expand(len(slopes), -1)
+            return found.scatter_add_(1, places, slopes * self.signs).cpu().numpy()
+        ends = np.arange(slopes.shape[1] + 1, dtype=np.int32)
+        shape = (size, slopes.shape[1])
+        matrix = csc_array((self.signs.numpy(), self.places.numpy(), ends), shape=shape)
+        return np.stack([matrix @ row for row in slopes.float().numpy()])
 
 
 def _sketches(
     weights: Weights, count: int, size: int, seed: int, where: str
-) -> dict[str, list[Sketch]]:
-    """The sketch of each tensor for each read-out.
-
-    On a processor it is a sparse matrix (size, P) of one sign in each column, which reads gradients
-    in their order; picking them in the order of their places, as an accelerator would, is an order
-    of magnitude slower there.
-    """
+) -> dict[str, list[_Sketch]]:
+    """The sketch of each tensor for each read-out."""
     numbers = [each.numel() for each in weights.values()]
-    found: dict[str, list[Sketch]] = {}
-    for name, number, (orders, signs) in zip(
-        weights, numbers, draw_places(numbers, count, size, seed), strict=True
-    ):
-        found[name] = []
-        for order, sign in zip(orders, signs, strict=True):
-            real = sign != 0
-            places, of_number = np.empty(number, np.int32), np.empty(number, np.float32)
-            places[order[real]] = np.arange(len(order), dtype=np.int32)[real] % size
-            of_number[order[real]] = sign[real]
-            if where == "cpu":
-                ends = np.arange(number + 1, dtype=np.int32)
-                found[name].append(csc_array((of_number, places, ends), shape=(size, number)))
-            else:
-                found[name].append(
-                    (
-                        torch.from_numpy(places.astype(np.int64)).to(where),
-                        torch.from_numpy(of_number).to(where),
-                    )
-                )
-    return found
+    drawn = draw_places(numbers, count, size, seed)
+    return {
+        name: [
+            _Sketch.of(order, sign, number, size, where)
+            for order, sign in zip(orders, signs, strict=True)
+        ]
+        for name, number, (orders, signs) in zip(weights, numbers, drawn, strict=True)
+    }
 
 
-def _sketched(
-    slopes: Mapping[str, torch.Tensor], sketches: Mapping[str, list[Sketch]], size: int
-) -> np.ndarray:
+def _sketched(slopes: _Slopes, sketches: Mapping[str, list[_Sketch]], size: int) -> np.ndarray:
     """Gradients (b, k, ...) by name as their sketches (b, k · size)."""
-    first = next(iter(slopes.values()))
+    first = next(iter(slopes.by_name.values()))
     found = np.zeros((*first.shape[:2], size), np.float32)
-    for name, slope in slopes.items():
+    for name, slope in slopes.by_name.items():
         flat = slope.detach().reshape(*slope.shape[:2], -1)
+        numbers = None
+        if name in slopes.rows:
+            width = slope.shape[-1]
+            columns = torch.arange(width, device=slope.device)
+            numbers = (slopes.rows[name][:, None] * width + columns).reshape(-1)
         for place, sketch in enumerate(sketches[name]):
-            found[:, place] += _projected(flat[:, place], sketch, size)
+            part = sketch if numbers is None else sketch.part(numbers)
+            found[:, place] += part(flat[:, place], size)
     return found.reshape(len(first), -1)
-
-
-def _projected(slopes: torch.Tensor, sketch: Sketch, size: int) -> np.ndarray:
-    """Gradients (b, P) of a tensor as their sketches (b, size)."""
-    if not isinstance(sketch, tuple):
-        return np.stack([sketch @ row for row in slopes.float().numpy()])
-    places, signs = sketch
-    found = torch.zeros(len(slopes), size, device=slopes.device)
-    found.scatter_add_(1, places.expand(len(slopes), -1), slopes * signs)
-    return found.cpu().numpy()
