@@ -195,14 +195,14 @@ class _Network:
         with torch.enable_grad(), self.tables.cut(rows):
             leaves = {name: each.requires_grad_() for name, each in self._cut(rows).items()}
             features = self.features(leaves, batch_of_one)
-            if known is not None and not _are_equal(known, features):
-                return replace(self, tables=NO_TABLES).alone(batch_of_one, read_outs)
             slopes = [
                 torch.autograd.grad(
                     features @ read_out, list(leaves.values()), retain_graph=True, allow_unused=True
                 )
                 for read_out in read_outs
             ]
+        if known is not None and not _are_equal(known, features):
+            return replace(self, tables=NO_TABLES).alone(batch_of_one, read_outs)
         return _Slopes(
             {
                 name: torch.stack([slope[place] for slope in slopes])[None]
