@@ -150,7 +150,7 @@ def check_arm(source: Source, arm: str, layer: str | None) -> None:
             "black box, on which only a probe can be trained; "
             "fine-tuning needs a module of Flax or torch, a Keras network or a zoo source"
         )
-    if arm == "lora" and not has_low_rank(source):
+    if arm == "lora" and source.trainable is not None and not has_low_rank(source):
         raise FeatalignError(
             f"arm: expected a source that runs in torch for the arm 'lora', {source.name} runs in "
             f"{source.trainable.framework}; choose full, or a model of timm, transformers or "

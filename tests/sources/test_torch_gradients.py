@@ -135,6 +135,7 @@ def test_of_a_large_table_the_rows_that_are_read_have_gradients(monkeypatch, ref
     monkeypatch.setattr(tables, "LARGE", 1)
     assert set(tables.Tables.of(kind()).modules) == {"table.weight"}
     np.testing.assert_allclose(projected(source, texts, dimension=128), whole, rtol=1e-4, atol=1e-6)
+    assert source.trainable is not None
     assert source.trainable.load().module.table.padding_idx == kind().table.padding_idx
 
 
@@ -236,5 +237,6 @@ def test_a_ranking_shows_a_tangent_gain_with_an_interval(small, tmp_path):
     assert not ranking.failures
     for row in ranking.rows:
         assert row.scores["tangent_gain"].interval is not None
+        assert row.evidence is not None
         assert row.evidence.capability == "gradients"
     assert "black box" not in str(ranking)

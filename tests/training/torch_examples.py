@@ -2,10 +2,21 @@
 
 import numpy as np
 import torch
+from flax import nnx
 
 import featalign as fa
 from featalign.sources.source import Source
 from tests.training.examples import Network
+
+
+def linear_of(made: nnx.Linear) -> torch.nn.Linear:
+    """The layer of Flax as one of torch."""
+    kernel, bias = np.array(made.kernel[...]), np.array(made.bias[...])  # type: ignore[index]
+    layer = torch.nn.Linear(*kernel.shape)
+    with torch.no_grad():
+        layer.weight.copy_(torch.from_numpy(kernel.T))
+        layer.bias.copy_(torch.from_numpy(bias))
+    return layer
 
 
 class Twin(torch.nn.Module):
@@ -14,14 +25,9 @@ class Twin(torch.nn.Module):
     def __init__(self, seed: int):
         super().__init__()
         drawn = Network(seed)
-        for name in ("first", "second", "head"):
-            made = getattr(drawn, name)
-            kernel, bias = np.array(made.kernel[...]), np.array(made.bias[...])
-            layer = torch.nn.Linear(*kernel.shape)
-            with torch.no_grad():
-                layer.weight.copy_(torch.from_numpy(kernel.T))
-                layer.bias.copy_(torch.from_numpy(bias))
-            setattr(self, name, layer)
+        self.first, self.second, self.head = (
+            linear_of(made) for made in (drawn.first, drawn.second, drawn.head)
+        )
 
     def forward(self, inputs):
         hidden = torch.tanh(self.first(inputs))

@@ -1,6 +1,8 @@
 """Projected gradients of networks in torch, example by example."""
 
+import warnings
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -8,6 +10,7 @@ import numpy as np
 import torch
 from scipy.sparse import csc_array
 from torch.func import vjp, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.parts import AtOnce, is_out_of_memory
@@ -49,7 +52,9 @@ def projected(
         """Gradients of some examples, with the place of the first of them."""
         if most > 1 and remarks.singly is None:
             try:
-                yield 0, network.together(batch, drawn[0])
+                with _for_vmap():
+                    slopes = network.together(batch, drawn[0])
+                yield 0, slopes
                 return
             except Exception as error:
                 if isinstance(error, FeatalignError) or is_out_of_memory(error):
@@ -74,6 +79,18 @@ def projected(
         return found / np.float32(np.sqrt(number))
 
     return project
+
+
+@contextmanager
+def _for_vmap() -> Iterator[None]:
+    """A context in which attention is made of products: vmap has no rule for its fused form.
+
+    What has no rule at all is computed for one example after the other, with a warning that no user
+    can heed.
+    """
+    with sdpa_kernel(SDPBackend.MATH), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="There is a performance drop")
+        yield
 
 
 def _reason(error: Exception) -> str:

@@ -92,7 +92,8 @@ def torch_source(
 
     def fresh(seed: int) -> Any:
         assert initialise is not None
-        made = with_fresh_weights(lambda: initialise(seed), seed)
+        draw = initialise
+        made = with_fresh_weights(lambda: draw(seed), seed)
         if _shapes(made) != _shapes(kept):
             raise FeatalignError(
                 f"{name}: expected `initialise` to make a module with the weights of the source, "
@@ -167,7 +168,7 @@ def _emitted(
                 f"layer: {name} has no layer {layer!r}; {did_you_mean(layer, inside)}a layer is "
                 f"what the module returns ({', '.join(returned)}) or a module within it"
             )
-    states = {layer: returned.get(layer, found.get(layer)) for layer in wanted}
+    states = {layer: (found | returned)[layer] for layer in wanted}
     return {
         layer: pool(value, "mean") if value.ndim > 2 else value for layer, value in states.items()
     }
