@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from featalign.sources.preprocessing import ImagePreprocessing
     from featalign.sources.pretrained_on import RowSketch
     from featalign.sources.source import Pretraining, Source
+    from featalign.sources.torch.own_module import torch_source
     from featalign.targets.target import Target
 
 __version__ = "0.1.0"
@@ -54,6 +55,7 @@ _HOMES = {
     "score": "featalign.api",
     "screen": "featalign.api",
     "spectral_curve": "featalign.scorers.spectral_alignment",
+    "torch_source": "featalign.sources.torch.own_module",
 }
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "score",
     "screen",
     "spectral_curve",
+    "torch_source",
 ]
 
 

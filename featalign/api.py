@@ -308,6 +308,8 @@ def fine_tune(
     cache: str | os.PathLike[str] | None = None,
     progress: bool | None = None,
     metric: "MetricName | None" = None,
+    lora_rank: int = 8,
+    lora_alpha: float = 16.0,
 ) -> "FineTuned":
     """Really train an arm of a source on a target.
 
@@ -321,7 +323,8 @@ def fine_tune(
         weights), "probe_then_full" (the probe's head first, in steps of its own, then everything:
         Kumar et al., ICLR 2022), or "gradual" (one group of parameters after the other from the
         head down; it stops when it falls below what scratch reaches on the validation rows, and
-        says so in `stopped`).
+        says so in `stopped`), or, for sources that run in torch, "lora" (a head, and small matrices
+        beside the weights of linear layers, by peft).
     seed
         Draws the validation rows, the batches, and the fresh weights.
     budget
@@ -346,11 +349,13 @@ def fine_tune(
     checkpoint
         A folder or file.safetensors for the trained weights and head.
     cache
-        The folder from which the features of a source without gradients, such as a model of
-        transformers, are read, as `rank` reads them. Only a probe of such a source can be trained.
+        The folder from which the features of a source without gradients, such as an ONNX graph,
+        are read, as `rank` reads them. Only a probe of such a source can be trained.
     metric
         "accuracy" by default, or "balanced_accuracy", "macro_f1" or "average_precision". It chooses
         by the validation rows, and `measured` has its value on the test rows.
+    lora_rank, lora_alpha
+        The rank of the small matrices of the arm "lora", which are scaled by alpha / rank.
 
     An interruption (Ctrl-C) raises KeyboardInterrupt; its attribute `finished` holds what the
     finished learning rates gave, if any has. Raises FeatalignError for another arm than "probe" of
@@ -362,9 +367,9 @@ def fine_tune(
     True
     """
     from featalign.jobs.train import Train, train
-    from featalign.records.setting import Setting
+    from featalign.records.setting import LowRank, Setting
     from featalign.training.budget import budget_of
-    from featalign.training.setting import check_setting
+    from featalign.training.setting import check_low_rank, check_setting
 
     spent = budget_of(budget)
     setting = Setting(
@@ -392,6 +397,7 @@ def fine_tune(
         together=together,
         checkpoint=None if checkpoint is None else Path(checkpoint),
         metric=metric,
+        low_rank=check_low_rank(LowRank(lora_rank, lora_alpha)),
     )
     with progress_bar(show=progress) as report:
         with session_at(cache, report=report) as session:

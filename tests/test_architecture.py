@@ -60,7 +60,8 @@ OUTSIDE = {
     "h5py": ("embeddings/",),
     "flax": ("sources/", "training/"),
     "optax": ("sources/", "training/"),
-    **dict.fromkeys(("torch", "transformers", "timm", "sentence_transformers"), ("sources/",)),
+    "torch": ("sources/", "training/torch_"),
+    **dict.fromkeys(("transformers", "timm", "sentence_transformers", "peft"), ("sources/torch/",)),
     **dict.fromkeys(("keras", "onnx", "onnxruntime"), ("sources/",)),
 }
 WITHOUT_JAX = HALL | {"targets", "embeddings", "records", "session", "engines", "progress"}
@@ -159,13 +160,14 @@ def test_what_is_trained_knows_no_framework():
     frameworks = {"jax", "flax", "optax", "torch"}
     opened = {}
     for path in (PACKAGE / "training").glob("*.py"):
-        if not path.name.startswith("jax_"):
+        if not path.name.startswith(("jax_", "torch_")):
             found = imports(path)
             assert not {name.split(".")[0] for name in found} & frameworks, path.name
             for name in found:
-                if name.startswith("featalign.training.jax_"):
-                    opened[path.name] = name
-    assert opened == {"frameworks.py": "featalign.training.jax_trainer"}
+                if name.startswith(("featalign.training.jax_", "featalign.training.torch_")):
+                    opened.setdefault(path.name, set()).add(name)
+    trainers = {"featalign.training.jax_trainer", "featalign.training.torch_trainer"}
+    assert opened == {"frameworks.py": trainers}
 
 
 def test_every_room_but_the_doors_has_its_arrows():

@@ -31,8 +31,8 @@ def fine_tune(
         typer.Option(
             "--arm",
             "-a",
-            help="scratch, probe, full, probe_then_full or gradual; repeat for several. Default: "
-            "scratch and full; probe of a black box.",
+            help="scratch, probe, full, probe_then_full, gradual or, in torch, lora; repeat for "
+            "several. Default: scratch and full; probe of a black box.",
         ),
     ] = None,
     subset: Subset = None,
@@ -66,6 +66,10 @@ def fine_tune(
     augmentation: Annotated[
         bool, typer.Option("--augmentation", help="Shift images a little.")
     ] = False,
+    lora_rank: Annotated[int, typer.Option(help="Rank of the small matrices of the arm lora.")] = 8,
+    lora_alpha: Annotated[
+        float, typer.Option(help="Their scale, which is divided by the rank.")
+    ] = 16.0,
     max_test: Annotated[int | None, typer.Option(help="At most so many test rows.")] = None,
     checkpoint: Annotated[
         Path | None, typer.Option(help="Folder for the trained weights, one file for each arm.")
@@ -113,6 +117,8 @@ def fine_tune(
                 checkpoint=None if checkpoint is None else checkpoint / f"{each}.safetensors",
                 cache=cache,
                 metric=metric,
+                lora_rank=lora_rank,
+                lora_alpha=lora_alpha,
             )
         except KeyboardInterrupt as interruption:
             result, interrupted = getattr(interruption, "finished", None), True

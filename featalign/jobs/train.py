@@ -6,7 +6,7 @@ from pathlib import Path
 from featalign.jobs.embedded import check_kind
 from featalign.jobs.frozen import on_features
 from featalign.records.fine_tuned import Arm, FineTuned
-from featalign.records.setting import Setting
+from featalign.records.setting import USUAL_LOW_RANK, LowRank, Setting
 from featalign.session import Session
 from featalign.sources.source import Source
 from featalign.targets.target import Target
@@ -37,6 +37,7 @@ class Train:
     together: bool | None = None
     checkpoint: Path | None = None
     metric: str | None = None
+    low_rank: LowRank = USUAL_LOW_RANK
 
 
 def train(job: Train, session: Session) -> FineTuned:
@@ -68,7 +69,7 @@ def train(job: Train, session: Session) -> FineTuned:
     found = run_arms(
         source,
         [Request(job.arm, split, setting.seed)],
-        Tuning(setting, job.learning_rates, job.layer, job.together),
+        Tuning(setting, job.learning_rates, job.layer, job.together, job.low_rank),
         report=session.report,
     )
     results: list[FineTuned] = []

@@ -7,9 +7,9 @@ from typing import Any, Literal, get_args
 from featalign.metrics import MetricName
 from featalign.records.interval import Interval
 from featalign.records.plain import IN_MEMORY, Plain, to_plain
-from featalign.records.setting import Setting
+from featalign.records.setting import LowRank, Setting
 
-Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual"]
+Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual", "lora"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
 
 
@@ -74,8 +74,9 @@ class FineTuned(Plain):
 
     The accuracy is on the test rows, with its binomial interval (Wilson, 90%). Another `metric`, if
     one was asked for, chooses the run, and `measured` is its value on the test rows with a 90%
-    interval by the jackknife. `stopped` says why
-    the arm ended early, where it did. `trained` are the weights, which exist in memory alone; they
+    interval by the jackknife. `num_trained` counts the numbers that were trained, of network and
+    head together, and `low_rank` are the small matrices of the arm `lora`. `stopped` says why the
+    arm ended early, where it did. `trained` are the weights, which exist in memory alone; they
     neither go into the JSON nor make results unequal.
     """
 
@@ -93,6 +94,8 @@ class FineTuned(Plain):
     seconds: float
     stopped: str | None = None
     metric: MetricName = "accuracy"
+    num_trained: int | None = None
+    low_rank: LowRank | None = None
     trained: Any = field(default=None, compare=False, repr=False, metadata=IN_MEMORY)
 
     @property

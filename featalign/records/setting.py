@@ -11,6 +11,20 @@ Optimiser = Literal["adamw", "sgd"]
 
 
 @dataclass(frozen=True)
+class LowRank(Plain):
+    """The small matrices of the arm `lora`: W + (alpha / rank) B A, with B (out, rank).
+
+    So Hu et al., ICLR 2022. A rank of 8 and twice as much alpha are usual.
+    """
+
+    rank: int = 8
+    alpha: float = 16.0
+
+
+USUAL_LOW_RANK = LowRank()
+
+
+@dataclass(frozen=True)
 class Setting(Plain):
     """One way to train, the same for every framework.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from featalign.sources.source import Source
 
-JAX = "jax"
+JAX, TORCH = "jax", "torch"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Differentiable:
 class Trainable:
     """Weights that can be trained, in a framework whose trainer gets the network from `load`.
 
-    In JAX `load` gives a `Differentiable`.
+    In JAX `load` gives a `Differentiable`, and in torch a `TorchModel`.
     """
 
     framework: str

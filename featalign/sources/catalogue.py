@@ -8,13 +8,13 @@ from fnmatch import fnmatchcase
 
 from featalign.errors import FeatalignError, first_line
 from featalign.nearest import did_you_mean
-from featalign.sources.hf_source import load_hf_source
 from featalign.sources.keras_source import load_keras_source
 from featalign.sources.onnx_source import load_onnx_source
 from featalign.sources.py_source import load_python_source
 from featalign.sources.source import Source
-from featalign.sources.st_source import load_st_source
-from featalign.sources.timm_source import load_timm_source
+from featalign.sources.torch.hf_source import load_hf_source
+from featalign.sources.torch.st_source import load_st_source
+from featalign.sources.torch.timm_source import load_timm_source
 from featalign.sources.zoo import load_zoo_source, zoo_names
 
 LOADERS: dict[str, Callable[[str], Source]] = {

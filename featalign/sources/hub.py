@@ -16,12 +16,13 @@ ADAPTER = "adapter_config.json"  # as peft saves what it adds to a model
 DOCUMENTS = ("README.md", "LICENSE.txt", "data_config.json")
 
 
-def model_folder(address: Address, *, extra: str) -> Path:
+def model_folder(address: Address, *, extra: str, adapters: bool = False) -> Path:
     """The folder with a model's files.
 
     It is the local folder of this name, or a snapshot of the hub, fetched as far as it is not on
     disk. Raises FeatalignError for an unknown name, an unknown revision, no network, or weights
-    that exist only in pickled form.
+    that exist only in pickled form. A folder of an adapter is returned where `adapters` are
+    taken, and is an error elsewhere.
     """
     folder = address.folder
     if folder is not None and address.revision is not None:
@@ -36,7 +37,7 @@ def model_folder(address: Address, *, extra: str) -> Path:
             f"{address.text}: expected a folder as the model's library saves it, got a file; name "
             "the folder it lies in"
         )
-    if (folder / ADAPTER).is_file():
+    if (folder / ADAPTER).is_file() and not adapters:
         base = (
             read_json(folder / ADAPTER, address).get("base_model_name_or_path") or "another model"
         )

@@ -28,25 +28,30 @@ class AtOnce:
     """How many inputs go through a source at a time.
 
     `limit` is None where all inputs of a batch go at once. `before` is the number before memory ran
-    out, if it did.
+    out, if it did. `singly` says why gradients were computed for one input after the other, where
+    they were.
     """
 
     limit: int | None = None
     before: int | None = None
+    singly: str | None = None
 
     def halve(self, size: int) -> None:
         """Take half as many from now on."""
         self.before, self.limit = self.before or size, size // 2
 
     @property
-    def sentence(self) -> str | None:
-        """A sentence for the user if memory ran out, and None otherwise."""
-        if self.before is None:
-            return None
-        return (
+    def sentences(self) -> tuple[str, ...]:
+        """Sentences for the user: on memory that ran out, and on inputs taken one by one."""
+        cut = (
             f"batches of {self.before} inputs did not fit into memory and were cut to "
             f"{self.limit}; the features are the same"
         )
+        singly = (
+            "gradients were computed for one input after the other, because the network does not "
+            f"take several at once in torch.func.vmap ({self.singly}); they are the same"
+        )
+        return (cut,) * (self.before is not None) + (singly,) * (self.singly is not None)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

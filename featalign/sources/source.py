@@ -154,8 +154,8 @@ class Source:
 
     @property
     def is_differentiable(self) -> bool:
-        """Whether the source has parameters and gradients in JAX; this loads nothing."""
-        return self.trainable is not None and self.trainable.framework == JAX
+        """Whether the source has parameters and gradients, in any framework; this loads nothing."""
+        return self.trainable is not None
 
     @property
     def differentiable(self) -> Differentiable | None:
@@ -212,15 +212,15 @@ class Source:
         return {layer: self._checked(layer, emitted, len(inputs)) for layer in wanted}
 
     def remarks(self, target: Target) -> tuple[str, ...]:
-        """Sentences on what does not fit between source and target inputs, and on memory.
+        """Sentences on what does not fit between source and target inputs, and on what was cut.
 
         One says where the source was pretrained on the target.
         """
-        memory, known = self.at_once.sentence, self.pretraining
+        known = self.pretraining
         return (
             *pretraining_remarks(known.dataset, known.rows, target),
             *misfits(self.reading.form, target),
-            *((memory,) if memory else ()),
+            *self.at_once.sentences,
         )
 
     def _checked(self, layer: str, emitted: Mapping[str, np.ndarray], num_rows: int) -> np.ndarray:

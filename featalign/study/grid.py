@@ -18,6 +18,7 @@ from featalign.sources.source import Source
 from featalign.study.design import Unit, read_design
 from featalign.targets.loaders import load_target
 from featalign.targets.target import Target
+from featalign.training.arms import has_low_rank
 from featalign.training.rows import hold_out
 from featalign.training.setting import check_setting, training_steps
 
@@ -220,7 +221,8 @@ def fitting(grid: Grid) -> Iterator[Unit]:
 def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
     """Units with their seeds and arms; a source that cannot be trained gets the probe alone.
 
-    Training from scratch comes before the sources for which it stands.
+    One that does not run in torch has no arm `lora`. Training from scratch comes before the sources
+    for which it stands.
     """
     found: dict[Unit, list[tuple[int, Arm]]] = {}
     for unit in fitting(grid):
@@ -234,7 +236,8 @@ def jobs(grid: Grid) -> list[tuple[Unit, list[tuple[int, Arm]]]]:
             scratch = Unit(grid.scratch_of(unit.source), unit.target, unit.size)
             already = found.setdefault(scratch, [])
             already += [(seed, first) for seed in seeds if (seed, first) not in already]
-        others: list[Arm] = [arm for arm in grid.arms if arm != first]
+        lacks: set[Arm] = {first} if has_low_rank(grid_source(unit.source)) else {first, "lora"}
+        others: list[Arm] = [arm for arm in grid.arms if arm not in lacks]
         found.setdefault(unit, []).extend((seed, arm) for seed in seeds for arm in others)
     return list(found.items())
 

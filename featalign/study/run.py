@@ -32,6 +32,7 @@ TRAINING_VERSIONS: Mapping[
     "full": 1,
     "probe_then_full": 2,
     "gradual": 1,
+    "lora": 1,
 }
 
 
@@ -190,6 +191,8 @@ def _record(
         del stated["metric"]  # records stay what they were
     elif result.measured is not None:
         stated["measured"] = to_plain(result.measured)
+    if result.arm != "lora":
+        del stated["num_trained"], stated["low_rank"]
     stated["runs"] = [
         {
             "learning_rate": run["learning_rate"],

@@ -9,6 +9,7 @@ import numpy as np
 
 from featalign.progress import Report, silent
 from featalign.records.setting import Setting
+from featalign.sources.prepared import count, indexable
 from featalign.sources.source import Source, digest_arrays
 from featalign.targets.target import Target
 from featalign.training.arms import Request
@@ -59,8 +60,8 @@ def anchor_source(
 
     def embed_batch(prepared: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         trainer, trained = network()
-        ready = np.asarray(prepared)
-        return {layer: trainer.logits(trained, ready, len(ready)) for layer in wanted}
+        ready, number = indexable(prepared), count(prepared)
+        return {layer: trainer.logits(trained, ready, number) for layer in wanted}
 
     revision = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     name = f"{source.name} from scratch"

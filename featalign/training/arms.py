@@ -13,13 +13,13 @@ from featalign.checks import check_one_of
 from featalign.errors import FeatalignError
 from featalign.progress import Report
 from featalign.records.fine_tuned import ARMS, Arm
-from featalign.records.setting import Setting
+from featalign.records.setting import USUAL_LOW_RANK, LowRank, Setting
 from featalign.sources.source import Source, check_layer
-from featalign.training.frameworks import trainer_of
+from featalign.training.frameworks import LOW_RANK, trainer_of
 from featalign.training.gradual import Watched, unfreeze
 from featalign.training.rows import Split
 from featalign.training.runs import Finished, Tries, best_of, finished
-from featalign.training.trainer import Job, Rows, Trained, Trainer
+from featalign.training.trainer import Job, Rows, Trained, Trainer, as_array
 
 TOGETHER: tuple[Arm, ...] = ("scratch", "full", "probe_then_full")  # arms that share computations
 PROBE_RATE = 0.03  # the learning rate of a head alone on standardised features
@@ -44,6 +44,7 @@ class Bench:
     setting: Setting
     learning_rates: tuple[float, ...]
     report: Report
+    low_rank: LowRank = USUAL_LOW_RANK
 
     def settings(self, seed: int) -> tuple[Setting, ...]:
         """One setting for each learning rate."""
@@ -81,8 +82,8 @@ def probe(bench: Bench, request: Request) -> Tries:
 
     def folded(trained: Trained) -> Trained:
         """The source with this head, changed so that it reads features as they are."""
-        kernel = np.asarray(trained.head["kernel"]) / deviation[:, None]
-        head = {"kernel": kernel, "bias": np.asarray(trained.head["bias"]) - mean @ kernel}
+        kernel = as_array(trained.head["kernel"]) / deviation[:, None]
+        head = {"kernel": kernel, "bias": as_array(trained.head["bias"]) - mean @ kernel}
         return replace(trained, parameters=bench.trainer.parameters, head=head)
 
     return replace(_tries(bench.trainer.on_features(), split, settings), fold=folded)
@@ -112,12 +113,27 @@ def gradual(bench: Bench, request: Request) -> Tries:
     )
 
 
+def lora(bench: Bench, request: Request) -> Tries:
+    """Training of a head and of small matrices beside the source's weights, which stay."""
+    split = request.split
+    adapted = bench.trainer.low_rank(bench.low_rank, split.training, request.seed)
+    tries = _tries(adapted.trainer, split, bench.settings(request.seed))
+
+    def merged(trained: Trained) -> Trained:
+        """The source with what the small matrices change."""
+        return replace(trained, parameters=adapted.merged(trained.parameters))
+
+    jobs = tuple(replace(job, moving=adapted.moving) for job in tries.jobs)
+    return replace(tries, jobs=jobs, fold=merged)
+
+
 TRIES: Mapping[Arm, Callable[[Bench, Request], Tries]] = {
     "scratch": scratch,
     "probe": probe,
     "full": full,
     "probe_then_full": probe_then_full,
     "gradual": gradual,
+    "lora": lora,
 }
 
 
@@ -132,10 +148,21 @@ def check_arm(source: Source, arm: str, layer: str | None) -> None:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source for the arm {arm!r}, this one is a "
             "black box, on which only a probe can be trained; "
-            "fine-tuning needs a Flax module, a Keras network or a zoo source"
+            "fine-tuning needs a module of Flax or torch, a Keras network or a zoo source"
+        )
+    if arm == "lora" and source.trainable is not None and not has_low_rank(source):
+        raise FeatalignError(
+            f"arm: expected a source that runs in torch for the arm 'lora', {source.name} runs in "
+            f"{source.trainable.framework}; choose full, or a model of timm, transformers or "
+            "sentence-transformers"
         )
     if layer is not None:
         check_layer(layer, source.all_layers, name=source.name)
+
+
+def has_low_rank(source: Source) -> bool:
+    """Whether there is an arm `lora` for a source."""
+    return source.trainable is not None and source.trainable.framework in LOW_RANK
 
 
 def _tries(trainer: Trainer, split: Split, settings: Sequence[Setting], head: Any = None) -> Tries:

@@ -4,9 +4,12 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from featalign.errors import FeatalignError
 from featalign.records.fine_tuned import FineTuned
 from featalign.sources.jax_networks import flat_parameters
+from featalign.training.trainer import as_array
 
 NAME = "fine_tuned.safetensors"
 
@@ -42,14 +45,19 @@ def save_checkpoint(result: FineTuned, path: Path) -> Path:
 
     trees: dict[str, Any] = {"network": result.trained.parameters, "head": result.trained.head}
     arrays = {
-        f"{name}.{key}": value
-        for name, tree in trees.items()
-        for key, value in flat_parameters(tree).items()
+        f"{name}.{key}": value for name, tree in trees.items() for key, value in _flat(tree).items()
     }
     file = _file(path)
     _partial(file).write_bytes(save(arrays, metadata={"featalign": json.dumps(result.to_record())}))
     _partial(file).replace(file)
     return file
+
+
+def _flat(tree: Any) -> dict[str, np.ndarray]:
+    """Tensors by their names: those of torch come so, and those of JAX as a tree."""
+    if any(hasattr(leaf, "detach") for leaf in tree.values()):
+        return {name: np.ascontiguousarray(as_array(leaf)) for name, leaf in tree.items()}
+    return flat_parameters(tree)
 
 
 def _file(path: Path) -> Path:

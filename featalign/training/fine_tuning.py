@@ -1,7 +1,7 @@
 """Real training of arms: validation chooses a run, and the test rows measure it."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,14 +11,14 @@ from featalign.errors import FeatalignError
 from featalign.progress import Report, silent
 from featalign.records.fine_tuned import FineTuned, Point
 from featalign.records.interval import Interval
-from featalign.records.setting import Setting
+from featalign.records.setting import USUAL_LOW_RANK, LowRank, Setting
 from featalign.sources.source import Source
 from featalign.training.arms import TOGETHER, TRIES, Bench, Request, check_arm
 from featalign.training.course import train_together
 from featalign.training.frameworks import trainer_of
 from featalign.training.measures import measured
 from featalign.training.runs import Finished, Tries, best_of, finished, note
-from featalign.training.trainer import Trained
+from featalign.training.trainer import Trained, num_moved
 from featalign.wilson import wilson
 
 LEVEL = 0.9
@@ -37,6 +37,7 @@ class Tuning:
     learning_rates: Sequence[float]
     layer: str | None = None
     together: bool | None = None
+    low_rank: LowRank = USUAL_LOW_RANK  # of the arm `lora`
 
 
 def run_arms(
@@ -61,7 +62,9 @@ def run_arms(
     if not requests:
         return
     trainer = trainer_of(source, tuning.layer or source.default_layer)
-    bench = Bench(source, trainer, tuning.setting, tuple(tuning.learning_rates), report)
+    bench = Bench(
+        source, trainer, tuning.setting, tuple(tuning.learning_rates), report, tuning.low_rank
+    )
     together = trainer.prefers_together if tuning.together is None else tuning.together
     together = together and tuning.setting.rounds == 1  # rounds end at times of their own
     if not together:
@@ -171,6 +174,8 @@ def _result(
         seconds=time.perf_counter() - start,
         stopped=stopped or best.stopped or diverged,
         metric="accuracy" if split.metric is None else split.metric.name,
+        num_trained=num_moved(tries.jobs[0], best.trained),
+        low_rank=bench.low_rank if request.arm == "lora" else None,
         trained=tries.fold(best.trained),
     )
 
@@ -178,7 +183,9 @@ def _result(
 def _check_augmentation(request: Request, setting: Setting) -> None:
     if not setting.augmentation or request.arm == "probe":
         return
-    if request.split.training.inputs[np.arange(1)].ndim != 4:
+    first = request.split.training.inputs[np.arange(1)]
+    arrays = first.values() if isinstance(first, Mapping) else (first,)
+    if not any(np.ndim(array) == 4 for array in arrays):
         raise FeatalignError(
             "augmentation: expected images (B, H, W, C), got inputs that cannot be shifted; "
             "leave it out"

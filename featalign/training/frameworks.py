@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from featalign.errors import FeatalignError
-from featalign.sources.capabilities import JAX
+from featalign.sources.capabilities import JAX, TORCH
 from featalign.sources.source import Source
 from featalign.training.trainer import Trainer
 
@@ -15,8 +15,16 @@ def _jax(network: Any, layer: str) -> Trainer:
     return jax_trainer.of_network(network, layer)
 
 
+def _torch(network: Any, layer: str) -> Trainer:
+    from featalign.training import torch_trainer
+
+    return torch_trainer.of_network(network, layer)
+
+
 # the trainer of a network with a head on a layer, by framework; it is loaded when first used
-TRAINERS: Mapping[str, Callable[[Any, str], Trainer]] = {JAX: _jax}
+TRAINERS: Mapping[str, Callable[[Any, str], Trainer]] = {JAX: _jax, TORCH: _torch}
+
+LOW_RANK = (TORCH,)  # frameworks whose trainers have the arm `lora`
 
 
 def trainer_of(source: Source, layer: str) -> Trainer:

@@ -93,6 +93,6 @@ def unfreeze(
 def _depths(trainer: Trainer, watched: Watched) -> tuple[Mapping[str, int], int]:
     """The depth of each tensor, and the number of layers up to the head."""
     rows, layers = watched.split.training, watched.layers
-    some = np.asarray(rows.inputs[np.arange(min(EXAMPLES, len(rows.labels)))])
+    some = rows.inputs[np.arange(min(EXAMPLES, len(rows.labels)))]
     upto = layers[: layers.index(trainer.layer) + 1]
     return trainer.depths(some, upto), len(upto)

@@ -8,6 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
+from featalign.errors import FeatalignError
+from featalign.records.setting import LowRank
 from featalign.sources.capabilities import Differentiable
 from featalign.training.batches import Plan
 from featalign.training.jax_course import (
@@ -20,7 +22,7 @@ from featalign.training.jax_course import (
 )
 from featalign.training.jax_depths import depths
 from featalign.training.jax_step import Apply, Network, predict
-from featalign.training.trainer import Job, Rows, Trained
+from featalign.training.trainer import Adapted, Job, Rows, Trained
 
 EVALUATION_ROWS = 250
 
@@ -54,6 +56,11 @@ class JaxTrainer:
     def on_features(self) -> "JaxTrainer":
         """A trainer of the head alone."""
         return JaxTrainer(Network(head_alone(self.layer), self.layer))
+
+    def low_rank(self, low_rank: LowRank, rows: Rows, seed: int) -> Adapted:
+        """An error: small matrices beside weights are made by peft, in torch."""
+        del low_rank, rows, seed
+        raise FeatalignError("arm: expected a source in torch for the arm 'lora', got one in JAX")
 
     def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> Apart | Together:
         """The state of these jobs before the first step."""

@@ -12,6 +12,7 @@ import numpy as np
 from featalign.checks import check_whole
 from featalign.errors import FeatalignError
 from featalign.metrics import Metric, default_metric, metric_for
+from featalign.sources.prepared import indexable
 from featalign.sources.reading import Reading
 from featalign.strata import cut, stratified_rows
 from featalign.targets.inputs import Inputs
@@ -45,10 +46,15 @@ class LazyInputs:
     """Preprocessed inputs that are read when they are asked for."""
 
     inputs: Inputs
-    prepare: Callable[[Any], np.ndarray]
+    prepare: Callable[[Any], Any]
 
-    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        return np.asarray(self.prepare(self.inputs.read(rows)))
+    def __getitem__(self, rows: np.ndarray) -> Any:
+        made = self.whole(rows)
+        return made if isinstance(made, np.ndarray) else made[np.arange(len(rows))]
+
+    def whole(self, rows: np.ndarray) -> Any:
+        """Preprocessed inputs of these rows, of which rows can be taken."""
+        return indexable(self.prepare(self.inputs.read(rows)))
 
 
 def split_rows(
@@ -142,7 +148,7 @@ def too_few(target: Target) -> FeatalignError:
 
 
 def prepared(inputs: Inputs, reading: Reading) -> Any:
-    """Preprocessed inputs, as an array where memory suffices, and otherwise as `LazyInputs`."""
-    first = np.asarray(reading.prepare(inputs.read(np.arange(1))))
+    """Preprocessed inputs in memory where that suffices, and otherwise as `LazyInputs`."""
     lazy = LazyInputs(inputs, reading.prepare)
-    return lazy if first.nbytes * len(inputs) > MEMORY else lazy[np.arange(len(inputs))]
+    first = lazy.whole(np.arange(1))
+    return lazy if first.nbytes * len(inputs) > MEMORY else lazy.whole(np.arange(len(inputs)))

@@ -8,7 +8,7 @@ import numpy as np
 
 from featalign.checks import check_number, check_one_of, check_whole
 from featalign.errors import FeatalignError
-from featalign.records.setting import Optimiser, Setting
+from featalign.records.setting import LowRank, Optimiser, Setting
 
 
 def training_steps(num_training: int, *, epochs: int, min_steps: int, batch_size: int) -> int:
@@ -38,6 +38,14 @@ def check_setting(setting: Setting, learning_rates: Sequence[float]) -> tuple[fl
     _check_amount("label_smoothing", setting.label_smoothing, 1)
     check_one_of(setting.optimiser, get_args(Optimiser), "optimiser")
     return rates
+
+
+def check_low_rank(low_rank: LowRank) -> LowRank:
+    """The same. Raises FeatalignError, naming the argument, for numbers that cannot be used."""
+    check_whole(low_rank.rank, "lora_rank")
+    expected = "a number above 0"
+    check_number(low_rank.alpha, "lora_alpha", expected, lambda alpha: 0 < alpha < math.inf)
+    return low_rank
 
 
 def _checked_rates(learning_rates: Any) -> tuple[float, ...]:

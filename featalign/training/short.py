@@ -14,6 +14,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.records.setting import Setting
+from featalign.sources.prepared import count, indexable
 from featalign.sources.source import Source
 from featalign.strata import class_after_class, grouped_parts
 from featalign.targets.target import Target
@@ -87,7 +88,7 @@ def short_source(
     if source.trainable is None:
         raise FeatalignError(
             f"{source.name}: expected a differentiable source, this one is a black box; short runs "
-            "need a Flax module or a zoo source"
+            "need a module of Flax or torch, a Keras network or a zoo source"
         )
     if steps < PARTS or steps % PARTS:
         raise FeatalignError(f"steps: expected a multiple of {PARTS}, got {steps!r}")
@@ -110,8 +111,8 @@ def short_source(
 
     def embed_batch(prepared: Any, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
         trainer, kept = networks()
-        ready = np.asarray(prepared)
-        return {layer: trainer.logits(kept[layer], ready, len(ready)) for layer in wanted}
+        ready, number = indexable(prepared), count(prepared)
+        return {layer: trainer.logits(kept[layer], ready, number) for layer in wanted}
 
     revision = hashlib.sha256(json.dumps(content).encode()).hexdigest()
     name = f"{source.name} short {arm}, fold {fold}"

@@ -1,25 +1,32 @@
 """What training asks of a framework, and the records that pass between them.
 
-Nothing here knows a framework; `jax_trainer.py` is the trainer of JAX.
+Nothing here knows a framework; `jax_trainer.py` and `torch_trainer.py` are their trainers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
 
-from featalign.records.setting import Setting
+from featalign.records.setting import LowRank, Setting
 from featalign.training.batches import Plan
 
 HEAD = ("head.kernel", "head.bias")  # names of the tensors that every trainer adds
+
+
+def as_array(tensor: Any) -> np.ndarray:
+    """A tensor of any framework, on any device, as an array."""
+    return np.asarray(tensor.detach().cpu() if hasattr(tensor, "detach") else tensor)
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Preprocessed inputs (N, ...) and class indices (N,).
 
-    `inputs` may also be an object that gives inputs when indexed by an array of row numbers.
+    `inputs` may also be an object that gives inputs, or arrays of them by name, when indexed by an
+    array of row numbers.
     """
 
     inputs: Any
@@ -55,6 +62,41 @@ class Trained:
     losses: tuple[float, ...]
 
 
+def num_moved(job: Job, trained: Trained) -> int:
+    """The numbers that a job trains, of network and head together."""
+    trees = {"network": trained.parameters, "head": trained.head}
+    named = (leaf for part, tree in trees.items() for leaf in _leaves(part, tree))
+    return sum(
+        math.prod(leaf.shape) for name, leaf in named if job.moving is None or name in job.moving
+    )
+
+
+def _leaves(name: str, tree: Any) -> Iterator[tuple[str, Any]]:
+    """The tensors of a tree of any framework, with their names as in a checkpoint."""
+    if isinstance(tree, Mapping):
+        items = tree.items()
+    elif isinstance(tree, list | tuple):
+        items = enumerate(tree)
+    else:
+        yield name, tree
+        return
+    for key, value in items:
+        yield from _leaves(f"{name}.{key}", value)
+
+
+@dataclass(frozen=True, eq=False)
+class Adapted:
+    """A trainer of small matrices beside the weights of another trainer's network.
+
+    `moving` names these matrices. `merged` turns parameters of this trainer into parameters of the
+    other one that compute the same.
+    """
+
+    trainer: "Trainer"
+    moving: frozenset[str]
+    merged: Callable[[Any], Any]
+
+
 Watch = Callable[[int, Trained], None]  # it gets the job's place and what it has become
 
 
@@ -85,6 +127,14 @@ class Trainer(Protocol):
         """A trainer of the head alone, whose inputs are features (B, D); it has no parameters."""
         ...
 
+    def low_rank(self, low_rank: LowRank, rows: Rows, seed: int) -> Adapted:
+        """A trainer of small matrices beside the weights of linear layers, drawn by the seed.
+
+        Raises FeatalignError where there are no such layers before `layer`, and for a framework
+        that has none of this.
+        """
+        ...
+
     def begin(self, jobs: Sequence[Job], num_classes: int, *, together: bool) -> Any:
         """The state of these jobs before the first step.
 
@@ -113,7 +163,7 @@ class Trainer(Protocol):
         """Features (N, D) of preprocessed rows, by the weights that the network came with."""
         ...
 
-    def depths(self, inputs: np.ndarray, layers: Sequence[str]) -> Mapping[str, int]:
+    def depths(self, inputs: Any, layers: Sequence[str]) -> Mapping[str, int]:
         """The place of the first of these layers on which each tensor of the network acts.
 
         It is len(layers) for a tensor that acts on none. The names are those of a checkpoint,

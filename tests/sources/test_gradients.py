@@ -13,7 +13,8 @@ from flax import nnx
 
 import featalign as fa
 from featalign.errors import FeatalignError
-from featalign.sources.gradients import draw_read_outs, gradient_source
+from featalign.sources.gradients import gradient_source
+from featalign.sources.sketch import draw_read_outs
 from featalign.sources.source import Source
 from tests.scorer_table import FEATURE_ROWS
 

@@ -8,7 +8,7 @@ import pytest
 
 import featalign as fa
 from featalign.errors import FeatalignError
-from featalign.sources.hf_families import kind_of, longest_text
+from featalign.sources.torch.hf_families import kind_of, longest_text
 from tests.sources.ecosystem import WORDS, images
 
 transformers = pytest.importorskip("transformers", reason="needs featalign[hf]")

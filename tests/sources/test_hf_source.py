@@ -7,7 +7,7 @@ import pytest
 
 import featalign as fa
 from featalign.errors import FeatalignError
-from featalign.sources.hf_tokens import prepare_words
+from featalign.sources.torch.hf_tokens import prepare_words
 from featalign.targets.tokens import Token
 from tests.sources.ecosystem import WORDS, counting, images, ranked_twice, texts
 
@@ -315,7 +315,7 @@ def test_mixed_precision_is_another_revision(folder, monkeypatch):
     address = f"hf/{folder / 'bert'}"
     full = fa.load_source(address)
     expected = full.embed(["red cat runs"])["layer_2.mean"]
-    monkeypatch.setattr("featalign.sources.torch_models.precision", lambda device: "bfloat16")
+    monkeypatch.setattr("featalign.sources.torch.models.precision", lambda device: "bfloat16")
     mixed = fa.load_source(address)
     emitted = mixed.embed(["red cat runs"])["layer_2.mean"]
     assert mixed.revision != full.revision

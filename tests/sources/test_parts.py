@@ -69,7 +69,7 @@ def test_memory_that_runs_out_is_met_by_halves(error):
     np.testing.assert_array_equal(in_parts(ROWS, as_given, run, at_once, name="mine")["a"], ROWS)
     assert tried == [16, 8, 4, 4, 4, 4, 4, 3]
     assert (
-        at_once.sentence
+        at_once.sentences[0]
         == "batches of 16 inputs did not fit into memory and were cut to 4; the features are the "
         "same"
     )

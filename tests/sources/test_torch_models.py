@@ -2,7 +2,7 @@
 
 import pytest
 
-from featalign.sources.torch_models import fresh_revision
+from featalign.sources.torch.models import fresh_revision
 
 torch = pytest.importorskip("torch", reason="needs featalign[hf]")
 

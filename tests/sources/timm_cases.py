@@ -150,3 +150,67 @@ def test_missing_weights_are_named(folder, tmp_path, name, change, named):
     save_file(change(load_file(copy / "model.safetensors")), copy / "model.safetensors")
     with pytest.raises(FeatalignError, match=rf"timm cannot build it .*{named}"):
         fa.load_source(f"timm/{copy}").embed(images(2).inputs.read(np.arange(2)))
+
+
+@pytest.mark.parametrize("name", ["resnet10t", "vit_tiny_patch16_224"])
+def test_a_ranking_shows_a_tangent_gain_with_an_interval(folder, tmp_path, name):
+    ranking = fa.rank(f"timm/{folder / name}", images(24), cache=tmp_path, forecast=True)
+    (row,) = ranking.rows
+    assert row.scores["tangent_gain"].interval is not None
+    assert row.evidence is not None
+    assert row.evidence.capability == "gradients"
+    assert "black box" not in str(ranking)
+
+
+@pytest.mark.parametrize("name", ARCHITECTURES)
+def test_gradients_are_those_of_one_image_after_the_other(folder, monkeypatch, name):
+    from featalign.sources.gradients import gradient_source
+    from featalign.sources.torch import gradients as in_torch
+
+    source, pixels = fa.load_source(f"timm/{folder / name}"), images(4).inputs.read(np.arange(4))
+    together = gradient_source(source, dimension=64)
+    found = together.embed(pixels)[together.default_layer]
+    assert source.at_once.sentences == ()
+    monkeypatch.setattr(in_torch, "MEMORY", 1)
+    alone = gradient_source(source, dimension=64)
+    wanted = alone.embed(pixels)[alone.default_layer]
+    np.testing.assert_allclose(found, wanted, rtol=1e-2, atol=1e-4 * np.abs(wanted).max())
+
+
+@pytest.mark.parametrize("arm", ["scratch", "probe", "full", "probe_then_full", "gradual", "lora"])
+def test_every_arm_trains(folder, tmp_path, arm):
+    address = f"timm/{folder / 'vit_tiny_patch16_224'}"
+    result = fa.fine_tune(
+        address,
+        images(40),
+        arm=arm,
+        steps=12,
+        learning_rates=[1e-2],
+        checkpoint=tmp_path,
+        augmentation=arm == "full",
+    )
+    assert result.accuracy.low <= result.accuracy.value <= result.accuracy.high
+    first, last = result.curve[0], result.curve[-1]
+    assert arm == "gradual" or last.loss < first.loss
+    own = dict(built(folder, "vit_tiny_patch16_224").named_parameters())
+    assert set(result.trained.parameters) == set(own)
+    assert (result.low_rank is not None) == (arm == "lora")
+    if arm == "lora":  # all but the classifier that was pretrained
+        moved = {
+            name
+            for name, value in own.items()
+            if not torch.equal(value, result.trained.parameters[name])
+        }
+        assert moved == {
+            f"blocks.{block}.{layer}.weight"
+            for block in range(2)
+            for layer in ("attn.qkv", "attn.proj", "mlp.fc1", "mlp.fc2")
+        }
+
+
+def test_a_network_without_linear_layers_has_no_small_matrices(folder):
+    with pytest.raises(
+        FeatalignError,
+        match=r"resnet10t: expected linear layers before its 'features' for the arm 'lora', it has",
+    ):
+        fa.fine_tune(f"timm/{folder / 'resnet10t'}", images(40), arm="lora", steps=3)

@@ -11,11 +11,11 @@ import numpy as np
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address
 from featalign.sources.extras import require
-from featalign.sources.hf_families import longest_text, without_masking
-from featalign.sources.hf_tokens import prepare_words
 from featalign.sources.input_form import InputForm
 from featalign.sources.preprocessing import as_picture
 from featalign.sources.reading import Reading
+from featalign.sources.torch.hf_families import longest_text, without_masking
+from featalign.sources.torch.hf_tokens import prepare_words
 from featalign.targets.tokens import Token
 
 

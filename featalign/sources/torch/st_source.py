@@ -9,30 +9,25 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.checkpoint import check_learnt, lacking, with_missing, without_missing
 from featalign.sources.extras import require
-from featalign.sources.hf_families import kind_of
-from featalign.sources.hf_reading import quiet, text_reading
-from featalign.sources.hf_source import Network
 from featalign.sources.hub import model_folder, read_json
 from featalign.sources.input_form import InputForm
-from featalign.sources.parts import AtOnce
 from featalign.sources.reading import Reading
-from featalign.sources.resident import Resident
 from featalign.sources.source import Source, check_layer
-from featalign.sources.torch_models import (
-    PARTS,
-    as_numpy,
+from featalign.sources.torch.checkpoint import lacking, with_missing, without_missing
+from featalign.sources.torch.hf_families import kind_of
+from featalign.sources.torch.hf_reading import quiet, text_reading
+from featalign.sources.torch.hf_source import Network
+from featalign.sources.torch.models import (
     device,
-    forward_pass,
+    folder_revision,
+    fresh_revisions,
     pool,
     with_fresh_weights,
-    with_twins,
 )
+from featalign.sources.torch.network import TorchNetwork
 
 FEATURES = "features"
 
@@ -56,21 +51,19 @@ def load_st_source(rest: str) -> Source:
     layers = encoder.layers()
     default = address.layer or FEATURES
     check_layer(default, layers, name=address.name)
-    reading = encoder.reading()
-
-    def source_of(revision: str, model: Resident[Any]) -> Source:
-        return Source(
-            address.text,
-            revision,
-            lambda prepared, wanted: _run(address.text, model(), prepared, wanted),
-            layers,
-            default,
-            reading=replace(reading, prepare=lambda texts: _prepared(model(), texts)),
-            at_once=AtOnce(PARTS[device()]),
-        )
-
     packages = ("torch", "transformers", "sentence-transformers")
-    return with_twins(encoder, source_of, *packages)
+    return TorchNetwork(
+        name=address.text,
+        revision=folder_revision(folder, *packages),
+        build=encoder.pretrained,
+        emit=_emitted,
+        layers=layers,
+        default_layer=default,
+        reading=encoder.reading(),
+        fresh=encoder.fresh,
+        fresh_revision=fresh_revisions(*packages),
+        prepare=_prepared,
+    ).source()
 
 
 @dataclass(frozen=True)
@@ -195,22 +188,6 @@ def drawn_anew(network: Any, seed: int) -> None:
         lambda: type(network)._from_config(deepcopy(network.config), **options), seed
     )
     network.load_state_dict(fresh.state_dict())
-
-
-def _run(
-    name: str, model: Any, prepared: Mapping[str, Any], wanted: tuple[str, ...]
-) -> dict[str, np.ndarray]:
-    import torch
-
-    where = device()
-    tensors = {
-        key: value.to(where) if isinstance(value, torch.Tensor) else value
-        for key, value in prepared.items()
-    }
-    check_learnt(name, model, lambda: _emitted(model, tensors, wanted))
-    with forward_pass(where):
-        emitted = _emitted(model, tensors, wanted)
-        return {layer: as_numpy(features) for layer, features in emitted.items()}
 
 
 def _emitted(model: Any, tensors: Mapping[str, Any], wanted: tuple[str, ...]) -> dict[str, Any]:

@@ -1,19 +1,15 @@
-"""What the sources that run in torch share: device, precision, revisions, twins, pooling."""
+"""What the sources that run in torch share: device, precision, revisions, pooling."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
-from featalign.sources.capabilities import FreshWeights
 from featalign.sources.extras import releases
 from featalign.sources.hub import digest_files
-from featalign.sources.resident import Resident
-from featalign.sources.source import Source
 
 PARTS = {"cpu": 32, "cuda": 128, "mps": 32}  # inputs at once, while memory suffices
 
@@ -61,45 +57,6 @@ def with_fresh_weights(build: Callable[[], Any], seed: int) -> Any:
         return build()
 
 
-class Folder(Protocol):
-    """A model's folder, and the models that are built from it."""
-
-    @property
-    def folder(self) -> Path:
-        """The folder with the weights and their descriptions."""
-        ...
-
-    def pretrained(self) -> Any:
-        """The model with its weights."""
-        ...
-
-    def fresh(self, seed: int) -> Any:
-        """The same architecture as it is before any training."""
-        ...
-
-
-def with_twins(
-    network: Folder, source_of: Callable[[str, Resident[Any]], Source], *packages: str
-) -> Source:
-    """The source of a folder, which can start anew.
-
-    `source_of` makes it from a revision and a model. The revisions of pretrained and of fresh
-    weights both name the releases of the packages that compute.
-    """
-
-    def held(revision: str, build: Callable[[], Any]) -> Source:
-        model = Resident(build)
-        return replace(source_of(revision, model), model=model)
-
-    computed = releases(*packages) | {"precision": precision(device())}
-    own = held(digest_files(network.folder, more=computed), network.pretrained)
-
-    def draw(seed: int) -> Source:
-        return held(fresh_revision(seed, *packages), lambda: network.fresh(seed))
-
-    return replace(own, fresh_weights=FreshWeights(draw))
-
-
 def fresh_revision(seed: int, *packages: str) -> str:
     """What fresh weights depend on beside the source's own files.
 
@@ -112,6 +69,20 @@ def fresh_revision(seed: int, *packages: str) -> str:
     if torch.get_default_dtype() != torch.float32:
         parts.append(str(torch.get_default_dtype()))
     return ", ".join(parts)
+
+
+def folder_revision(folder: Path, *packages: str, more: Mapping[str, Any] | None = None) -> str:
+    """A digest of a folder's files, the releases of the packages that compute, and the precision.
+
+    `more` is what else the features depend on.
+    """
+    computed = releases(*packages) | {"precision": precision(device())}
+    return digest_files(folder, more=computed | dict(more or {}))
+
+
+def fresh_revisions(*packages: str) -> Callable[[int], str]:
+    """The name of fresh weights that these packages draw, by seed."""
+    return lambda seed: fresh_revision(seed, *packages)
 
 
 def as_numpy(tensor: Any) -> np.ndarray:

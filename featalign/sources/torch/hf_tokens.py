@@ -6,9 +6,8 @@ from typing import Any
 import numpy as np
 
 from featalign.errors import FeatalignError
+from featalign.sources.prepared import PIECES, SENTENCE
 from featalign.targets.tokens import Token
-
-SENTENCE, PIECES = "sentence_of_row", "pieces_of_row"  # these come beside the model's inputs
 
 
 def prepare_words(

@@ -14,20 +14,17 @@ from featalign.sources.address import Address, parse
 from featalign.sources.extras import require
 from featalign.sources.hub import model_folder, read_json
 from featalign.sources.input_form import InputForm
-from featalign.sources.parts import AtOnce
 from featalign.sources.preprocessing import as_picture
 from featalign.sources.reading import Reading
-from featalign.sources.resident import Resident
 from featalign.sources.source import Source, check_layer
-from featalign.sources.torch_models import (
-    PARTS,
-    as_numpy,
+from featalign.sources.torch.models import (
     device,
-    forward_pass,
+    folder_revision,
+    fresh_revisions,
     pool,
     with_fresh_weights,
-    with_twins,
 )
+from featalign.sources.torch.network import TorchNetwork
 
 FEATURES, LOGITS = "features", "logits"
 
@@ -47,21 +44,19 @@ def load_timm_source(rest: str) -> Source:
     layers = _layers(outline)
     default = address.layer or FEATURES
     check_layer(default, layers, name=address.name)
-    reading = _reading(timm, timm.data.resolve_model_data_config(outline))
-
-    def source_of(revision: str, model: Resident[Any]) -> Source:
-        return Source(
-            address.text,
-            revision,
-            lambda prepared, wanted: _run(model(), prepared, wanted),
-            layers,
-            default,
-            LOGITS if getattr(outline, "num_classes", 0) else None,
-            reading,
-            at_once=AtOnce(PARTS[device()]),
-        )
-
-    return with_twins(network, source_of, "torch", "timm")
+    packages = ("torch", "timm")
+    return TorchNetwork(
+        name=address.text,
+        revision=folder_revision(network.folder, *packages),
+        build=network.pretrained,
+        emit=_emitted,
+        layers=layers,
+        default_layer=default,
+        logits_layer=LOGITS if getattr(outline, "num_classes", 0) else None,
+        reading=_reading(timm, timm.data.resolve_model_data_config(outline)),
+        fresh=network.fresh,
+        fresh_revision=fresh_revisions(*packages),
+    ).source()
 
 
 def _reading(timm: Any, settings: dict[str, Any]) -> Reading:
@@ -169,28 +164,22 @@ def _layers(model: Any) -> tuple[str, ...]:
     return (*(f"layer_{place}" for place in range(1, blocks + 1)), FEATURES)
 
 
-def _run(model: Any, prepared: np.ndarray, wanted: tuple[str, ...]) -> dict[str, np.ndarray]:
-    import torch
-
-    where = device()
-    emitted: dict[str, np.ndarray] = {}
+def _emitted(model: Any, inputs: Any, wanted: tuple[str, ...]) -> dict[str, Any]:
+    """The layers as torch has them."""
+    emitted: dict[str, Any] = {}
     places = [
         int(layer.removeprefix("layer_")) - 1 for layer in wanted if layer.startswith("layer_")
     ]
-    with forward_pass(where):
-        inputs = torch.from_numpy(prepared).to(where)
-        if places:  # maps as (B, C, H, W), whatever the model computes in
-            final, maps = model.forward_intermediates(
-                inputs, indices=sorted(places), output_fmt="NCHW"
-            )
-            emitted |= {
-                f"layer_{place + 1}": as_numpy(pool(states, "mean"))
-                for place, states in zip(sorted(places), maps, strict=True)
-            }
-        else:
-            final = model.forward_features(inputs)
-        if FEATURES in wanted:
-            emitted[FEATURES] = as_numpy(model.forward_head(final, pre_logits=True))
-        if LOGITS in wanted:
-            emitted[LOGITS] = as_numpy(model.forward_head(final))
+    if places:  # maps as (B, C, H, W), whatever the model computes in
+        final, maps = model.forward_intermediates(inputs, indices=sorted(places), output_fmt="NCHW")
+        emitted |= {
+            f"layer_{place + 1}": pool(states, "mean")
+            for place, states in zip(sorted(places), maps, strict=True)
+        }
+    else:
+        final = model.forward_features(inputs)
+    if FEATURES in wanted:
+        emitted[FEATURES] = model.forward_head(final, pre_logits=True)
+    if LOGITS in wanted:
+        emitted[LOGITS] = model.forward_head(final)
     return emitted

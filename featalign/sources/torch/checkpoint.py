@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
-from featalign.sources.hf_reading import quiet
+from featalign.sources.torch.hf_reading import quiet
 
 MISSING = "missing_from_checkpoint"  # kept with a model of torch: these weights by name
 

@@ -10,13 +10,16 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from featalign.errors import FeatalignError, first_line
 from featalign.sources.address import Address, parse
-from featalign.sources.checkpoint import check_learnt, with_missing
 from featalign.sources.extras import require
-from featalign.sources.hf_families import (
+from featalign.sources.hub import ADAPTER, model_folder
+from featalign.sources.prepared import PIECES, SENTENCE
+from featalign.sources.reading import Reading
+from featalign.sources.source import Source
+from featalign.sources.torch.adapters import adapter_digest, base_of, merge_adapter
+from featalign.sources.torch.checkpoint import with_missing
+from featalign.sources.torch.hf_families import (
     blocks_of,
     embedding_of,
     has_embeddings,
@@ -24,22 +27,15 @@ from featalign.sources.hf_families import (
     named_class,
     without_masking,
 )
-from featalign.sources.hf_reading import image_reading, quiet, text_reading
-from featalign.sources.hf_tokens import PIECES, SENTENCE
-from featalign.sources.hub import model_folder
-from featalign.sources.parts import AtOnce
-from featalign.sources.reading import Reading
-from featalign.sources.resident import Resident
-from featalign.sources.source import Source
-from featalign.sources.torch_models import (
-    PARTS,
-    as_numpy,
+from featalign.sources.torch.hf_reading import image_reading, quiet, text_reading
+from featalign.sources.torch.models import (
     device,
-    forward_pass,
+    folder_revision,
+    fresh_revisions,
     pool,
     with_fresh_weights,
-    with_twins,
 )
+from featalign.sources.torch.network import TorchNetwork
 
 POOLINGS = ("mean", "cls", "last")
 PROJECTION = "projection_of_the_tower"  # where a tower keeps the projection that follows it
@@ -55,34 +51,33 @@ def load_hf_source(rest: str) -> Source:
     mere decoder such as GPT-2. For a vision transformer it is `cls` where there is a class token,
     and otherwise `mean` over its places. `#layer_3`, `#layer_3.cls` or `#cls` choose others. Only
     the encoder of encoder-decoder models runs, and only the image part of models of images and
-    texts. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights,
+    texts. A folder of an adapter of peft is merged into the base model that its configuration
+    names. Raises FeatalignError for a name, revision or layer that does not exist, pickled weights,
     or no network.
     """
     address = parse("hf/", rest)
     require("transformers", extra="hf", address=address.text)
     require("torch", extra="hf", address=address.text)
-    network = Network(address, model_folder(address, extra="hf"))
+    folder, adapter = model_folder(address, extra="hf", adapters=True), None
+    if (folder / ADAPTER).is_file():
+        folder, adapter = base_of(address, folder), folder
+    network = Network(address, folder, adapter)
     layers, default = network.layers_and_default()
-    reading, where = network.reading(), device()
     blocks = sum(name.startswith("layer_") for name in layers)
-
-    def source_of(revision: str, model: Resident[Any]) -> Source:
-        def embed_batch(
-            prepared: Mapping[str, np.ndarray], wanted: tuple[str, ...]
-        ) -> dict[str, np.ndarray]:
-            return _run(address.text, model(), prepared, wanted, where, blocks)
-
-        return Source(
-            address.text,
-            revision,
-            embed_batch,
-            layers,
-            default,
-            reading=reading,
-            at_once=AtOnce(PARTS[where]),
-        )
-
-    return with_twins(network, source_of, "torch", "transformers")
+    packages = ("torch", "transformers")
+    return TorchNetwork(
+        name=address.text,
+        revision=folder_revision(
+            folder, *packages, more=adapter and adapter_digest(address, adapter)
+        ),
+        build=network.pretrained,
+        emit=lambda model, tensors, wanted: _emitted(address.text, model, tensors, wanted, blocks),
+        layers=layers,
+        default_layer=default,
+        reading=network.reading(),
+        fresh=network.fresh,
+        fresh_revision=fresh_revisions(*packages),
+    ).source()
 
 
 @dataclass(frozen=True)
@@ -91,6 +86,7 @@ class Network:
 
     address: Address
     folder: Path
+    adapter: Path | None = None  # the folder of an adapter, whose weights are merged into these
 
     @property
     def config(self) -> Any:
@@ -182,6 +178,8 @@ class Network:
             try:
                 network = named_class(self.config) or transformers.AutoModel
                 whole, said = network.from_pretrained(self.folder, **options)
+                if self.adapter is not None:
+                    merge_adapter(self.address, whole, self.adapter)
                 return with_missing(_checked(self.address, _inner(whole)), whole, said)
             except FeatalignError:
                 raise
@@ -215,30 +213,6 @@ class Network:
         if self.reads_images:
             return image_reading(self.address, self.folder, self.config)
         return text_reading(self.address, self.folder, self.config)
-
-
-def _run(
-    name: str,
-    model: Any,
-    prepared: Mapping[str, np.ndarray],
-    wanted: tuple[str, ...],
-    where: str,
-    num_blocks: int,
-) -> dict[str, np.ndarray]:
-    import torch
-
-    tensors = {
-        key: torch.from_numpy(np.ascontiguousarray(values)).to(where)
-        for key, values in prepared.items()
-    }
-    check_learnt(
-        name,
-        model,
-        lambda: _emitted(name, model, tensors, wanted, num_blocks),
-    )
-    with forward_pass(where):
-        emitted = _emitted(name, model, tensors, wanted, num_blocks)
-        return {layer: as_numpy(features) for layer, features in emitted.items()}
 
 
 def _emitted(

@@ -1,0 +1,1 @@
+"""Sources in torch: models of timm, transformers, sentence-transformers, and own modules."""
