@@ -27,7 +27,7 @@ def with_feature_maps(
     if target.task != "classification":
         return ranking
     given = {name_of(each): each for each in sources}
-    ends = list(dict.fromkeys(((row.source, row.layer) for row in ranking.rows)))
+    ends = list(dict.fromkeys((row.source, row.layer) for row in ranking.rows))
     maps = []
     for name, layer in dict.fromkeys((ends[0], ends[-1])):
         embedding = embedded(source_of(given[name]), target, [layer], session)[layer]

@@ -58,5 +58,3 @@ class Shown:
 
     def __str__(self) -> str:
         return self.to_text()
-
-

@@ -3,6 +3,8 @@
 from featalign.records.interval import percent, points
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.score import ScoreResult
+from featalign.views.names import short_name
+from featalign.views.numbers import format_score
 
 
 def answer(ranking: Ranking) -> str:
@@ -22,13 +24,19 @@ def answer(ranking: Ranking) -> str:
 
 def _advice(best: RankingRow) -> str:
     """The verdict on the best source, as the beginning of a sentence."""
+    source = _called(best)
     return {
-        "fine-tune": f"Fine-tune {best.source}",
-        "probe only": f"Train only a new head on {best.source}",
-        "probe then fine-tune": f"Train a new head on {best.source}, then fine-tune all of it,",
-        "train from scratch": f"Train from scratch rather than {best.source}, the best there is,",
-        "cannot tell": f"It cannot be told whether {best.source}, the best there is, helps",
-    }.get(best.verdict or "", f"{best.source} is ahead")
+        "fine-tune": f"Fine-tune {source}",
+        "probe only": f"Train only a new head on {source}",
+        "probe then fine-tune": f"Train a new head on {source}, then fine-tune all of it,",
+        "train from scratch": f"Train from scratch rather than {source}, the best there is,",
+        "cannot tell": f"It cannot be told whether {source}, the best there is, helps",
+    }.get(best.verdict or "", f"{source} is ahead")
+
+
+def _called(row: RankingRow) -> str:
+    """The name of a source, a revision of 40 digits cut short."""
+    return short_name(row.source, len(row.source))
 
 
 def _target(ranking: Ranking) -> str:
@@ -46,13 +54,11 @@ def _beside(ranking: Ranking) -> str:
 
 
 def _by_scores(ranking: Ranking) -> str:
-    from featalign.views.numbers import format_score
-
     best = ranking.best
     result = best.scores.get(ranking.ordered_by, ScoreResult())
     value = format_score(ranking.ordered_by, result) if ranking.ordered_by in best.scores else "-"
     score = ranking.ordered_by.replace("_", " ")
     return (
-        f"By the {score} {best.source} is first of {len(ranking.best_layers)} on "
+        f"By the {score} {_called(best)} is first of {len(ranking.best_layers)} on "
         f"{_target(ranking)}, with {value}; there is no forecast."
     )

@@ -28,7 +28,8 @@ class Column:
 
     `priority` says how soon it goes where there is no room: 0 stays always, and the largest goes
     first. `fit` says how its cells get narrow: "whole" ones never do, "words" break between words,
-    and the middle of a "name" is left out. `group` names what belongs together.
+    "ends" put the ends of an interval below its value, and the middle of a "name" is left out.
+    `group` names what belongs together.
     """
 
     key: str
@@ -36,7 +37,7 @@ class Column:
     unit: str = ""
     align: Literal["left", "right"] = "right"
     priority: int = 0
-    fit: Literal["whole", "words", "name"] = "whole"
+    fit: Literal["whole", "words", "ends", "name"] = "whole"
     group: str = ""
     tooltip: str = ""
 
@@ -52,13 +53,14 @@ class Column:
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A cell: its text, lines `below` it, and the number it stands for.
+    """A cell: its text, the `ends` beside it, lines `below` it, and the number it stands for.
 
     A data frame holds `value` and `more`: numbers by what is added to the key of the column
     ("low", "high", "zero"). `shade` is a place within the column from 0 to 1, where 1 is best.
     """
 
     text: str = ""
+    ends: str = ""
     value: Value = None
     more: Mapping[str, float] = field(default_factory=dict)
     below: tuple[str, ...] = ()
@@ -73,8 +75,21 @@ class Cell:
 
     @property
     def lines(self) -> tuple[str, ...]:
-        """The text and what is below it, line by line."""
-        return (*self.text.split("\n"), *self.below)
+        """The text and what is below it, line by line.
+
+        >>> Cell(text="62%", ends="52 to 72").lines
+        ('62% (52 to 72)',)
+        """
+        return (f"{self.text} ({self.ends})" if self.ends else self.text, *self.below)
+
+    @property
+    def narrow_lines(self) -> tuple[str, ...]:
+        """The same with the ends below the text.
+
+        >>> Cell(text="62%", ends="52 to 72").narrow_lines
+        ('62%', '52 to 72')
+        """
+        return (self.text, *((self.ends,) if self.ends else ()), *self.below)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 from featalign.errors import FeatalignError
 from featalign.records.interval import Interval, percent
 from featalign.records.ranking import Ranking, RankingRow
+from featalign.views.cells import printable
 from featalign.views.colours import FAINT, INK, RULE, SCRATCH, TRAINED
 from featalign.views.names import short_names
 
@@ -16,7 +17,7 @@ ARMS = (
     ("accuracy", "from the source", TRAINED, "o", -0.13),
     ("scratch_accuracy", "from scratch", SCRATCH, "s", 0.13),
 )
-LINE, NARROW_LINE = 0.27, 0.5  # inches for a source
+LINE, NARROW_LINE = 0.27, 0.55  # inches for a source
 TOP, BOTTOM = 0.62, 0.5  # inches above and below the lines
 LETTER = 0.066  # inches that a letter of a name takes, about
 
@@ -30,7 +31,11 @@ def forecast_rows(ranking: Ranking, most: int | None = MOST_LINES) -> list[Ranki
 
 
 def forecast_figure(
-    ranking: Ranking, *, most: int | None = MOST_LINES, is_narrow: bool = False
+    ranking: Ranking,
+    *,
+    most: int | None = MOST_LINES,
+    is_narrow: bool = False,
+    is_titled: bool = True,
 ) -> Figure:
     """Expected accuracy after training and from scratch, and the gain, with their intervals.
 
@@ -48,11 +53,14 @@ def forecast_figure(
     between = 0.25
     panel = (width - left - right - between) / 2
     arms, gains = (
-        figure.add_axes((start / width, BOTTOM / height, panel / width, 1 - (TOP + BOTTOM) / height))
+        figure.add_axes(
+            (start / width, BOTTOM / height, panel / width, 1 - (TOP + BOTTOM) / height)
+        )
         for start in (left, left + panel + between)
     )
     draw_forecasts(ranking, rows, arms, gains)
     if is_narrow:
+        gains.set_xlabel("gain (points)", fontsize=8, color=FAINT)
         arms.set_yticks([])
         for place, row in enumerate(rows):
             _label_above(arms, place, names[row.source], 0.0, "left", f"row:{place}:name")
@@ -61,8 +69,9 @@ def forecast_figure(
     else:
         _name_lines(arms, rows)
         _say_verdicts(gains, rows)
-        title = f"{ranking.target}, {ranking.num_rows} rows: expected after training"
-        figure.suptitle(title, fontsize=10, parse_math=False, color=INK)
+        if is_titled:
+            title = f"{printable(ranking.target)}, {ranking.num_rows} rows: expected after training"
+            figure.suptitle(title, fontsize=10, parse_math=False, color=INK)
     return figure
 
 
@@ -81,7 +90,8 @@ def plot_forecasts(ranking: Ranking, axes: Sequence[Axes] | None = None) -> tupl
         from matplotlib import pyplot
 
         size = (9.5, 1.1 + LINE * max(len(rows), 2))
-        _, axes = pyplot.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
+        _, panels = pyplot.subplots(1, 2, figsize=size, sharey=True, layout="constrained")
+        axes = list(panels)
     found = list(axes)
     if len(found) != 2:
         raise FeatalignError(
@@ -92,7 +102,7 @@ def plot_forecasts(ranking: Ranking, axes: Sequence[Axes] | None = None) -> tupl
     draw_forecasts(ranking, rows, arms, gains)
     _name_lines(arms, rows)
     _say_verdicts(gains, rows)
-    title = f"{ranking.target}, {ranking.num_rows} rows"
+    title = f"{printable(ranking.target)}, {ranking.num_rows} rows"
     arms.set_title(title, fontsize=9, loc="left", pad=20, parse_math=False)
     return arms, gains
 

@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from featalign.records.feature_map import FeatureMap
 from featalign.records.interval import percent
-from featalign.views.cells import Cell, Column, Table, rows_of, words
+from featalign.views.cells import Cell, Column, Table, printable, rows_of, words
 from featalign.views.colours import FAINT, INK, MARKS, OTHER, RULE, SERIES
 from featalign.views.names import short_names
 from featalign.views.numbers import count_cell
@@ -32,10 +32,11 @@ def map_figure(shown: FeatureMap) -> Figure:
         axes.plot(*here.T, mark, color=colour, ms=4, alpha=0.7, mew=0, gid=f"class:{label}")
     names = class_names(shown)
     for label in looks:
-        middle = np.median(points[labels == label], axis=0)
+        first, second = np.median(points[labels == label], axis=0)
         axes.text(
-            *middle,
-            names[label],
+            first,
+            second,
+            printable(names[label]),
             fontsize=9,
             weight="bold",
             ha="center",
@@ -43,9 +44,9 @@ def map_figure(shown: FeatureMap) -> Figure:
             color=INK,
             parse_math=False,
         )
-    first, second = (percent(each, 0) for each in shown.variances)
-    axes.set_xlabel(f"first direction ({first} of the variance)", fontsize=8, color=FAINT)
-    axes.set_ylabel(f"second direction ({second})", fontsize=8, color=FAINT, labelpad=2)
+    shares = [percent(each, 0) for each in shown.variances]
+    axes.set_xlabel(f"first direction ({shares[0]} of the variance)", fontsize=8, color=FAINT)
+    axes.set_ylabel(f"second direction ({shares[1]})", fontsize=8, color=FAINT, labelpad=2)
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[["top", "right"]].set_visible(False)
@@ -88,9 +89,7 @@ def map_titles(maps: Sequence[FeatureMap]) -> list[str]:
     """The source of each map, and whether it is the best or the worst."""
     names = short_names(shown.source for shown in maps)
     ranks = ("the best", "the worst") if len(maps) > 1 else ("the only one",)
-    return [
-        f"{names[shown.source]}, {rank}" for shown, rank in zip(maps, ranks, strict=False)
-    ]
+    return [f"{names[shown.source]}, {rank}" for shown, rank in zip(maps, ranks, strict=False)]
 
 
 def shown_classes(maps: Sequence[FeatureMap]) -> list[int]:

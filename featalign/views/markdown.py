@@ -30,10 +30,10 @@ def table_markdown(table: Table) -> str:
 
 
 def escaped(text: str) -> str:
-    """A text that Markdown shows as it is.
+    r"""A text that Markdown shows as it is.
 
-    >>> escaped("resnet_[a]|b")
-    'resnet\\\\_\\\\[a\\\\]\\\\|b'
+    >>> print(escaped("resnet_[a]|b"))
+    resnet\_\[a\]\|b
     """
     return SIGNS.sub(r"\\\1", text.replace("&", "&amp;")).replace("\n", "<br>")
 

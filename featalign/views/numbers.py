@@ -43,6 +43,8 @@ def score_cell(name: str, result: ScoreResult, shade: float | None = None) -> Ce
 
     >>> score_cell("knn", ScoreResult(0.957, interval=(0.93, 0.974))).lines
     ('95.7%', '93.0 to 97.4')
+
+    Points stand without their unit, which is in the heading.
     """
     more, below = {}, []
     if result.ok and result.spread is not None:
@@ -58,7 +60,7 @@ def score_cell(name: str, result: ScoreResult, shade: float | None = None) -> Ce
         below.append(f"zero {mean.strip('%')} ± {spread.strip('+%')}")
     tooltip = result.note if result.ok else result.status.explanation
     return Cell(
-        text=format_score(name, result),
+        text=format_number(name, result.value) if result.ok else format_score(name, result),
         value=result.value,
         more=more,
         below=tuple(below),
@@ -71,14 +73,20 @@ def score_cell(name: str, result: ScoreResult, shade: float | None = None) -> Ce
 def accuracy_cell(accuracy: Interval, *, digits: int = 0, with_ends: bool = True) -> Cell:
     """An accuracy in percent, with the ends of its interval or without them."""
     whole = accuracy.in_percent(digits)
-    text = whole if with_ends else percent(accuracy.value, digits)
     tooltip = "" if with_ends else f"{whole}, {percent(accuracy.level, 0)} interval"
-    return Cell(text=text, value=accuracy.value, more=_ends(accuracy), tooltip=tooltip)
+    return Cell(
+        text=percent(accuracy.value, digits),
+        ends=_between(whole) if with_ends else "",
+        value=accuracy.value,
+        more=_ends(accuracy),
+        tooltip=tooltip,
+    )
 
 
 def gain_cell(gain: Interval) -> Cell:
     """A gain in points with the ends of its interval."""
-    return Cell(text=gain.in_points(), value=gain.value, more=_ends(gain))
+    ends = _between(gain.in_points())
+    return Cell(text=points(gain.value), ends=ends, value=gain.value, more=_ends(gain))
 
 
 def points_cell(value: float) -> Cell:
@@ -112,6 +120,11 @@ def bootstrap_cell(found: BootstrapInterval) -> Cell:
     ends = f"{found.low:.2f} to {found.high:.2f}"
     more = {"low": found.low, "high": found.high}
     return Cell(text=f"{found.value:.2f}", value=found.value, more=more, below=(ends,))
+
+
+def _between(whole: str) -> str:
+    """The ends of an interval that is written behind its value, in brackets."""
+    return whole[whole.index("(") + 1 : -1]
 
 
 def _ends(interval: Interval) -> dict[str, float]:

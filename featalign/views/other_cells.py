@@ -34,8 +34,8 @@ def screening_sheet(screening: Screening) -> Sheet:
     columns = (
         Column(key="decision", align="left"),
         SOURCE,
-        Column(key="accuracy", title="accuracy", priority=3),
-        Column(key="gain", title="gain", unit="points", priority=2),
+        Column(key="accuracy", title="accuracy", fit="ends", priority=3),
+        Column(key="gain", title="gain", unit="points", fit="ends", priority=2),
         Column(key="reason", title="because", align="left", fit="words"),
         Column(key="spent", title="spent", priority=4, tooltip="trainings spent until then"),
     )
@@ -82,7 +82,9 @@ def fine_tuned_sheet(results: Sequence["FineTuned"]) -> Sheet:
     columns = (
         Column(key="arm", title="arm", align="left"),
         *((metric,) if judged else ()),
-        Column(key="accuracy", title="accuracy", tooltip="on the test rows, 90% interval"),
+        Column(
+            key="accuracy", title="accuracy", fit="ends", tooltip="on the test rows, 90% interval"
+        ),
         Column(key="learning_rate", title="learning rate", fit="words", priority=2),
         Column(key="steps", title="steps", priority=3),
         Column(key="seconds", title="seconds", priority=1),
@@ -130,9 +132,9 @@ def checked_sheet(checks: Sequence["Checked"]) -> Sheet:
     columns = (
         SOURCE,
         Column(key="verdict", title="verdict", align="left", fit="words"),
-        Column(key="gain", title="gain, forecast"),
+        Column(key="gain", title="gain, forecast", fit="ends"),
         Column(key="gain_trained", title="gain, trained"),
-        Column(key="accuracy", title="accuracy, forecast", priority=2),
+        Column(key="accuracy", title="accuracy, forecast", fit="ends", priority=2),
         Column(key="accuracy_trained", title="accuracy, trained", priority=1),
         Column(key="arm", title="best arm", align="left", fit="words", priority=3),
         Column(key="within", title="within", align="left"),
@@ -221,5 +223,3 @@ def scores_sheet(scores: Mapping[str, ScoreResult]) -> Sheet:
         )
     table = Table(name="scores", columns=columns, rows=rows_of(rows))
     return Sheet(blocks=(table,), whole=table)
-
-

@@ -1,6 +1,7 @@
 """Sheets as HTML: what a notebook shows, and pages that need nothing but themselves."""
 
 import os
+import re
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,8 +27,17 @@ def environment() -> "Environment":
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    found.filters["breakable"] = _breakable
     found.tests["note"] = lambda block: isinstance(block, Note)
     return found
+
+
+def _breakable(address: str) -> str:
+    """An address that may break behind the signs between its parts."""
+    from markupsafe import Markup, escape
+
+    parts = re.split(r"(?<=[/@#:])", address)
+    return Markup("<wbr>").join(map(escape, parts))
 
 
 def fragment(sheet: Sheet) -> str:

@@ -9,7 +9,7 @@ from featalign.forecasting.line import LEVEL
 from featalign.forecasting.remedies import SURE
 from featalign.records.forecast import Forecast
 from featalign.records.ranking import Ranking, RankingRow
-from featalign.scorers.registry import select
+from featalign.scorers.registry import select, unit_of
 from featalign.views.answer import answer
 from featalign.views.cells import Cell, Column, Note, Row, Sheet, Table, words
 from featalign.views.numbers import (
@@ -55,6 +55,7 @@ FORECAST = (
     Column(
         key="accuracy",
         title="accuracy",
+        fit="ends",
         group="forecast",
         tooltip="expected on held-out rows after the best way to train the source",
     ),
@@ -69,6 +70,7 @@ FORECAST = (
         key="gain",
         title="gain",
         unit="points",
+        fit="ends",
         group="forecast",
         tooltip="accuracy less that of training from scratch",
     ),
@@ -215,6 +217,7 @@ def _score_columns(ranking: Ranking, names: Sequence[str]) -> list[Column]:
         Column(
             key=name,
             title=name.replace("_", " "),
+            unit="points" if unit_of(name) == "points" else "",
             group="scores",
             priority=first.index(name),
             tooltip=select([name])[0].summary,

@@ -1,7 +1,7 @@
 """The report: a ranking as one page that needs nothing else, in the order in which people ask."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from matplotlib.figure import Figure
 
@@ -30,6 +30,7 @@ from featalign.views.ranking_cells import (
 )
 from featalign.views.svg import svg_of
 
+MOST_SCORES = 13  # in one table
 MOST_SORTED = 50  # sources that are drawn, of which the last one is the worst
 
 
@@ -42,6 +43,9 @@ class Chart:
     narrow: str = ""
     line: float = 0.0
     narrow_line: float = 0.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "title", printable(self.title))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +82,9 @@ def report_page(ranking: Ranking) -> str:
     return (
         environment()
         .get_template("report.html")
-        .render(title=printable(ranking.target), answer=printable(answer(ranking)), sections=sections)
+        .render(
+            title=printable(ranking.target), answer=printable(answer(ranking)), sections=sections
+        )
     )
 
 
@@ -88,7 +94,7 @@ def forecasts(ranking: Ranking) -> Section | None:
     if not rows:
         return None
     wide, narrow = (
-        forecast_figure(ranking, most=MOST_SORTED, is_narrow=is_narrow)
+        forecast_figure(ranking, most=MOST_SORTED, is_narrow=is_narrow, is_titled=False)
         for is_narrow in (False, True)
     )
     marks = forecast_marks(rows)
@@ -132,9 +138,14 @@ def why(ranking: Ranking) -> Section | None:
         )
         for is_narrow in (False, True)
     )
+    note = (
+        "The usual gain is that of the mean source of the study; what is known of this one adds to "
+        "it or takes from it. Predictors add log-odds, which are turned into points in proportion."
+    )
     return Section(
         name="why",
         title="Why",
+        notes=(_note(note),),
         because=tuple(
             Because(
                 source=printable(row.source),
@@ -159,7 +170,7 @@ def sizes(ranking: Ranking) -> Section | None:
         title = f"{names[row.source]}"
         said = f"Expected gain of {row.source} over scratch against the number of rows."
         svg = _svg(figure, f"size-{place}", title, said, curve_marks(row))
-        panels.append(Chart(title=printable(title), wide=svg))
+        panels.append(Chart(title=title, wide=svg))
     note = (
         f"The gain over scratch at other numbers of rows, with its interval; the dark dot is at "
         f"the {ranking.num_rows} rows there are."
@@ -206,8 +217,8 @@ def scores(ranking: Ranking) -> Section | None:
     ]
     zeros = any(result.zero for row in ranking.rows for result in row.scores.values())
     notes += [] if zeros else ["There are no zeros: rank with intervals=True (--intervals)."]
-    table = score_table(whole_table(ranking), ranking)
-    return Section(name="scores", title="Scores", notes=tuple(map(_note, notes)), tables=(table,))
+    tables = _in_parts(score_table(whole_table(ranking), ranking))
+    return Section(name="scores", title="Scores", notes=tuple(map(_note, notes)), tables=tables)
 
 
 def maps(ranking: Ranking) -> Section:
@@ -225,7 +236,7 @@ def maps(ranking: Ranking) -> Section:
         said = f"Rows along two principal directions of the features of {shown.source}."
         marks = map_figure.map_marks(shown)
         svg = _svg(map_figure.map_figure(shown), f"map-{place}", called, said, marks)
-        panels.append(Chart(title=printable(called), wide=svg))
+        panels.append(Chart(title=called, wide=svg))
     first = ranking.feature_maps[0]
     note = (
         f"{len(first.points)} of {first.num_rows} rows along the two directions in which they "
@@ -295,7 +306,23 @@ def _svg(figure: Figure, name: str, title: str, said: str, marks: dict[str, str]
     svg = svg_of(
         figure, name=name, title=printable(title), description=printable(said), marks=words
     )
-    return Markup(svg)  # noqa: S704 - matplotlib and ElementTree escape what users named
+    return Markup(svg)
+
+
+def _in_parts(table: Table) -> tuple[Table, ...]:
+    """The table in parts of so many scores that each is readable on paper."""
+    keys = [column.key for column in table.columns if column.group == "scores"]
+    count = -(-len(keys) // MOST_SCORES)
+    size = -(-len(keys) // max(count, 1))
+    parts = []
+    for start in range(0, len(keys), size):
+        some = keys[start : start + size]
+        part = table.with_columns(
+            lambda column, some=some: column.group != "scores" or column.key in some
+        )
+        more = f", part {len(parts) + 1} of {count}" if count > 1 else ""
+        parts.append(replace(part, title=f"{table.title}{more}"))
+    return tuple(parts)
 
 
 def _orders(rows: Sequence[RankingRow]) -> tuple[tuple[str, tuple[int, ...]], ...]:
@@ -331,4 +358,3 @@ def _sentence(text: str) -> str:
 
 def _listed(layers: tuple[str, ...] | str | None) -> str:
     return "" if layers is None else layers if isinstance(layers, str) else ", ".join(layers)
-

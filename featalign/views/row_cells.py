@@ -1,6 +1,7 @@
 """One row of a ranking, laid out: a line for each number."""
 
 from featalign.records.ranking import RankingRow
+from featalign.scorers.registry import unit_of
 from featalign.views.cells import Cell, Column, Note, Sheet, Table, rows_of, words
 from featalign.views.numbers import (
     accuracy_cell,
@@ -34,7 +35,8 @@ def row_sheet(row: RankingRow) -> Sheet:
         ]
     for name, result in row.scores.items():
         cell = score_cell(name, result)
-        lines.append((words(name), cell, cell.tooltip))
+        unit = " (points)" if unit_of(name) == "points" else ""
+        lines.append((words(name + unit), cell, cell.tooltip))
     table = Table(
         name="row",
         title=f"{row.source}, layer {row.layer}",

@@ -2,6 +2,7 @@
 
 import io
 import re
+import warnings
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
@@ -27,9 +28,10 @@ def svg_of(
     third row when rows are sorted.
     """
     buffer = io.StringIO()
-    settings = {"svg.fonttype": "none", "svg.hashsalt": name}
-    with matplotlib.rc_context(settings):
-        figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
+    with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
+        with warnings.catch_warnings():  # a browser has the letters that matplotlib's font lacks
+            warnings.filterwarnings("ignore", "Glyph", UserWarning)
+            figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     root = ElementTree.fromstring(buffer.getvalue())
     for child in list(root):
         if child.tag.endswith("metadata"):

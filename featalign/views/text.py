@@ -2,6 +2,7 @@
 
 import io
 import sys
+import textwrap
 from typing import TextIO
 
 from rich.console import Console
@@ -29,16 +30,22 @@ def width_of(stream: TextIO | None) -> int | None:
     return None if stream is not None and stream.isatty() else WIDTH
 
 
-def print_sheet(sheet: Sheet, console: Console, *, wide: bool = False) -> None:
-    """Print an answer, as wide as the console; with `wide` all columns, as wide as they are."""
+def print_sheet(
+    sheet: Sheet, console: Console, *, wide: bool = False, wraps: bool | None = None
+) -> None:
+    """Print an answer, as wide as the console; with `wide` all columns, as wide as they are.
+
+    Sentences wrap where `wraps` is true; None: on a terminal, and not in a file.
+    """
+    wrapped = console.is_terminal if wraps is None else wraps
     for block in sheet.blocks:
         if isinstance(block, Note):
-            say(console, "  " * block.level + block.text, emphasis=block.emphasis)
+            say(console, block, wraps=wrapped)
         else:
-            print_table(block, console, wide=wide)
+            print_table(block, console, wide=wide, wraps=wrapped)
 
 
-def print_table(table: Table, console: Console, *, wide: bool = False) -> None:
+def print_table(table: Table, console: Console, *, wide: bool = False, wraps: bool = False) -> None:
     """Print a table, and below it what its width leaves out: columns, and parts of names."""
     found = fitted(table, None if wide else console.width)
     frame = _frame(table, found)
@@ -51,29 +58,41 @@ def print_table(table: Table, console: Console, *, wide: bool = False) -> None:
         named = ", ".join(found.left_out[:NAMED])
         more = len(found.left_out) - NAMED
         said = f"{named} and {more} more" if more > 0 else named
-        say(console, f"no room for {said}: --wide (wide=True) shows all columns", emphasis="dim")
+        lacking = f"no room for {said}: --wide (wide=True) shows all columns"
+        say(console, Note(text=lacking, emphasis="dim"), wraps=wraps)
     for short, name in found.shortened:
-        say(console, f"{short} is {name}", emphasis="dim")
+        say(console, Note(text=f"{short} is {name}", emphasis="dim"), wraps=wraps)
 
 
 def sheet_text(sheet: Sheet, *, width: int | None = None, wide: bool = False) -> str:
     """The answer as the shell prints it, without colours.
 
-    It is as wide as standard output, or `width` columns, or, with `wide`, as all columns are.
+    It is as wide as standard output, or `width` columns, in which sentences wrap then; or, with
+    `wide`, as all columns are.
     """
+    wraps = width is not None
     width = width or width_of(sys.stdout) or Console().width
     console = Console(file=io.StringIO(), width=width, no_color=True)
-    print_sheet(sheet, console, wide=wide)
+    print_sheet(sheet, console, wide=wide, wraps=wraps)
     assert isinstance(console.file, io.StringIO)
     lines = console.file.getvalue().splitlines()
     return "\n".join(line.rstrip() for line in lines)
 
 
-def say(console: Console, text: str, *, emphasis: Emphasis = "") -> None:
-    """Print a sentence, which breaks at words on a terminal and stays one line elsewhere."""
-    style = STYLES[emphasis] or None
-    is_file = not console.is_terminal
-    console.print(text, style=style, markup=False, highlight=False, soft_wrap=is_file)
+def say(console: Console, note: Note, *, wraps: bool) -> None:
+    """Print a sentence, which breaks between words where it wraps."""
+    text = "  " * note.level + note.text
+    if wraps:
+        indent = "  " * (note.level + 1)
+        text = textwrap.fill(
+            text,
+            console.width,
+            subsequent_indent=indent,
+            break_long_words=False,
+            break_on_hyphens=False,
+        )
+    style = STYLES[note.emphasis] or None
+    console.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
 
 
 def _frame(table: Table, found: Fitted) -> Frame:
