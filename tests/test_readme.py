@@ -41,7 +41,7 @@ def flowers(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys, flowers):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    images, first, screening, tangents, training = blocks("python")
+    images, shown, first, screening, tangents, training = blocks("python")
     assert sum(bool(line.strip()) for line in images.splitlines()) == 1 + 3
     names = {}
     with monkeypatch.context() as patched:
@@ -49,6 +49,9 @@ def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, caps
         exec(compile(images, "README.md", "exec"), names)
     assert len(names["ranking"].rows) == 3
     assert names["ranking"].best.verdict
+    exec(compile(shown, "README.md", "exec"), names)
+    assert Path("report.html").read_text("utf-8") == names["page"]
+    assert names["gains"].figure is names["arms"].figure
     capsys.readouterr()
     exec(compile(first, "README.md", "exec"), names)
     assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits Interval(")
