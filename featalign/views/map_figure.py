@@ -43,6 +43,7 @@ def map_figure(shown: FeatureMap) -> Figure:
             va="center",
             color=INK,
             parse_math=False,
+            gid=f"label:{label}",
         )
     shares = [percent(each, 0) for each in shown.variances]
     axes.set_xlabel(f"first direction ({shares[0]} of the variance)", fontsize=8, color=FAINT)

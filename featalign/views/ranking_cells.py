@@ -142,7 +142,7 @@ def score_table(whole: Table, ranking: Ranking) -> Table:
 
 
 def places(rows: Sequence[RankingRow], name: str) -> list[float | None]:
-    """Places of the rows by a score, from 0 (last) to 1 (first).
+    """Places of the rows by a score, from 0 (all others are better) to 1 (none is).
 
     They are None where neither direction is better, or the value is missing.
     """
@@ -152,8 +152,9 @@ def places(rows: Sequence[RankingRow], name: str) -> list[float | None]:
     if direction is None or usable.sum() < 2:
         return [None] * len(rows)
     signed = column if direction else -column
-    below = [(signed[usable] < value).sum() / (usable.sum() - 1) for value in signed]
-    return [float(each) if ok else None for each, ok in zip(below, usable, strict=True)]
+    others = usable.sum() - 1
+    found = [1 - (signed[usable] > value).sum() / others for value in signed]
+    return [float(each) if ok else None for each, ok in zip(found, usable, strict=True)]
 
 
 def target_notes(ranking: Ranking) -> list[Note]:

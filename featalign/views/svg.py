@@ -25,7 +25,8 @@ def svg_of(
 
     `marks` say what artists are, by their gid: each can be reached by keyboard, and shows its words
     to a pointer and to a screen reader. An artist whose gid begins with `row:3` moves with the
-    third row when rows are sorted.
+    third row when rows are sorted, and one that begins with `label:` has a rim in the colour of the
+    page.
     """
     buffer = io.StringIO()
     with matplotlib.rc_context({"svg.fonttype": "none", "svg.hashsalt": name}):
@@ -41,6 +42,8 @@ def svg_of(
         place = element.attrib.pop("gid", "")
         if (row := ROW.match(place)) is not None:
             element.set("data-row", row[1])
+        if place.startswith("label:"):
+            element.set("class", "halo")
         if place in marks:
             element.attrib |= {"tabindex": "0", "role": "img", "aria-label": marks[place]}
             element.set("class", "mark")

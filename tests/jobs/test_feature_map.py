@@ -57,7 +57,7 @@ def test_a_ranking_has_maps_of_the_best_and_the_worst_if_asked(tmp_path):
     names = [(row.source, row.layer) for row in (asked.rows[0], asked.rows[-1])]
     assert [(shown.source, shown.layer) for shown in asked.feature_maps] == names
     assert asked.feature_maps[0].class_names == ("low", "high")
-    assert all(len(row.key) == 64 for row in asked.rows)
+    assert len({row.key for row in asked.rows if len(row.key) == 32}) == 3
     assert asked.made is not None
     assert asked.made.request.sources == ("same", "noise", "half")
     assert asked.made.versions["jax"]

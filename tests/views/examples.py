@@ -43,7 +43,7 @@ def ranking(names: tuple[str, ...] = NAMES, *, both: bool = False) -> Ranking:
         verdict = ("fine-tune", "cannot tell", "train from scratch")[place % 3]
         scores = {score: _score(score, place % 3) for score in VALUES}
         found = replace(row(name, *tiers, verdict=verdict), scores=scores, layer="pooled")
-        found = replace(found, num_features=(768, 64, 512)[place % 3], key=f"{place:064x}")
+        found = replace(found, num_features=(768, 64, 512)[place % 3], key=f"{place:032x}")
         rows.append(replace(found, evidence=Evidence(capability="gradients")))
     rows[-1] = replace(rows[-1], warnings=("its features are the same on most rows",))
     return Ranking(
