@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).parent / "templates"
+WHOLE_ADDRESS = 26  # characters of an address that stays on one line
 
 
 @cache
@@ -33,10 +34,10 @@ def environment() -> "Environment":
 
 
 def _breakable(address: str) -> str:
-    """An address that may break behind the signs between its parts."""
+    """An address that may break behind the signs between its parts, unless it is short."""
     from markupsafe import Markup, escape
 
-    parts = re.split(r"(?<=[/@#:])", address)
+    parts = re.split(r"(?<=[/@#:])", address) if len(address) > WHOLE_ADDRESS else [address]
     return Markup("<wbr>").join(map(escape, parts))
 
 

@@ -185,3 +185,40 @@ def test_names_that_look_like_mathematics_or_letters_without_a_glyph_are_drawn()
     )
     texts = {each.text for each in ElementTree.fromstring(svg).iter() if each.tag.endswith("}text")}
     assert set(short_names(names).values()) <= texts
+
+
+def luminance(colour):
+    channels = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [
+        each / 12.92 if each <= 0.04045 else ((each + 0.055) / 1.055) ** 2.4 for each in channels
+    ]
+    return float(np.dot(linear, (0.2126, 0.7152, 0.0722)))
+
+
+def contrast(one, other):
+    high, low = sorted((luminance(one), luminance(other)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_texts_and_marks_stand_out_on_light_dark_and_paper(page):
+    """What a checker cannot see within a chart: WCAG asks 4.5 of texts and 3 of marks."""
+    style = re.search(r"<style>(.*?)</style>", page, re.DOTALL)
+    assert style is not None
+    grounds = re.findall(r":root \{(.*?)\}", style[1], re.DOTALL)
+    assert len(grounds) == 3
+    first = {}
+    for ground in grounds:
+        found = dict(re.findall(r"(--[\w-]+): (#[0-9a-f]{3,6});", ground))
+        colours = {
+            name: value if len(value) == 7 else "#" + "".join(2 * sign for sign in value[1:])
+            for name, value in found.items()
+        }
+        first = first or colours
+        for name, least in (
+            *((name, 4.5) for name in ("--ink", "--faint", "--link", "--warn", "--err", "--good")),
+            *((f"--series-{number}", 3.0) for number in range(1, 9)),
+            ("--rule", 3.0),
+            ("--other", 3.0),
+        ):
+            assert contrast(colours[name], colours["--page"]) >= least, (name, colours[name])
+    assert set(VARIABLES.values()) <= set(first)
