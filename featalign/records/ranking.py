@@ -18,6 +18,8 @@ from featalign.records.shown import Shown
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+    from featalign.records.comparison import Comparison
+
 
 @dataclass(frozen=True, kw_only=True)
 class RankingRow(Shown):
@@ -164,6 +166,15 @@ class Ranking(Shown, Plain):
         found["$defs"]["ScoreResult"]["properties"]["value"] = nullable
         del found["properties"]["feature_maps"], found["$defs"]["FeatureMap"]
         return found
+
+    def compare(self, other: "Ranking") -> "Comparison":
+        """The ranking beside a later one: what became of each source, in a table.
+
+        The other one may be of other sources, of more rows, or of another target.
+        """
+        from featalign.records.comparison import Comparison
+
+        return Comparison(before=self, after=other)
 
     def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
         """Both arms and the gain of each source, drawn with matplotlib.

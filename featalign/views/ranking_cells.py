@@ -9,6 +9,7 @@ from featalign.forecasting.line import LEVEL
 from featalign.forecasting.remedies import SURE
 from featalign.records.forecast import Forecast
 from featalign.records.ranking import Ranking, RankingRow
+from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select, unit_of
 from featalign.views.answer import answer
 from featalign.views.cells import Cell, Column, Note, Row, Sheet, Table, words
@@ -103,7 +104,12 @@ def whole_table(ranking: Ranking) -> Table:
     columns = (*IDENTITY, *(FORECAST if has_forecasts else ()), *_score_columns(ranking, names))
     rows: list[Row] = []
     for place, row in enumerate(ranking.rows):
-        scores = [score_cell(name, row.scores[name], shades[name][place]) for name in names]
+        scores = [
+            score_cell(name, row.scores[name], shades[name][place])
+            if name in row.scores
+            else Cell()
+            for name in names
+        ]
         head = _identity_cells(place + 1, row, ranking)
         forecasts: Sequence[Forecast | None] = row.forecasts or (None,)
         for number, forecast in enumerate(forecasts):
@@ -147,7 +153,7 @@ def places(rows: Sequence[RankingRow], name: str) -> list[float | None]:
     They are None where neither direction is better, or the value is missing.
     """
     direction = select([name])[0].larger_is_better
-    column = np.array([row.scores[name].value for row in rows])
+    column = np.array([row.scores.get(name, ScoreResult()).value for row in rows])
     usable = np.isfinite(column)
     if direction is None or usable.sum() < 2:
         return [None] * len(rows)

@@ -228,6 +228,8 @@ def maps(ranking: Ranking) -> Section:
         absent = (
             "The maps are not in the saved ranking: they are drawn where a report is asked for "
             "while ranking (featalign rank --html, or fa.rank(..., maps=True))."
+            if ranking.task == "classification"
+            else "Maps are drawn of targets with classes alone."
         )
         return Section(name="maps", title=title, notes=(_note(absent),))
     panels = []

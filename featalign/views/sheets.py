@@ -1,5 +1,6 @@
 """The layout of each record that shows itself."""
 
+from featalign.records.comparison import Comparison
 from featalign.records.fine_tuned import FineTuned
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.screening import Screening
@@ -25,6 +26,10 @@ def sheet_of(record: object) -> Sheet:
         from featalign.views.other_cells import fine_tuned_sheet
 
         return fine_tuned_sheet([record])
+    if isinstance(record, Comparison):
+        from featalign.views.comparison_cells import comparison_sheet
+
+        return comparison_sheet(record)
     from featalign.study.findings import Findings
 
     if isinstance(record, Findings):

@@ -274,6 +274,9 @@ def test_findings_compare_scores_and_baselines(tmp_path):
     print_sheet(findings_sheet(found), console)
     text = console.export_text()
     assert f"{gains} gains, {losses} losses beyond noise, {neither} neither" in text
+    assert len(found.to_frame()) == len(found.places)
+    assert found._repr_html_().count("<table") == 2
+    assert "| target | n |" in found.to_markdown()
     assert len(save_figures(found, tmp_path / "figures")) == 2
     assert (tmp_path / "figures" / "gain.png").stat().st_size > 5000
     assert len(gain_figure(found).axes) == 3

@@ -12,6 +12,11 @@ from featalign.records.request import Request
 from featalign.records.score import ScoreResult, Status, Zero
 from featalign.records.screening import Dropped, Screening
 from featalign.records.setting import Setting
+from featalign.study.accuracies import Reliability
+from featalign.study.agreement_summary import ScoreSummary
+from featalign.study.bootstrap import BootstrapInterval
+from featalign.study.findings import Finding, Findings, Place
+from featalign.study.ground_truth import Pair
 from tests.views.made import forecast, row
 
 LONG = "hf/google/vit-base-patch16-224@0123456789abcdef0123456789abcdef01234567"
@@ -36,7 +41,7 @@ def ranking(names: tuple[str, ...] = NAMES, *, both: bool = False) -> Ranking:
     rows = []
     for place, name in enumerate(names):
         gain = (0.08, 0.05, -0.06)[place % 3]
-        made = forecast(0.82 - 0.1 * place, gain)
+        made = forecast(0.82 - (0.1 * place if place < 3 else 0.2 + 0.005 * place), gain)
         parts = {"tangent_probe": 0.2, "linear_probe": 0.3 * gain / 0.08, "size": -0.05}
         made = replace(made, parts=parts)
         tiers = (made, replace(made, tier="short")) if both else (made,)
@@ -127,3 +132,62 @@ def fine_tuned() -> FineTuned:
         seconds=12.3,
         stopped="it fell below what scratch reaches on the validation rows",
     )
+
+
+def findings() -> Findings:
+    """Findings of a study of two targets at two sizes."""
+    trusted = Reliability(
+        num_sources=3,
+        num_seeds=2.0,
+        variance_over_seeds=0.001,
+        variance_between_sources=0.004,
+        coefficient=0.8,
+        pearson_ceiling=0.89,
+        kendall_ceiling=0.7,
+    )
+    places = tuple(
+        Place(
+            target=target,
+            size=size,
+            num_sources=3,
+            arms={"full": 0.6 + gain, "probe": 0.5, "probe_then_full": 0.61 + gain},
+            scratch=0.6,
+            gain=gain,
+            signs=(2, 1, 0) if gain > 0 else (0, 2, 1),
+            reliability=trusted if size == 100 else None,
+        )
+        for target in ("digits", "aerial_photographs_of_fields")
+        for size, gain in ((100, 0.08), (400, -0.02))
+    )
+    pairs = tuple(
+        Pair(
+            source="zoo/a",
+            target=place.target,
+            size=place.size,
+            num_classes=10,
+            seeds=(0, 1),
+            accuracy=0.6 + place.gain,
+            scratch=0.6,
+            gain=place.gain,
+            noise=0.03,
+            arms=place.arms,
+        )
+        for place in places
+    )
+    scored = tuple(
+        Finding(score=name, summary=_summary(name, tau), auroc=_interval(0.5 + tau / 2))
+        for name, tau in (("linear_probe", 0.4), ("tangent_gain", 0.6), ("static list", 0.1))
+    )
+    arms = {"full": 12, "scratch": 12}
+    return Findings(
+        num_records=24, arms=arms, arm="best", pairs=pairs, places=places, scores=scored
+    )
+
+
+def _summary(name: str, tau: float) -> ScoreSummary:
+    shown = ("weighted_tau", "kendall_tau", "regret", "best_in_top_3")
+    return ScoreSummary(score=name, settings=(), means={each: _interval(tau) for each in shown})
+
+
+def _interval(value: float) -> BootstrapInterval:
+    return BootstrapInterval(value, value - 0.1, value + 0.1, 0.9, 2)

@@ -31,6 +31,8 @@ ANSWERS = {
     "screening": examples.screening(),
     "trained": examples.fine_tuned(),
     "row": examples.ranking().best,
+    "study": examples.findings(),
+    "comparison": examples.ranking().compare(examples.ranking((*NAMES[:2], "zoo/new"))),
 }
 WIDTHS = (80, 100, 140)
 
@@ -158,7 +160,21 @@ def test_a_frame_of_short_runs_has_the_best_informed_forecast():
     assert frame["seconds"].tolist() == [9.75] * 3
 
 
-@pytest.mark.parametrize("name", ["screening", "trained", "row"])
+def test_what_became_of_each_source():
+    before, after = examples.ranking(), examples.ranking((*NAMES[1::-1], "zoo/new"))
+    frame = before.compare(after).to_frame().set_index("source")
+    assert list(frame.index) == [NAMES[1], NAMES[0], "zoo/new", NAMES[2]]
+    first = frame.loc[NAMES[1]]
+    assert (first["place_before"], first["place"]) == (2, 1)
+    assert first["accuracy_change"] == pytest.approx(0.1)
+    assert first["gain_change"] == pytest.approx(0.03)
+    assert (first["verdict_before"], first["verdict"]) == ("cannot tell", "fine-tune")
+    assert frame.loc["zoo/new", "verdict_before"] == "-"
+    assert np.isnan(frame.loc[NAMES[2], "gain"])  # type: ignore
+    assert before.compare(before).to_text(100).count("+0.0") >= 6
+
+
+@pytest.mark.parametrize("name", ["screening", "trained", "row", "study", "comparison"])
 def test_other_answers_have_frames_markdown_and_pages(name):
     answer = ANSWERS[name]
     frame = answer.to_frame()
