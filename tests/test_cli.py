@@ -343,7 +343,8 @@ def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     pictures = ("--gain-figure", tmp_path / "gain.png", "--forecast-figure", tmp_path / "both.png")
     status, out, err = run("rank", *features, *pictures, "--quiet")
     assert (status, err) == (0, "")
-    good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
+    lines = [line for line in out.splitlines() if line.startswith("│")]
+    good = next(line for line in lines if "good.npz" in line and "%" in line)
     assert any(
         verdict in good
         for verdict in ("fine-tune", "probe only", "train from scratch", "cannot tell")
@@ -408,7 +409,7 @@ def test_screen_in_words_and_as_json(run, features):
     status, out, err = run("screen", *features, "--keep", 1, "--quiet")
     assert (status, err) == (0, "")
     keep, drop = (
-        next(line for line in out.splitlines() if line.strip().startswith(word))
+        next(line for line in out.splitlines() if line.strip("│ ").startswith(word))
         for word in ("keep", "drop")
     )
     assert "good.npz" in keep

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from featalign.cli.context import prepare, show
-from featalign.cli.options import Cache
+from featalign.cli.options import Cache, Html
 from featalign.errors import FeatalignError
 
 if TYPE_CHECKING:
@@ -39,9 +39,7 @@ def demo(
             "--check", help="Then really train the best and the worst source and from scratch."
         ),
     ] = False,
-    html: Annotated[
-        Path | None, typer.Option(help="Where to write the report; default: into the folder.")
-    ] = None,
+    html: Html = None,
     cache: Cache = None,
 ) -> None:
     """Rank every shipped source on 300 handwritten digits: accuracy, gain over scratch, verdict."""

@@ -11,6 +11,7 @@ from featalign.cli.context import prepare, show
 from featalign.cli.options import (
     AsJson,
     Cache,
+    Html,
     Intervals,
     Layers,
     MetricIfAny,
@@ -63,10 +64,7 @@ def rank(
     ] = 1,
     as_json: AsJson = False,
     wide: Wide = False,
-    html: Annotated[
-        Path | None,
-        typer.Option(help="Also write a report, one page for a browser, for example report.html."),
-    ] = None,
+    html: Html = None,
     figure: Annotated[
         Path | None,
         typer.Option(help="Also write a picture of all scores, for example ranking.png."),

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from featalign.cli.options import Html
 from featalign.errors import FeatalignError
 
 
@@ -12,11 +13,9 @@ def report(
     ranking: Annotated[
         Path, typer.Argument(help="A ranking in JSON, of `featalign rank --json` or `demo`.")
     ],
-    html: Annotated[
-        Path | None, typer.Option(help="The page to write; default: beside the ranking.")
-    ] = None,
+    html: Html = None,
 ) -> None:
-    """Write a saved ranking as one page (HTML) that needs no network."""
+    """Write a saved ranking as one page (HTML) that needs no network, by default beside it."""
     from featalign.records.ranking import Ranking
     from featalign.views.page import check_page_path
 
