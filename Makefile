@@ -6,7 +6,7 @@ BIN = .venv/bin
 .PHONY: demo lint check test durability clean
 
 demo: .venv/installed
-	$(BIN)/featalign demo
+	$(BIN)/featalign demo --html examples/demo-report.html
 
 lint: .venv/tested
 	$(BIN)/ruff check .

@@ -1,7 +1,4 @@
-"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one.
-
-A target is loaded by `load_target` of `targets/loaders.py`.
-"""
+"""The whole package in one file: score arrays, embed a target, rank sources, fine-tune one."""
 
 import math
 import os
@@ -20,6 +17,7 @@ from featalign.forecasting.calibration import calibration_at
 from featalign.jobs.draws import averaged, few_shot_draws
 from featalign.jobs.embedded import embedded
 from featalign.jobs.examine import EVIDENCE_SCORERS
+from featalign.jobs.feature_map import with_feature_maps
 from featalign.jobs.given import (
     check_seed,
     name_of,
@@ -167,11 +165,11 @@ def rank(
     metric: "MetricName | None" = None,
     per_class: int | None = None,
     draws: int = 1,
+    maps: bool = False,
 ) -> Ranking:
     """Candidate sources ranked on a target, best first.
 
-    The order is that of the forecast accuracy, or of the linear probe (ridge probe) where there is
-    no forecast.
+    They are ordered by the forecast accuracy, or without one by the linear probe (ridge probe).
 
     Parameters
     ----------
@@ -201,6 +199,8 @@ def rank(
     per_class, draws
         Exactly so many training rows of each class (few-shot), drawn so often with the seeds from
         `seed` on. Scores are then means of the draws, without a forecast.
+    maps
+        Whether to keep maps of the features of the best and the worst source for the report.
 
     A source that cannot be scored is listed in `failures` with the reason and does not stop the
     others. Raises FeatalignError when the target, a name or an address is bad, or when no source
@@ -231,7 +231,8 @@ def rank(
     with progress_bar(show=progress) as report:
         with session_at(cache, seed=seed, batch_size=batch_size, report=report) as session:
             found = [ranked(request, given, each, known, session, map_jobs) for each in drawn]
-    return found[0] if per_class is None or len(found) == 1 else averaged(found, per_class)
+            whole = found[0] if per_class is None or len(found) == 1 else averaged(found, per_class)
+            return with_feature_maps(whole, given, data, session) if maps else whole
 
 
 def screen(
@@ -399,8 +400,7 @@ def fine_tune(
         metric=metric,
         low_rank=check_low_rank(LowRank(lora_rank, lora_alpha)),
     )
-    with progress_bar(show=progress) as report:
-        with session_at(cache, report=report) as session:
-            trained = train(job, session)
+    with progress_bar(show=progress) as report, session_at(cache, report=report) as session:
+        trained = train(job, session)
     LOGGER.info("%s: %s trained in %.1f s", job.source.name, trained.arm, trained.seconds)
     return trained

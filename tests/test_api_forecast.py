@@ -191,7 +191,7 @@ def test_json_holds_the_whole_forecast(ranking):
 
 
 def test_tables_show_the_forecast(ranking):
-    frame = ranking.to_dataframe()
+    frame = ranking.to_frame()
     assert frame["gain"].tolist() == [row.gain.value for row in ranking.rows]
     assert frame["accuracy_low"].tolist() == [row.accuracy.low for row in ranking.rows]
     assert frame["verdict"].tolist() == [row.verdict for row in ranking.rows]

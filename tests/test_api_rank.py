@@ -140,7 +140,7 @@ def test_records_json_and_table(tmp_path):
     assert [row["source"] for row in stored["rows"]] == ["good", "poor"]
     assert stored["rows"][0]["scores"]["knn"]["value"] == ranking.best.scores["knn"].value
     assert stored["rows"][0]["gain"]["value"] == ranking.best.gain.value  # type: ignore
-    frame = ranking.to_dataframe()
+    frame = ranking.to_frame()
     assert list(frame["source"]) == ["good", "poor"]
     assert frame["logme"].tolist()[0] == ranking.best.scores["logme"].value
     text = str(ranking)
@@ -262,7 +262,7 @@ def test_intervals_and_the_best_layer(tmp_path):
     assert told["best_layers"]["layered"] == "early"
     logme = told["rows"][0]["scores"]["logme"]
     assert logme["zero"]["mean"] < logme["interval"][0] < logme["value"] < logme["interval"][1]
-    columns = ranking.to_dataframe()
+    columns = ranking.to_frame()
     assert (np.asarray(columns["knn_low"]) < np.asarray(columns["knn"])).all()
     assert (np.asarray(columns["knn_zero"]) < 0.6).all()
 

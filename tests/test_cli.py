@@ -361,7 +361,8 @@ def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     pictures = ("--gain-figure", tmp_path / "gain.png", "--forecast-figure", tmp_path / "both.png")
     status, out, err = run("rank", *features, *pictures, "--quiet")
     assert (status, err) == (0, "")
-    good = next(line for line in out.splitlines() if "good.npz" in line and "%" in line)
+    lines = [line for line in out.splitlines() if line.startswith("│")]
+    good = next(line for line in lines if "good.npz" in line and "%" in line)
     assert any(
         verdict in good
         for verdict in ("fine-tune", "probe only", "train from scratch", "cannot tell")
@@ -383,6 +384,33 @@ def test_rank_prints_forecasts_verdicts_and_reasons(run, features, tmp_path):
     assert best["accuracy"]["value"] > last["accuracy"]["value"]
 
 
+def test_a_report_is_written_while_ranking_and_of_a_saved_ranking(run, features, tmp_path):
+    page, saved = tmp_path / "now.html", tmp_path / "ranking.json"
+    options = ("--scorers", "knn,logme", "--html", page, "--json")
+    status, out, _ = run("rank", *features, *options)
+    assert status == 0
+    assert page.read_text("utf-8").count("<svg") == 2, "maps of the best and the worst source"
+    saved.write_text(out, encoding="utf-8")
+    assert run("report", saved)[:2] == (0, f"written to {tmp_path / 'ranking.html'}\n")
+    later = (tmp_path / "ranking.html").read_text("utf-8")
+    assert "The maps are not in the saved ranking" in later
+    assert "good.npz" in later
+    saved.write_text("{}", encoding="utf-8")
+    status, out, err = run("report", saved)
+    assert (status, out) == (1, "")
+    assert "expected JSON of schema" in err
+
+
+def test_wide_shows_every_column(run, features):
+    status, narrow, _ = run("rank", *features, "--quiet")
+    assert status == 0
+    assert "no room for" in narrow
+    status, wide, _ = run("rank", *features, "--quiet", "--wide")
+    assert status == 0
+    assert "no room for" not in wide
+    assert max(map(len, wide.splitlines())) > 200
+
+
 def test_rank_goes_by_a_calibration_of_ones_own(run, features, tmp_path):
     path = tmp_path / "calibration.json"
     path.write_text(made_calibration(gain=made_line({}, intercept=0.123)).to_json())
@@ -399,7 +427,7 @@ def test_screen_in_words_and_as_json(run, features):
     status, out, err = run("screen", *features, "--keep", 1, "--quiet")
     assert (status, err) == (0, "")
     keep, drop = (
-        next(line for line in out.splitlines() if line.strip().startswith(word))
+        next(line for line in out.splitlines() if line.strip("│ ").startswith(word))
         for word in ("keep", "drop")
     )
     assert "good.npz" in keep
@@ -498,6 +526,7 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     assert all(name in out for name in order)
     assert "forecast and result" in out
     pictures = [tmp_path / "demo" / name for name in ("forecast.png", "ranking.png", "gain.png")]
+    assert "<svg" in (tmp_path / "demo" / "report.html").read_text("utf-8")
     assert all(path.stat().st_size > 10_000 for path in pictures)
 
     monkeypatch.setattr("featalign.jobs.answers.computed", lambda *given: pytest.fail("computed"))
@@ -505,7 +534,7 @@ def test_demo_writes_table_json_and_pictures_and_checks_the_best_and_the_worst(
     status, again, _ = run("demo", "--output", tmp_path / "demo")
     assert (status, again) == (0, out[: len(again)])
     pictures[0].unlink()
-    monkeypatch.setattr("featalign.cli.demo._draw", lambda ranking, folder: trained.clear())
+    monkeypatch.setattr("featalign.cli.demo._draw", lambda ranking, folder, page: trained.clear())
     assert run("demo", "--output", tmp_path / "demo")[0] == 0
     assert trained == []  # drawn again where a picture is missing
 

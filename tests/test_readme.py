@@ -41,7 +41,7 @@ def flowers(tmp_path, monkeypatch):
 @pytest.mark.slow
 def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, capsys, flowers):
     monkeypatch.setenv("FEATALIGN_CACHE", str(tmp_path / "cache"))
-    images, first, screening, tangents, training = blocks("python")
+    images, shown, first, screening, tangents, training = blocks("python")
     assert sum(bool(line.strip()) for line in images.splitlines()) == 1 + 3
     names = {}
     with monkeypatch.context() as patched:
@@ -49,6 +49,9 @@ def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, caps
         exec(compile(images, "README.md", "exec"), names)
     assert len(names["ranking"].rows) == 3
     assert names["ranking"].best.verdict
+    exec(compile(shown, "README.md", "exec"), names)
+    assert Path("report.html").read_text("utf-8") == names["page"]
+    assert names["gains"].figure is names["arms"].figure
     capsys.readouterr()
     exec(compile(first, "README.md", "exec"), names)
     assert capsys.readouterr().out.splitlines()[-1].startswith("zoo/resnet_digits Interval(")
@@ -56,7 +59,8 @@ def test_the_python_examples_run_one_after_the_other(tmp_path, monkeypatch, caps
     assert names["scores"]["logme"].ok
     exec(compile(screening, "README.md", "exec"), names)
     assert names["kept"].kept == ("zoo/resnet_digits",)
-    assert "drop zoo/resnet_noise" in capsys.readouterr().out
+    shown = capsys.readouterr().out.splitlines()
+    assert any("drop" in line and "zoo/resnet_noise" in line for line in shown)
     exec(compile(tangents, "README.md", "exec"), names)
     printed = capsys.readouterr().out
     assert "zoo/resnet_digits random twin 0" in printed

@@ -270,12 +270,15 @@ def test_no_short_runs_where_there_is_nothing_to_choose():
 
 def test_it_is_told_in_words_and_as_plain_data():
     found = screened(World({"good": 0.9, "far": 0.5}), 1)
-    assert str(found).splitlines() == [
-        "things: 1 kept, 1 dropped, 0.00 trainings spent",
-        "  keep good: reason of good",
-        "  drop far: expected accuracy 50.0% against 90.0% of good, worse with a probability of "
-        "100%",
-    ]
+    assert str(found).startswith("things: 1 kept, 1 dropped, 0.00 trainings spent")
+    rows = found.to_frame().to_dict("records")
+    assert [(row["decision"], row["source"]) for row in rows] == [("keep", "good"), ("drop", "far")]
+    assert rows[0]["reason"] == "reason of good"
+    assert rows[1]["reason"] == (
+        "expected accuracy 50.0% against 90.0% of good, worse with a probability of 100%"
+    )
+    for word in ("keep", "good", "drop", "far", "reason of good", "90.0% of good"):
+        assert word in found.to_text(160)
     record = json.loads(json.dumps(found.to_record(), allow_nan=False))
     assert (record["kept"], record["spent"], record["budget"]) == (["good"], 0, None)
     assert record["dropped"][0]["source"] == "far"

@@ -66,6 +66,10 @@ TABLE = [
     ("demo --output set.csv", 1, ["--output:", "choose another place"]),
     (f"rank {DIGITS} --forecast-figure a.xyz", 1, ["--forecast-figure: expected a name ending in"]),
     (f"rank {DIGITS} --figure none/a.png", 1, ["--figure: expected a folder at none"]),
+    (f"rank {DIGITS} --html none/a.html", 1, ["--html: expected a file in a folder", "at none"]),
+    ("report none.json", 1, ["ranking: expected the JSON of a ranking, none.json", "make it"]),
+    ("report numbers.npz", 1, ["numbers.npz could not be read (it is no text)"]),
+    ("report numbers.npz --html none/a.html", 1, ["--html: expected a file in a folder"]),
     (f"rank {DIGITS} --scorers knn --gain-figure a.png", 1, ["--gain-figure: expected a forecast"]),
     (f"rank {DIGITS} --calibration none.json", 1, ["none.json: expected a calibration", "fit"]),
     (

@@ -14,7 +14,7 @@ from featalign.study.findings import BASELINES, Finding, Findings, collect_findi
 from featalign.study.gathering import EVIDENCE_KEY
 from featalign.study.records import read_records
 from featalign.study.shipped import EVIDENCE, RECORDS, SHORT
-from featalign.views.study import save_figures
+from featalign.views.study_figures import save_figures
 
 HERE = Path(__file__).parent
 

@@ -13,6 +13,7 @@ from featalign.cli.demo import demo
 from featalign.cli.embed import embed
 from featalign.cli.fine_tune import fine_tune
 from featalign.cli.rank import rank
+from featalign.cli.report import report
 from featalign.cli.score import score
 from featalign.cli.scorers import scorers
 from featalign.cli.screen import screen
@@ -26,7 +27,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for verb in (rank, score, scorers, embed, fine_tune, screen, demo):
+for verb in (rank, score, scorers, embed, fine_tune, screen, report, demo):
     app.command()(as_verb(verb))
 app.add_typer(cache_app, name="cache")
 app.add_typer(validate_app, name="validate")

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import console, store_at
-from featalign.cli.options import AsJson, Cache
+from featalign.cli.context import show, store_at
+from featalign.cli.options import AsJson, Cache, Wide
 from featalign.cli.verb import as_verb
 from featalign.errors import FeatalignError
 from featalign.log import LOGGER
@@ -16,7 +16,7 @@ cache_app = typer.Typer(help="Look after the cache of embeddings.", no_args_is_h
 
 @cache_app.command("ls")
 @as_verb
-def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
+def cache_ls(cache: Cache = None, as_json: AsJson = False, wide: Wide = False) -> None:
     """List the embeddings with their sizes, ages, and what they belong to."""
     import dataclasses
     import json
@@ -37,10 +37,9 @@ def cache_ls(cache: Cache = None, as_json: AsJson = False) -> None:
             )
         )
         return
-    from featalign.views.cache_table import cache_table
+    from featalign.views.cache_cells import cache_sheet
 
-    screen = console()
-    screen.print(cache_table(found, store.root, width=screen.width))
+    show(cache_sheet(found, store.root), wide=wide)
 
 
 @cache_app.command("verify")

@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from featalign.embeddings.store import Store
+    from featalign.views.cells import Sheet
 
 
 def store_at(cache: Path | None) -> "Store":
@@ -25,6 +26,13 @@ def console() -> "Console":
     from featalign.views.text import width_of
 
     return Console(width=width_of(sys.stdout))
+
+
+def show(sheet: "Sheet", *, wide: bool = False) -> None:
+    """Print an answer on standard output."""
+    from featalign.views.text import print_sheet
+
+    print_sheet(sheet, console(), wide=wide)
 
 
 def prepare(cache: Path | None = None, *, needs_cache: bool = True) -> None:

@@ -6,7 +6,7 @@ from typing import Annotated, Any, cast
 
 import typer
 
-from featalign.cli.context import console, prepare
+from featalign.cli.context import prepare, show
 from featalign.cli.options import (
     AsJson,
     BatchSize,
@@ -15,6 +15,7 @@ from featalign.cli.options import (
     Seed,
     Subset,
     TargetAddress,
+    Wide,
     with_choice,
 )
 from featalign.cli.target import load_and_tell
@@ -78,6 +79,7 @@ def fine_tune(
     choice: Choice = NO_CHOICE,
     cache: Cache = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Really train a source on a target, and from scratch beside it."""
     import json
@@ -132,9 +134,9 @@ def fine_tune(
     if as_json:
         print(json.dumps([result.to_record() for result in results], indent=1))
     elif results:
-        from featalign.views.tables import fine_tuned_table
+        from featalign.views.other_cells import fine_tuned_sheet
 
-        console().print(fine_tuned_table(results))
+        show(fine_tuned_sheet(results), wide=wide)
     if interrupted:
         print(
             f"featalign: interrupted; {len(results)} of {len(arms)} arms are above", file=sys.stderr

@@ -58,6 +58,10 @@ METRIC = typer.Option(
     help="accuracy, balanced_accuracy, macro_f1, average_precision; for numbers r2, spearman.",
 )
 MetricIfAny = Annotated[MetricName | None, METRIC]
+Html = Annotated[
+    Path | None, typer.Option(help="File for the report, one page for a browser: report.html.")
+]
+Wide = Annotated[bool, typer.Option("--wide", help="Show all columns, as wide as they are.")]
 BatchSize = Annotated[int, typer.Option(help="Rows at a time; in training, the rows of a step.")]
 
 # there is one option for each field of `Choice`

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from featalign.cli.context import console, prepare
+from featalign.cli.context import prepare, show
 from featalign.cli.options import (
     AsJson,
     Cache,
+    Html,
     Intervals,
     Layers,
     MetricIfAny,
@@ -19,6 +20,7 @@ from featalign.cli.options import (
     Sources,
     Subset,
     TargetAddress,
+    Wide,
     layer_names,
     names,
     with_choice,
@@ -61,6 +63,8 @@ def rank(
         typer.Option(help="Draw the rows of --per-class so often, and show means and deviations."),
     ] = 1,
     as_json: AsJson = False,
+    wide: Wide = False,
+    html: Html = None,
     figure: Annotated[
         Path | None,
         typer.Option(help="Also write a picture of all scores, for example ranking.png."),
@@ -84,6 +88,10 @@ def rank(
     prepare(cache)
     pictures = {"figure": figure, "forecast_figure": forecast_figure, "gain_figure": gain_figure}
     wanted = {name: path for name, path in pictures.items() if path is not None}
+    if html is not None:
+        from featalign.views.page import check_page_path
+
+        check_page_path(html, name="html")
     if wanted:
         from featalign.views.figures import check_figure_path
 
@@ -105,15 +113,18 @@ def rank(
         metric=metric,
         per_class=choice.per_class if draws > 1 else None,
         draws=draws,
+        maps=html is not None,
     )
+    if html is not None:
+        spoken_ranking(ranking).to_html(html)
     if wanted:
         _save_pictures(ranking, wanted)
     if as_json:
         print(ranking.to_json())
     else:
-        from featalign.views.tables import print_ranking
+        from featalign.views.sheets import sheet_of
 
-        print_ranking(spoken_ranking(ranking), console())
+        show(sheet_of(spoken_ranking(ranking)), wide=wide)
     if ranking.failures:
         if as_json:
             for name, reason in ranking.failures.items():

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import console, prepare
+from featalign.cli.context import prepare, show
 from featalign.cli.options import AsJson, Intervals, MetricIfAny, Scorers, Seed, names
 from featalign.errors import FeatalignError
 
@@ -59,6 +59,6 @@ def score(
             )
         )
         return
-    from featalign.views.tables import scores_table
+    from featalign.views.other_cells import scores_sheet
 
-    console().print(scores_table(results))
+    show(scores_sheet(results))

@@ -1,11 +1,11 @@
 """featalign scorers: the list of all scorers."""
 
-from featalign.cli.context import console
+from featalign.cli.context import show
 
 
 def scorers() -> None:
     """List all scorers and what they say."""
     from featalign.scorers.registry import SCORERS
-    from featalign.views.tables import scorers_table
+    from featalign.views.other_cells import scorers_sheet
 
-    console().print(scorers_table(SCORERS))
+    show(scorers_sheet(SCORERS))

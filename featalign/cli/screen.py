@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import prepare
+from featalign.cli.context import prepare, show
 from featalign.cli.options import (
     AsJson,
     Cache,
@@ -12,10 +12,11 @@ from featalign.cli.options import (
     Sources,
     Subset,
     TargetAddress,
+    Wide,
     with_choice,
 )
 from featalign.cli.target import load_and_tell
-from featalign.cli.wording import spoken
+from featalign.cli.wording import spoken_screening
 from featalign.targets.choice import NO_CHOICE, Choice
 
 
@@ -33,6 +34,7 @@ def screen(
     cache: Cache = None,
     choice: Choice = NO_CHOICE,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Which sources are worth training: at most --keep of them, and why the others are not."""
     from featalign import api
@@ -43,4 +45,6 @@ def screen(
     if as_json:
         print(found.to_json())
     else:
-        print("\n".join(map(spoken, str(found).splitlines())))
+        from featalign.views.sheets import sheet_of
+
+        show(sheet_of(spoken_screening(found)), wide=wide)

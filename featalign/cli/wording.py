@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from featalign.records.ranking import Ranking
+    from featalign.records.screening import Screening
 
 # arguments of Python that are options of another name
 ALIASES = {
@@ -91,4 +92,13 @@ def spoken_ranking(ranking: "Ranking") -> "Ranking":
         rows=rows,
         failures={name: spoken(reason) for name, reason in ranking.failures.items()},
         target_warnings=tuple(map(spoken, ranking.target_warnings)),
+    )
+
+
+def spoken_screening(screening: "Screening") -> "Screening":
+    """The screening, with its reasons in the words of the verb that runs."""
+    return replace(
+        screening,
+        dropped=tuple(replace(each, reason=spoken(each.reason)) for each in screening.dropped),
+        ranking=spoken_ranking(screening.ranking),
     )

@@ -18,6 +18,8 @@ from featalign.records.evidence import Capability
 from featalign.records.forecast import Tier
 from featalign.records.plain import from_json, to_json
 
+SHIPPED = Path(str(files("featalign") / "forecasting" / "calibration" / "calibration.json"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lines:
@@ -151,6 +153,4 @@ def calibration_at(path: str | os.PathLike[str] | None) -> Calibration:
 @cache
 def shipped_calibration() -> Calibration:
     """The calibration that ships in the package, fitted on its study."""
-    return read_calibration(
-        Path(str(files("featalign") / "forecasting" / "calibration" / "calibration.json"))
-    )
+    return read_calibration(SHIPPED)

@@ -66,7 +66,7 @@ def computed(
             answer = replace(answer, warnings=(*answer.warnings, *said))
             keep(session, embedding.key, settings, answer)
         keep_to_limit(session.store, [each.key for each in embeddings.values()])
-        found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
+        found.append(kept_as(source, layer, embedding, answer, wanted))
     return tuple(found)
 
 

@@ -55,7 +55,7 @@ def averaged(rankings: Sequence[Ranking], per_class: int) -> Ranking:
         ]
         if len(same) == len(rankings):
             scores = {name: mean([each.scores[name] for each in same]) for name in row.scores}
-            rows.append(replace(row, scores=scores))
+            rows.append(replace(row, scores=scores, key=""))
     ordered, ordered_by = in_order(rows, first.ordered_by)
     said = (
         f"means of {len(rankings)} draws of {per_class} rows of each class, ± their deviation; "

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from featalign.embeddings.answers import Settings, keep_answer, read_answer
 from featalign.embeddings.extract import identity_of
+from featalign.embeddings.store import Embedding
 from featalign.errors import FeatalignError
 from featalign.jobs.embedded import check_kind, keep_to_limit, layer_names
 from featalign.log import LOGGER
@@ -67,11 +68,12 @@ class Wanted:
 
 @dataclass(frozen=True, kw_only=True)
 class Examined:
-    """A layer of a source, its width, and what was found out of it."""
+    """A layer of a source, its width, what was found out of it, and the key of its embedding."""
 
     layer: str
     num_features: int
     answer: Answer
+    key: str = ""
 
 
 def examine(
@@ -127,7 +129,7 @@ def is_answered(answer: Answer, layer: str, source: Source, wanted: Wanted) -> b
 
 
 def kept_as(
-    source: Source, layer: str, num_features: int, answer: Answer, wanted: Wanted
+    source: Source, layer: str, embedding: Embedding, answer: Answer, wanted: Wanted
 ) -> Examined:
     """A layer with the part of an answer that is wanted."""
     evidence = wanted.evidence and layer == source.default_layer
@@ -137,7 +139,9 @@ def kept_as(
         evidence=answer.evidence if evidence else None,
         remarks=answer.remarks if evidence else (),
     )
-    return Examined(layer=layer, num_features=num_features, answer=shown)
+    return Examined(
+        layer=layer, num_features=embedding.num_features, answer=shown, key=embedding.key
+    )
 
 
 def keep(session: Session, key: str, settings: Settings, answer: Answer) -> None:
@@ -162,7 +166,7 @@ def _kept(
         answer = read_answer(session.store, embedding.key, settings)
         if not is_answered(answer, layer, source, wanted):
             return None
-        found.append(kept_as(source, layer, embedding.num_features, answer, wanted))
+        found.append(kept_as(source, layer, embedding, answer, wanted))
         keys.append(embedding.key)
         embedding.mark_used()
     keep_to_limit(session.store, keys)

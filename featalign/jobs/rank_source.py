@@ -55,6 +55,7 @@ def rank_source(job: RankSource, session: Session) -> list[RankingRow]:
             source=source.name,
             layer=found.layer,
             num_features=found.num_features,
+            key=found.key,
             scores=scores,
             warnings=(*found.answer.warnings, *source.remarks(job.target)),
         )

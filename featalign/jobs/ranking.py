@@ -13,6 +13,7 @@ from featalign.forecasting.remarks import balance_remarks, metric_remarks, targe
 from featalign.forecasting.shift import Shift
 from featalign.jobs.examine import EVIDENCE_SCORERS, Wanted
 from featalign.jobs.given import name_of
+from featalign.jobs.making import making_of
 from featalign.jobs.near_copies import near_copy_remarks
 from featalign.jobs.rank_source import RankSource, rank_source
 from featalign.jobs.shift import shift_of
@@ -141,6 +142,7 @@ def ranked(
         if calibration is None or ordered_by != "forecast"
         else ties_of(ordered, calibration, target.num_rows),
         metric=judge.name,
+        made=making_of(request, calibration),
     )
 
 

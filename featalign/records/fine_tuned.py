@@ -8,6 +8,7 @@ from featalign.metrics import MetricName
 from featalign.records.interval import Interval
 from featalign.records.plain import IN_MEMORY, Plain, to_plain
 from featalign.records.setting import LowRank, Setting
+from featalign.records.shown import Shown
 
 Arm = Literal["scratch", "probe", "full", "probe_then_full", "gradual", "lora"]
 ARMS: tuple[Arm, ...] = get_args(Arm)
@@ -69,7 +70,7 @@ class Run:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FineTuned(Plain):
+class FineTuned(Shown, Plain):
     """What an arm reached, for the run chosen by validation.
 
     The accuracy is on the test rows, with its binomial interval (Wilson, 90%). Another `metric`, if

@@ -1,30 +1,35 @@
 """The ranking: one row per source and layer, best first."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from featalign.arrays import Task
 from featalign.metrics import MetricName
 from featalign.records.evidence import Evidence
+from featalign.records.feature_map import FeatureMap
 from featalign.records.forecast import Forecast, Tier, Verdict
 from featalign.records.interval import Interval
-from featalign.records.plain import Plain, json_schema, to_json, to_plain
+from featalign.records.making import Making
+from featalign.records.plain import IN_MEMORY, Plain, json_schema, to_json, to_plain
 from featalign.records.score import ScoreResult
+from featalign.records.shown import Shown
 
 if TYPE_CHECKING:
-    import pandas
+    from matplotlib.axes import Axes
+
+    from featalign.records.comparison import Comparison
 
 
 @dataclass(frozen=True, kw_only=True)
-class RankingRow:
+class RankingRow(Shown):
     """One source and layer: its scores, its forecasts, and the verdict.
 
     The first of the `forecasts` is from the cache, the second with what was trained. `accuracy`,
     `scratch_accuracy`, `gain` and `negative_transfer_probability` are those of the last forecast,
     the best informed one, or None without a forecast. `evidence` are the numbers that forecasts
     were made of. `seconds` say how long each tier took on this machine; they do not make rows
-    unequal.
+    unequal. `key` is that of the embedding in the cache.
     """
 
     source: str
@@ -36,6 +41,7 @@ class RankingRow:
     warnings: tuple[str, ...] = ()
     evidence: Evidence | None = None
     seconds: Mapping[Tier, float] = field(default_factory=dict, compare=False)
+    key: str = ""
 
     @property
     def forecast(self) -> Forecast | None:
@@ -94,12 +100,15 @@ class RankingRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ranking(Plain):
+class Ranking(Shown, Plain):
     """Sources in the order in which they are expected to help on a target, best first.
 
     `ordered_by` names the score that made the order, or "forecast". `failures` maps sources that
     could not be scored to the reason. `target_warnings` are about the target. `ties` are groups
     of sources that the forecast cannot tell apart. `metric` is what the probes are judged by.
+    `made` says how the ranking was made, and `feature_maps` show the features of the best and the
+    worst source, if they were asked for; these exist in memory alone. Neither makes rankings
+    unequal.
     """
 
     target: str
@@ -112,6 +121,10 @@ class Ranking(Plain):
     target_warnings: tuple[str, ...] = ()
     ties: tuple[tuple[str, ...], ...] = ()
     metric: MetricName = "accuracy"
+    made: Making | None = field(default=None, compare=False)
+    feature_maps: tuple[FeatureMap, ...] = field(
+        default=(), compare=False, repr=False, metadata=IN_MEMORY
+    )
 
     @property
     def best(self) -> RankingRow:
@@ -151,26 +164,27 @@ class Ranking(Plain):
         title = found["$defs"]["ScoreResult"]["properties"]["value"]["title"]
         nullable = {"title": title, "type": ["number", "null"]}  # null where the status is not ok
         found["$defs"]["ScoreResult"]["properties"]["value"] = nullable
+        del found["properties"]["feature_maps"], found["$defs"]["FeatureMap"]
         return found
 
-    def to_dataframe(self) -> "pandas.DataFrame":
-        """One line per row with the score values as columns; needs pandas."""
-        try:
-            import pandas
-        except ImportError as error:
-            raise ImportError("to_dataframe needs pandas: install featalign[pandas]") from error
-        return pandas.DataFrame(
-            [
-                {"source": row.source, "layer": row.layer, "num_features": row.num_features}
-                | _columns(row)
-                for row in self.rows
-            ]
-        )
+    def compare(self, other: "Ranking") -> "Comparison":
+        """The ranking beside a later one: what became of each source, in a table.
 
-    def __str__(self) -> str:
-        from featalign.views.text import ranking_text  # a record shows itself as the shell shows it
+        The other one may be of other sources, of more rows, or of another target.
+        """
+        from featalign.records.comparison import Comparison
 
-        return ranking_text(self)
+        return Comparison(before=self, after=other)
+
+    def plot(self, axes: "Sequence[Axes] | None" = None) -> "tuple[Axes, Axes]":
+        """Both arms and the gain of each source, drawn with matplotlib.
+
+        They are drawn into two axes if these are given, else into a new figure of pyplot. Raises
+        FeatalignError for a ranking without a forecast.
+        """
+        from featalign.views.forecast_figure import plot_forecasts
+
+        return plot_forecasts(self, axes)
 
 
 def shown_in_json(result: ScoreResult) -> dict[str, Any]:
@@ -181,27 +195,3 @@ def shown_in_json(result: ScoreResult) -> dict[str, Any]:
     'not defined for this input'
     """
     return {**to_plain(result), "explanation": result.status.explanation}
-
-
-def _columns(row: RankingRow) -> dict[str, Any]:
-    columns: dict[str, Any] = {}
-    for name, interval in row._intervals().items():
-        columns |= (
-            {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-            if interval
-            else {}
-        )
-    if row.forecasts:
-        columns |= {
-            "negative_transfer_probability": row.negative_transfer_probability,
-            "verdict": row.verdict,
-        }
-    for name, result in row.scores.items():
-        columns[name] = result.value
-        if result.spread is not None:
-            columns[f"{name}_spread"] = result.spread
-        if result.interval:
-            columns |= {f"{name}_low": result.interval[0], f"{name}_high": result.interval[1]}
-        if result.zero:
-            columns |= {f"{name}_zero": result.zero.mean, f"{name}_zero_spread": result.zero.spread}
-    return columns

@@ -5,6 +5,7 @@ from typing import Any
 
 from featalign.records.plain import Plain, to_json
 from featalign.records.ranking import Ranking
+from featalign.records.shown import Shown
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +21,7 @@ class Dropped:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Screening(Plain):
+class Screening(Shown, Plain):
     """What is left of the candidates.
 
     `spent` counts trainings, including those from scratch; one is a full training of one arm with
@@ -47,17 +48,3 @@ class Screening(Plain):
             "budget": self.budget,
             "rows": self.ranking.to_records(),
         }
-
-    def __str__(self) -> str:
-        lines = [
-            f"{self.ranking.target}: {len(self.kept)} kept, {len(self.dropped)} dropped, "
-            f"{self.spent:.2f} trainings spent"
-        ]
-        for source in self.kept:
-            row = next((row for row in self.ranking.rows if row.source == source), None)
-            lines.append(
-                f"  keep {source}"
-                + (f": {row.reasons[0]}" if row is not None and row.reasons else "")
-            )
-        lines += [f"  drop {each.source}: {each.reason}" for each in self.dropped]
-        return "\n".join(lines)

@@ -11,6 +11,7 @@ import numpy as np
 
 from featalign.errors import FeatalignError
 from featalign.records.evidence import Evidence
+from featalign.records.shown import Shown
 from featalign.scorers.registry import SCORERS
 from featalign.sources import catalogue
 from featalign.study.accuracies import Reliability
@@ -55,7 +56,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Findings:
+class Findings(Shown):
     """All findings of records and evidence."""
 
     num_records: int

@@ -189,7 +189,7 @@ def test_types_are_shipped_and_scipy_stats_is_not_loaded():
     assert (Path(fa.__file__).parent / "py.typed").is_file()
     code = (
         "import sys, featalign.api, featalign.cli.app, featalign.jobs.answers; "
-        "import featalign.screening, featalign.views.tables, featalign.study.ground_truth; "
+        "import featalign.screening, featalign.views.other_cells, featalign.study.ground_truth; "
         "import featalign.distances.registry; "
         "print(*[name for name in sys.modules if name.startswith('scipy.stats')])"
     )

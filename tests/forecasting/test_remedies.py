@@ -10,8 +10,8 @@ from featalign.forecasting.remedies import what_would_tell
 from featalign.forecasting.verdict import judge
 from featalign.records.interval import Interval
 from tests.forecasting.test_verdict import EVIDENCE, forecast
-from tests.views.test_forecasts import forecast as forecast_of
-from tests.views.test_forecasts import row
+from tests.views.made import forecast as forecast_of
+from tests.views.made import row
 
 
 def around(value, half=0.1):

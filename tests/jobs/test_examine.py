@@ -219,6 +219,7 @@ def test_all_code_that_makes_an_answer_is_in_its_key():
     )
     aside += ("forecasting", "engines")
     records = ("plain", "interval", "forecast", "ranking", "request", "setting", "fine_tuned")
+    records += ("feature_map", "making")
     aside += tuple(f"records.{name}" for name in records)
     package = module.PACKAGE
     listed = [

@@ -86,7 +86,8 @@ def test_texts():
 def test_what_does_not_fit_is_shown_with_the_row(tmp_path, capsys):
     from rich.console import Console
 
-    from featalign.views.tables import print_ranking
+    from featalign.views.sheets import sheet_of
+    from featalign.views.text import print_sheet
 
     source = Source(
         "mine",
@@ -104,5 +105,5 @@ def test_what_does_not_fit_is_shown_with_the_row(tmp_path, capsys):
     assert list(ranking.warnings.values()) == [tuple(row.layer for row in ranking.rows)]
     assert "enlarged 8 times" in ranking.to_records()[0]["warnings"][0]
     assert str(ranking).count("enlarged 8 times") == 1
-    print_ranking(ranking, Console(width=200))
+    print_sheet(sheet_of(ranking), Console(width=200))
     assert capsys.readouterr().out.count("enlarged 8 times") == 1

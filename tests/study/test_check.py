@@ -15,7 +15,8 @@ from featalign.records.forecast import Forecast, Verdict
 from featalign.records.interval import Interval
 from featalign.study.check import BUDGET, TRANSFER, check_row
 from featalign.training.budget import BUDGETS, SHORT
-from featalign.views.forecasts import checked_table
+from featalign.views.other_cells import checked_sheet
+from featalign.views.text import print_sheet
 from tests.training.examples import clouds, small_source
 
 CLOUDS = fa.Target.from_arrays("clouds", *clouds(60, 0))
@@ -88,9 +89,8 @@ def test_the_table_says_whether_the_result_lies_in_the_interval(checked):
         gain = Interval(value=(low + high) / 2, low=low, high=high, level=0.9)
         forecast = replace(checked.row.forecasts[0], gain=gain)
         console = Console(width=220, record=True, file=io.StringIO())
-        console.print(
-            checked_table([replace(checked, row=replace(checked.row, forecasts=(forecast,)))])
-        )
+        row = replace(checked.row, forecasts=(forecast,))
+        print_sheet(checked_sheet([replace(checked, row=row)]), console)
         text = console.export_text()
         line = next(line for line in text.splitlines() if checked.row.verdict in line)
         cells = [cell.strip() for cell in line.strip("│┃").split("│")]

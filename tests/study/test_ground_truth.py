@@ -15,7 +15,9 @@ from featalign.records.plain import to_plain
 from featalign.study.accuracies import reliability
 from featalign.study.findings import collect_findings, of_the_same_rows, score, score_names
 from featalign.study.ground_truth import ground_truth, reliabilities
-from featalign.views.study import agreement_figure, gain_figure, print_findings, save_figures
+from featalign.views.study_cells import findings_sheet
+from featalign.views.study_figures import agreement_figure, gain_figure, save_figures
+from featalign.views.text import print_sheet
 
 
 def record(
@@ -269,9 +271,12 @@ def test_findings_compare_scores_and_baselines(tmp_path):
     from rich.console import Console
 
     console = Console(record=True, width=200)
-    print_findings(found, console)
+    print_sheet(findings_sheet(found), console)
     text = console.export_text()
     assert f"{gains} gains, {losses} losses beyond noise, {neither} neither" in text
+    assert len(found.to_frame()) == len(found.places)
+    assert found._repr_html_().count("<table") == 2
+    assert "| target | n |" in found.to_markdown()
     assert len(save_figures(found, tmp_path / "figures")) == 2
     assert (tmp_path / "figures" / "gain.png").stat().st_size > 5000
     assert len(gain_figure(found).axes) == 3

@@ -1,77 +1,29 @@
 """Forecasts as a table and as a picture, from rankings made by hand."""
 
-import io
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from rich.console import Console
 
-from featalign.records.forecast import Decision, Forecast, Tier, Verdict
-from featalign.records.interval import Interval
-from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.score import ScoreResult
 from featalign.views.figures import save_figure
-from featalign.views.forecasts import forecast_table, print_forecasts
 from featalign.views.gain_figure import MOST_LINES, gain_figure
-
-SIZES = (50, 100, 200, 400)
-
-
-def forecast(accuracy: float, gain: float, *, tier: Tier = "cache") -> Forecast:
-    band = {
-        size: Interval(
-            value=gain - 0.01 * place, low=gain - 0.1 - 0.01 * place, high=gain + 0.1, level=0.9
-        )
-        for place, size in enumerate(SIZES)
-    }
-    return Forecast(
-        tier=tier,
-        capability="gradients",
-        accuracy=Interval(value=accuracy, low=accuracy - 0.1, high=accuracy + 0.1, level=0.9),
-        scratch_accuracy=Interval(value=accuracy - gain, low=0.3, high=0.6, level=0.9),
-        gain=Interval(value=gain, low=gain - 0.1, high=gain + 0.1, level=0.9),
-        negative_transfer_probability=0.17,
-        gain_by_size=band,
-    )
+from featalign.views.ranking_cells import forecast_table, ranking_sheet, whole_table
+from featalign.views.text import sheet_text
+from tests.views.made import SIZES, forecast, ranking, row
 
 
-def row(name: str, *found: Forecast, verdict: Decision = "fine-tune") -> RankingRow:
-    reasons = f"first reason of {name}", "second [reason]"
-    return RankingRow(
-        source=name,
-        layer="features",
-        num_features=8,
-        scores={},
-        forecasts=found,
-        judgement=Verdict(decision=verdict, reasons=reasons) if found else None,
-        seconds={"cache": 1.25, "short": 9.75, "anchor": 4.5},
-    )
-
-
-def ranking(*rows: RankingRow, warnings: tuple[str, ...] = ()) -> Ranking:
-    return Ranking(
-        target="things",
-        num_rows=200,
-        num_classes=4,
-        task="classification",
-        ordered_by="forecast",
-        rows=rows,
-        target_warnings=warnings,
-    )
+def table_of(found):
+    return forecast_table(whole_table(found), found)
 
 
 def printed(found, **options):
-    console = Console(width=160, record=True, file=io.StringIO())
-    print_forecasts(found, console, **options)
-    return console.export_text()
+    return sheet_text(ranking_sheet(found, **options), width=160)
 
 
 def cells(found):
-    console = Console(width=200, record=True, file=io.StringIO())
-    console.print(forecast_table(found))
-    lines = [line for line in console.export_text().splitlines() if line.startswith("│")]
-    return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+    rows = table_of(found).rows
+    return [[" ".join(cell.lines) for cell in row.cells] for row in rows]
 
 
 def test_a_line_has_the_numbers_of_the_forecast():
@@ -161,11 +113,10 @@ def test_of_many_sources_the_best_and_the_last_are_drawn():
 LONG = "hf/google/vit-base-patch16-224@0123456789abcdef0123456789abcdef01234567"
 
 
-def lines_of(table, width):
-    console = Console(width=width, file=io.StringIO())
-    console.print(table)
-    assert isinstance(console.file, io.StringIO)
-    return console.file.getvalue().splitlines()
+def lines_of(found, width):
+    sheet = ranking_sheet(found)
+    table = replace(sheet, blocks=(table_of(found),))
+    return sheet_text(table, width=width).splitlines()
 
 
 @pytest.mark.parametrize("names", [("zoo/resnet_digits", LONG), ("a", "st/all-MiniLM-L6-v2")])
@@ -176,14 +127,15 @@ def test_at_80_columns_bounds_and_verdict_survive(names, both):
         row(names[0], *tiers),
         row(names[1], forecast(0.5, -0.2), verdict="train from scratch"),
     )
-    lines = lines_of(forecast_table(found, width=80), 80)
-    assert max(map(len, lines)) <= 80
+    lines = lines_of(found, 80)
+    assert max(len(line) for line in lines if line[:1] in "│┃┏") <= 80
     text = "\n".join(lines)
-    for bounds in ("62% (52 to 72)", "+8.0 (-2.0 to +18.0)", "-20.0 (-30.0 to -10.0)"):
+    for bounds in ("62%", "52 to 72", "+8.0", "-2.0 to +18.0", "-20.0", "-30.0 to -10.0"):
         assert bounds in text
+    assert names[0] in text
+    assert names[1] in text, "a name is whole, or it is said what stands for it"
     assert "fine-tune" in text
     assert "train from" in text
-    assert "scratch │" not in text.splitlines()[2]
     if names[1] == LONG or both:
         head = next(line for line in lines if "verdict" in line)
         assert "scratch" not in head
@@ -192,7 +144,7 @@ def test_at_80_columns_bounds_and_verdict_survive(names, both):
 
 def test_wide_enough_nothing_is_given_up():
     found = ranking(row("zoo/a", forecast(0.62, 0.08), forecast(0.7, 0.1, tier="short")))
-    head = next(line for line in lines_of(forecast_table(found), 120) if "verdict" in line)
+    head = next(line for line in lines_of(found, 120) if "verdict" in line)
     for column in ("made", "seconds", "accuracy", "scratch", "gain (points)", "hurts"):
         assert column in head
 

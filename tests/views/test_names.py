@@ -15,7 +15,7 @@ def test_a_long_address_keeps_both_ends_and_a_short_revision():
     assert short_name("zoo/resnet_digits") == "zoo/resnet_digits"
 
 
-def test_addresses_that_would_look_alike_stay_whole():
+def test_addresses_that_would_look_alike_are_shortened_elsewhere():
     ends = "/checkpoints/final/of/this/very/model"
     first, second, third = (
         "hf/models/run_a" + "/x" * 10 + ends,
@@ -23,5 +23,15 @@ def test_addresses_that_would_look_alike_stay_whole():
         "hf/models/other" + "/z" * 10 + "/another",
     )
     found = short_names([first, second, third])
-    assert (found[first], found[second]) == (first, second)
-    assert len(found[third]) == WIDTH
+    assert len(set(found.values())) == 3
+    assert {len(short) for short in found.values()} == {WIDTH}
+    assert "run_a" in found[first]
+    assert "run_b" in found[second]
+
+
+def test_what_no_part_tells_apart_is_numbered():
+    same = [f"{'a' * 30}{sign}{'b' * 30}" for sign in "xyz"]
+    found = short_names(same, 12)
+    assert len(set(found.values())) == 3
+    assert all(len(short) <= 12 for short in found.values())
+    assert [short[-2:] for short in found.values()] == ["~1", "~2", "~3"]

@@ -1,4 +1,3 @@
-import io
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,9 @@ from featalign.errors import FeatalignError
 from featalign.records.ranking import Ranking, RankingRow
 from featalign.records.score import ScoreResult, Status
 from featalign.views.figures import ranking_figure, save_figure
-from featalign.views.tables import format_score, print_ranking, ranking_table
+from featalign.views.numbers import format_score
+from featalign.views.ranking_cells import ranking_sheet
+from featalign.views.text import sheet_text
 
 
 def row(name, scores):
@@ -37,11 +38,7 @@ def ranking(num_rows=3):
 
 
 def printed(width):
-    from rich.console import Console
-
-    console = Console(width=width, record=True, file=io.StringIO())
-    print_ranking(ranking(), console)
-    return console.export_text()
+    return sheet_text(ranking_sheet(ranking()), width=width)
 
 
 def test_table_shows_order_failures_and_reasons():
@@ -53,9 +50,11 @@ def test_table_shows_order_failures_and_reasons():
 
 
 def test_narrow_terminals_get_fewer_columns():
-    assert len(ranking_table(ranking(), width=60).columns) < len(
-        ranking_table(ranking(), width=120).columns
-    )
+    assert "rankme │" in printed(60).replace("┃", "│")
+    narrow = printed(40)
+    assert "no room for" in narrow
+    assert "linear" in narrow.split("no room for")[0]
+    assert "rankme: --wide" in narrow
 
 
 def test_missing_values_are_dashes():

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from featalign.cli.context import console
-from featalign.cli.options import AsJson, EvidenceIfAny
+from featalign.cli.context import show
+from featalign.cli.options import AsJson, EvidenceIfAny, Wide
 from featalign.errors import FeatalignError
 
 
@@ -27,14 +27,13 @@ def report(
         Path | None, typer.Option(help="For records: also write figures into this folder.")
     ] = None,
     as_json: AsJson = False,
+    wide: Wide = False,
 ) -> None:
     """Tables of how scores agree with measured accuracies.
 
     For records there are also gains over scratch, noise and figures.
     """
     import json
-
-    from featalign.views import study
 
     if measured.suffix == ".csv":
         for name, given in (
@@ -49,12 +48,13 @@ def report(
                 )
         from featalign.study.accuracies import read_accuracies
         from featalign.study.agreement_summary import summarise_agreement
+        from featalign.views.study_cells import summaries_record, summaries_sheet
 
         summaries = summarise_agreement(read_accuracies(measured))
         if as_json:
-            print(json.dumps(study.summaries_record(summaries), indent=1))
+            print(json.dumps(summaries_record(summaries), indent=1))
         else:
-            study.print_summaries(summaries, console())
+            show(summaries_sheet(summaries), wide=wide)
         return
     from featalign.study.findings import collect_findings
     from featalign.study.gathering import EVIDENCE_KEY
@@ -68,8 +68,12 @@ def report(
     known = read_records(evidence, key=EVIDENCE_KEY) if evidence is not None else []
     findings = collect_findings(read_records(measured), known, arm=arm)
     if output is not None:
-        study.save_figures(findings, output)
+        from featalign.views.study_figures import save_figures
+
+        save_figures(findings, output)
     if as_json:
         print(json.dumps(findings.to_record(), indent=1))
     else:
-        study.print_findings(findings, console())
+        from featalign.views.study_cells import findings_sheet
+
+        show(findings_sheet(findings), wide=wide)
