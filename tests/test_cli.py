@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from dataclasses import fields
+from typing import Any
 
 import h5py
 import numpy as np
@@ -200,9 +201,10 @@ def test_groups_of_a_file_stay_together(run, tmp_path):
     random = np.random.default_rng(0)
     patients = np.repeat(np.arange(40), 5)
     features = random.normal(size=(40, 6))[patients] + 0.01 * random.normal(size=(200, 6))
-    arrays = {"features": features, "labels": (patients * 7) % 2}
+    arrays: dict[str, Any] = {"features": features, "labels": (patients * 7) % 2}
     scores = []
-    for groups in ({}, {"groups": np.array([f"patient {each}" for each in patients])}):
+    named: dict[str, Any] = {"groups": np.array([f"patient {each}" for each in patients])}
+    for groups in ({}, named):
         np.savez(tmp_path / "features.npz", **arrays, **groups)
         status, out, _ = run("score", tmp_path / "features.npz", "--scorers", "knn", "--json")
         assert status == 0

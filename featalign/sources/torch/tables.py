@@ -54,7 +54,7 @@ class Tables:
         found: dict[str, list[torch.Tensor]] = {name: [] for name in self.modules}
         hooks = [
             layer.register_forward_pre_hook(
-                lambda _, arguments, ids=found[name]: ids.append(arguments[0])
+                lambda _, arguments, name=name: found[name].append(arguments[0])
             )
             for name, layer in self.modules.items()
         ]
