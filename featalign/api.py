@@ -314,8 +314,7 @@ def fine_tune(
 ) -> "FineTuned":
     """Really train an arm of a source on a target.
 
-    The result holds the accuracy on held-out rows with its interval, the curve, the seconds, and
-    the setting that was chosen.
+    The result holds the held-out accuracy with its interval, curve, seconds and chosen setting.
 
     Parameters
     ----------
@@ -323,9 +322,8 @@ def fine_tune(
         "scratch" (fresh weights), "probe" (a new head alone), "full" (everything from the source's
         weights), "probe_then_full" (the probe's head first, in steps of its own, then everything:
         Kumar et al., ICLR 2022), or "gradual" (one group of parameters after the other from the
-        head down; it stops when it falls below what scratch reaches on the validation rows, and
-        says so in `stopped`), or, for sources that run in torch, "lora" (a head, and small matrices
-        beside the weights of linear layers, by peft).
+        head down; it stops below what scratch reaches on the validation rows, see `stopped`), or in
+        torch "lora" (small matrices of `lora_rank` beside linear layers, by `lora_alpha` / rank).
     seed
         Draws the validation rows, the batches, and the fresh weights.
     budget
@@ -340,7 +338,7 @@ def fine_tune(
         Other steps than the budget's, of each round; rows in a step.
     optimiser, weight_decay, towards_source, label_smoothing, augmentation
         "adamw" or "sgd" with momentum, with warm-up and cosine decay; decoupled weight decay; pull
-        towards the source's weights (L2-SP); smoothing of the labels; small shifts of images.
+        towards the source's weights (L2-SP); smoothing of labels; small shifts of images.
     max_test
         At most so many test rows, stratified. They are the target's held-out rows; a target without
         them gives up a stratified fifth, and so does one whose features come from a file, which has
@@ -350,13 +348,10 @@ def fine_tune(
     checkpoint
         A folder or file.safetensors for the trained weights and head.
     cache
-        The folder from which the features of a source without gradients, such as an ONNX graph,
-        are read, as `rank` reads them. Only a probe of such a source can be trained.
+        The folder from which features of a source without gradients (an ONNX graph) are read.
     metric
         "accuracy" by default, or "balanced_accuracy", "macro_f1" or "average_precision". It chooses
         by the validation rows, and `measured` has its value on the test rows.
-    lora_rank, lora_alpha
-        The rank of the small matrices of the arm "lora", which are scaled by alpha / rank.
 
     An interruption (Ctrl-C) raises KeyboardInterrupt; its attribute `finished` holds what the
     finished learning rates gave, if any has. Raises FeatalignError for another arm than "probe" of

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from featalign.sources.gradients import Projected, Projection
 
 NO_TABLES = Tables({})
-MEMORY = 2**29  # bytes of gradients at a time, where more than one example fits
+MEMORY = 2**29  # bytes of gradients and a copy of them, where more than one example fits
 
 
 def projected(
@@ -41,8 +41,9 @@ def projected(
     where, emitting = device(), Emitting(model)
     weights, tables = parameters_of(model.module), Tables.of(model.module)
     sketches = _sketches(weights, number, size, projection.seed, where)
+    joined = _Joined(sketches)
     whole = sum(each.numel() for name, each in weights.items() if name not in tables.modules)
-    fitting = MEMORY // (4 * number * max(1, whole))
+    fitting = MEMORY // (8 * number * max(1, whole))
     most = max(1, min(at_once, fitting))
     drawn: list[torch.Tensor] = []  # the read-outs, once the width of the layer is known
 
@@ -50,7 +51,7 @@ def projected(
 
     def slopes_of(batch: "_Batch") -> Iterator[tuple[int, "_Slopes"]]:
         """Gradients of some examples, with the place of the first of them."""
-        if most > 1 and remarks.singly is None:
+        if batch.count > 1 and remarks.singly is None:
             try:
                 with _for_vmap():
                     slopes = network.together(batch, drawn[0])
@@ -74,7 +75,7 @@ def projected(
         for places in _groups(rows, count(prepared), most):
             batch = _Batch.of(rows, places, where)
             for start, slopes in slopes_of(batch):
-                parts = _sketched(slopes, sketches, size)
+                parts = _sketched(slopes, sketches, joined, size)
                 found[places[start : start + len(parts)]] = parts
         return found / np.float32(np.sqrt(number))
 
@@ -294,18 +295,44 @@ def _sketches(
     }
 
 
-def _sketched(slopes: _Slopes, sketches: Mapping[str, list[_Sketch]], size: int) -> np.ndarray:
+def _sketched(
+    slopes: _Slopes, sketches: Mapping[str, list[_Sketch]], joined: "_Joined", size: int
+) -> np.ndarray:
     """Gradients (b, k, ...) by name as their sketches (b, k · size)."""
-    first = next(iter(slopes.by_name.values()))
+    flat = {
+        name: slope.detach().reshape(*slope.shape[:2], -1) for name, slope in slopes.by_name.items()
+    }
+    whole = tuple(name for name in flat if name not in slopes.rows)
+    first = next(iter(flat.values()))
     found = np.zeros((*first.shape[:2], size), np.float32)
-    for name, slope in slopes.by_name.items():
-        flat = slope.detach().reshape(*slope.shape[:2], -1)
-        numbers = None
-        if name in slopes.rows:
-            width = slope.shape[-1]
-            columns = torch.arange(width, device=slope.device)
-            numbers = (slopes.rows[name][:, None] * width + columns).reshape(-1)
+    if whole:
+        together = torch.cat([flat[name] for name in whole], dim=2)
+        for place, sketch in enumerate(joined(whole)):
+            found[:, place] += sketch(together[:, place], size)
+    for name in flat.keys() - set(whole):
+        width = slopes.by_name[name].shape[-1]
+        columns = torch.arange(width, device=first.device)
+        numbers = (slopes.rows[name][:, None] * width + columns).reshape(-1)
         for place, sketch in enumerate(sketches[name]):
-            part = sketch if numbers is None else sketch.part(numbers)
-            found[:, place] += part(flat[:, place], size)
+            found[:, place] += sketch.part(numbers)(flat[name][:, place], size)
     return found.reshape(len(first), -1)
+
+
+class _Joined:
+    """The sketches of several tensors as one, because to call many small ones takes long."""
+
+    def __init__(self, sketches: Mapping[str, list[_Sketch]]) -> None:
+        self.sketches = sketches
+        self.made: dict[tuple[str, ...], list[_Sketch]] = {}
+
+    def __call__(self, names: tuple[str, ...]) -> list[_Sketch]:
+        if names not in self.made:
+            self.made.clear()
+            each = zip(*(self.sketches[name] for name in names), strict=True)
+            self.made[names] = [
+                _Sketch(
+                    torch.cat([one.places for one in some]), torch.cat([one.signs for one in some])
+                )
+                for some in each
+            ]
+        return self.made[names]

@@ -90,6 +90,8 @@ def _linear_layers(model: TorchModel, layer: str, tensors: Any) -> list[str]:
         return []
     with torch.enable_grad():
         made = emitted(Emitting(model), leaves, tensors, (layer,))[layer]
+        if not made.requires_grad:
+            return []
         drawn = np.random.default_rng(0).standard_normal(tuple(made.shape)).astype(np.float32)
         slopes = torch.autograd.grad(
             (made * torch.from_numpy(drawn).to(made.device)).sum(),

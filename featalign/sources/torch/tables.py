@@ -4,7 +4,7 @@ The gradient of all other rows is zero. Writing these zeros for every example wo
 all the rest of a small network of texts, so gradients are taken by the rows that are read.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -52,11 +52,12 @@ class Tables:
     def noted(self) -> Iterator[dict[str, list[torch.Tensor]]]:
         """A context that notes which rows are asked for."""
         found: dict[str, list[torch.Tensor]] = {name: [] for name in self.modules}
+
+        def note(name: str) -> Callable[[Any, Any], None]:
+            return lambda _, arguments: found[name].append(arguments[0])
+
         hooks = [
-            layer.register_forward_pre_hook(
-                lambda _, arguments, name=name: found[name].append(arguments[0])
-            )
-            for name, layer in self.modules.items()
+            layer.register_forward_pre_hook(note(name)) for name, layer in self.modules.items()
         ]
         try:
             yield found
