@@ -171,7 +171,7 @@ def test_what_became_of_each_source():
     assert (first["verdict_before"], first["verdict"]) == ("cannot tell", "fine-tune")
     assert frame.loc["zoo/new", "verdict_before"] == "-"
     assert np.isnan(frame.loc[NAMES[2], "gain"])  # type: ignore
-    assert before.compare(before).to_text(100).count("+0.0") >= 6
+    assert before.compare(before).to_text(wide=True).count("+0.0") >= 6
 
 
 @pytest.mark.parametrize("name", ["screening", "trained", "row", "study", "comparison"])
