@@ -25,7 +25,7 @@ def check_learnt(name: str, model: Any, emit: Callable[[], Mapping[str, Any]]) -
         key: value for key, value in missing.items() if isinstance(value, torch.nn.Parameter)
     }
     found = [key for key in missing if key not in trained]  # running averages have no gradient
-    with torch.enable_grad():
+    with torch.inference_mode(False), torch.enable_grad():
         for value in trained.values():
             value.requires_grad_(True)
         total = torch.stack([features.float().sum() for features in emit().values()]).sum()
