@@ -30,7 +30,7 @@ from featalign.jobs.ranking import is_forecast_wanted, ranked
 from featalign.log import LOGGER
 from featalign.progress import progress_bar
 from featalign.records.ranking import Ranking
-from featalign.records.request import Request
+from featalign.records.request import Effort, Request
 from featalign.records.score import ScoreResult
 from featalign.scorers.registry import select
 from featalign.sources.source import Source
@@ -41,7 +41,6 @@ from featalign.targets.target import Target
 if TYPE_CHECKING:
     from featalign.metrics import MetricName
     from featalign.records.fine_tuned import Arm, FineTuned
-    from featalign.records.request import Effort
     from featalign.records.screening import Screening
     from featalign.records.setting import Optimiser
     from featalign.training.budget import BudgetName

@@ -250,12 +250,19 @@ def test_the_embedding_of_a_family_and_its_projection(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["IA3", "LORA"])
-@pytest.mark.parametrize("scheme", ["hf", "st"])
-def test_an_adapter_is_called_one(tmp_path, kind, scheme):
+@pytest.mark.parametrize(
+    ("scheme", "said"),
+    [
+        ("hf", "gpt2 is not on disk and the hub cannot be reached"),
+        ("st", "an adapter of gpt2, not a model; merge it into its"),
+    ],
+)
+def test_an_adapter_without_its_base_is_called_one(tmp_path, kind, scheme, said, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     described = {"peft_type": kind, "base_model_name_or_path": "gpt2"}
     (tmp_path / "adapter_config.json").write_text(json.dumps(described))
     (tmp_path / "adapter_model.safetensors").write_bytes(b"")
-    with pytest.raises(FeatalignError, match="an adapter of gpt2, not a model; merge it into its"):
+    with pytest.raises(FeatalignError, match=said):
         fa.load_source(f"{scheme}/{tmp_path}")
 
 

@@ -407,10 +407,10 @@ def test_the_shell_shows_a_table_of_scratch_and_full(run, tmp_path):
             record = json.loads(opened.metadata()["featalign"])
         accuracy = record["accuracy"]
         cells = [cell.strip() for cell in line.split("│")[1:-1]]
-        assert cells[:5] == [
+        ends = f"{100 * accuracy['low']:.1f} to {100 * accuracy['high']:.1f}"
+        assert cells[:4] == [
             arm,
-            f"{accuracy['value']:.1%}",
-            f"{accuracy['low']:.1%} to {accuracy['high']:.1%}",
+            f"{accuracy['value']:.1%} ({ends})",
             "0.003",
             "8",
         ]
