@@ -27,7 +27,9 @@ from tests.training.examples import Network, rows_of, small_source, split_of
 
 pytestmark = pytest.mark.slow
 
-ARMS = tuple(arm for arm in ALL_ARMS if arm != "lora")  # JAX has no library for that one
+ARMS: tuple[Any, ...] = tuple(
+    arm for arm in ALL_ARMS if arm != "lora"
+)  # JAX has no library for that one
 SMALL = small_source()
 SPLIT = split_of()
 SETTING = Setting(0.01, steps=30, batch_size=16)
