@@ -12,6 +12,13 @@ import numpy as np
 import featalign as fa
 from featalign.records.ranking import Ranking
 
+BERT: dict[str, Any] = {
+    "hidden_size": 16,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 2,
+    "intermediate_size": 32,
+    "max_position_embeddings": 24,
+}
 SCORERS = ["knn", "dead_fraction"]
 WORDS = (
     "red",

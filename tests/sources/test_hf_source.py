@@ -9,7 +9,7 @@ import featalign as fa
 from featalign.errors import FeatalignError
 from featalign.sources.torch.hf_tokens import prepare_words
 from featalign.targets.tokens import Token
-from tests.sources.ecosystem import WORDS, counting, images, ranked_twice, texts
+from tests.sources.ecosystem import BERT, WORDS, counting, images, ranked_twice, texts
 
 pytest.importorskip("transformers", reason="needs featalign[hf]")
 torch = pytest.importorskip("torch", reason="needs featalign[hf]")
@@ -17,14 +17,6 @@ pytestmark = [
     pytest.mark.slow,
     pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning"),
 ]
-
-BERT: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 24,
-}
 
 
 @pytest.fixture(scope="module")

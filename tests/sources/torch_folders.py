@@ -5,15 +5,7 @@ from typing import Any
 
 import torch
 
-from tests.sources.ecosystem import WORDS
-
-BERT: dict[str, Any] = {
-    "hidden_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "intermediate_size": 32,
-    "max_position_embeddings": 24,
-}
+from tests.sources.ecosystem import BERT, WORDS
 
 
 def tokenizer() -> Any:

@@ -30,6 +30,9 @@ numbers = "numbers.npz"
 shapes = "shapes.npz"
 """
 COUNT = 2 * 2 * 2 * 3
+SMALL = (  # one source, one size, one seed
+    GRID.replace(", 1, 2]", "]").replace("[30, 60]", "[30]").replace(', "zoo/resnet_aerial"', "")
+)
 
 
 @pytest.fixture
@@ -241,15 +244,10 @@ def test_a_grid_that_is_not_there_is_refused(tmp_path):
 
 def test_another_metric_is_recorded_beside_the_accuracy_and_trained_anew(grid):
     path = grid.with_name("records.jsonl")
-    small = (
-        GRID.replace(", 1, 2]", "]")
-        .replace("[30, 60]", "[30]")
-        .replace(', "zoo/resnet_aerial"', "")
-    )
-    grid.write_text(small)
+    grid.write_text(SMALL)
     assert run_study(read_grid(grid), path) == 2
     assert all("metric" not in record for record in read_records(path))
-    grid.write_text('metric = "balanced_accuracy"\n' + small)
+    grid.write_text('metric = "balanced_accuracy"\n' + SMALL)
     judged = read_grid(grid)
     assert run_study(judged, path) == 2
     assert run_study(judged, path) == 0
@@ -260,19 +258,14 @@ def test_another_metric_is_recorded_beside_the_accuracy_and_trained_anew(grid):
         )
         assert all("validation_metric" in run for run in record["runs"])
         assert record["accuracy"]["value"] != record["measured"]["value"]
-    grid.write_text('metric = "r2"\n' + small)
+    grid.write_text('metric = "r2"\n' + SMALL)
     with pytest.raises(FeatalignError, match="metric: expected one of accuracy"):
         read_grid(grid)
 
 
 def test_a_longer_budget_is_trained_anew(grid):
     path = grid.with_name("records.jsonl")
-    small = (
-        GRID.replace(", 1, 2]", "]")
-        .replace("[30, 60]", "[30]")
-        .replace(', "zoo/resnet_aerial"', "")
-        .replace('"probe"', '"full"')
-    )
+    small = SMALL.replace('"probe"', '"full"')
     for rounds in (1, 2):
         grid.write_text(f"rounds = {rounds}\n" + small)
         assert run_study(read_grid(grid), path) == 2
