@@ -38,13 +38,13 @@ def main() -> None:
     with_anchor = list(left_out(anchored(examples), of_dataset, "gradients", "anchor"))
     examples = [each for each, _ in found]  # in the order of the forecasts
     told = [guess_of(forecast) for _, forecast in found]
-    guesses = simple.simple_guesses(examples)
+    guesses, pairs = simple.simple_guesses(examples), evidence.pairs()
     holds.draw(found, [evidence.is_stranger(each) for each, _ in found], FIGURE)
     parts = [
         _head(examples),
         _tiers(found, with_anchor, simple.rows(examples, guesses)),
-        noise.ceiling(examples),
-        noise.second_training(found),
+        noise.ceiling(examples, pairs),
+        noise.second_training(found, pairs),
         "### The forecast against each of them\n\n" + simple.comparison(examples, told, guesses),
         "## Whether intervals and chances hold",
         f"![forecasts]({FIGURE.name})",

@@ -52,7 +52,7 @@ def coverage_table(found: Found) -> str:
 def chances_table(found: Found) -> str:
     """The chance of a loss that was told, and how often the gain was below 0, by tenths."""
     told, happened = chances(found)
-    tenths = np.minimum((10 * told).astype(int), 9)
+    tenths = tenths_of(told)
     head = "| chance of a loss that was told | pairs | mean of what was told | losses |"
     lines = [head, "|---" * 4 + "|"]
     for tenth in range(10):
@@ -75,7 +75,7 @@ def worst_tenth(told: np.ndarray, happened: np.ndarray) -> float:
 
     Tenths with few pairs are left out.
     """
-    tenths = np.minimum((10 * told).astype(int), 9)
+    tenths = tenths_of(told)
     return max(
         abs(float(told[tenths == tenth].mean() - happened[tenths == tenth].mean()))
         for tenth in range(10)
@@ -88,6 +88,11 @@ def by_chance(told: np.ndarray) -> tuple[float, float]:
     random = np.random.default_rng(0)
     drawn = [worst_tenth(told, random.random(len(told)) < told) for _ in range(DRAWS)]
     return float(np.mean(drawn)), float(np.quantile(drawn, 0.9))
+
+
+def tenths_of(told: np.ndarray) -> np.ndarray:
+    """The tenth (R,), 0 to 9, in which each chance lies."""
+    return np.minimum((10 * told).astype(int), 9)
 
 
 def chances(found: Found) -> tuple[np.ndarray, np.ndarray]:
@@ -149,7 +154,7 @@ def draw(found: Found, strangers: Sequence[bool], path: Path) -> None:
     middle.set(xlabel="within 90% intervals (%)")
     middle.legend(fontsize=7, frameon=False, loc="lower left")
     told, happened = chances(found)
-    tenths = np.minimum((10 * told).astype(int), 9)
+    tenths = tenths_of(told)
     means = [
         (told[tenths == each].mean(), happened[tenths == each].mean(), (tenths == each).sum())
         for each in range(10)

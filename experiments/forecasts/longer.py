@@ -3,9 +3,8 @@
 import numpy as np
 
 from experiments.forecasts import evidence
+from experiments.forecasts.holds import QUANTITIES
 from experiments.forecasts.tables import Found
-
-QUANTITIES = ("gain", "accuracy", "scratch")
 
 
 def table(found: Found) -> str:
@@ -19,24 +18,20 @@ def table(found: Found) -> str:
     if not both:
         return ""
     short, forecasts, long = zip(*both, strict=True)
-    intervals = {
-        "gain": [each.gain for each in forecasts],
-        "accuracy": [each.accuracy for each in forecasts],
-        "scratch": [each.scratch_accuracy for each in forecasts],
-    }
     lines = [
         "## A longer training",
         "",
         "| | short | long | error of the forecast: short | long | within 90%: short | long |",
         "|---" * 7 + "|",
     ]
-    for name in QUANTITIES:
+    for forecast_of, name in QUANTITIES.items():
+        intervals = [getattr(each, forecast_of) for each in forecasts]
         measured = [np.array([getattr(each, name) for each in some]) for some in (short, long)]
-        expected = np.array([each.value for each in intervals[name]])
+        expected = np.array([each.value for each in intervals])
         means = [f"{100 * some.mean():.1f}" for some in measured]
         errors = [f"{100 * np.abs(some - expected).mean():.1f}" for some in measured]
         held = [
-            f"{np.mean([i.holds(v) for i, v in zip(intervals[name], some, strict=True)]):.0%}"
+            f"{np.mean([i.holds(v) for i, v in zip(intervals, some, strict=True)]):.0%}"
             for some in measured
         ]
         lines.append(f"| {name} | {' | '.join([*means, *errors, *held])} |")

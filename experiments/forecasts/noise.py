@@ -7,7 +7,6 @@ import numpy as np
 from scipy.linalg import cho_factor, cho_solve
 from scipy.optimize import minimize
 
-from experiments.forecasts import evidence
 from experiments.forecasts.tables import Found
 from featalign.forecasting.fit import Example
 from featalign.forecasting.logits import logit
@@ -23,11 +22,11 @@ PARTS: Mapping[str, Callable[[Example], object]] = {
 LEAST = 1e-3  # deviations, in log-odds, whose logarithm is optimised
 
 
-def ceiling(examples: Sequence[Example]) -> str:
+def ceiling(examples: Sequence[Example], pairs: Sequence[Pair]) -> str:
     """What a forecast of the true values could reach, beside which every figure stands."""
     deviations = np.array([each.noise for each in examples]) / NORMAL
     error = 100 * float(deviations.mean()) * math.sqrt(2 / math.pi)
-    replicated = [each for each in evidence.pairs() if len(each.seeds) > 1]
+    replicated = [each for each in pairs if len(each.seeds) > 1]
     ceilings = [each.kendall_ceiling for each in reliabilities(replicated).values()]
     tau = float(np.nanmean(ceilings)) if ceilings else math.nan
     return f"""*Noise*: a forecast that knew every true gain would be off by {error:.1f} points \
@@ -35,7 +34,7 @@ def ceiling(examples: Sequence[Example]) -> str:
 two seeds were trained ({len(ceilings)} targets and sizes)."""
 
 
-def second_training(found: Found) -> str:
+def second_training(found: Found, pairs: Sequence[Pair]) -> str:
     """How well a whole training of every source orders the next one, beside forecasts of it.
 
     It is on the targets and sizes where at least three sources were trained with two seeds.
@@ -46,7 +45,7 @@ def second_training(found: Found) -> str:
     }
     datasets = {each.target: each.dataset for each, _ in found}
     groups: dict[tuple[str, int], list[Pair]] = {}
-    for pair in evidence.pairs():
+    for pair in pairs:
         if len(pair.accuracies) == 2 and (pair.source, pair.target, pair.size) in orders:
             groups.setdefault((pair.target, pair.size), []).append(pair)
     kept = {place: some for place, some in groups.items() if len(some) > 2}

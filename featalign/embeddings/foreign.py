@@ -19,12 +19,12 @@ from typing import IO, Any
 import h5py
 import numpy as np
 
+from featalign.embeddings.foreign_child import PARTS
 from featalign.errors import FeatalignError
 
 PATIENCE_SECONDS = 30.0
 LARGEST_HEADER = 1 << 20
 SMALL = 64 << 20
-PARTS = ("provenance", "class_names", "labels", "groups", "row_id", "features")
 
 
 @dataclass(frozen=True)

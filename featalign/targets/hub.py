@@ -6,7 +6,7 @@ from typing import Any
 
 from featalign.errors import FeatalignError
 from featalign.targets.splits import find_splits
-from featalign.targets.table import Table, Tables
+from featalign.targets.table import Table, Tables, parted
 
 SAVED = ("dataset_dict.json", "dataset_info.json")  # what `save_to_disk` leaves in a folder
 
@@ -78,12 +78,11 @@ def _tables(place: str, loaded: Any) -> Tables:
             f"{place}: expected a split 'train', got {', '.join(loaded) or 'none'}; save the "
             "split you mean alone"
         )
-    held_out = tuple((name, _table(place, loaded[name], name)) for name in splits.held_out)
-    left_out = tuple(
-        f"left out: {name} ({len(loaded[name])} rows), which is no part of {splits.train}"
-        for name in splits.others
+    return parted(
+        splits,
+        lambda name: _table(place, loaded[name], None if name == splits.train else name),
+        lambda name: len(loaded[name]),
     )
-    return Tables(_table(place, loaded[splits.train]), held_out, left_out)
 
 
 def _table(place: str, part: Any, split: str | None = None) -> Table:

@@ -1,12 +1,13 @@
 """A table of any origin, or some of its rows."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from featalign.errors import FeatalignError
 from featalign.targets.missing import is_missing
+from featalign.targets.splits import Splits
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,3 +78,13 @@ class Tables:
     train: Table
     held_out: tuple[tuple[str, Table], ...] = ()
     left_out: tuple[str, ...] = ()
+
+
+def parted(splits: Splits, read: Callable[[str], Table], count: Callable[[str], int]) -> Tables:
+    """The tables that the splits name; of what is in none of the parts the rows are counted."""
+    left_out = tuple(
+        f"left out: {name} ({count(name)} rows), which is no part of {splits.train}"
+        for name in splits.others
+    )
+    held_out = tuple((name, read(name)) for name in splits.held_out)
+    return Tables(read(splits.train), held_out, left_out)

@@ -8,7 +8,7 @@ from featalign.errors import FeatalignError
 from featalign.targets.folder_files import files_in, is_system
 from featalign.targets.parquet import open_parquet
 from featalign.targets.splits import find_splits
-from featalign.targets.table import Table, Tables
+from featalign.targets.table import Table, Tables, parted
 from featalign.targets.table_rows import open_text_table
 
 OPENED: dict[str, Callable[[str], Tables]] = {
@@ -43,13 +43,11 @@ def open_table_folder(place: str) -> Tables:
             f"{', '.join(path.name for paths in shards.values() for path in paths[:1])}; rename "
             "it, or give the path of the table you mean"
         )
-    left_out = tuple(
-        f"left out: {name} ({len(_joined(place, shards[name]))} rows), which is no part of "
-        f"{splits.train}"
-        for name in splits.others
+    return parted(
+        splits,
+        lambda name: _joined(place, shards[name]),
+        lambda name: len(_joined(place, shards[name])),
     )
-    held_out = tuple((name, _joined(place, shards[name])) for name in splits.held_out)
-    return Tables(_joined(place, shards[splits.train]), held_out, left_out)
 
 
 def _tables_in(folder: Path) -> list[Path]:
